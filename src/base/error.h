@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_error: one line of text that says what went wrong, built by the
+ * function that noticed and prefixed by its callers with what they were at.
+ * Owned by the caller (usually on its stack); no allocation, no lock.
+ */
+#ifndef MV_BASE_ERROR_H
+#define MV_BASE_ERROR_H
+
+#include <errno.h>
+
+struct mv_error {
+    char text[2048];
+};
+
+/*
+ * Set the text and return -errnum, so that callers can `return
+ * mv_error_set(err, EINVAL, "…")`.  errnum is positive.  err may be NULL.
+ */
+int mv_error_set(struct mv_error *err, int errnum, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Like mv_error_set, with ": " and strerror(errnum) behind the text. */
+int mv_error_set_errno(struct mv_error *err, int errnum, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Put "prefix: " before the text that is there.  err may be NULL. */
+void mv_error_prefix(struct mv_error *err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_loop: the event loop of the main thread (epoll).  Callbacks run in
+ * the thread that calls mv_loop_run, one at a time.  Adding, changing and
+ * removing sources is for that thread; mv_loop_stop and mv_loop_defer may be
+ * called by any thread.
+ */
+#ifndef MV_BASE_LOOP_H
+#define MV_BASE_LOOP_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mv_loop;
+struct mv_loop_source;
+
+typedef void mv_loop_fn(void *opaque, uint32_t events);
+typedef void mv_loop_deferred_fn(void *opaque);
+
+int mv_loop_create(struct mv_loop **ret, struct mv_error *err);
+void mv_loop_destroy(struct mv_loop *loop);
+
+/*
+ * Watch fd for `events` (EPOLLIN, EPOLLOUT …); the fd stays the caller's.  An
+ * fd that epoll refuses (a regular file) is -EPERM.
+ */
+int mv_loop_add(struct mv_loop *loop, int fd, uint32_t events, mv_loop_fn *fn, void *opaque,
+                struct mv_loop_source **ret, struct mv_error *err);
+void mv_loop_modify(struct mv_loop_source *source, uint32_t events);
+/* Safe from inside any callback; no callback of the source runs afterwards. */
+void mv_loop_remove(struct mv_loop_source *source);
+
+/* Have fn(opaque) called in the loop's thread soon.  Any thread. */
+void mv_loop_defer(struct mv_loop *loop, mv_loop_deferred_fn *fn, void *opaque);
+
+/* Serve events until mv_loop_stop. */
+void mv_loop_run(struct mv_loop *loop);
+void mv_loop_stop(struct mv_loop *loop);
+
+#endif

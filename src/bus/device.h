@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_device: a node in the device tree, with a path.  A device embeds
+ * it as its first member.  The tree is the main thread's; the fields here do
+ * not change while the device is in it.
+ */
+#ifndef MV_BUS_DEVICE_H
+#define MV_BUS_DEVICE_H
+
+#include "error.h"
+#include "state.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mv_device;
+
+struct mv_device_ops {
+    const char *type; /* "ns16550a" */
+    const struct mv_state_table *state; /* may be NULL where there is none */
+    void (*reset)(struct mv_device *device);   /* power-on values */
+    void (*destroy)(struct mv_device *device); /* frees it */
+};
+
+struct mv_device {
+    const struct mv_device_ops *ops;
+    char *path; /* "uart", "pci/03.0" */
+    uint64_t generation; /* tells a device from an earlier one at its path */
+    struct mv_device *next;
+};
+
+struct mv_device_tree {
+    struct mv_device *first; /* in order of addition */
+    uint64_t last_generation;
+};
+
+void mv_device_tree_init(struct mv_device_tree *tree);
+/* Destroys every device, the last one added first. */
+void mv_device_tree_destroy(struct mv_device_tree *tree);
+
+/* -EEXIST where the path is taken; the tree owns the device on success. */
+int mv_device_tree_add(struct mv_device_tree *tree, struct mv_device *device, const char *path,
+                       struct mv_error *err);
+struct mv_device *mv_device_tree_find(struct mv_device_tree *tree, const char *path);
+/* Takes the device out and destroys it. */
+void mv_device_tree_remove(struct mv_device_tree *tree, struct mv_device *device);
+void mv_device_tree_reset(struct mv_device_tree *tree);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The emulated devices of the boards: how each is made.  One file a device. */
+#ifndef MV_DEVICE_DEVICE_LIST_H
+#define MV_DEVICE_DEVICE_LIST_H
+
+#include "device.h"
+#include "error.h"
+#include "irqchip.h"
+#include "space.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mv_loop;
+
+/* --- gicv3.c: GICv3 distributor, redistributors, CPU interfaces, GICv2m frame. */
+struct mv_gicv3_params {
+    unsigned cpus;          /* 1..64 */
+    unsigned spi_count;     /* multiple of 32, at most 960; SPIs are 32..32+n-1 */
+    unsigned msi_base_intid; /* first SPI of the GICv2m frame */
+    unsigned msi_count;
+};
+#define MV_GICV3_DIST_SIZE 0x10000
+#define MV_GICV3_REDIST_SIZE 0x20000 /* a vCPU */
+#define MV_GICV2M_SIZE 0x1000
+int mv_gicv3_create(const struct mv_gicv3_params *params, struct mv_device **ret,
+                    struct mv_error *err);
+struct mv_irqchip *mv_gicv3_irqchip(struct mv_device *device);
+const struct mv_mmio_region *mv_gicv3_dist_region(struct mv_device *device);
+/* One region for all vCPUs' redistributors, cpus * MV_GICV3_REDIST_SIZE long. */
+const struct mv_mmio_region *mv_gicv3_redist_region(struct mv_device *device);
+const struct mv_mmio_region *mv_gicv3_v2m_region(struct mv_device *device);
+
+/* --- ns16550a.c: 16550A UART (8-bit registers, register shift 0). */
+/*
+ * The host's end of a UART.  write is called in a vCPU's thread with the
+ * UART's lock held, returns the number of bytes taken (0..len); where it took
+ * fewer, the backend calls mv_ns16550a_tx_ready once it can take more.
+ */
+struct mv_serial_backend {
+    unsigned (*write)(struct mv_serial_backend *backend, const uint8_t *buf, unsigned len);
+    /* The guest took input: there is room for mv_ns16550a_rx_room more bytes. */
+    void (*rx_ready)(struct mv_serial_backend *backend);
+};
+#define MV_NS16550A_SIZE 8
+#define MV_NS16550A_CLOCK 1843200
+int mv_ns16550a_create(const struct mv_irq *irq, struct mv_serial_backend *backend,
+                       struct mv_device **ret, struct mv_error *err);
+const struct mv_mmio_region *mv_ns16550a_region(struct mv_device *device);
+/* Any thread.  Room in the receive FIFO, and input into it (len <= room). */
+unsigned mv_ns16550a_rx_room(struct mv_device *device);
+void mv_ns16550a_rx(struct mv_device *device, const uint8_t *buf, unsigned len);
+void mv_ns16550a_tx_ready(struct mv_device *device);
+
+/* --- pl031.c: PL031 real-time clock; reads the host's CLOCK_REALTIME. */
+#define MV_PL031_SIZE 0x1000
+int mv_pl031_create(const struct mv_irq *irq, struct mv_loop *loop, struct mv_device **ret,
+                    struct mv_error *err);
+const struct mv_mmio_region *mv_pl031_region(struct mv_device *device);
+
+/* --- pl061.c: PL061 GPIO; line 3 is the power button (gpio-keys, KEY_POWER). */
+#define MV_PL061_SIZE 0x1000
+int mv_pl061_create(const struct mv_irq *irq, struct mv_device **ret, struct mv_error *err);
+const struct mv_mmio_region *mv_pl061_region(struct mv_device *device);
+/* Drive an input line, 0..7.  Any thread. */
+void mv_pl061_set_input(struct mv_device *device, unsigned line, bool level);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_space: the guest-physical map, sorted ranges that are RAM (a block
+ * and an offset) or MMIO (a device's region).  An access to nothing fails, and
+ * the engine makes it an external abort.
+ *
+ * Lookups come from every vCPU thread and take the space's lock for reading;
+ * changes come from the main thread and take it for writing.  Listeners hear
+ * of each change after it was made, with no lock held.
+ */
+#ifndef MV_MEMORY_SPACE_H
+#define MV_MEMORY_SPACE_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mv_space;
+struct mv_block;
+
+/*
+ * A device's window.  Accesses are naturally aligned, of 1, 2, 4 or 8 bytes
+ * within min_access..max_access; others are an external abort.  Offsets count
+ * from the region's start.  Callbacks run in the accessing vCPU's thread with
+ * no lock held: the device takes its own.
+ */
+struct mv_mmio_ops {
+    uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
+    void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
+    unsigned min_access; /* bytes */
+    unsigned max_access; /* bytes */
+};
+
+struct mv_mmio_region {
+    const char *name;
+    const struct mv_mmio_ops *ops;
+    void *opaque;
+};
+
+enum mv_range_kind { MV_RANGE_RAM, MV_RANGE_MMIO };
+
+struct mv_range {
+    uint64_t gpa;
+    uint64_t size;
+    enum mv_range_kind kind;
+    struct mv_block *block; /* RAM */
+    uint64_t offset;        /* RAM: of gpa in the block */
+    const struct mv_mmio_region *region; /* MMIO */
+};
+
+struct mv_space_listener {
+    void (*changed)(struct mv_space_listener *listener, uint64_t gpa, uint64_t size);
+    struct mv_space_listener *next;
+};
+
+int mv_space_create(struct mv_space **ret, struct mv_error *err);
+void mv_space_destroy(struct mv_space *space);
+
+/* -EEXIST on overlap (names both), -EINVAL where gpa+size overflows. */
+int mv_space_add_ram(struct mv_space *space, uint64_t gpa, struct mv_block *block,
+                     uint64_t offset, uint64_t size, struct mv_error *err);
+int mv_space_add_mmio(struct mv_space *space, uint64_t gpa, uint64_t size,
+                      const struct mv_mmio_region *region, struct mv_error *err);
+/* Remove the range that starts at gpa. */
+void mv_space_remove(struct mv_space *space, uint64_t gpa);
+
+void mv_space_listen(struct mv_space *space, struct mv_space_listener *listener);
+void mv_space_unlisten(struct mv_space *space, struct mv_space_listener *listener);
+
+/* The range that holds gpa, copied; false where there is none. */
+bool mv_space_find(struct mv_space *space, uint64_t gpa, struct mv_range *ret);
+
+/*
+ * Copy between the host and guest RAM, across adjacent ranges.  -EFAULT where
+ * any byte of the guest range is no RAM: then nothing was copied.
+ */
+int mv_space_read(struct mv_space *space, uint64_t gpa, void *buf, uint64_t len);
+int mv_space_write(struct mv_space *space, uint64_t gpa, const void *buf, uint64_t len);
+/* Fill with zeros; the host's pages of whole 4 KiB pages are given back. */
+int mv_space_zero(struct mv_space *space, uint64_t gpa, uint64_t len);
+
+/* How many bytes from gpa on are RAM without a hole (0 where none). */
+uint64_t mv_space_ram_run(struct mv_space *space, uint64_t gpa);
+
+/* Call fn for each range in address order; stops where fn returns non-zero. */
+int mv_space_for_each(struct mv_space *space,
+                      int (*fn)(const struct mv_range *range, void *opaque), void *opaque);
+
+#endif
