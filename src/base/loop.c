@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The event loop: an epoll set, and an eventfd by which other threads wake it.
+ *
+ * Sources belong to the loop's thread and need no lock.  The deferred list is
+ * shared between threads under `mutex`, which is never held while a callback
+ * runs.  A removed source may still stand in the batch of events being served,
+ * so it is only marked dead and freed once the batch is done.
+ */
+#include "loop.h"
+
+#include "cleanup.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVENTS_PER_ROUND 32
+
+struct mv_loop_source {
+    struct mv_loop *loop;
+    int fd;
+    mv_loop_fn *fn;
+    void *opaque;
+    bool dead;
+    struct mv_loop_source *prev;
+    struct mv_loop_source *next;
+};
+
+struct deferred {
+    mv_loop_deferred_fn *fn;
+    void *opaque;
+    struct deferred *next;
+};
+
+struct mv_loop {
+    int epoll_fd;
+    int wake_fd;
+    atomic_bool stop;
+    struct mv_loop_source *sources;
+    struct mv_loop_source *graveyard;
+    pthread_mutex_t mutex; /* of what follows */
+    struct deferred *deferred_first;
+    struct deferred **deferred_end;
+};
+
+int mv_loop_create(struct mv_loop **ret, struct mv_error *err)
+{
+    struct mv_loop *loop = calloc(1, sizeof *loop);
+    if (loop == NULL)
+        return mv_error_set_errno(err, ENOMEM, "event loop");
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    loop->deferred_end = &loop->deferred_first;
+    pthread_mutex_init(&loop->mutex, NULL);
+
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) < 0) {
+        int errnum = errno;
+        mv_loop_destroy(loop);
+        return mv_error_set_errno(err, errnum, "event loop");
+    }
+    *ret = loop;
+    return 0;
+}
+
+static void free_graveyard(struct mv_loop *loop)
+{
+    while (loop->graveyard != NULL) {
+        struct mv_loop_source *source = loop->graveyard;
+        loop->graveyard = source->next;
+        free(source);
+    }
+}
+
+void mv_loop_destroy(struct mv_loop *loop)
+{
+    if (loop == NULL)
+        return;
+    while (loop->sources != NULL)
+        mv_loop_remove(loop->sources);
+    free_graveyard(loop);
+    while (loop->deferred_first != NULL) {
+        struct deferred *d = loop->deferred_first;
+        loop->deferred_first = d->next;
+        free(d);
+    }
+    pthread_mutex_destroy(&loop->mutex);
+    mv_cleanup_close(&loop->wake_fd);
+    mv_cleanup_close(&loop->epoll_fd);
+    free(loop);
+}
+
+int mv_loop_add(struct mv_loop *loop, int fd, uint32_t events, mv_loop_fn *fn, void *opaque,
+                struct mv_loop_source **ret, struct mv_error *err)
+{
+    struct mv_loop_source *source = calloc(1, sizeof *source);
+    if (source == NULL)
+        return mv_error_set_errno(err, ENOMEM, "watching descriptor %d", fd);
+    *source = (struct mv_loop_source){.loop = loop, .fd = fd, .fn = fn, .opaque = opaque};
+    struct epoll_event event = {.events = events, .data.ptr = source};
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        int errnum = errno;
+        free(source);
+        return mv_error_set_errno(err, errnum, "watching descriptor %d", fd);
+    }
+    source->next = loop->sources;
+    if (source->next != NULL)
+        source->next->prev = source;
+    loop->sources = source;
+    *ret = source;
+    return 0;
+}
+
+void mv_loop_modify(struct mv_loop_source *source, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = source};
+    epoll_ctl(source->loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event);
+}
+
+void mv_loop_remove(struct mv_loop_source *source)
+{
+    struct mv_loop *loop = source->loop;
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+    if (source->prev != NULL)
+        source->prev->next = source->next;
+    else
+        loop->sources = source->next;
+    if (source->next != NULL)
+        source->next->prev = source->prev;
+    source->dead = true;
+    source->next = loop->graveyard;
+    loop->graveyard = source;
+}
+
+static void wake(struct mv_loop *loop)
+{
+    uint64_t one = 1;
+    /* Fails only where the counter is full: then the loop is awake already. */
+    ssize_t n = write(loop->wake_fd, &one, sizeof one);
+    (void)n;
+}
+
+void mv_loop_defer(struct mv_loop *loop, mv_loop_deferred_fn *fn, void *opaque)
+{
+    struct deferred *d;
+    /* A lost call could hang the guest, so a host out of memory is waited for. */
+    while ((d = malloc(sizeof *d)) == NULL)
+        nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+    *d = (struct deferred){.fn = fn, .opaque = opaque};
+    {
+        MV_LOCK_SCOPE(&loop->mutex);
+        *loop->deferred_end = d;
+        loop->deferred_end = &d->next;
+    }
+    wake(loop);
+}
+
+/* Those that a deferred function defers anew wait for the next round. */
+static void run_deferred(struct mv_loop *loop)
+{
+    struct deferred *list;
+    uint64_t count;
+    ssize_t n = read(loop->wake_fd, &count, sizeof count);
+    (void)n;
+    {
+        MV_LOCK_SCOPE(&loop->mutex);
+        list = loop->deferred_first;
+        loop->deferred_first = NULL;
+        loop->deferred_end = &loop->deferred_first;
+    }
+    while (list != NULL) {
+        struct deferred *d = list;
+        list = d->next;
+        d->fn(d->opaque);
+        free(d);
+    }
+}
+
+void mv_loop_run(struct mv_loop *loop)
+{
+    struct epoll_event events[EVENTS_PER_ROUND];
+
+    /* Clearing on the way out keeps a stop that came before this call. */
+    while (!atomic_exchange(&loop->stop, false)) {
+        int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_ROUND, -1);
+        for (int i = 0; i < count; i++) {
+            struct mv_loop_source *source = events[i].data.ptr;
+            if (source == NULL)
+                run_deferred(loop);
+            else if (!source->dead)
+                source->fn(source->opaque, events[i].events);
+        }
+        free_graveyard(loop);
+    }
+}
+
+void mv_loop_stop(struct mv_loop *loop)
+{
+    atomic_store(&loop->stop, true);
+    wake(loop);
+}
