@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front of Meson; `make help` says what there is.
+
+BUILD ?= build
+MESON ?= meson
+SETUP_FLAGS ?=
+GUEST_FILES := $(or $(MEMVISOR_GUEST_FILES),guest-files)
+RUN_FLAGS ?= -m 256M -m 256M@8G -c 2
+RUN_CMDLINE ?= console=ttyS0 cryptomgr.notests
+BENCH_FLAGS ?=
+
+.PHONY: all build run check check-long check-asan check-tsan bench install clean help \
+	setup-build setup-run setup-check setup-bench guest-files
+
+all: build
+
+help:
+	@echo 'make              set up and build $(BUILD)/memvisor'
+	@echo 'make run          boot Debian'\''s arm64 kernel to a shell, its RAM in two banks'
+	@echo 'make check        run every test (make check-long: the long ones as well)'
+	@echo 'make check-asan   the same under AddressSanitizer and UBSan, in build-asan/'
+	@echo 'make check-tsan   the same under ThreadSanitizer, in build-tsan/'
+	@echo 'make bench        measure against QEMU in the same run'
+	@echo 'make guest-files  fetch the guest kernel and busybox, build the initramfs'
+	@echo 'make install      install memvisor, its man pages and bash completion (DESTDIR counts)'
+	@echo 'make clean        remove the build folders; the guest files stay'
+	@echo
+	@echo 'BUILD=DIR builds elsewhere; RUN_FLAGS=, RUN_CMDLINE= change what make run starts;'
+	@echo 'BENCH_FLAGS= goes to bench/boot.py; MEMVISOR_GUEST_FILES=DIR shares the guest files.'
+
+setup-build setup-run setup-check setup-bench: setup-%:
+	@scripts/setup.sh $*
+
+# The setup comes before the build in every goal, also under make -j.
+$(BUILD)/build.ninja: | setup-build
+	@echo '== setting up $(BUILD)/'
+	@$(MESON) setup $(SETUP_FLAGS) $(BUILD)
+
+build: setup-build $(BUILD)/build.ninja
+	@echo '== building $(BUILD)/memvisor'
+	@ninja -C $(BUILD)
+
+guest-files: setup-run
+	@scripts/guest-files.sh
+
+run: build guest-files
+	@echo '== the console follows; the command is'
+	@echo "   $(BUILD)/memvisor run -k $(GUEST_FILES)/vmlinuz -i $(GUEST_FILES)/initrd.cpio $(RUN_FLAGS) -a '$(RUN_CMDLINE)'"
+	@$(BUILD)/memvisor run -k $(GUEST_FILES)/vmlinuz -i $(GUEST_FILES)/initrd.cpio $(RUN_FLAGS) -a '$(RUN_CMDLINE)'
+
+# A build folder made before the test tools were there has no unit tests yet.
+$(BUILD)/.tests-enabled: | setup-check $(BUILD)/build.ninja
+	@$(MESON) configure -Dtests=enabled $(BUILD)
+	@touch $@
+
+check: setup-check $(BUILD)/.tests-enabled guest-files
+	@$(MAKE) --no-print-directory build BUILD=$(BUILD)
+	@scripts/check.sh $(BUILD)
+
+check-long: export MEMVISOR_LONG = 1
+check-long: check
+
+# The sanitizers make everything slower: timeouts stretch by MEMVISOR_SLOW.
+check-asan:
+	@MEMVISOR_SLOW=6 $(MAKE) --no-print-directory check BUILD=build-asan \
+		SETUP_FLAGS='-Db_sanitize=address,undefined'
+
+check-tsan:
+	@MEMVISOR_SLOW=20 $(MAKE) --no-print-directory check BUILD=build-tsan \
+		SETUP_FLAGS='-Db_sanitize=thread'
+
+bench: setup-bench build guest-files
+	@echo '== measuring, in turns with QEMU'
+	@bench/boot.py --memvisor $(BUILD)/memvisor $(BENCH_FLAGS)
+
+install: build
+	@echo '== installing'
+	@$(MESON) install -C $(BUILD) --no-rebuild
+
+clean:
+	@echo '== removing build folders'
+	@rm -rf build build-asan build-tsan

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for all Python tests; harness.py has what stands behind them.
+
+Nothing is skipped because a tool or file is missing: that fails, with what to
+do.  Only tests marked `long` are left out, unless MEMVISOR_LONG is set.
+"""
+import os
+import pathlib
+import shutil
+
+import pytest
+
+import harness
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes minutes; make check-long runs it")
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get("MEMVISOR_LONG"):
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: run by make check-long"))
+
+
+@pytest.fixture(scope="session")
+def memvisor():
+    """The memvisor under test, as harness.Memvisor."""
+    path = pathlib.Path(os.environ.get("MEMVISOR") or harness.TOP / "build/memvisor").resolve()
+    if not os.access(path, os.X_OK):
+        pytest.fail("%s is missing: run make" % path, pytrace=False)
+    return harness.Memvisor(path)
+
+
+@pytest.fixture(scope="session")
+def qemu():
+    """QEMU's arm64 emulator, as harness.Qemu."""
+    path = shutil.which("qemu-system-aarch64")
+    if not path:
+        pytest.fail("qemu-system-aarch64 is missing: run scripts/setup.sh check", pytrace=False)
+    return harness.Qemu(path)
+
+
+@pytest.fixture(scope="session")
+def kernel():
+    """Debian's arm64 kernel."""
+    if not harness.KERNEL.exists():
+        pytest.fail("%s is missing: run make guest-files" % harness.KERNEL, pytrace=False)
+    return harness.KERNEL
+
+
+@pytest.fixture(scope="session")
+def initrd(kernel, tmp_path_factory):
+    """initrd(script, files=(), raw=False): the path of an initramfs that runs
+    the shell script and powers off.  See harness.build_initrd."""
+    folder = tmp_path_factory.mktemp("initrd")
+
+    def build(script, files=(), raw=False):
+        return harness.build_initrd(script, folder, files, raw)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def shell_initrd(kernel):
+    """The initramfs of `make run`, with a shell on the console."""
+    return harness.INITRD

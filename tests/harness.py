@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the Python tests share: running memvisor and QEMU under a time limit,
+with their output, and building an initramfs from a script.
+
+Every wait stretches by MEMVISOR_SLOW, which the sanitizers' runs set.
+"""
+import dataclasses
+import hashlib
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+
+import pexpect
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+GUEST_FILES = pathlib.Path(os.environ.get("MEMVISOR_GUEST_FILES") or TOP / "guest-files")
+KERNEL = GUEST_FILES / "vmlinuz"
+INITRD = GUEST_FILES / "initrd.cpio"
+BUSYBOX = GUEST_FILES / "busybox"
+SLOW = float(os.environ.get("MEMVISOR_SLOW", "1"))
+
+# What a boot needs: the crypto self-tests are two thirds of its time.
+CMDLINE = "console=ttyS0 cryptomgr.notests panic=-1"
+QEMU_CMDLINE = CMDLINE.replace("ttyS0", "ttyAMA0")
+
+# The head of each test's /init: mounts, and a quiet console, so that kernel
+# messages do not split the script's lines.
+INIT_HEAD = """#!/bin/busybox sh
+export PATH=/bin
+busybox mount -t proc proc /proc
+busybox mount -t sysfs sysfs /sys
+busybox mount -t devtmpfs devtmpfs /dev
+echo 1 > /proc/sys/kernel/printk
+"""
+INIT_TAIL = "\npoweroff -f\n"
+
+
+@dataclasses.dataclass
+class Result:
+    """How a process ended: its exit code (negative: the signal) and output."""
+
+    argv: list
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+    def __str__(self):
+        return "%s\nexit %s after %.1f s\n--- stdout\n%s\n--- stderr\n%s" % (
+            shlex.join(self.argv), self.code, self.seconds, self.out[-4000:], self.err[-4000:])
+
+    def value(self, name):
+        """The rest of the line `NAME: …` that a guest's script printed."""
+        found = re.search(r"^%s: *(.*?)\r?$" % re.escape(name), self.out, re.M)
+        assert found, "no line '%s:' in\n%s" % (name, self)
+        return found.group(1)
+
+
+class Timeout(AssertionError):
+    pass
+
+
+def run(argv, timeout=30, stdin=None, env=None):
+    """Runs argv to its end.  stdin is text to feed, None for end of file.
+    A process that outlives the timeout is killed and fails the test."""
+    argv = [str(arg) for arg in argv]
+    start = time.monotonic()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=out, stderr=err, env=dict(os.environ, **env) if env else None)
+        late = False
+        try:
+            process.communicate(stdin.encode() if stdin is not None else None, timeout * SLOW)
+        except subprocess.TimeoutExpired:
+            late = True
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode(errors="replace"))
+    result = Result(argv, process.returncode, *texts, time.monotonic() - start)
+    if late:
+        raise Timeout("did not end within %g s: %s" % (timeout * SLOW, result))
+    for report in ("Sanitizer:", "runtime error:"):
+        assert report not in result.err, "sanitizer report: %s" % result
+    return result
+
+
+class Machine:
+    """A program that boots guests.  start is its command, boot_options what a
+    kernel's boot needs in its own spelling."""
+
+    def __init__(self, start, kernel_option, initrd_option, cmdline_option, cmdline):
+        self.start = [str(word) for word in start]
+        self.kernel_option = kernel_option
+        self.initrd_option = initrd_option
+        self.cmdline_option = cmdline_option
+        self.cmdline = cmdline
+
+    def boot_argv(self, initrd, *options, append="", kernel=None):
+        cmdline = (self.cmdline + " " + append).strip()
+        return self.start + [
+            self.kernel_option, str(kernel or KERNEL), self.initrd_option, str(initrd),
+            self.cmdline_option, cmdline] + [str(option) for option in options]
+
+    def boot(self, initrd, *options, append="", kernel=None, timeout=120, stdin=None):
+        """Boots Debian's kernel with initrd until the guest is off."""
+        return run(self.boot_argv(initrd, *options, append=append, kernel=kernel), timeout, stdin)
+
+    def spawn(self, initrd, *options, append="", kernel=None, timeout=120):
+        """The same on a terminal of its own, as a pexpect child.  Use it in
+        `with`, so that it is gone when the test is."""
+        argv = self.boot_argv(initrd, *options, append=append, kernel=kernel)
+        return pexpect.spawn(argv[0], argv[1:], timeout=timeout * SLOW, encoding="utf-8",
+                             codec_errors="replace", dimensions=(25, 200))
+
+
+class Memvisor(Machine):
+    """The memvisor under test ($MEMVISOR, else build/memvisor)."""
+
+    def __init__(self, path):
+        super().__init__([path, "run"], "-k", "-i", "-a", CMDLINE)
+        self.path = path
+
+    def run(self, *args, timeout=30, stdin=None):
+        """memvisor with any arguments, say run("run", "-m", "0")."""
+        return run([self.path, *args], timeout, stdin)
+
+
+class Qemu(Machine):
+    """The peer: the same guest under QEMU's arm64 emulator."""
+
+    def __init__(self, path):
+        super().__init__(
+            [path, "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-nographic", "-no-reboot"],
+            "-kernel", "-initrd", "-append", QEMU_CMDLINE)
+
+
+def build_initrd(script, folder, files=(), raw=False):
+    """Builds (once for the same content) an initramfs whose /init is script.
+
+    Unless raw, script is put between INIT_HEAD, which mounts proc, sys and
+    dev, and a poweroff.  files are (host path, guest path) pairs.
+    """
+    text = script if raw else INIT_HEAD + script + INIT_TAIL
+    key = hashlib.sha256(text.encode())
+    extras = []
+    for host, guest in files:
+        key.update(str(guest).encode() + b"\0" + pathlib.Path(host).read_bytes())
+        extras.append("%s:%s" % (host, guest))
+    out = pathlib.Path(folder) / ("%s.cpio" % key.hexdigest()[:24])
+    if not out.exists():
+        init = out.with_suffix(".init")
+        init.write_text(text)
+        made = subprocess.run([TOP / "scripts/initramfs.sh", out, init, *extras],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert made.returncode == 0, made.stdout
+    return out
