@@ -43,7 +43,7 @@ struct mv_state_table {
     size_t field_count;
 };
 
-/* Bytes of one element. */
+/* Bytes of one element; 0 for a value that is no type. */
 size_t mv_state_type_size(enum mv_state_type type);
 
 #endif
