@@ -17,6 +17,7 @@ set -eu
 
 suite=bookworm
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+apt_etc=${MEMVISOR_APT_ETC:-/etc/apt} # the tests put another here
 
 by_hand()
 {
@@ -45,8 +46,8 @@ is_image()
 host_mirrors()
 {
     local files=() file
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
-        /etc/apt/sources.list.d/*.sources; do
+    for file in "$apt_etc"/sources.list "$apt_etc"/sources.list.d/*.list \
+        "$apt_etc"/sources.list.d/*.sources; do
         [ -r "$file" ] && files+=("$file")
     done
     [ ${#files[@]} -gt 0 ] || return 0
