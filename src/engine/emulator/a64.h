@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The decode table: the single source of the A64 instruction forms.  A row has
+ * the encoding as the Arm ARM draws it (bit 31 first; 0 and 1 fixed, letters
+ * name fields, blanks ignored), a name, and the function that makes an op of
+ * an instruction word.  Rows of one group stand in one file.
+ */
+#ifndef MV_EMULATOR_A64_H
+#define MV_EMULATOR_A64_H
+
+#include "op.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Fill op from the instruction word; op is zeroed before.  False where the
+ * encoding is unallocated or reserved: the instruction is UNDEF.
+ */
+typedef bool mv_a64_decode_fn(uint32_t insn, struct mv_op *op);
+
+struct mv_a64_form {
+    const char *pattern;
+    const char *name;
+    mv_a64_decode_fn *decode;
+};
+
+/* One group of forms; a word that matches two rows takes the first. */
+struct mv_a64_group {
+    const char *name;
+    const struct mv_a64_form *forms;
+    size_t count;
+};
+
+extern const struct mv_a64_group mv_a64_integer;
+extern const struct mv_a64_group mv_a64_branch;
+extern const struct mv_a64_group mv_a64_system;
+extern const struct mv_a64_group mv_a64_memory;
+extern const struct mv_a64_group mv_a64_atomic;
+
+/* All groups, NULL-terminated. */
+extern const struct mv_a64_group *const mv_a64_groups[];
+
+/* The form of an instruction word, or NULL.  Any thread. */
+const struct mv_a64_form *mv_a64_find(uint32_t insn);
+/* Decode into *op: an op of opcode undef where there is no form. */
+void mv_a64_decode(uint32_t insn, struct mv_op *op);
+/* The fixed bits of a pattern, for tests; false where it is malformed. */
+bool mv_a64_pattern_parse(const char *pattern, uint32_t *ret_mask, uint32_t *ret_value);
+
+#define MV_A64_GROUP(variable, group_name, rows)                                                   \
+    const struct mv_a64_group variable = {                                                         \
+        .name = group_name, .forms = rows, .count = sizeof(rows) / sizeof(rows[0])}
+
+/* --- for decode functions */
+
+static inline uint32_t mv_bits(uint32_t insn, unsigned high, unsigned low)
+{
+    return insn >> low & ((2u << (high - low)) - 1);
+}
+
+static inline uint32_t mv_bit(uint32_t insn, unsigned bit)
+{
+    return insn >> bit & 1;
+}
+
+static inline int64_t mv_sbits(uint32_t insn, unsigned high, unsigned low)
+{
+    return (int64_t)((uint64_t)insn << (63 - high)) >> (63 - high + low);
+}
+
+/* Register 31 as the zero register, read; written; as SP. */
+static inline uint8_t mv_reg_zr(uint32_t field)
+{
+    return (uint8_t)field;
+}
+static inline uint8_t mv_reg_dest(uint32_t field)
+{
+    return field == 31 ? MV_REG_SINK : (uint8_t)field;
+}
+static inline uint8_t mv_reg_sp(uint32_t field)
+{
+    return field == 31 ? MV_REG_SP : (uint8_t)field;
+}
+#define MV_RD(insn) mv_reg_dest(mv_bits(insn, 4, 0))
+#define MV_RT(insn) mv_reg_zr(mv_bits(insn, 4, 0))
+#define MV_RN(insn) mv_reg_zr(mv_bits(insn, 9, 5))
+#define MV_RM(insn) mv_reg_zr(mv_bits(insn, 20, 16))
+#define MV_RA(insn) mv_reg_zr(mv_bits(insn, 14, 10))
+#define MV_RD_SP(insn) mv_reg_sp(mv_bits(insn, 4, 0))
+#define MV_RN_SP(insn) mv_reg_sp(mv_bits(insn, 9, 5))
+
+/*
+ * DecodeBitMasks (Arm ARM, shared pseudocode): the mask of a logical immediate
+ * of 64 or 32 bits; false where it is reserved.
+ */
+bool mv_a64_bit_masks(unsigned n, unsigned imms, unsigned immr, bool is64, uint64_t *ret_mask);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "code-cache.h"
+
+#include "a64.h"
+#include "cpu.h"
+#include "tlb.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define OPS_PER_PAGE 1024
+#define HASH_SIZE 4096
+
+/* The slots, then an op that goes on to the next page. */
+struct code_page {
+    struct mv_op ops[OPS_PER_PAGE + 1];
+    uint64_t pa;
+    const uint8_t *host;
+    struct code_page *hash_next;
+};
+
+struct mv_code_cache {
+    unsigned max_pages;
+    unsigned used;   /* pages that were ever taken */
+    unsigned oldest; /* taken over next, once all are used */
+    struct code_page *pages;
+    struct code_page *hash[HASH_SIZE];
+};
+
+static unsigned hash_of(uint64_t pa)
+{
+    return (unsigned)(pa >> 12 ^ pa >> 24) % HASH_SIZE;
+}
+
+int mv_code_cache_create(unsigned max_pages, struct mv_code_cache **ret, struct mv_error *err)
+{
+    struct mv_code_cache *cache = calloc(1, sizeof *cache);
+    if (cache == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for the code cache");
+    cache->max_pages = max_pages;
+    /* Untouched pages of the mapping cost nothing. */
+    cache->pages = mmap(NULL, max_pages * sizeof *cache->pages, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (cache->pages == MAP_FAILED) {
+        free(cache);
+        return mv_error_set(err, ENOMEM, "no memory for the code cache");
+    }
+    *ret = cache;
+    return 0;
+}
+
+void mv_code_cache_destroy(struct mv_code_cache *cache)
+{
+    if (cache == NULL)
+        return;
+    munmap(cache->pages, cache->max_pages * sizeof *cache->pages);
+    free(cache);
+}
+
+static struct code_page *find(struct mv_code_cache *cache, uint64_t pa)
+{
+    struct code_page *page = cache->hash[hash_of(pa)];
+    while (page != NULL && page->pa != pa)
+        page = page->hash_next;
+    return page;
+}
+
+static void unhash(struct mv_code_cache *cache, struct code_page *page)
+{
+    struct code_page **link = &cache->hash[hash_of(page->pa)];
+    while (*link != page)
+        link = &(*link)->hash_next;
+    *link = page->hash_next;
+}
+
+const struct mv_op *mv_code_cache_page(struct mv_code_cache *cache, uint64_t pa,
+                                       const uint8_t *host, bool *ret_dropped)
+{
+    *ret_dropped = false;
+    struct code_page *page = find(cache, pa);
+    if (page != NULL)
+        return page->ops;
+    if (cache->used < cache->max_pages) {
+        page = &cache->pages[cache->used++];
+    } else {
+        page = &cache->pages[cache->oldest];
+        cache->oldest = (cache->oldest + 1) % cache->max_pages;
+        unhash(cache, page);
+        memset(page->ops, 0, sizeof page->ops);
+        *ret_dropped = true;
+    }
+    page->pa = pa;
+    page->host = host;
+    page->ops[OPS_PER_PAGE].code = MV_OPCODE_page_end;
+    page->hash_next = cache->hash[hash_of(pa)];
+    cache->hash[hash_of(pa)] = page;
+    return page->ops;
+}
+
+void mv_code_cache_drop_line(struct mv_code_cache *cache, uint64_t pa)
+{
+    struct code_page *page = find(cache, pa & MV_PAGE_MASK);
+    if (page != NULL)
+        memset(&page->ops[(pa & 0xfc0) / 4], 0, 16 * sizeof page->ops[0]);
+}
+
+void mv_code_cache_drop_all(struct mv_code_cache *cache)
+{
+    for (unsigned i = 0; i < cache->used; i++)
+        memset(cache->pages[i].ops, 0, OPS_PER_PAGE * sizeof(struct mv_op));
+    memset(cache->hash, 0, sizeof cache->hash);
+    cache->used = cache->oldest = 0;
+}
+
+/* A direct branch within its page becomes a pointer addition. */
+static void localise_branch(struct mv_op *op, unsigned slot)
+{
+    static const uint16_t branches[] = {
+        MV_OPCODE_b,     MV_OPCODE_bl,     MV_OPCODE_b_cond, MV_OPCODE_cbz_x, MV_OPCODE_cbz_w,
+        MV_OPCODE_cbnz_x, MV_OPCODE_cbnz_w, MV_OPCODE_tbz,    MV_OPCODE_tbnz,
+    };
+    int64_t target = (int64_t)slot * 4 + (int64_t)op->imm;
+    if (target < 0 || target >= OPS_PER_PAGE * 4)
+        return;
+    for (size_t i = 0; i < sizeof branches / sizeof branches[0]; i++) {
+        if (op->code == branches[i]) {
+            op->code++;
+            op->imm = (uint64_t)((int64_t)op->imm * MV_OP_SCALE);
+            return;
+        }
+    }
+}
+
+MV_OP(decode)
+{
+    struct code_page *page = (struct code_page *)(uintptr_t)cpu->page_ops;
+    unsigned slot = (unsigned)(op - page->ops);
+    uint32_t insn =
+        __atomic_load_n((const uint32_t *)(page->host + slot * 4), __ATOMIC_RELAXED);
+    mv_a64_decode(insn, &page->ops[slot]);
+    localise_branch(&page->ops[slot], slot);
+    MV_DISPATCH(op);
+}

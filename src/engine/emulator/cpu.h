@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_cpu: one emulated A64 processor, at EL1 and EL0.  Everything in it
+ * belongs to the thread that runs it, except `attention`, the interrupt lines,
+ * the mailbox and the wait state, which other threads reach as their comments
+ * say.
+ */
+#ifndef MV_EMULATOR_CPU_H
+#define MV_EMULATOR_CPU_H
+
+#include "engine.h"
+#include "op.h"
+#include "shootdown.h"
+#include "state.h"
+#include "sysreg.h"
+#include "timer.h"
+#include "tlb.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mv_emulator;
+struct mv_code_cache;
+
+/* PSTATE.DAIF as it stands in SPSR (bits 9-6). */
+#define MV_DAIF_D (1u << 9)
+#define MV_DAIF_A (1u << 8)
+#define MV_DAIF_I (1u << 7)
+#define MV_DAIF_F (1u << 6)
+#define MV_DAIF_ALL (MV_DAIF_D | MV_DAIF_A | MV_DAIF_I | MV_DAIF_F)
+
+#define MV_NZCV_N (1u << 31)
+#define MV_NZCV_Z (1u << 30)
+#define MV_NZCV_C (1u << 29)
+#define MV_NZCV_V (1u << 28)
+
+#define MV_SPSR_SS (1u << 21)
+#define MV_SPSR_IL (1u << 20)
+
+/* Why a vCPU has to leave its handlers: bits of mv_cpu.attention. */
+#define MV_ATTENTION_KICK 1u      /* the machine wants the thread */
+#define MV_ATTENTION_IRQ 2u       /* an interrupt line went up */
+#define MV_ATTENTION_SHOOTDOWN 4u /* the mailbox has mail */
+
+union mv_vreg {
+    uint8_t b[16];
+    uint16_t h[8];
+    uint32_t s[4];
+    uint64_t d[2];
+    int8_t sb[16];
+    int16_t sh[8];
+    int32_t ss[4];
+    int64_t sd[2];
+    unsigned __int128 q;
+} __attribute__((aligned(16)));
+
+/* The local exclusive monitor: what LDXR saw, so that STXR can compare. */
+struct mv_monitor {
+    bool armed;
+    uint8_t size; /* bytes, 16 for a pair of doublewords */
+    uint64_t pa;
+    uint64_t value[2];
+};
+
+struct mv_cpu {
+    struct mv_vcpu vcpu; /* first: the machine's handle */
+
+    /* --- what handlers use at every step */
+    uint64_t x[MV_REG_COUNT];
+    uint32_t nzcv;
+    atomic_uint attention;          /* any thread sets bits */
+    uint64_t page_va;               /* of the code page that runs */
+    const struct mv_op *page_ops;   /* its first op */
+    struct mv_tlb_set *tlb[2];      /* for addresses with bit 55 clear, set */
+    uint64_t pc;                    /* valid outside handlers only */
+    uint8_t el;                     /* 0, 1 */
+    uint8_t spsel;                  /* which SP EL1 uses */
+    bool fp_enabled;                /* CPACR_EL1.FPEN lets this EL use V registers */
+    bool pstate_il;                 /* illegal execution state */
+    uint32_t daif;                  /* MV_DAIF_* */
+    uint64_t sp_el[2];              /* the stack pointers that are not in x[MV_REG_SP] */
+    union mv_vreg v[32];
+    uint32_t fpcr;
+    uint32_t fpsr;
+    struct mv_monitor monitor;
+
+    struct mv_sysregs sys;
+    struct mv_tlb tlbs;
+    struct mv_code_cache *code;
+    struct mv_emulator *emulator;
+    sigjmp_buf unwind; /* to the run loop, once an exception was taken */
+
+    /* --- reached by other threads */
+    atomic_bool irq_line;
+    atomic_bool fiq_line;
+    atomic_bool event;   /* the event register of WFE */
+    atomic_bool running; /* executes guest code, so shootdowns wait for it */
+    struct mv_mailbox mailbox;
+    atomic_bool waiting; /* sleeps in WFI or WFE, on wait_cond under wait_lock */
+    pthread_mutex_t wait_lock;
+    pthread_cond_t wait_cond;
+    struct mv_timers timers;
+    unsigned wfe_spins;
+
+    enum mv_exit_reason exit;
+    bool exit_wanted;
+};
+
+extern const struct mv_state_table mv_cpu_state;
+
+static inline struct mv_cpu *mv_cpu_of(struct mv_vcpu *vcpu)
+{
+    return (struct mv_cpu *)vcpu;
+}
+
+/* The PC of an op of the page that runs. */
+static inline uint64_t mv_op_pc(const struct mv_cpu *cpu, const struct mv_op *op)
+{
+    return cpu->page_va +
+           (uint64_t)((const char *)op - (const char *)cpu->page_ops) / MV_OP_SCALE;
+}
+
+/* --- run.c */
+
+/* Leave the handlers for the run loop, which goes on at pc. */
+static inline const struct mv_op *mv_cpu_leave(struct mv_cpu *cpu, uint64_t pc)
+{
+    cpu->pc = pc;
+    return NULL;
+}
+enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu);
+/* Set attention bits and wake the vCPU where it waits; any thread. */
+void mv_cpu_attend(struct mv_cpu *cpu, unsigned bits);
+/*
+ * Sleep until an interrupt line is up or the machine wants the thread; with a
+ * timeout (ns, 0 for none) also until an event.  The vCPU's own thread.
+ */
+void mv_cpu_wait(struct mv_cpu *cpu, uint64_t timeout_ns);
+
+/* --- pstate.c */
+void mv_cpu_reset(struct mv_cpu *cpu);
+uint32_t mv_cpu_pstate(const struct mv_cpu *cpu); /* SPSR_EL1's format */
+/* Take EL, SPSel, DAIF, NZCV, IL from an SPSR that is legal for AArch64. */
+void mv_cpu_set_pstate(struct mv_cpu *cpu, uint32_t pstate);
+void mv_cpu_set_spsel(struct mv_cpu *cpu, unsigned spsel);
+/* What depends on EL, CPACR, ASID: the TLB sets in use, fp_enabled. */
+void mv_cpu_update_context(struct mv_cpu *cpu);
+static inline bool mv_cpu_interruptible(const struct mv_cpu *cpu)
+{
+    return (atomic_load_explicit(&cpu->irq_line, memory_order_relaxed) &&
+            !(cpu->daif & MV_DAIF_I)) ||
+           (atomic_load_explicit(&cpu->fiq_line, memory_order_relaxed) &&
+            !(cpu->daif & MV_DAIF_F));
+}
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "emulator.h"
+
+#include "cleanup.h"
+#include "code-cache.h"
+#include "cpu.h"
+#include "size.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Decoded code, over all vCPUs: 16 KiB a page, at least MIN_PAGES for each. */
+#define CODE_PAGES 640
+#define CODE_PAGES_MIN 128
+
+static int probe(struct mv_error *err)
+{
+    (void)err;
+    return 0;
+}
+
+/* The GIC tells a vCPU's lines; any thread. */
+static void set_lines(struct mv_irq_sink *sink, unsigned index, bool irq, bool fiq)
+{
+    struct mv_emulator *emulator =
+        (struct mv_emulator *)((char *)sink - offsetof(struct mv_emulator, sink));
+    if (index >= emulator->cpu_count)
+        return;
+    struct mv_cpu *cpu = emulator->cpus[index];
+    atomic_store(&cpu->irq_line, irq);
+    atomic_store(&cpu->fiq_line, fiq);
+    if (irq || fiq)
+        mv_cpu_attend(cpu, MV_ATTENTION_IRQ);
+}
+
+void mv_emulator_send_event(struct mv_emulator *emulator)
+{
+    for (unsigned i = 0; i < emulator->cpu_count; i++) {
+        atomic_store(&emulator->cpus[i]->event, true);
+        mv_cpu_attend(emulator->cpus[i], 0);
+    }
+}
+
+/* The guest-physical map changed: what vCPUs remember of it is void. */
+static void space_changed(struct mv_space_listener *listener, uint64_t gpa, uint64_t size)
+{
+    (void)gpa;
+    (void)size;
+    struct mv_emulator *emulator =
+        (struct mv_emulator *)((char *)listener - offsetof(struct mv_emulator, listener));
+    for (unsigned i = 0; i < emulator->cpu_count; i++)
+        mv_shootdown_post_all(emulator->cpus[i]);
+}
+
+static int create(const struct mv_engine_params *params, struct mv_engine **ret,
+                  struct mv_error *err)
+{
+    struct mv_emulator *emulator = calloc(1, sizeof *emulator);
+    if (emulator == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for the emulator");
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    emulator->engine.ops = &mv_emulator_ops;
+    emulator->params = *params;
+    emulator->space = params->space;
+    emulator->irqchip = params->irqchip;
+    emulator->counter_start =
+        (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+    emulator->sink.set_lines = set_lines;
+    emulator->irqchip->ops->set_sink(emulator->irqchip, &emulator->sink);
+    emulator->listener.changed = space_changed;
+    mv_space_listen(emulator->space, &emulator->listener);
+    *ret = &emulator->engine;
+    return 0;
+}
+
+static void destroy(struct mv_engine *engine)
+{
+    struct mv_emulator *emulator = (struct mv_emulator *)engine;
+    emulator->irqchip->ops->set_sink(emulator->irqchip, NULL);
+    mv_space_unlisten(emulator->space, &emulator->listener);
+    free(emulator);
+}
+
+static void vcpu_destroy(struct mv_vcpu *vcpu)
+{
+    struct mv_cpu *cpu = mv_cpu_of(vcpu);
+    struct mv_emulator *emulator = cpu->emulator;
+    if (vcpu->index + 1 == emulator->cpu_count)
+        emulator->cpu_count--;
+    mv_timers_destroy(cpu);
+    mv_code_cache_destroy(cpu->code);
+    pthread_mutex_destroy(&cpu->mailbox.lock);
+    pthread_mutex_destroy(&cpu->wait_lock);
+    pthread_cond_destroy(&cpu->wait_cond);
+    free(cpu);
+}
+
+static void init_locks(struct mv_cpu *cpu)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&cpu->wait_cond, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&cpu->wait_lock, NULL);
+    pthread_mutex_init(&cpu->mailbox.lock, NULL);
+}
+
+/* vCPUs are created in the order of their indices, before any of them runs. */
+static int vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,
+                       struct mv_error *err)
+{
+    struct mv_emulator *emulator = (struct mv_emulator *)engine;
+    struct mv_cpu *cpu = aligned_alloc(64, mv_align_up(sizeof *cpu, 64));
+    if (cpu == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for vCPU %u", index);
+    memset(cpu, 0, sizeof *cpu);
+    cpu->vcpu.ops = &mv_emulator_ops;
+    cpu->vcpu.index = index;
+    cpu->emulator = emulator;
+    init_locks(cpu);
+    unsigned pages = CODE_PAGES / emulator->params.cpus;
+    int r = mv_code_cache_create(pages < CODE_PAGES_MIN ? CODE_PAGES_MIN : pages, &cpu->code, err);
+    if (r == 0)
+        r = mv_timers_init(cpu, err);
+    if (r < 0) {
+        vcpu_destroy(&cpu->vcpu);
+        return r;
+    }
+    mv_tlb_init(cpu);
+    mv_cpu_reset(cpu);
+    emulator->cpus[index] = cpu;
+    emulator->cpu_count = index + 1;
+    *ret = &cpu->vcpu;
+    return 0;
+}
+
+static void vcpu_reset(struct mv_vcpu *vcpu)
+{
+    mv_cpu_reset(mv_cpu_of(vcpu));
+}
+
+static enum mv_exit_reason vcpu_run(struct mv_vcpu *vcpu)
+{
+    return mv_cpu_run(mv_cpu_of(vcpu));
+}
+
+static void vcpu_kick(struct mv_vcpu *vcpu)
+{
+    mv_cpu_attend(mv_cpu_of(vcpu), MV_ATTENTION_KICK);
+}
+
+static void vcpu_get_regs(struct mv_vcpu *vcpu, struct mv_vcpu_regs *ret)
+{
+    const struct mv_cpu *cpu = mv_cpu_of(vcpu);
+    memcpy(ret->x, cpu->x, sizeof ret->x);
+    ret->sp_el1 = cpu->el == 1 && cpu->spsel ? cpu->x[MV_REG_SP] : cpu->sp_el[1];
+    ret->pc = cpu->pc;
+    ret->pstate = mv_cpu_pstate(cpu);
+}
+
+static void vcpu_set_regs(struct mv_vcpu *vcpu, const struct mv_vcpu_regs *regs)
+{
+    struct mv_cpu *cpu = mv_cpu_of(vcpu);
+    memcpy(cpu->x, regs->x, sizeof regs->x);
+    mv_cpu_set_pstate(cpu, regs->pstate);
+    if (cpu->el == 1 && cpu->spsel)
+        cpu->x[MV_REG_SP] = regs->sp_el1;
+    else
+        cpu->sp_el[1] = regs->sp_el1;
+    cpu->pc = regs->pc;
+}
+
+/* Sixteen vCPUs share an Aff1, which is as far as an SGI's target list goes. */
+static uint64_t vcpu_mpidr(struct mv_vcpu *vcpu)
+{
+    return UINT64_C(0x80000000) | (uint64_t)(vcpu->index >> 4) << 8 | (vcpu->index & 15);
+}
+
+const struct mv_engine_ops mv_emulator_ops = {
+    .name = "emulator",
+    .description = "interprets arm64 on any Linux host",
+    .probe = probe,
+    .create = create,
+    .destroy = destroy,
+    .vcpu_create = vcpu_create,
+    .vcpu_destroy = vcpu_destroy,
+    .vcpu_reset = vcpu_reset,
+    .vcpu_run = vcpu_run,
+    .vcpu_kick = vcpu_kick,
+    .vcpu_get_regs = vcpu_get_regs,
+    .vcpu_set_regs = vcpu_set_regs,
+    .vcpu_mpidr = vcpu_mpidr,
+};

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking exceptions to EL1 (Arm ARM D1.3) and their syndromes (D17.2.37). */
+#ifndef MV_EMULATOR_EXCEPTION_H
+#define MV_EMULATOR_EXCEPTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mv_cpu;
+struct mv_op;
+
+enum mv_exception_class {
+    MV_EC_UNKNOWN = 0x00,
+    MV_EC_WFX = 0x01,
+    MV_EC_FP_ACCESS = 0x07,
+    MV_EC_ILLEGAL_STATE = 0x0e,
+    MV_EC_SVC = 0x15,
+    MV_EC_SYSREG = 0x18,
+    MV_EC_INSN_ABORT = 0x20, /* from EL0; +1 from EL1 */
+    MV_EC_PC_ALIGNMENT = 0x22,
+    MV_EC_DATA_ABORT = 0x24, /* from EL0; +1 from EL1 */
+    MV_EC_SP_ALIGNMENT = 0x26,
+    MV_EC_BRK = 0x3c,
+};
+
+/* Fault status codes (without the level). */
+enum mv_fault_status {
+    MV_FSC_ADDRESS_SIZE = 0x00,
+    MV_FSC_TRANSLATION = 0x04,
+    MV_FSC_ACCESS_FLAG = 0x08,
+    MV_FSC_PERMISSION = 0x0c,
+    MV_FSC_EXTERNAL = 0x10,
+    MV_FSC_EXTERNAL_WALK = 0x14,
+    MV_FSC_ALIGNMENT = 0x21,
+};
+#define MV_ISS_WNR (1u << 6)
+#define MV_ISS_CM (1u << 8)
+
+#define MV_VECTOR_SYNC 0x000
+#define MV_VECTOR_IRQ 0x080
+#define MV_VECTOR_FIQ 0x100
+
+/*
+ * Take a synchronous exception whose preferred return address is `pc`: sets
+ * ESR, ELR, SPSR and goes to the vector.  FAR is the caller's.
+ */
+void mv_exception_take(struct mv_cpu *cpu, unsigned ec, uint32_t iss, uint64_t pc);
+/* An interrupt: as above, without a syndrome. */
+void mv_exception_interrupt(struct mv_cpu *cpu, unsigned vector, uint64_t pc);
+
+/* For handlers: take it at op and return what the handler has to return. */
+const struct mv_op *mv_exception_at(struct mv_cpu *cpu, const struct mv_op *op, unsigned ec,
+                                    uint32_t iss);
+const struct mv_op *mv_exception_undef(struct mv_cpu *cpu, const struct mv_op *op);
+/* V registers used where CPACR_EL1.FPEN traps them. */
+const struct mv_op *mv_exception_fp(struct mv_cpu *cpu, const struct mv_op *op);
+
+/* For memory accesses: set FAR, take the abort at op and unwind. */
+_Noreturn void mv_exception_data_abort(struct mv_cpu *cpu, const struct mv_op *op, uint64_t far,
+                                       uint32_t iss);
+_Noreturn void mv_exception_unwind(struct mv_cpu *cpu);
+
+/* ERET. */
+const struct mv_op *mv_exception_return(struct mv_cpu *cpu, const struct mv_op *op);
+
+#endif

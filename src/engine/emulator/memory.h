@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A handler's way to guest memory.  The hit path is inline: one compare of the
+ * TLB's tag, which also catches an access that crosses the page.  Everything
+ * else is mmu.c's: it translates, checks, does MMIO, or takes the abort and
+ * unwinds, so a handler sees only accesses that succeeded.
+ *
+ * Guest accesses are relaxed host atomics of their natural size, so that
+ * threads that race in the guest are no race in the host.
+ */
+#ifndef MV_EMULATOR_MEMORY_H
+#define MV_EMULATOR_MEMORY_H
+
+#include "cpu.h"
+
+typedef uint16_t mv_u16_any __attribute__((aligned(1)));
+typedef uint32_t mv_u32_any __attribute__((aligned(1)));
+typedef uint64_t mv_u64_any __attribute__((aligned(1)));
+
+/* Access flags for the slow path and translation. */
+enum {
+    MV_ACCESS_WRITE = 1,
+    MV_ACCESS_EXEC = 2,
+    MV_ACCESS_EL0 = 4,    /* with EL0's permissions (LDTR, STTR) */
+    MV_ACCESS_ALIGNED = 8, /* faults when misaligned, whatever SCTLR.A */
+    MV_ACCESS_CM = 16,    /* a cache maintenance instruction */
+};
+
+/* size: 1, 2, 4, 8 bytes. */
+uint64_t mv_memory_read(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
+                        unsigned access);
+void mv_memory_write(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t value,
+                     unsigned size, unsigned access);
+/*
+ * Check that len bytes (at most a page) at va may be accessed, before anything
+ * changes: for pairs and structures that cross a page.
+ */
+void mv_memory_probe(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned len,
+                     unsigned access);
+/*
+ * The host's address of size (1-16) aligned bytes of RAM for an atomic or
+ * exclusive access; misaligned is an alignment fault.  NULL where the address
+ * is MMIO; *ret_pa is the physical address.
+ */
+void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
+                       unsigned access, uint64_t *ret_pa);
+
+static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t va)
+{
+    return &cpu->tlb[(va >> 55) & 1]->d[(va >> 12) % MV_DTLB_ENTRIES];
+}
+
+#define MV_DEFINE_LOAD(bits, type)                                                                 \
+    static inline uint##bits##_t mv_load##bits(struct mv_cpu *cpu, const struct mv_op *op,         \
+                                               uint64_t va)                                        \
+    {                                                                                              \
+        const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
+        if (MV_LIKELY(entry->read_tag == ((va + bits / 8 - 1) & MV_PAGE_MASK)))                    \
+            return __atomic_load_n((type *)(va + entry->addend), __ATOMIC_RELAXED);                \
+        return (uint##bits##_t)mv_memory_read(cpu, op, va, bits / 8, 0);                           \
+    }
+#define MV_DEFINE_STORE(bits, type)                                                                \
+    static inline void mv_store##bits(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,     \
+                                      uint##bits##_t value)                                        \
+    {                                                                                              \
+        const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
+        if (MV_LIKELY(entry->write_tag == ((va + bits / 8 - 1) & MV_PAGE_MASK)))                   \
+            __atomic_store_n((type *)(va + entry->addend), value, __ATOMIC_RELAXED);               \
+        else                                                                                       \
+            mv_memory_write(cpu, op, va, value, bits / 8, 0);                                      \
+    }
+MV_DEFINE_LOAD(8, uint8_t)
+MV_DEFINE_LOAD(16, mv_u16_any)
+MV_DEFINE_LOAD(32, mv_u32_any)
+MV_DEFINE_LOAD(64, mv_u64_any)
+MV_DEFINE_STORE(8, uint8_t)
+MV_DEFINE_STORE(16, mv_u16_any)
+MV_DEFINE_STORE(32, mv_u32_any)
+MV_DEFINE_STORE(64, mv_u64_any)
+
+/*
+ * Two adjacent values of `bits` each by one TLB look-up, as a pair or a Q
+ * register; the second one's abort leaves the first one undone.
+ */
+#define MV_DEFINE_LOAD_PAIR(bits, type)                                                            \
+    static inline void mv_load##bits##x2(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,  \
+                                         uint##bits##_t ret[2])                                    \
+    {                                                                                              \
+        const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
+        if (MV_LIKELY(entry->read_tag == ((va + bits / 4 - 1) & MV_PAGE_MASK))) {                  \
+            const type *host = (type *)(va + entry->addend);                                       \
+            ret[0] = __atomic_load_n(&host[0], __ATOMIC_RELAXED);                                  \
+            ret[1] = __atomic_load_n(&host[1], __ATOMIC_RELAXED);                                  \
+        } else {                                                                                   \
+            ret[0] = (uint##bits##_t)mv_memory_read(cpu, op, va, bits / 8, 0);                     \
+            ret[1] = (uint##bits##_t)mv_memory_read(cpu, op, va + bits / 8, bits / 8, 0);          \
+        }                                                                                          \
+    }
+#define MV_DEFINE_STORE_PAIR(bits, type)                                                           \
+    static inline void mv_store##bits##x2(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, \
+                                          uint##bits##_t first, uint##bits##_t second)             \
+    {                                                                                              \
+        const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
+        if (MV_LIKELY(entry->write_tag == ((va + bits / 4 - 1) & MV_PAGE_MASK))) {                 \
+            type *host = (type *)(va + entry->addend);                                             \
+            __atomic_store_n(&host[0], first, __ATOMIC_RELAXED);                                   \
+            __atomic_store_n(&host[1], second, __ATOMIC_RELAXED);                                  \
+        } else {                                                                                   \
+            mv_memory_probe(cpu, op, va, bits / 4, MV_ACCESS_WRITE);                               \
+            mv_memory_write(cpu, op, va, first, bits / 8, 0);                                      \
+            mv_memory_write(cpu, op, va + bits / 8, second, bits / 8, 0);                          \
+        }                                                                                          \
+    }
+MV_DEFINE_LOAD_PAIR(32, mv_u32_any)
+MV_DEFINE_LOAD_PAIR(64, mv_u64_any)
+MV_DEFINE_STORE_PAIR(32, mv_u32_any)
+MV_DEFINE_STORE_PAIR(64, mv_u64_any)
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The translation table walk (Arm ARM D8.2, AArch64.TranslationTableWalk). */
+#include "mmu.h"
+
+#include "block.h"
+#include "cpu.h"
+#include "emulator.h"
+#include "exception.h"
+#include "memory.h"
+
+#define PA_BITS 48
+#define DESC_VALID 1u
+#define DESC_TABLE 2u
+#define DESC_AF (1u << 10)
+#define DESC_NG (1u << 11)
+#define DESC_AP2 (1u << 7) /* read-only */
+#define DESC_AP1 (1u << 6) /* EL0 */
+#define DESC_DBM (UINT64_C(1) << 51)
+#define DESC_PXN (UINT64_C(1) << 53)
+#define DESC_UXN (UINT64_C(1) << 54)
+#define TABLE_PXN (UINT64_C(1) << 59)
+#define TABLE_UXN (UINT64_C(1) << 60)
+#define TABLE_NO_EL0 (UINT64_C(1) << 61)
+#define TABLE_READ_ONLY (UINT64_C(1) << 62)
+#define DESC_ADDRESS UINT64_C(0x0000fffffffff000)
+#define TCR_HA (UINT64_C(1) << 39)
+#define TCR_HD (UINT64_C(1) << 40)
+
+/* What TCR_EL1 says of one half of the address space. */
+struct regime {
+    uint64_t ttbr;
+    unsigned tsz;
+    bool tbi;
+    bool disabled; /* EPDn */
+    bool e0pd;
+};
+
+static struct regime regime_of(const struct mv_cpu *cpu, unsigned half)
+{
+    uint64_t tcr = cpu->sys.tcr;
+    unsigned low = half ? 16 : 0;
+    struct regime r = {
+        .ttbr = half ? cpu->sys.ttbr1 : cpu->sys.ttbr0,
+        .tsz = tcr >> low & 0x3f,
+        .tbi = tcr >> (37 + half) & 1,
+        .disabled = tcr >> (low + 7) & 1,
+        .e0pd = tcr >> (55 + half) & 1,
+    };
+    /* Beyond 16..39 is implementation defined: taken as the nearest. */
+    r.tsz = r.tsz < 16 ? 16 : r.tsz > 39 ? 39 : r.tsz;
+    return r;
+}
+
+static unsigned output_bits(const struct mv_cpu *cpu)
+{
+    static const uint8_t bits[8] = {32, 36, 40, 42, 44, 48, 48, 48};
+    return bits[cpu->sys.tcr >> 32 & 7];
+}
+
+static bool fault(struct mv_translation *ret, unsigned status, unsigned level)
+{
+    ret->fsc = status | level;
+    return false;
+}
+
+/* Does the address lie in its half's input range? */
+static bool in_range(uint64_t va, unsigned half, const struct regime *r)
+{
+    unsigned top = r->tbi ? 55 : 63;
+    uint64_t mask = (UINT64_C(2) << (top - (64 - r->tsz))) - 1;
+    uint64_t bits = va >> (64 - r->tsz) & mask;
+    return bits == (half ? mask : 0);
+}
+
+/* The host's address of a descriptor, or NULL where no RAM is. */
+static uint64_t *descriptor_host(struct mv_cpu *cpu, uint64_t pa)
+{
+    struct mv_range range;
+    if (!mv_space_find(cpu->emulator->space, pa, &range) || range.kind != MV_RANGE_RAM)
+        return NULL;
+    return (uint64_t *)(range.block->host + range.offset + (pa - range.gpa));
+}
+
+struct leaf {
+    uint64_t *host;
+    uint64_t desc;
+    uint64_t tables; /* attributes of the tables passed, or-ed */
+    unsigned level;
+};
+
+static bool walk_tables(struct mv_cpu *cpu, uint64_t va, const struct regime *r,
+                        struct leaf *leaf, struct mv_translation *ret)
+{
+    unsigned in_bits = 64 - r->tsz, out_bits = output_bits(cpu);
+    unsigned level = 4 - (in_bits - 12 + 8) / 9;
+    unsigned shift = 12 + 9 * (3 - level);
+    uint64_t base = r->ttbr & DESC_ADDRESS & ~((UINT64_C(8) << (in_bits - shift)) - 1);
+    /* A table of few entries may start below a page's boundary. */
+    if (in_bits - shift < 9)
+        base = r->ttbr & UINT64_C(0x0000fffffffffffe) & ~((UINT64_C(8) << (in_bits - shift)) - 1);
+    uint64_t index = (va & ((UINT64_C(1) << in_bits) - 1)) >> shift;
+    unsigned reached = 0;
+    leaf->tables = 0;
+    for (;; level++, shift -= 9) {
+        if (out_bits < PA_BITS && base >> out_bits)
+            return fault(ret, MV_FSC_ADDRESS_SIZE, reached);
+        leaf->host = descriptor_host(cpu, base + index * 8);
+        if (leaf->host == NULL)
+            return fault(ret, MV_FSC_EXTERNAL_WALK, level);
+        uint64_t desc = __atomic_load_n(leaf->host, __ATOMIC_ACQUIRE);
+        bool table = desc & DESC_TABLE;
+        if (!(desc & DESC_VALID) || (level == 3 && !table) || (level == 0 && !table))
+            return fault(ret, MV_FSC_TRANSLATION, level);
+        if (level == 3 || !table) {
+            uint64_t address = desc & DESC_ADDRESS & ~((UINT64_C(1) << shift) - 1);
+            if (out_bits < PA_BITS && address >> out_bits)
+                return fault(ret, MV_FSC_ADDRESS_SIZE, level);
+            leaf->desc = desc;
+            leaf->level = level;
+            ret->pa = address | (va & ((UINT64_C(1) << shift) - 1));
+            ret->log_size = (uint8_t)shift;
+            return true;
+        }
+        leaf->tables |= desc;
+        reached = level;
+        base = desc & DESC_ADDRESS;
+        index = va >> (shift - 9) & 0x1ff;
+    }
+}
+
+static void set_permissions(const struct mv_cpu *cpu, const struct leaf *leaf, unsigned el,
+                            bool *ret_dirtiable, struct mv_translation *ret)
+{
+    uint64_t desc = leaf->desc, tables = leaf->tables;
+    bool el0_access = (desc & DESC_AP1) && !(tables & TABLE_NO_EL0);
+    bool dirtiable = (desc & DESC_AP2) && (desc & DESC_DBM) && (cpu->sys.tcr & TCR_HD);
+    bool may_write = (!(desc & DESC_AP2) || dirtiable) && !(tables & TABLE_READ_ONLY);
+    bool uxn = (desc & DESC_UXN) || (tables & TABLE_UXN);
+    bool pxn = (desc & DESC_PXN) || (tables & TABLE_PXN);
+    bool visible = el == 1 || el0_access;
+    bool write_here = visible && may_write;
+    ret->readable = visible;
+    /* What EL0 can write, EL1 cannot execute. */
+    ret->executable = el == 0 ? !uxn : !pxn && !(el0_access && may_write);
+    if (write_here && (cpu->sys.sctlr & MV_SCTLR_WXN))
+        ret->executable = false;
+    *ret_dirtiable = write_here && dirtiable;
+    ret->writable = write_here && !dirtiable;
+}
+
+static bool permitted(const struct mv_translation *t, bool dirtiable, unsigned access)
+{
+    if (access & MV_ACCESS_EXEC)
+        return t->executable;
+    if (access & MV_ACCESS_WRITE)
+        return t->writable || dirtiable;
+    return t->readable;
+}
+
+/*
+ * Set the access flag and the dirty state in the descriptor, by
+ * compare-and-swap: false where the guest changed it meanwhile.
+ */
+static bool update_descriptor(struct leaf *leaf, uint64_t new_desc)
+{
+    if (new_desc == leaf->desc)
+        return true;
+    uint64_t expected = leaf->desc;
+    return __atomic_compare_exchange_n(leaf->host, &expected, new_desc, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
+static bool translate_off(uint64_t va, unsigned access, struct mv_translation *ret)
+{
+    if (va >> PA_BITS)
+        return fault(ret, MV_FSC_ADDRESS_SIZE, 0);
+    *ret = (struct mv_translation){
+        .pa = va,
+        .log_size = 12,
+        .device = !(access & MV_ACCESS_EXEC),
+        .sh = 2,
+        .global = true,
+        .readable = true,
+        .writable = true,
+        .executable = true,
+    };
+    return true;
+}
+
+bool mv_mmu_translate(struct mv_cpu *cpu, uint64_t va, unsigned el, unsigned access,
+                      struct mv_translation *ret)
+{
+    if (!(cpu->sys.sctlr & MV_SCTLR_M))
+        return translate_off(va, access, ret);
+    unsigned half = va >> 55 & 1;
+    struct regime r = regime_of(cpu, half);
+    if (!in_range(va, half, &r) || r.disabled || (r.e0pd && el == 0))
+        return fault(ret, MV_FSC_TRANSLATION, 0);
+    for (;;) {
+        struct leaf leaf;
+        bool dirtiable;
+        if (!walk_tables(cpu, va, &r, &leaf, ret))
+            return false;
+        uint64_t desc = leaf.desc;
+        if (!(desc & DESC_AF)) {
+            if (!(cpu->sys.tcr & TCR_HA))
+                return fault(ret, MV_FSC_ACCESS_FLAG, leaf.level);
+            desc |= DESC_AF;
+        }
+        set_permissions(cpu, &leaf, el, &dirtiable, ret);
+        if (!permitted(ret, dirtiable, access)) {
+            if (!update_descriptor(&leaf, desc))
+                continue;
+            return fault(ret, MV_FSC_PERMISSION, leaf.level);
+        }
+        if ((access & MV_ACCESS_WRITE) && dirtiable) {
+            desc &= ~(uint64_t)DESC_AP2;
+            ret->writable = true;
+        }
+        if (!update_descriptor(&leaf, desc))
+            continue;
+        ret->attr = (uint8_t)(cpu->sys.mair >> (8 * (desc >> 2 & 7)));
+        ret->sh = desc >> 8 & 3;
+        ret->device = (ret->attr & 0xf0) == 0;
+        ret->global = !(desc & DESC_NG);
+        return true;
+    }
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From translations to TLB entries, and the slow path of loads and stores:
+ * everything that the inline compare of memory.h does not settle.
+ */
+#include "mmu.h"
+
+#include "block.h"
+#include "code-cache.h"
+#include "cpu.h"
+#include "emulator.h"
+#include "exception.h"
+#include "memory.h"
+
+#include <stddef.h>
+
+static _Noreturn void abort_access(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                                   unsigned access, uint32_t fsc)
+{
+    mv_exception_data_abort(cpu, op, va,
+                            fsc | (access & MV_ACCESS_WRITE ? MV_ISS_WNR : 0) |
+                                (access & MV_ACCESS_CM ? MV_ISS_CM | MV_ISS_WNR : 0));
+}
+
+static unsigned access_el(const struct mv_cpu *cpu, unsigned access)
+{
+    return access & MV_ACCESS_EL0 ? 0 : cpu->el;
+}
+
+static struct mv_tlb_set *access_set(struct mv_cpu *cpu, uint64_t va, unsigned el)
+{
+    return va >> 55 & 1 ? &cpu->tlbs.high[el] : &cpu->tlbs.low[cpu->tlbs.slot][el];
+}
+
+static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                                  unsigned access, unsigned el)
+{
+    struct mv_translation t;
+    if (!mv_mmu_translate(cpu, va, el, access, &t))
+        abort_access(cpu, op, va, access, t.fsc);
+    struct mv_range range;
+    uint64_t page_pa = t.pa & MV_PAGE_MASK;
+    if (!mv_space_find(cpu->emulator->space, page_pa, &range))
+        abort_access(cpu, op, va, access, MV_FSC_EXTERNAL);
+
+    struct mv_tlb_set *set = access_set(cpu, va, el);
+    struct mv_dtlb_entry *entry = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
+    bool mmio = range.kind == MV_RANGE_MMIO;
+    /* Device memory and SCTLR.A want alignment checked at each access. */
+    bool slow = mmio || t.device || (cpu->sys.sctlr & MV_SCTLR_A);
+    uint64_t tag = (va & MV_PAGE_MASK) | (slow ? MV_TLB_SLOW : 0);
+    entry->read_tag = t.readable ? tag : MV_TLB_NONE;
+    entry->write_tag = t.writable ? tag : MV_TLB_NONE;
+    entry->pa = page_pa | (t.device ? MV_TLB_ATTR_DEVICE : 0) | (mmio ? MV_TLB_ATTR_MMIO : 0);
+    entry->log_size = t.log_size;
+    entry->addend =
+        mmio ? 0
+             : (uintptr_t)(range.block->host + range.offset + (page_pa - range.gpa)) -
+                   (va & MV_PAGE_MASK);
+    set->used = true;
+    set->blocks |= t.log_size > 12;
+    set->non_global |= !t.global;
+    return entry;
+}
+
+struct mv_dtlb_entry *mv_mmu_data(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                                  unsigned access)
+{
+    unsigned el = access_el(cpu, access);
+    struct mv_dtlb_entry *entry =
+        &access_set(cpu, va, el)->d[(va >> 12) % MV_DTLB_ENTRIES];
+    uint64_t tag = access & MV_ACCESS_WRITE ? entry->write_tag : entry->read_tag;
+    if ((tag & ~(uint64_t)MV_TLB_SLOW) == (va & MV_PAGE_MASK))
+        return entry;
+    return fill(cpu, op, va, access, el);
+}
+
+static void check_alignment(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                            unsigned size, unsigned access)
+{
+    if (va & (size - 1) && ((access & MV_ACCESS_ALIGNED) || (cpu->sys.sctlr & MV_SCTLR_A)))
+        abort_access(cpu, op, va, access, MV_FSC_ALIGNMENT);
+}
+
+static void check_device_alignment(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                                   unsigned size, unsigned access,
+                                   const struct mv_dtlb_entry *entry)
+{
+    if ((entry->pa & MV_TLB_ATTR_DEVICE) && va & (size - 1))
+        abort_access(cpu, op, va, access, MV_FSC_ALIGNMENT);
+}
+
+static bool crosses_page(uint64_t va, unsigned len)
+{
+    return (va & ~MV_PAGE_MASK) + len > MV_PAGE_SIZE;
+}
+
+void mv_memory_probe(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned len,
+                     unsigned access)
+{
+    mv_mmu_data(cpu, op, va, access);
+    if (crosses_page(va, len))
+        mv_mmu_data(cpu, op, (va + len - 1) & MV_PAGE_MASK, access);
+}
+
+/* The region and offset of an MMIO access, or the external abort. */
+static struct mv_range mmio_range(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                                  uint64_t pa, unsigned size, unsigned access)
+{
+    struct mv_range range;
+    if (!mv_space_find(cpu->emulator->space, pa, &range) || range.kind != MV_RANGE_MMIO ||
+        size < range.region->ops->min_access || size > range.region->ops->max_access ||
+        pa & (size - 1) || pa - range.gpa + size > range.size)
+        abort_access(cpu, op, va, access, MV_FSC_EXTERNAL);
+    return range;
+}
+
+static uint64_t entry_pa(const struct mv_dtlb_entry *entry, uint64_t va)
+{
+    return (entry->pa & MV_PAGE_MASK) | (va & ~MV_PAGE_MASK);
+}
+
+static uint64_t host_load(const void *host, unsigned size)
+{
+    switch (size) {
+    case 1:
+        return __atomic_load_n((const uint8_t *)host, __ATOMIC_RELAXED);
+    case 2:
+        return __atomic_load_n((const mv_u16_any *)host, __ATOMIC_RELAXED);
+    case 4:
+        return __atomic_load_n((const mv_u32_any *)host, __ATOMIC_RELAXED);
+    default:
+        return __atomic_load_n((const mv_u64_any *)host, __ATOMIC_RELAXED);
+    }
+}
+
+static void host_store(void *host, uint64_t value, unsigned size)
+{
+    switch (size) {
+    case 1:
+        __atomic_store_n((uint8_t *)host, (uint8_t)value, __ATOMIC_RELAXED);
+        break;
+    case 2:
+        __atomic_store_n((mv_u16_any *)host, (uint16_t)value, __ATOMIC_RELAXED);
+        break;
+    case 4:
+        __atomic_store_n((mv_u32_any *)host, (uint32_t)value, __ATOMIC_RELAXED);
+        break;
+    default:
+        __atomic_store_n((mv_u64_any *)host, value, __ATOMIC_RELAXED);
+        break;
+    }
+}
+
+uint64_t mv_memory_read(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
+                        unsigned access)
+{
+    check_alignment(cpu, op, va, size, access);
+    if (crosses_page(va, size)) {
+        mv_memory_probe(cpu, op, va, size, access);
+        uint64_t value = 0;
+        for (unsigned i = 0; i < size; i++)
+            value |= mv_memory_read(cpu, op, va + i, 1, access) << 8 * i;
+        return value;
+    }
+    const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, access);
+    check_device_alignment(cpu, op, va, size, access, entry);
+    if (entry->pa & MV_TLB_ATTR_MMIO) {
+        uint64_t pa = entry_pa(entry, va);
+        struct mv_range range = mmio_range(cpu, op, va, pa, size, access);
+        uint64_t value = range.region->ops->read(range.region->opaque, pa - range.gpa, size);
+        return size == 8 ? value : value & ((UINT64_C(1) << 8 * size) - 1);
+    }
+    return host_load((const void *)(va + entry->addend), size);
+}
+
+void mv_memory_write(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t value,
+                     unsigned size, unsigned access)
+{
+    access |= MV_ACCESS_WRITE;
+    check_alignment(cpu, op, va, size, access);
+    if (crosses_page(va, size)) {
+        mv_memory_probe(cpu, op, va, size, access);
+        for (unsigned i = 0; i < size; i++)
+            mv_memory_write(cpu, op, va + i, value >> 8 * i & 0xff, 1, access);
+        return;
+    }
+    const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, access);
+    check_device_alignment(cpu, op, va, size, access, entry);
+    if (size < 8)
+        value &= (UINT64_C(1) << 8 * size) - 1;
+    if (entry->pa & MV_TLB_ATTR_MMIO) {
+        uint64_t pa = entry_pa(entry, va);
+        struct mv_range range = mmio_range(cpu, op, va, pa, size, access);
+        range.region->ops->write(range.region->opaque, pa - range.gpa, value, size);
+        return;
+    }
+    host_store((void *)(va + entry->addend), value, size);
+}
+
+void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
+                       unsigned access, uint64_t *ret_pa)
+{
+    if (op->rn == MV_REG_SP && (va & 15) &&
+        (cpu->sys.sctlr & (cpu->el == 0 ? MV_SCTLR_SA0 : MV_SCTLR_SA))) {
+        mv_exception_at(cpu, op, MV_EC_SP_ALIGNMENT, 0);
+        mv_exception_unwind(cpu);
+    }
+    check_alignment(cpu, op, va, size, access | MV_ACCESS_ALIGNED);
+    const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, access);
+    *ret_pa = entry_pa(entry, va);
+    return entry->pa & MV_TLB_ATTR_MMIO ? NULL : (void *)(va + entry->addend);
+}
+
+static void insn_abort(struct mv_cpu *cpu, uint64_t pc, uint32_t fsc)
+{
+    cpu->sys.far = pc;
+    mv_exception_take(cpu, MV_EC_INSN_ABORT, fsc, pc);
+}
+
+const struct mv_op *mv_mmu_fetch(struct mv_cpu *cpu, uint64_t pc)
+{
+    struct mv_tlb_set *set = cpu->tlb[pc >> 55 & 1];
+    struct mv_itlb_entry *entry = &set->i[(pc >> 12) % MV_ITLB_ENTRIES];
+    if (entry->tag == (pc & ~UINT64_C(0xffc)))
+        return entry->ops;
+    if (pc & 3) {
+        cpu->sys.far = pc;
+        mv_exception_take(cpu, MV_EC_PC_ALIGNMENT, 0, pc);
+        return NULL;
+    }
+    struct mv_translation t;
+    if (!mv_mmu_translate(cpu, pc, cpu->el, MV_ACCESS_EXEC, &t)) {
+        insn_abort(cpu, pc, t.fsc);
+        return NULL;
+    }
+    struct mv_range range;
+    uint64_t page_pa = t.pa & MV_PAGE_MASK;
+    if (!mv_space_find(cpu->emulator->space, page_pa, &range) || range.kind != MV_RANGE_RAM) {
+        insn_abort(cpu, pc, MV_FSC_EXTERNAL);
+        return NULL;
+    }
+    bool dropped;
+    const uint8_t *host = range.block->host + range.offset + (page_pa - range.gpa);
+    const struct mv_op *ops = mv_code_cache_page(cpu->code, page_pa, host, &dropped);
+    if (dropped)
+        mv_tlb_flush_code(cpu);
+    entry->tag = pc & MV_PAGE_MASK;
+    entry->ops = ops;
+    entry->log_size = t.log_size;
+    set->used = true;
+    set->blocks |= t.log_size > 12;
+    set->non_global |= !t.global;
+    return ops;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Handlers of the system instructions (Arm ARM C6.2, C5). */
+#include "branch.h"
+#include "cpu.h"
+#include "emulator.h"
+#include "exception.h"
+
+#include <sched.h>
+
+MV_OP(undef)
+{
+    return mv_exception_undef(cpu, op);
+}
+
+MV_OP(nop)
+{
+    MV_NEXT;
+}
+
+MV_OP(yield)
+{
+    sched_yield();
+    MV_NEXT;
+}
+
+/* ISS of a trapped WFI (0) or WFE (1): COND is "always". */
+static uint32_t wfx_iss(unsigned instruction)
+{
+    return 1u << 24 | 0xeu << 20 | instruction;
+}
+
+MV_OP(wfi)
+{
+    if (cpu->el == 0 && !(cpu->sys.sctlr & MV_SCTLR_NTWI))
+        return mv_exception_at(cpu, op, MV_EC_WFX, wfx_iss(0));
+    mv_cpu_wait(cpu, 0);
+    return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
+}
+
+/*
+ * Nothing tells that another vCPU wrote to the monitored address, so a wait
+ * for an event ends by itself: first a few times at once, as a spin lock wants
+ * it, then after as long as Linux's event stream would take.
+ */
+#define WFE_SPINS 32
+#define WFE_WAIT_NS 100000
+
+MV_OP(wfe)
+{
+    if (cpu->el == 0 && !(cpu->sys.sctlr & MV_SCTLR_NTWE))
+        return mv_exception_at(cpu, op, MV_EC_WFX, wfx_iss(1));
+    if (atomic_exchange(&cpu->event, false)) {
+        cpu->wfe_spins = 0;
+        MV_NEXT;
+    }
+    if (++cpu->wfe_spins < WFE_SPINS) {
+        sched_yield();
+        MV_NEXT;
+    }
+    cpu->wfe_spins = 0;
+    mv_cpu_wait(cpu, WFE_WAIT_NS);
+    return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
+}
+
+MV_OP(sev)
+{
+    mv_emulator_send_event(cpu->emulator);
+    MV_NEXT;
+}
+
+MV_OP(sevl)
+{
+    atomic_store(&cpu->event, true);
+    MV_NEXT;
+}
+
+MV_OP(clrex)
+{
+    cpu->monitor.armed = false;
+    MV_NEXT;
+}
+
+MV_OP(dsb)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    mv_shootdown_wait(cpu);
+    MV_NEXT;
+}
+
+MV_OP(dmb)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    MV_NEXT;
+}
+
+/* Effects of system registers are immediate here; mail may change code. */
+MV_OP(isb)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (mv_cpu_attention(cpu))
+        return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
+    MV_NEXT;
+}
+
+static bool daif_trapped(const struct mv_cpu *cpu)
+{
+    return cpu->el == 0 && !(cpu->sys.sctlr & MV_SCTLR_UMA);
+}
+
+/* ISS of MSR DAIFSet/DAIFClr, #imm (op0 0, op1 3, CRn 4, Rt 31). */
+static uint32_t daif_imm_iss(const struct mv_op *op, unsigned op2)
+{
+    return op2 << 17 | 3u << 14 | 4u << 10 | 31u << 5 | (uint32_t)op->imm << 1;
+}
+
+MV_OP(msr_daifset)
+{
+    if (daif_trapped(cpu))
+        return mv_exception_at(cpu, op, MV_EC_SYSREG, daif_imm_iss(op, 6));
+    cpu->daif |= (uint32_t)op->imm << 6;
+    MV_NEXT;
+}
+
+MV_OP(msr_daifclr)
+{
+    if (daif_trapped(cpu))
+        return mv_exception_at(cpu, op, MV_EC_SYSREG, daif_imm_iss(op, 7));
+    cpu->daif &= ~((uint32_t)op->imm << 6);
+    if (mv_cpu_interruptible(cpu))
+        return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
+    MV_NEXT;
+}
+
+MV_OP(msr_spsel)
+{
+    if (cpu->el == 0)
+        return mv_exception_undef(cpu, op);
+    mv_cpu_set_spsel(cpu, (unsigned)op->imm & 1);
+    MV_NEXT;
+}
+
+MV_OP(mrs)
+{
+    const struct mv_sysreg *reg = (const struct mv_sysreg *)(uintptr_t)op->imm;
+    uint64_t value;
+    if (cpu->el == 0 && !(reg->flags & MV_SYSREG_EL0_R))
+        return mv_exception_undef(cpu, op);
+    if (reg->read != NULL) {
+        if (!reg->read(cpu, op, &value))
+            return mv_exception_undef(cpu, op);
+    } else {
+        value = reg->offset ? *(const uint64_t *)((const char *)cpu + reg->offset) : reg->value;
+    }
+    cpu->x[op->rd] = value;
+    MV_NEXT;
+}
+
+MV_OP(msr)
+{
+    const struct mv_sysreg *reg = (const struct mv_sysreg *)(uintptr_t)op->imm;
+    if (cpu->el == 0 && !(reg->flags & MV_SYSREG_EL0_W))
+        return mv_exception_undef(cpu, op);
+    if (reg->write != NULL) {
+        if (!reg->write(cpu, op, cpu->x[op->rd]))
+            return mv_exception_undef(cpu, op);
+    } else if (reg->offset) {
+        *(uint64_t *)((char *)cpu + reg->offset) = cpu->x[op->rd];
+    }
+    if (reg->flags & MV_SYSREG_EXIT)
+        return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
+    MV_NEXT;
+}
+
+MV_OP(svc)
+{
+    mv_exception_take(cpu, MV_EC_SVC, (uint32_t)op->imm, mv_op_pc(cpu, op) + 4);
+    return NULL;
+}
+
+MV_OP(brk)
+{
+    return mv_exception_at(cpu, op, MV_EC_BRK, (uint32_t)op->imm);
+}
+
+/* EL2 is the machine: it has PSCI. */
+MV_OP(hvc)
+{
+    if (cpu->el == 0)
+        return mv_exception_undef(cpu, op);
+    cpu->exit = MV_EXIT_HYPERCALL;
+    cpu->exit_wanted = true;
+    return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
+}
+
+MV_OP(eret)
+{
+    if (cpu->el == 0)
+        return mv_exception_undef(cpu, op);
+    return mv_exception_return(cpu, op);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The run loop of a vCPU: what happens between stretches of handlers.
+ * Interrupts are taken here, mail is served, and an access that aborted comes
+ * back here with the exception already taken.
+ */
+#include "cleanup.h"
+#include "cpu.h"
+#include "exception.h"
+#include "mmu.h"
+
+#include <time.h>
+
+#define OP(name) mv_op_##name,
+mv_op_fn *const mv_op_handlers[MV_OPCODE_COUNT] = {MV_OPCODES(OP)};
+#undef OP
+#define OP(name) #name,
+const char *const mv_op_names[MV_OPCODE_COUNT] = {MV_OPCODES(OP)};
+#undef OP
+
+void mv_cpu_attend(struct mv_cpu *cpu, unsigned bits)
+{
+    atomic_fetch_or(&cpu->attention, bits);
+    if (atomic_load(&cpu->waiting)) {
+        MV_LOCK_SCOPE(&cpu->wait_lock);
+        pthread_cond_signal(&cpu->wait_cond);
+    }
+}
+
+static bool must_wake(struct mv_cpu *cpu, bool for_event)
+{
+    return atomic_load(&cpu->irq_line) || atomic_load(&cpu->fiq_line) ||
+           (atomic_load(&cpu->attention) & MV_ATTENTION_KICK) ||
+           (for_event && atomic_load(&cpu->event));
+}
+
+void mv_cpu_wait(struct mv_cpu *cpu, uint64_t timeout_ns)
+{
+    struct timespec until;
+    if (timeout_ns != 0) {
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += (long)timeout_ns;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+    }
+    MV_LOCK_SCOPE(&cpu->wait_lock);
+    atomic_store(&cpu->waiting, true);
+    atomic_store(&cpu->running, false);
+    while (!must_wake(cpu, timeout_ns != 0)) {
+        if (timeout_ns == 0)
+            pthread_cond_wait(&cpu->wait_cond, &cpu->wait_lock);
+        else if (pthread_cond_timedwait(&cpu->wait_cond, &cpu->wait_lock, &until) != 0)
+            break;
+    }
+    /* From here on others wait for us again; the run loop serves our mail. */
+    atomic_store(&cpu->running, true);
+    atomic_store(&cpu->waiting, false);
+}
+
+/* Take what is pending; true where the machine wants the thread. */
+static bool attend(struct mv_cpu *cpu)
+{
+    unsigned bits = atomic_load(&cpu->attention);
+    if (bits & MV_ATTENTION_SHOOTDOWN)
+        mv_shootdown_serve(cpu);
+    /* The lines themselves are looked at after the bit is gone. */
+    if (bits & MV_ATTENTION_IRQ)
+        atomic_fetch_and(&cpu->attention, ~MV_ATTENTION_IRQ);
+    if (cpu->exit_wanted) {
+        cpu->exit_wanted = false;
+        return true;
+    }
+    if (bits & MV_ATTENTION_KICK) {
+        atomic_fetch_and(&cpu->attention, ~MV_ATTENTION_KICK);
+        cpu->exit = MV_EXIT_KICK;
+        return true;
+    }
+    if (mv_cpu_interruptible(cpu)) {
+        bool fiq = atomic_load(&cpu->fiq_line) && !(cpu->daif & MV_DAIF_F);
+        mv_exception_interrupt(cpu, fiq ? MV_VECTOR_FIQ : MV_VECTOR_IRQ, cpu->pc);
+    }
+    return false;
+}
+
+enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu)
+{
+    atomic_store(&cpu->running, true);
+    sigsetjmp(cpu->unwind, 0);
+    while (!attend(cpu)) {
+        if (cpu->pstate_il) {
+            mv_exception_take(cpu, MV_EC_ILLEGAL_STATE, 0, cpu->pc);
+            continue;
+        }
+        const struct mv_op *ops = mv_mmu_fetch(cpu, cpu->pc);
+        if (ops == NULL)
+            continue;
+        cpu->page_va = cpu->pc & MV_PAGE_MASK;
+        cpu->page_ops = ops;
+        const struct mv_op *op = &ops[(cpu->pc & ~MV_PAGE_MASK) / 4];
+        while (op != NULL)
+            op = mv_op_handlers[op->code](cpu, op);
+    }
+    atomic_store(&cpu->running, false);
+    return cpu->exit;
+}

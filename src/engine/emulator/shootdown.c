@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shootdown.h"
+
+#include "cleanup.h"
+#include "code-cache.h"
+#include "cpu.h"
+#include "emulator.h"
+
+#include <sched.h>
+#include <string.h>
+
+void mv_shootdown_local(struct mv_cpu *cpu, const struct mv_shootdown *what)
+{
+    switch (what->kind) {
+    case MV_SHOOTDOWN_TLB_ALL:
+        mv_tlb_flush_all(cpu);
+        break;
+    case MV_SHOOTDOWN_TLB_ASID:
+        mv_tlb_flush_asid(cpu, what->asid);
+        break;
+    case MV_SHOOTDOWN_TLB_VA:
+        mv_tlb_flush_va(cpu, what->address);
+        break;
+    case MV_SHOOTDOWN_CODE_LINE:
+        mv_code_cache_drop_line(cpu->code, what->address);
+        break;
+    case MV_SHOOTDOWN_CODE_ALL:
+        mv_code_cache_drop_all(cpu->code);
+        mv_tlb_flush_code(cpu);
+        break;
+    }
+}
+
+static void post(struct mv_cpu *target, const struct mv_shootdown *what)
+{
+    struct mv_mailbox *box = &target->mailbox;
+    {
+        MV_LOCK_SCOPE(&box->lock);
+        if (box->count < MV_MAILBOX_SIZE)
+            box->mail[box->count++] = *what;
+        else
+            box->overflow = true;
+        atomic_fetch_add(&box->posted, 1);
+    }
+    atomic_fetch_or(&target->attention, MV_ATTENTION_SHOOTDOWN);
+}
+
+void mv_shootdown_post_all(struct mv_cpu *target)
+{
+    post(target, &(struct mv_shootdown){.kind = MV_SHOOTDOWN_TLB_ALL});
+    post(target, &(struct mv_shootdown){.kind = MV_SHOOTDOWN_CODE_ALL});
+}
+
+void mv_shootdown_broadcast(struct mv_cpu *cpu, const struct mv_shootdown *what)
+{
+    mv_shootdown_local(cpu, what);
+    struct mv_emulator *emulator = cpu->emulator;
+    for (unsigned i = 0; i < emulator->cpu_count; i++) {
+        if (emulator->cpus[i] != cpu) {
+            post(emulator->cpus[i], what);
+            cpu->mailbox.unwaited = true;
+        }
+    }
+}
+
+void mv_shootdown_serve(struct mv_cpu *cpu)
+{
+    struct mv_mailbox *box = &cpu->mailbox;
+    struct mv_shootdown mail[MV_MAILBOX_SIZE];
+    unsigned count;
+    bool overflow;
+    unsigned long long posted;
+    atomic_fetch_and(&cpu->attention, ~MV_ATTENTION_SHOOTDOWN);
+    {
+        MV_LOCK_SCOPE(&box->lock);
+        count = box->count;
+        memcpy(mail, box->mail, count * sizeof mail[0]);
+        overflow = box->overflow;
+        box->count = 0;
+        box->overflow = false;
+        posted = atomic_load(&box->posted);
+    }
+    if (overflow) {
+        mv_tlb_flush_all(cpu);
+        mv_code_cache_drop_all(cpu->code);
+    } else {
+        for (unsigned i = 0; i < count; i++)
+            mv_shootdown_local(cpu, &mail[i]);
+    }
+    atomic_store(&box->done, posted);
+}
+
+#define SPINS_BEFORE_YIELD 200
+
+void mv_shootdown_wait(struct mv_cpu *cpu)
+{
+    if (!cpu->mailbox.unwaited)
+        return;
+    cpu->mailbox.unwaited = false;
+    struct mv_emulator *emulator = cpu->emulator;
+    for (unsigned i = 0; i < emulator->cpu_count; i++) {
+        struct mv_cpu *target = emulator->cpus[i];
+        if (target == cpu)
+            continue;
+        unsigned long long ticket = atomic_load(&target->mailbox.posted);
+        for (unsigned spins = 0;
+             atomic_load(&target->mailbox.done) < ticket && atomic_load(&target->running);
+             spins++) {
+            /* Two that wait for each other serve each other. */
+            if (atomic_load(&cpu->attention) & MV_ATTENTION_SHOOTDOWN)
+                mv_shootdown_serve(cpu);
+            if (spins > SPINS_BEFORE_YIELD)
+                sched_yield();
+        }
+    }
+}

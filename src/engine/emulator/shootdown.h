@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Broadcast maintenance: TLBI …IS and IC on all vCPUs.  The issuing vCPU posts
+ * to the mailbox of each other one and goes on; its DSB waits until all that
+ * run have emptied theirs.  A vCPU that does not run empties its own before it
+ * runs again, so nobody waits for it.
+ */
+#ifndef MV_EMULATOR_SHOOTDOWN_H
+#define MV_EMULATOR_SHOOTDOWN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mv_cpu;
+
+enum mv_shootdown_kind {
+    MV_SHOOTDOWN_TLB_ALL,
+    MV_SHOOTDOWN_TLB_ASID,    /* asid */
+    MV_SHOOTDOWN_TLB_VA,      /* address; any ASID */
+    MV_SHOOTDOWN_CODE_LINE,   /* physical address */
+    MV_SHOOTDOWN_CODE_ALL,
+};
+
+struct mv_shootdown {
+    enum mv_shootdown_kind kind;
+    uint16_t asid;
+    uint64_t address;
+};
+
+#define MV_MAILBOX_SIZE 64
+
+/* Guarded by its lock, but for `done`, and `unwaited`, which is the owner's. */
+struct mv_mailbox {
+    pthread_mutex_t lock;
+    unsigned count;
+    bool overflow; /* too much mail: flush everything */
+    struct mv_shootdown mail[MV_MAILBOX_SIZE];
+    atomic_ullong posted;
+    atomic_ullong done;
+    bool unwaited; /* the owner has posted to others since its last DSB */
+};
+
+/* Do it on this vCPU, now. */
+void mv_shootdown_local(struct mv_cpu *cpu, const struct mv_shootdown *what);
+/* Do it here and post it to all others. */
+void mv_shootdown_broadcast(struct mv_cpu *cpu, const struct mv_shootdown *what);
+/* Have a vCPU forget all translations and code before it runs on; any thread. */
+void mv_shootdown_post_all(struct mv_cpu *target);
+/* Wait until all that was posted before has been done (DSB). */
+void mv_shootdown_wait(struct mv_cpu *cpu);
+/* Empty this vCPU's own mailbox. */
+void mv_shootdown_serve(struct mv_cpu *cpu);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Identification registers: an AArch64-only v8.0 processor with LSE, CRC32 and
+ * the cryptographic instructions, hardware access flag and dirty state, and
+ * E0PD.  The rest of the ID space reads as zero.
+ */
+#include "cpu.h"
+#include "sysreg.h"
+
+static bool read_mpidr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
+{
+    (void)op;
+    *ret = cpu->vcpu.ops->vcpu_mpidr(&cpu->vcpu);
+    return true;
+}
+
+static bool read_ctr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
+{
+    if (cpu->el == 0 && !(cpu->sys.sctlr & MV_SCTLR_UCT))
+        mv_sysreg_trap(cpu, op, true);
+    *ret = mv_sysreg_of(op)->value;
+    return true;
+}
+
+#define ID(op1, crm, op2, id_name, id_value)                                                       \
+    {                                                                                              \
+        .name = id_name, .encoding = MV_SYSREG_ENC(3, op1, 0, crm, op2), .flags = MV_SYSREG_RO,    \
+        .value = (id_value)                                                                        \
+    }
+static const struct mv_sysreg rows[] = {
+    ID(0, 0, 0, "MIDR_EL1", 0x000f0510),
+    {.name = "MPIDR_EL1",
+     .encoding = MV_SYSREG_ENC(3, 0, 0, 0, 5),
+     .flags = MV_SYSREG_RO,
+     .read = read_mpidr},
+    ID(0, 0, 6, "REVIDR_EL1", 0),
+    ID(0, 4, 0, "ID_AA64PFR0_EL1", 0x1100000001000011),
+    ID(0, 5, 0, "ID_AA64DFR0_EL1", 0x10305006),
+    ID(0, 6, 0, "ID_AA64ISAR0_EL1", 0x211120),
+    ID(0, 7, 0, "ID_AA64MMFR0_EL1", 0x0f000025),
+    ID(0, 7, 1, "ID_AA64MMFR1_EL1", 0x2),
+    ID(0, 7, 2, "ID_AA64MMFR2_EL1", 0x1000000000000000),
+    /* No cache that a guest could see or would have to maintain. */
+    ID(1, 0, 0, "CCSIDR_EL1", 0),
+    ID(1, 0, 1, "CLIDR_EL1", 0),
+    ID(1, 0, 7, "AIDR_EL1", 0),
+    {.name = "CTR_EL0",
+     .encoding = MV_SYSREG_ENC(3, 3, 0, 0, 1),
+     .flags = MV_SYSREG_RO | MV_SYSREG_EL0_R,
+     .value = 0x9444c004,
+     .read = read_ctr},
+    /* DC ZVA works on 2^4 words, 64 bytes. */
+    {.name = "DCZID_EL0",
+     .encoding = MV_SYSREG_ENC(3, 3, 0, 0, 7),
+     .flags = MV_SYSREG_RO | MV_SYSREG_EL0_R,
+     .value = 4},
+};
+MV_SYSREG_TABLE(mv_sysreg_id, rows);

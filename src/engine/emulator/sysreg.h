@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * System registers (Arm ARM DDI 0487, D17): one table describes each, the
+ * decoder looks MRS, MSR and SYS up in it, and the state table is made of it.
+ */
+#ifndef MV_EMULATOR_SYSREG_H
+#define MV_EMULATOR_SYSREG_H
+
+#include "op.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mv_cpu;
+
+/* The ones that are plain storage. */
+struct mv_sysregs {
+    uint64_t sctlr, actlr, cpacr, ttbr0, ttbr1, tcr, mair, amair, vbar, contextidr;
+    uint64_t esr, far, afsr0, afsr1, elr, spsr, par;
+    uint64_t tpidr_el0, tpidrro_el0, tpidr_el1;
+    uint64_t cntkctl, csselr;
+    uint64_t mdscr, osdlr, oslsr, mdccint, dbgclaim;
+    uint64_t dbgbvr[6], dbgbcr[6], dbgwvr[4], dbgwcr[4];
+};
+
+/* Bits 20-5 of the instruction. */
+#define MV_SYSREG_ENC(op0, op1, crn, crm, op2)                                                     \
+    ((uint16_t)((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2)))
+
+enum {
+    MV_SYSREG_RO = 1,     /* writes are UNDEF */
+    MV_SYSREG_WO = 2,     /* reads are UNDEF */
+    MV_SYSREG_EL0_R = 4,  /* readable at EL0 */
+    MV_SYSREG_EL0_W = 8,  /* writable at EL0 */
+    MV_SYSREG_EXIT = 16,  /* a write may change what runs next: leave the handlers */
+};
+
+struct mv_sysreg {
+    const char *name;
+    uint16_t encoding;
+    uint16_t flags;
+    size_t offset;    /* of a uint64_t in mv_cpu, or 0 */
+    uint64_t value;   /* reset value, or the value of a constant one */
+    /*
+     * Where storage alone is not enough.  They return false for an exception
+     * that they have not taken: the access is UNDEF.  They may also take one
+     * themselves and unwind.
+     */
+    bool (*read)(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret);
+    bool (*write)(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value);
+};
+
+struct mv_sysreg_table {
+    const struct mv_sysreg *rows;
+    size_t count;
+};
+extern const struct mv_sysreg_table mv_sysreg_control; /* sysreg-control.c */
+extern const struct mv_sysreg_table mv_sysreg_id;      /* sysreg-id.c */
+extern const struct mv_sysreg_table mv_sysreg_device;  /* sysreg-device.c: timers, GIC */
+extern const struct mv_sysreg_table mv_sysreg_debug;   /* sysreg-debug.c */
+extern const struct mv_sysreg_table mv_sysreg_maintenance; /* sysreg-maintenance.c: SYS */
+
+static inline const struct mv_sysreg *mv_sysreg_of(const struct mv_op *op)
+{
+    return (const struct mv_sysreg *)(uintptr_t)op->imm;
+}
+
+#define MV_SYSREG_TABLE(variable, array)                                                           \
+    const struct mv_sysreg_table variable = {.rows = array,                                        \
+                                             .count = sizeof(array) / sizeof(array[0])}
+
+/* NULL where the encoding is unallocated. */
+const struct mv_sysreg *mv_sysreg_find(uint16_t encoding);
+void mv_sysreg_reset(struct mv_cpu *cpu);
+
+/*
+ * For read and write functions: take the trap of an access from EL0 that
+ * SCTLR_EL1 or CNTKCTL_EL1 forbids (EC 0x18), and unwind.
+ */
+_Noreturn void mv_sysreg_trap(struct mv_cpu *cpu, const struct mv_op *op, bool is_read);
+
+#define MV_SCTLR_M (1u << 0)
+#define MV_SCTLR_A (1u << 1)
+#define MV_SCTLR_SA (1u << 3)
+#define MV_SCTLR_SA0 (1u << 4)
+#define MV_SCTLR_UMA (1u << 9)
+#define MV_SCTLR_DZE (1u << 14)
+#define MV_SCTLR_UCT (1u << 15)
+#define MV_SCTLR_NTWI (1u << 16)
+#define MV_SCTLR_NTWE (1u << 18)
+#define MV_SCTLR_WXN (1u << 19)
+#define MV_SCTLR_UCI (1u << 26)
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "timer.h"
+
+#include "cleanup.h"
+#include "cpu.h"
+#include "emulator.h"
+#include "loop.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#define CTL_ENABLE 1u
+#define CTL_IMASK 2u
+#define CTL_ISTATUS 4u
+#define NS_PER_S UINT64_C(1000000000)
+
+static uint64_t host_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t mv_counter_read(struct mv_cpu *cpu)
+{
+    return (host_ns() - cpu->emulator->counter_start) / MV_COUNTER_NS;
+}
+
+static void arm(struct mv_timer *timer, uint64_t counter)
+{
+    uint64_t ticks = timer->cval - counter, ns;
+    struct itimerspec when = {0};
+    /* Further away than the host's clock reaches is never. */
+    if (timer->cval > counter && !__builtin_mul_overflow(ticks, (uint64_t)MV_COUNTER_NS, &ns) &&
+        ns < (UINT64_C(1) << 62)) {
+        ns += timer->cpu->emulator->counter_start + counter * MV_COUNTER_NS;
+        when.it_value.tv_sec = (time_t)(ns / NS_PER_S);
+        when.it_value.tv_nsec = (long)(ns % NS_PER_S);
+    }
+    timerfd_settime(timer->fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* Bring the PPI and the timerfd in line with the registers; under the lock. */
+static void update(struct mv_timer *timer)
+{
+    struct mv_cpu *cpu = timer->cpu;
+    uint64_t counter = mv_counter_read(cpu);
+    bool unmasked = (timer->ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE;
+    bool line = unmasked && counter >= timer->cval;
+    if (unmasked && !line) {
+        arm(timer, counter);
+        timer->armed = true;
+    } else if (timer->armed) {
+        timerfd_settime(timer->fd, 0, &(struct itimerspec){0}, NULL);
+        timer->armed = false;
+    }
+    if (line != timer->line) {
+        struct mv_irqchip *chip = cpu->emulator->irqchip;
+        timer->line = line;
+        chip->ops->set_ppi(chip, cpu->vcpu.index, timer->intid, line);
+    }
+}
+
+static void expired(void *opaque, uint32_t events)
+{
+    (void)events;
+    struct mv_timer *timer = opaque;
+    uint64_t count;
+    MV_LOCK_SCOPE(&timer->cpu->timers.lock);
+    if (read(timer->fd, &count, sizeof count) < 0)
+        return; /* set anew meanwhile */
+    update(timer);
+}
+
+int mv_timers_init(struct mv_cpu *cpu, struct mv_error *err)
+{
+    const struct mv_engine_params *params = &cpu->emulator->params;
+    struct mv_timers *timers = &cpu->timers;
+    pthread_mutex_init(&timers->lock, NULL);
+    timers->timer[MV_TIMER_VIRTUAL].intid = params->virtual_timer_intid;
+    timers->timer[MV_TIMER_PHYSICAL].intid = params->physical_timer_intid;
+    for (unsigned i = 0; i < MV_TIMER_COUNT; i++)
+        timers->timer[i].fd = -1;
+    for (unsigned i = 0; i < MV_TIMER_COUNT; i++) {
+        struct mv_timer *timer = &timers->timer[i];
+        timer->cpu = cpu;
+        timer->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+        if (timer->fd < 0)
+            return mv_error_set_errno(err, errno, "cannot make the timer of vCPU %u",
+                                      cpu->vcpu.index);
+        int r = mv_loop_add(params->loop, timer->fd, EPOLLIN, expired, timer, &timer->source, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+void mv_timers_destroy(struct mv_cpu *cpu)
+{
+    for (unsigned i = 0; i < MV_TIMER_COUNT; i++) {
+        struct mv_timer *timer = &cpu->timers.timer[i];
+        if (timer->source != NULL)
+            mv_loop_remove(timer->source);
+        if (timer->fd >= 0)
+            close(timer->fd);
+    }
+    pthread_mutex_destroy(&cpu->timers.lock);
+}
+
+void mv_timers_reset(struct mv_cpu *cpu)
+{
+    MV_LOCK_SCOPE(&cpu->timers.lock);
+    for (unsigned i = 0; i < MV_TIMER_COUNT; i++) {
+        cpu->timers.timer[i].ctl = 0;
+        cpu->timers.timer[i].cval = 0;
+        update(&cpu->timers.timer[i]);
+    }
+}
+
+uint64_t mv_timer_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind)
+{
+    MV_LOCK_SCOPE(&cpu->timers.lock);
+    const struct mv_timer *timer = &cpu->timers.timer[kind];
+    bool status = (timer->ctl & CTL_ENABLE) && mv_counter_read(cpu) >= timer->cval;
+    return timer->ctl | (status ? CTL_ISTATUS : 0);
+}
+
+uint64_t mv_timer_cval(struct mv_cpu *cpu, enum mv_timer_kind kind)
+{
+    MV_LOCK_SCOPE(&cpu->timers.lock);
+    return cpu->timers.timer[kind].cval;
+}
+
+void mv_timer_set_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind, uint64_t value)
+{
+    MV_LOCK_SCOPE(&cpu->timers.lock);
+    cpu->timers.timer[kind].ctl = value & (CTL_ENABLE | CTL_IMASK);
+    update(&cpu->timers.timer[kind]);
+}
+
+void mv_timer_set_cval(struct mv_cpu *cpu, enum mv_timer_kind kind, uint64_t value)
+{
+    MV_LOCK_SCOPE(&cpu->timers.lock);
+    cpu->timers.timer[kind].cval = value;
+    update(&cpu->timers.timer[kind]);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tlb.h"
+
+#include "cpu.h"
+
+#include <string.h>
+
+static void flush_set(struct mv_tlb_set *set)
+{
+    if (!set->used)
+        return;
+    for (unsigned i = 0; i < MV_DTLB_ENTRIES; i++)
+        set->d[i].read_tag = set->d[i].write_tag = MV_TLB_NONE;
+    for (unsigned i = 0; i < MV_ITLB_ENTRIES; i++)
+        set->i[i].tag = MV_TLB_NONE;
+    set->used = set->blocks = set->non_global = false;
+}
+
+/* Call fn for each set of one half of the address space, or of both (-1). */
+static void for_each_set(struct mv_cpu *cpu, int half,
+                         void (*fn)(struct mv_tlb_set *set, uint64_t va), uint64_t va)
+{
+    for (unsigned el = 0; el < 2; el++) {
+        if (half != 0)
+            fn(&cpu->tlbs.high[el], va);
+        for (unsigned slot = 0; slot < MV_ASID_SLOTS && half != 1; slot++)
+            fn(&cpu->tlbs.low[slot][el], va);
+    }
+}
+
+static void flush_set_at(struct mv_tlb_set *set, uint64_t va)
+{
+    (void)va;
+    flush_set(set);
+}
+
+static void mark_used(struct mv_tlb_set *set, uint64_t va)
+{
+    (void)va;
+    set->used = true;
+}
+
+void mv_tlb_init(struct mv_cpu *cpu)
+{
+    for_each_set(cpu, -1, mark_used, 0);
+    mv_tlb_flush_all(cpu);
+}
+
+void mv_tlb_flush_all(struct mv_cpu *cpu)
+{
+    for_each_set(cpu, -1, flush_set_at, 0);
+}
+
+void mv_tlb_flush_asid(struct mv_cpu *cpu, uint16_t asid)
+{
+    for (unsigned el = 0; el < 2; el++) {
+        if (cpu->tlbs.high[el].non_global)
+            flush_set(&cpu->tlbs.high[el]);
+        for (unsigned slot = 0; slot < MV_ASID_SLOTS; slot++)
+            if (cpu->tlbs.slot_valid[slot] && cpu->tlbs.slot_asid[slot] == asid)
+                flush_set(&cpu->tlbs.low[slot][el]);
+    }
+}
+
+/* Do two addresses, tags aside, lie in one block of 2^log_size bytes? */
+static bool same_block(uint64_t tag, uint64_t va, uint8_t log_size)
+{
+    return tag != MV_TLB_NONE && ((tag ^ va) & ((UINT64_C(1) << 56) - 1)) >> log_size == 0;
+}
+
+static void flush_set_va(struct mv_tlb_set *set, uint64_t va)
+{
+    if (!set->used)
+        return;
+    struct mv_dtlb_entry *d = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
+    d->read_tag = d->write_tag = MV_TLB_NONE;
+    set->i[(va >> 12) % MV_ITLB_ENTRIES].tag = MV_TLB_NONE;
+    if (!set->blocks)
+        return;
+    for (unsigned i = 0; i < MV_DTLB_ENTRIES; i++) {
+        d = &set->d[i];
+        if (d->log_size > 12 &&
+            (same_block(d->read_tag, va, d->log_size) || same_block(d->write_tag, va, d->log_size)))
+            d->read_tag = d->write_tag = MV_TLB_NONE;
+    }
+    for (unsigned i = 0; i < MV_ITLB_ENTRIES; i++)
+        if (set->i[i].log_size > 12 && same_block(set->i[i].tag, va, set->i[i].log_size))
+            set->i[i].tag = MV_TLB_NONE;
+}
+
+/*
+ * Global entries match every ASID, and dropping more than asked for is
+ * allowed, so an address goes from all ASIDs' sets.
+ */
+void mv_tlb_flush_va(struct mv_cpu *cpu, uint64_t va)
+{
+    for_each_set(cpu, va >> 55 & 1, flush_set_va, va);
+}
+
+static void flush_set_code(struct mv_tlb_set *set, uint64_t va)
+{
+    (void)va;
+    if (!set->used)
+        return;
+    for (unsigned i = 0; i < MV_ITLB_ENTRIES; i++)
+        set->i[i].tag = MV_TLB_NONE;
+}
+
+void mv_tlb_flush_code(struct mv_cpu *cpu)
+{
+    for_each_set(cpu, -1, flush_set_code, 0);
+}
+
+void mv_tlb_select_asid(struct mv_cpu *cpu, uint16_t asid)
+{
+    struct mv_tlb *tlb = &cpu->tlbs;
+    if (tlb->slot_valid[tlb->slot] && tlb->slot_asid[tlb->slot] == asid)
+        return;
+    for (unsigned el = 0; el < 2; el++)
+        if (tlb->high[el].non_global)
+            flush_set(&tlb->high[el]);
+    unsigned slot = 0;
+    while (slot < MV_ASID_SLOTS && !(tlb->slot_valid[slot] && tlb->slot_asid[slot] == asid))
+        slot++;
+    if (slot == MV_ASID_SLOTS) {
+        slot = tlb->next_slot;
+        tlb->next_slot = (slot + 1) % MV_ASID_SLOTS;
+        flush_set(&tlb->low[slot][0]);
+        flush_set(&tlb->low[slot][1]);
+        tlb->slot_asid[slot] = asid;
+        tlb->slot_valid[slot] = true;
+    }
+    tlb->slot = slot;
+    mv_cpu_update_context(cpu);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The software TLBs of a vCPU, and the inline path of a guest's loads and
+ * stores through them.
+ *
+ * A set translates one half of the address space (bit 55) for one exception
+ * level; sets of the lower half exist once for each of the few most recent
+ * ASIDs, so a context switch picks another set and flushes nothing.  An entry
+ * whose tag has low bits set never matches the inline compare and sends the
+ * access to mmu.c: MMIO, Device memory, alignment checking.
+ */
+#ifndef MV_EMULATOR_TLB_H
+#define MV_EMULATOR_TLB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mv_cpu;
+struct mv_op;
+
+#define MV_PAGE_SIZE UINT64_C(4096)
+#define MV_PAGE_MASK (~UINT64_C(4095))
+#define MV_DTLB_ENTRIES 256
+#define MV_ITLB_ENTRIES 64
+#define MV_ASID_SLOTS 4
+#define MV_TLB_NONE UINT64_MAX /* a tag that no address has */
+#define MV_TLB_SLOW 1u         /* in a tag: take the slow path */
+
+struct mv_dtlb_entry {
+    uint64_t read_tag;  /* page of the address, or MV_TLB_NONE */
+    uint64_t write_tag;
+    uintptr_t addend;   /* host address = virtual address + addend (RAM) */
+    uint64_t pa;        /* page, with MV_TLB_ATTR_* in the low bits */
+    uint8_t log_size;   /* of the page or block it was made of */
+};
+#define MV_TLB_ATTR_DEVICE 1u
+#define MV_TLB_ATTR_MMIO 2u
+
+struct mv_itlb_entry {
+    uint64_t tag;
+    const struct mv_op *ops; /* of the page */
+    uint8_t log_size;
+};
+
+struct mv_tlb_set {
+    struct mv_dtlb_entry d[MV_DTLB_ENTRIES];
+    struct mv_itlb_entry i[MV_ITLB_ENTRIES];
+    bool used;       /* holds anything: an empty set needs no flush */
+    bool blocks;     /* holds pages of blocks, which one TLBI drops together */
+    bool non_global; /* holds entries of one ASID */
+};
+
+struct mv_tlb {
+    struct mv_tlb_set high[2];                /* by EL */
+    struct mv_tlb_set low[MV_ASID_SLOTS][2];  /* by ASID slot and EL */
+    uint16_t slot_asid[MV_ASID_SLOTS];
+    bool slot_valid[MV_ASID_SLOTS];
+    unsigned slot;      /* in use */
+    unsigned next_slot; /* to be taken over next */
+};
+
+/* All sets empty, whatever they held. */
+void mv_tlb_init(struct mv_cpu *cpu);
+void mv_tlb_flush_all(struct mv_cpu *cpu);
+void mv_tlb_flush_asid(struct mv_cpu *cpu, uint16_t asid);
+/* Drop what translates va, and the block it lies in. */
+void mv_tlb_flush_va(struct mv_cpu *cpu, uint64_t va);
+/* Forget which ops stand for which page (the code cache gave some up). */
+void mv_tlb_flush_code(struct mv_cpu *cpu);
+/* Choose the lower half's slot for an ASID that became current. */
+void mv_tlb_select_asid(struct mv_cpu *cpu, uint16_t asid);
+
+#endif
