@@ -22,7 +22,6 @@ build | pkg-config               | pkg-config pkgconf
 build | libfdt-dev               | <libfdt.h>
 files | cpio                     | cpio
 files | debian-archive-keyring   | /usr/share/keyrings/debian-archive-keyring.gpg
-check | bash-completion          | /usr/share/bash-completion/bash_completion
 check | clang                    | clang
 check | device-tree-compiler     | dtc
 check | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bash completion, in a bash on a terminal, as a user has it."""
+import pexpect
+import pytest
+
+import harness
+
+COMPLETION = harness.TOP / "data/completion/memvisor"
+# Ctrl-A and "# " keep the line from being run; what stands on it is the answer.
+SHOW = "\x01# \r"
+
+
+@pytest.fixture
+def bash(tmp_path):
+    (tmp_path / "my kernel").write_text("")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "vmlinuz").write_text("")
+    shell = pexpect.spawn("bash", ["--norc", "--noprofile", "-i"], cwd=str(tmp_path),
+                          env={"PATH": "/usr/bin:/bin", "TERM": "dumb", "PS1": "> ",
+                               "INPUTRC": "/dev/null", "HISTFILE": "/dev/null"},
+                          encoding="utf-8", timeout=10 * harness.SLOW, dimensions=(50, 200))
+    shell.sendline("bind 'set bell-style none'; bind 'set enable-bracketed-paste off'")
+    shell.expect("> ")
+    shell.sendline("PS1='ready''> '; set -o history; source %s" % COMPLETION)
+    shell.expect("ready> ")
+    yield shell
+    shell.close(force=True)
+
+
+def completed(bash, line):
+    """What the line becomes when Tab is pressed behind it."""
+    bash.send(line + "\t")
+    bash.send(SHOW)
+    bash.expect("ready> ")
+    bash.sendline("fc -ln -1")
+    bash.expect(r"\t ?# ([^\r\n]*)\r\n")
+    answer = bash.match.group(1)
+    bash.expect("ready> ")
+    return answer
+
+
+def offered(bash, line):
+    """The words that a second Tab lists."""
+    bash.send(line + "\t\t")
+    bash.expect(r"\r\n(.*)\r\nready> ")
+    words = set(bash.match.group(1).split())
+    bash.send("\x03")
+    bash.expect("ready> ")
+    return words
+
+
+@pytest.mark.parametrize("line, expected", [
+    ("memvisor r", "memvisor run "),
+    ("memvisor --v", "memvisor --version "),
+    ("memvisor help eng", "memvisor help engines "),
+    ("memvisor engines --j", "memvisor engines --json "),
+    ("memvisor run --ker", "memvisor run --kernel "),
+    ("memvisor run -k im", "memvisor run -k images/"),
+    ("memvisor run -k images/", "memvisor run -k images/vmlinuz "),
+    ("memvisor run -k my", r"memvisor run -k my\ kernel "),
+    ("memvisor run --kernel=my", r"memvisor run --kernel=my\ kernel "),
+    ("memvisor run -m 256M@8G --eng", "memvisor run -m 256M@8G --engine "),
+    ("memvisor run --engine e", "memvisor run --engine emulator "),
+    ("memvisor run --engine=e", "memvisor run --engine=emulator "),
+    ("memvisor run --machine ", "memvisor run --machine arm64 "),
+    ("memvisor run --serial f", "memvisor run --serial file:"),
+    ("memvisor run --serial file:im", "memvisor run --serial file:images/"),
+    ("memvisor run --serial=unix:im", "memvisor run --serial=unix:images/"),
+    ("memvisor run -c ", "memvisor run -c "),
+    ("memvisor run --no-reboot --pa", "memvisor run --no-reboot --paused "),
+])
+def test_completes(bash, line, expected):
+    assert completed(bash, line) == expected
+
+
+def test_lists_verbs_and_values(bash):
+    assert offered(bash, "memvisor ") == {"run", "engines", "help", "--help", "--version"}
+    assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
+    assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}
