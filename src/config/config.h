@@ -40,8 +40,21 @@ struct mv_config {
     bool no_reboot;
 };
 
-/* Parse one -m argument: SIZE[@ADDR][,key=value…]. */
+/*
+ * Parse one -m argument: SIZE[@ADDR][,key=value…].  -EINVAL or -ERANGE with a
+ * message that says what is wrong with which part.  Free with mv_config_free,
+ * or mv_config_bank_clear for one bank alone.
+ */
 int mv_config_parse_bank(const char *text, struct mv_config_bank *ret, struct mv_error *err);
+void mv_config_bank_clear(struct mv_config_bank *bank);
+
+/*
+ * Parse the words behind `memvisor run` and fill in the defaults: 0,
+ * MV_OPTIONS_HELP (options.h) where help was asked for, or a negative errno.
+ * On 0 *ret is to be freed with mv_config_free; else it is untouched.
+ */
+int mv_config_parse_run(int argc, char *const *argv, struct mv_config *ret, struct mv_error *err);
+/* Frees what config holds, not config itself. */
 void mv_config_free(struct mv_config *config);
 
 #endif

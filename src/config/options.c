@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parser of a verb's options, driven by its table.  No state beyond the
+ * call; called by config/run-options.c and the verbs of the cli room.
+ */
+#include "options.h"
+
+#include "cleanup.h"
+#include "suggest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct parse {
+    const struct mv_option_table *table;
+    char *const *argv;
+    int argc;
+    int next; /* index of the next word */
+    void *target;
+    const char **seen; /* the value that each option of the table got */
+    struct mv_error *err;
+};
+
+int mv_later_refuse(const char *what, const char *purpose, const char *help_verb,
+                    struct mv_error *err)
+{
+    return mv_error_set(err, EINVAL,
+                        "%s is not in this version (" MV_VERSION ") of memvisor; it will %s; "
+                        "'memvisor help%s%s' lists what there is",
+                        what, purpose, help_verb[0] == '\0' ? "" : " ", help_verb);
+}
+
+int mv_option_set_string(void *target, const struct mv_option *option, const char *value,
+                         struct mv_error *err)
+{
+    char **field = (char **)((char *)target + option->offset);
+    if (value[0] == '\0')
+        return mv_error_set(err, EINVAL, "the %s is empty", option->argument);
+    char *copy = strdup(value);
+    if (copy == NULL)
+        return mv_error_set_errno(err, ENOMEM, "copying '%s'", value);
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+int mv_option_set_flag(void *target, const struct mv_option *option, const char *value,
+                       struct mv_error *err)
+{
+    *(bool *)((char *)target + option->offset) = true;
+    return 0;
+}
+
+static bool names_option(const struct mv_option *option, const char *name, size_t len)
+{
+    const char *names[] = {option->name, option->alias};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (names[i] != NULL && strlen(names[i]) == len && strncmp(names[i], name, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const struct mv_option *find_long(const struct mv_option_table *table, const char *name,
+                                         size_t len)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (names_option(&table->options[i], name, len))
+            return &table->options[i];
+    }
+    return NULL;
+}
+
+static const struct mv_option *find_letter(const struct mv_option_table *table, char letter)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->options[i].letter == letter)
+            return &table->options[i];
+    }
+    return NULL;
+}
+
+static int refuse_unknown(struct parse *p, const char *word, size_t len)
+{
+    CLEANUP_FREE char *name = strndup(word, len);
+    struct mv_suggestion near;
+    if (name == NULL)
+        return mv_error_set_errno(p->err, ENOMEM, "option %s", word);
+    mv_suggestion_init(&near, name + strspn(name, "-"));
+    for (size_t i = 0; i < p->table->count; i++) {
+        mv_suggestion_offer(&near, p->table->options[i].name);
+        mv_suggestion_offer(&near, p->table->options[i].alias);
+    }
+    if (near.nearest != NULL)
+        return mv_error_set(p->err, EINVAL,
+                            "unknown option '%s': did you mean --%s? 'memvisor help %s' lists "
+                            "all options",
+                            name, near.nearest, p->table->verb);
+    return mv_error_set(p->err, EINVAL, "unknown option '%s': 'memvisor help %s' lists all options",
+                        name, p->table->verb);
+}
+
+/* A separate word that starts with a dash is the next option, not a value. */
+static bool next_is_value(const struct parse *p, const struct mv_option *option)
+{
+    if (p->next >= p->argc)
+        return false;
+    const char *word = p->argv[p->next];
+    return option->dash_value || word[0] != '-' || word[1] == '\0';
+}
+
+/* `shown` is the option as the user wrote it, `attached` its value or NULL. */
+static int apply(struct parse *p, const struct mv_option *option, const char *shown,
+                 const char *attached)
+{
+    const char **seen = &p->seen[option - p->table->options];
+    const char *value = attached;
+
+    if (option->later != NULL)
+        return mv_later_refuse(shown, option->later, p->table->verb, p->err);
+    if (option->argument == NULL && attached != NULL)
+        return mv_error_set(p->err, EINVAL, "%s takes no value, but '%s' was given", shown,
+                            attached);
+    if (option->argument != NULL && attached == NULL) {
+        if (!next_is_value(p, option))
+            return mv_error_set(p->err, EINVAL, "%s needs a value: %s %s", shown, shown,
+                                option->argument);
+        value = p->argv[p->next++];
+    }
+    if (value != NULL && *seen != NULL && !option->repeatable)
+        return mv_error_set(p->err, EINVAL,
+                            "%s is given twice, with '%s' and with '%s': give it once", shown,
+                            *seen, value);
+    if (value != NULL)
+        *seen = value;
+    int r = option->set(p->target, option, value, p->err);
+    if (r < 0)
+        mv_error_prefix(p->err, "%s%s%s", shown, value == NULL ? "" : " ",
+                        value == NULL ? "" : value);
+    return r;
+}
+
+static int parse_long(struct parse *p, const char *word)
+{
+    const char *equals = strchr(word, '=');
+    size_t len = equals == NULL ? strlen(word) : (size_t)(equals - word);
+    const struct mv_option *option = find_long(p->table, word + 2, len - 2);
+    if (option == NULL)
+        return refuse_unknown(p, word, len);
+    CLEANUP_FREE char *shown = strndup(word, len);
+    if (shown == NULL)
+        return mv_error_set_errno(p->err, ENOMEM, "option %s", word);
+    return apply(p, option, shown, equals == NULL ? NULL : equals + 1);
+}
+
+static int parse_short(struct parse *p, const char *word)
+{
+    /* -kernel, as QEMU spells it, would else become -k with the value "ernel". */
+    const struct mv_option *by_name = find_long(p->table, word + 1, strlen(word + 1));
+    if (word[2] != '\0' && by_name != NULL)
+        return mv_error_set(p->err, EINVAL, "unknown option '%s': write --%s, with two dashes",
+                            word, by_name->name);
+    const struct mv_option *option = find_letter(p->table, word[1]);
+    if (option == NULL)
+        return refuse_unknown(p, word, strlen(word));
+    char shown[3] = {'-', word[1], '\0'};
+    return apply(p, option, shown, word[2] == '\0' ? NULL : word + 2);
+}
+
+static int parse_words(struct parse *p)
+{
+    while (p->next < p->argc) {
+        const char *word = p->argv[p->next++];
+        if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0)
+            return MV_OPTIONS_HELP;
+        if (word[0] != '-' || word[1] == '\0' || strcmp(word, "--") == 0)
+            return mv_error_set(p->err, EINVAL,
+                                "unexpected argument '%s': everything 'memvisor %s' takes is an "
+                                "option; 'memvisor help %s' lists them",
+                                word, p->table->verb, p->table->verb);
+        int r = word[1] == '-' ? parse_long(p, word) : parse_short(p, word);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int mv_options_parse(const struct mv_option_table *table, int argc, char *const *argv, void *target,
+                     struct mv_error *err)
+{
+    CLEANUP_FREE const char **seen = calloc(table->count + 1, sizeof *seen);
+    if (seen == NULL)
+        return mv_error_set_errno(err, ENOMEM, "options");
+    struct parse p = {
+        .table = table, .argv = argv, .argc = argc, .target = target, .seen = seen, .err = err};
+    return parse_words(&p);
+}

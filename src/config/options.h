@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options as data.  A verb's options stand in one table, from which the
+ * command line is parsed, --help is written, and options of later versions
+ * are refused by name.
+ */
+#ifndef MV_CONFIG_OPTIONS_H
+#define MV_CONFIG_OPTIONS_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct mv_option;
+
+/* Check `value` (NULL for a flag) and store it in `target`. */
+typedef int mv_option_set_fn(void *target, const struct mv_option *option, const char *value,
+                             struct mv_error *err);
+
+struct mv_option {
+    const char *name;     /* long name without dashes */
+    const char *alias;    /* a second long name, or NULL */
+    char letter;          /* short name, or 0 */
+    const char *argument; /* what the help calls its value; NULL: a flag */
+    const char *help;     /* one or more sentences; lists of values and defaults */
+    /* What it is for, where this version does not have it yet; else NULL. */
+    const char *later;
+    bool repeatable;
+    bool dash_value;       /* a separate value may start with '-' */
+    mv_option_set_fn *set; /* NULL only where `later` is set */
+    size_t offset;         /* of the field that the common setters store to */
+};
+
+struct mv_option_table {
+    const char *verb;
+    const struct mv_option *options;
+    size_t count;
+};
+
+/* What mv_options_parse returns where -h or --help was given. */
+#define MV_OPTIONS_HELP 1
+
+/*
+ * Parse the words behind a verb.  Accepts --name VALUE, --name=VALUE, -x VALUE
+ * and -xVALUE.  0, MV_OPTIONS_HELP, or -EINVAL (or what a setter returned)
+ * with a message that names the option and says what would be right; `target`
+ * then holds what was stored before.
+ */
+int mv_options_parse(const struct mv_option_table *table, int argc, char *const *argv, void *target,
+                     struct mv_error *err);
+
+/* Common setters: a copy of a non-empty string at option->offset; a bool. */
+mv_option_set_fn mv_option_set_string;
+mv_option_set_fn mv_option_set_flag;
+
+/* "'X' is not in this version (0.1.0) of memvisor …": -EINVAL. */
+int mv_later_refuse(const char *what, const char *purpose, const char *help_verb,
+                    struct mv_error *err);
+
+#endif

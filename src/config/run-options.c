@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The options of `memvisor run`, as data, with their setters.  An option that
+ * a later version brings has a row as well, so that it is refused by name.
+ */
+#include "run-options.h"
+
+#include "suggest.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CPUS_MAX 64
+
+static int set_name(void *target, const struct mv_option *option, const char *value,
+                    struct mv_error *err)
+{
+    /* It becomes a folder's name, and an argument of other verbs. */
+    if (value[0] == '\0')
+        return mv_error_set(err, EINVAL, "the name is empty");
+    if (strlen(value) > NAME_MAX)
+        return mv_error_set(err, EINVAL, "the name is too long: at most %d bytes", NAME_MAX);
+    if (strcmp(value, ".") == 0 || strcmp(value, "..") == 0 || value[0] == '-')
+        return mv_error_set(err, EINVAL, "a VM cannot have this name: use letters and digits");
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c == '/' || (unsigned char)*c < 0x20 || *c == 0x7f)
+            return mv_error_set(err, EINVAL,
+                                "a VM's name cannot hold '/' or control characters: use letters "
+                                "and digits");
+    }
+    return mv_option_set_string(target, option, value, err);
+}
+
+static int set_cmdline(void *target, const struct mv_option *option, const char *value,
+                       struct mv_error *err)
+{
+    struct mv_config *config = target;
+    free(config->cmdline);
+    config->cmdline = strdup(value);
+    return config->cmdline == NULL ? mv_error_set_errno(err, ENOMEM, "copying it") : 0;
+}
+
+static int set_cpus(void *target, const struct mv_option *option, const char *value,
+                    struct mv_error *err)
+{
+    struct mv_config *config = target;
+    size_t digits = strspn(value, "0123456789");
+    unsigned long cpus = strtoul(value, NULL, 10);
+    if (digits == 0 || value[digits] != '\0')
+        return mv_error_set(err, EINVAL, "no number of CPUs: give one from 1 to %d", CPUS_MAX);
+    if (cpus < 1 || cpus > CPUS_MAX)
+        return mv_error_set(err, EINVAL, "a machine has from 1 to %d CPUs", CPUS_MAX);
+    config->cpus = (unsigned)cpus;
+    return 0;
+}
+
+static int set_bank(void *target, const struct mv_option *option, const char *value,
+                    struct mv_error *err)
+{
+    return mv_config_add_bank(target, value, err);
+}
+
+/* One of a few words, some of which later versions bring. */
+struct choice {
+    const char *word;
+    const char *later;
+};
+
+static int set_choice(void *target, const struct mv_option *option, const char *value,
+                      const struct choice *choices, size_t count, struct mv_error *err)
+{
+    char list[128] = "";
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(value, choices[i].word) != 0) {
+            if (choices[i].later == NULL)
+                snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
+                         list[0] == '\0' ? "" : " or ", choices[i].word);
+            continue;
+        }
+        if (choices[i].later != NULL) {
+            char shown[64];
+            snprintf(shown, sizeof shown, "the %s '%s'", option->name, value);
+            return mv_later_refuse(shown, choices[i].later, "run", err);
+        }
+        return mv_option_set_string(target, option, value, err);
+    }
+    return mv_error_set(err, EINVAL, "there is no %s of this name: choose %s", option->name, list);
+}
+
+static int set_engine(void *target, const struct mv_option *option, const char *value,
+                      struct mv_error *err)
+{
+    static const struct choice engines[] = {
+        {"auto", NULL}, {"emulator", NULL}, {"kvm", "run vCPUs on the host's own CPUs"}};
+    return set_choice(target, option, value, engines, sizeof engines / sizeof engines[0], err);
+}
+
+static int set_machine(void *target, const struct mv_option *option, const char *value,
+                       struct mv_error *err)
+{
+    static const struct choice machines[] = {{"arm64", NULL}, {"pc", "be an x86 board for KVM"}};
+    return set_choice(target, option, value, machines, sizeof machines / sizeof machines[0], err);
+}
+
+static int set_serial(void *target, const struct mv_option *option, const char *value,
+                      struct mv_error *err)
+{
+    static const struct {
+        const char *prefix;
+        enum mv_config_serial kind;
+        bool path;
+    } kinds[] = {
+        {"stdio", MV_SERIAL_STDIO, false},
+        {"none", MV_SERIAL_NONE, false},
+        {"file:", MV_SERIAL_FILE, true},
+        {"unix:", MV_SERIAL_UNIX, true},
+    };
+    struct mv_config *config = target;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        size_t len = strlen(kinds[i].prefix);
+        if (strncmp(value, kinds[i].prefix, len) != 0 || (!kinds[i].path && value[len] != '\0'))
+            continue;
+        if (kinds[i].path && value[len] == '\0')
+            return mv_error_set(err, EINVAL, "the path is missing: write %sPATH", value);
+        config->serial = kinds[i].kind;
+        return kinds[i].path ? mv_option_set_string(target, option, value + len, err) : 0;
+    }
+    return mv_error_set(err, EINVAL,
+                        "no console of this kind: choose stdio, none, file:PATH or unix:PATH");
+}
+
+#define FIELD(name) .offset = offsetof(struct mv_config, name)
+
+static const struct mv_option options[] = {
+    {.name = "kernel",
+     .letter = 'k',
+     .argument = "FILE",
+     .help = "Kernel to boot: an arm64 Linux Image.",
+     .set = mv_option_set_string,
+     FIELD(kernel)},
+    {.name = "firmware",
+     .argument = "FILE",
+     .help = "Flat bare-metal binary to run instead of a kernel: loaded 512 KiB into the lowest "
+             "bank and entered as a kernel is.",
+     .set = mv_option_set_string,
+     FIELD(firmware)},
+    {.name = "initrd",
+     .letter = 'i',
+     .argument = "FILE",
+     .help = "Initial RAM disk for the kernel.",
+     .set = mv_option_set_string,
+     FIELD(initrd)},
+    {.name = "append",
+     .alias = "cmdline",
+     .letter = 'a',
+     .argument = "TEXT",
+     .help = "Kernel command line.",
+     .dash_value = true,
+     .set = set_cmdline},
+    {.name = "cpus",
+     .letter = 'c',
+     .argument = "N",
+     .help = "Number of virtual CPUs, from 1 to 64; default 1.",
+     .set = set_cpus},
+    {.name = "memory",
+     .alias = "mem",
+     .letter = 'm',
+     .argument = "BANK",
+     .repeatable = true,
+     .help = "One bank of RAM, as SIZE[@ADDR][,id=NAME]; once for each bank. SIZE is a number "
+             "with K, M, G, T or P, or a number of MiB. ADDR is 0x... in bytes, or a number with "
+             "such a letter. A bank without one takes the lowest free place from 2G up. Default "
+             "512M.",
+     .set = set_bank},
+    {.name = "name",
+     .letter = 'n',
+     .argument = "NAME",
+     .help = "Name of the VM; default vm-PID. Two VMs of one name cannot run at once.",
+     .set = set_name,
+     FIELD(name)},
+    {.name = "serial",
+     .argument = "WHERE",
+     .help = "Where the guest's console is: stdio, none, file:PATH (output only) or unix:PATH (a "
+             "socket that memvisor listens on); default stdio.",
+     .set = set_serial,
+     FIELD(serial_path)},
+    {.name = "engine",
+     .argument = "NAME",
+     .help = "What runs the virtual CPUs: auto or emulator; default auto. 'memvisor engines' "
+             "lists them.",
+     .set = set_engine,
+     FIELD(engine)},
+    {.name = "machine",
+     .argument = "NAME",
+     .help = "The board: arm64, which is the default.",
+     .set = set_machine,
+     FIELD(machine)},
+    {.name = "dump-dtb",
+     .argument = "FILE",
+     .help = "Write the guest's device tree to FILE and exit without running.",
+     .set = mv_option_set_string,
+     FIELD(dump_dtb)},
+    {.name = "paused",
+     .help = "Start with the virtual CPUs paused.",
+     .set = mv_option_set_flag,
+     FIELD(paused)},
+    {.name = "no-reboot",
+     .help = "End with exit status 3 where the guest resets itself, instead of booting it again.",
+     .set = mv_option_set_flag,
+     FIELD(no_reboot)},
+    {.name = "back", .argument = "ID=FILE", .later = "keep any block's bytes in a file"},
+    {.name = "mem-dir", .argument = "DIR", .later = "keep all RAM in files of a folder"},
+    {.name = "pcram-file", .argument = "PATH", .later = "keep the first bank's bytes in a file"},
+    {.name = "ivshmem", .argument = "SPEC", .later = "share memory with other guests"},
+    {.name = "device", .argument = "SPEC", .later = "add a device to the machine"},
+    {.name = "qmp", .argument = "PATH", .later = "open a control socket"},
+};
+
+const struct mv_option_table mv_run_options = {
+    .verb = "run", .options = options, .count = sizeof options / sizeof options[0]};
