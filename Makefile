@@ -63,7 +63,7 @@ check-long: check
 # The sanitizers make everything slower: timeouts stretch by MEMVISOR_SLOW.
 check-asan:
 	@MEMVISOR_SLOW=6 $(MAKE) --no-print-directory check BUILD=build-asan \
-		SETUP_FLAGS='-Db_sanitize=address,undefined'
+		SETUP_FLAGS='-Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=undefined'
 
 check-tsan:
 	@MEMVISOR_SLOW=20 $(MAKE) --no-print-directory check BUILD=build-tsan \

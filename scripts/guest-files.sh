@@ -266,5 +266,6 @@ if ! complete; then
 fi
 if ! initrd_current; then
     say "building $guest_files/initrd.cpio"
-    "$top/scripts/initramfs.sh" "$guest_files/initrd.cpio" "$top/scripts/guest-init"
+    "$top/scripts/initramfs.sh" "$work/initrd.cpio" "$top/scripts/guest-init"
+    mv -f "$work/initrd.cpio" "$guest_files/initrd.cpio"
 fi
