@@ -47,7 +47,7 @@ def memvisor_argv(options, initrd):
 
 def qemu_argv(options, initrd):
     return [options.qemu, "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-accel", "tcg",
-            "-m", str(options.memory), "-smp", "1", "-nographic", "-no-reboot",
+            "-m", str(options.memory), "-smp", "1", "-nic", "none", "-nographic", "-no-reboot",
             "-kernel", GUEST_FILES / "vmlinuz", "-initrd", initrd, "-append", CMDLINE + "ttyAMA0"]
 
 

@@ -140,7 +140,8 @@ class Qemu(Machine):
 
     def __init__(self, path):
         super().__init__(
-            [path, "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-nographic", "-no-reboot"],
+            [path, "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-nic", "none", "-nographic",
+             "-no-reboot"],
             "-kernel", "-initrd", "-append", QEMU_CMDLINE)
 
 
