@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make install` puts the program, its man pages and its completion in place."""
+import harness
+
+WANTED = {
+    "bin/memvisor",
+    "share/man/man1/memvisor.1",
+    "share/man/man1/memvisor-run.1",
+    "share/bash-completion/completions/memvisor",
+}
+
+
+def test_install(memvisor, tmp_path):
+    result = harness.run(["meson", "install", "-C", memvisor.path.parent, "--no-rebuild",
+                          "--destdir", tmp_path], timeout=60)
+    assert result.code == 0, result
+    installed = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
+    prefix = {str(path).split("/bin/")[0] for path in installed if path.name == "memvisor"
+              and path.parent.name == "bin"}
+    assert len(prefix) == 1, installed
+    prefix = prefix.pop()
+    assert {str(path.relative_to(prefix)) for path in installed} == WANTED
