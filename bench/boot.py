@@ -109,10 +109,9 @@ class Guest:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident(self, ram_bytes):
-        """(bytes resident, bytes of them guest RAM).  RAM is what memvisor named as
-        its own, or a mapping as large as the guest's RAM where names are not kept."""
-        total = ram = size = 0
-        named = large = 0
+        """(bytes resident, bytes of them guest RAM).  RAM is a mapping that memvisor
+        named so, or one as large as the guest's RAM where names are not kept."""
+        total = size = named = large = 0
         name = ""
         for line in open("/proc/%d/smaps" % self.process.pid):
             head = re.match(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ *(.*)", line)
@@ -122,14 +121,13 @@ class Guest:
             elif line.startswith("Rss:"):
                 rss = int(line.split()[1]) * 1024
                 total += rss
-                if "memvisor:" in name:
+                if re.search(r"memvisor:ram\d", name):
                     named += rss
                 elif size >= ram_bytes:
                     large += rss
-        ram = named + large
-        if ram == 0:
+        if named + large == 0:
             self.fail("has no mapping as large as the guest's RAM")
-        return total, ram
+        return total, named or large
 
 
 def build_initrd(folder):

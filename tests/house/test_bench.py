@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bench/boot.py measures what it says, shown on QEMU's side alone."""
+import json
+
+import harness
+
+BENCH = harness.TOP / "bench/boot.py"
+
+
+def test_measures_a_guest(qemu, kernel):
+    result = harness.run([BENCH, "--only", "qemu", "--rounds", "1", "--memory", "256",
+                          "--settle", "0.5", "--idle", "1", "--json", "-"], timeout=120)
+    assert result.code == 0, result
+    figures = json.loads(result.out)["qemu"]
+    assert len(figures["boot_seconds_all"]) == 1
+    assert 0.1 < figures["boot_seconds"] < 120 * harness.SLOW
+    assert 0 < figures["overhead_mib"] < 512
+    assert 27 < figures["guest_resident_mib"] <= 256
+    assert figures["idle_percent"] < 50
+
+
+def test_a_guest_that_does_not_boot_is_an_error(kernel, tmp_path):
+    fake = tmp_path / "fake"
+    fake.write_text("#!/bin/sh\necho no machine here\n")
+    fake.chmod(0o755)
+    result = harness.run([BENCH, "--only", "qemu", "--qemu", fake, "--rounds", "1"])
+    assert result.code == 1
+    assert "did not boot and power off (exit 0)" in result.err
+    assert "no machine here" in result.err
