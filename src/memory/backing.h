@@ -19,6 +19,11 @@ struct mv_backing_ops {
     int (*map)(struct mv_backing *backing, uint64_t size, uint8_t **ret_host,
                struct mv_error *err);
     void (*unmap)(struct mv_backing *backing, uint8_t *host, uint64_t size);
+    /*
+     * Give whole host pages back: they read as zeros from then on.  A negative
+     * errno where the host cannot.
+     */
+    int (*punch)(struct mv_backing *backing, uint8_t *host, uint64_t size);
     void (*destroy)(struct mv_backing *backing);
 };
 

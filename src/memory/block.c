@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks and their registry, which is a list in order of creation under a
+ * mutex.  Boards and devices create blocks from the main thread; any thread
+ * may look one up.
+ */
 #include "block.h"
 
 #include "backing.h"
 #include "cleanup.h"
+#include "guest-copy.h"
 #include "size.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
@@ -111,9 +118,10 @@ static void name_mapping(const struct mv_block *block)
 int mv_block_create(struct mv_block_registry *registry, const char *path, const char *name,
                     uint64_t size, struct mv_block **ret, struct mv_error *err)
 {
+    char text[MV_SIZE_TEXT];
     if (size == 0 || size % 4096 != 0)
-        return mv_error_set(err, EINVAL, "block %s: a size of %llu bytes is no multiple of 4 KiB",
-                            name, (unsigned long long)size);
+        return mv_error_set(err, EINVAL, "block %s: a size of %s is no multiple of 4 KiB", name,
+                            mv_size_format(size, text));
     struct mv_block *block = alloc_block(path, name);
     if (block == NULL)
         return mv_error_set(err, ENOMEM, "no memory for block %s", name);
@@ -144,6 +152,19 @@ void mv_block_destroy(struct mv_block *block)
         *link = block->next;
     }
     free_block(block);
+}
+
+void mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), end = offset + len;
+    uint64_t first = mv_align_up(offset, page), last = end & ~(page - 1);
+    if (first >= last ||
+        block->backing->ops->punch(block->backing, block->host + first, last - first) < 0) {
+        mv_guest_zero(block->host + offset, len);
+        return;
+    }
+    mv_guest_zero(block->host + offset, first - offset);
+    mv_guest_zero(block->host + last, end - last);
 }
 
 void mv_block_for_each(struct mv_block_registry *registry,

@@ -42,6 +42,12 @@ int mv_block_create(struct mv_block_registry *registry, const char *path, const 
                     uint64_t size, struct mv_block **ret, struct mv_error *err);
 void mv_block_destroy(struct mv_block *block);
 
+/*
+ * Fill bytes of the block with zeros; the host gets whole pages among them
+ * back.  The range lies within the block.  vCPUs may run meanwhile.
+ */
+void mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len);
+
 /* NULL where there is none. */
 struct mv_block *mv_block_find(struct mv_block_registry *registry, const char *id);
 

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest-physical map: an array of ranges, searched by bisection under the
+ * read side of `lock`.  A copy holds the lock throughout, so that a range
+ * which is removed is in use by nobody once mv_space_remove returns.
+ */
 #include "space.h"
 
 #include "block.h"
+#include "guest-copy.h"
 #include "size.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-#define PAGE UINT64_C(4096)
 
 struct mv_space {
     pthread_rwlock_t lock;
@@ -63,11 +67,11 @@ static int insert_locked(struct mv_space *space, const struct mv_range *new, str
     size_t at = lower_bound(space, new->gpa);
     if (at < space->count && space->ranges[at].gpa <= new->gpa + (new->size - 1)) {
         const struct mv_range *old = &space->ranges[at];
-        return mv_error_set(err, EEXIST, "%s at 0x%llx-0x%llx overlaps %s at 0x%llx-0x%llx",
-                            range_name(new), (unsigned long long)new->gpa,
-                            (unsigned long long)(new->gpa + (new->size - 1)), range_name(old),
-                            (unsigned long long)old->gpa,
-                            (unsigned long long)(old->gpa + (old->size - 1)));
+        return mv_error_set(err, EEXIST,
+                            "%s at 0x%" PRIx64 "-0x%" PRIx64 " overlaps %s at 0x%" PRIx64
+                            "-0x%" PRIx64,
+                            range_name(new), new->gpa, new->gpa + (new->size - 1), range_name(old),
+                            old->gpa, old->gpa + (old->size - 1));
     }
     if (space->count == space->capacity) {
         size_t capacity = space->capacity ? 2 * space->capacity : 16;
@@ -92,10 +96,10 @@ static void notify(struct mv_space *space, uint64_t gpa, uint64_t size)
 
 static int insert(struct mv_space *space, const struct mv_range *new, struct mv_error *err)
 {
-    uint64_t last;
-    if (new->size == 0 || mv_add_overflows(new->gpa, new->size - 1, &last))
-        return mv_error_set(err, EINVAL, "%s at 0x%llx: the range is empty or too large",
-                            range_name(new), (unsigned long long)new->gpa);
+    uint64_t end;
+    if (new->size == 0 || mv_add_overflows(new->gpa, new->size, &end))
+        return mv_error_set(err, EINVAL, "%s at 0x%" PRIx64 ": the range is empty or too large",
+                            range_name(new), new->gpa);
     pthread_rwlock_wrlock(&space->lock);
     int r = insert_locked(space, new, err);
     pthread_rwlock_unlock(&space->lock);
@@ -107,6 +111,9 @@ static int insert(struct mv_space *space, const struct mv_range *new, struct mv_
 int mv_space_add_ram(struct mv_space *space, uint64_t gpa, struct mv_block *block,
                      uint64_t offset, uint64_t size, struct mv_error *err)
 {
+    if (offset > block->size || size > block->size - offset)
+        return mv_error_set(err, EINVAL, "%s at 0x%" PRIx64 ": the range is longer than the block",
+                            block->id, gpa);
     return insert(space,
                   &(struct mv_range){.gpa = gpa,
                                      .size = size,
@@ -174,10 +181,9 @@ bool mv_space_find(struct mv_space *space, uint64_t gpa, struct mv_range *ret)
     return range != NULL;
 }
 
-uint64_t mv_space_ram_run(struct mv_space *space, uint64_t gpa)
+static uint64_t ram_run_locked(struct mv_space *space, uint64_t gpa)
 {
     uint64_t run = 0;
-    pthread_rwlock_rdlock(&space->lock);
     const struct mv_range *end = space->ranges + space->count;
     const struct mv_range *range = find_locked(space, gpa);
     while (range != NULL && range < end && range->kind == MV_RANGE_RAM &&
@@ -185,72 +191,61 @@ uint64_t mv_space_ram_run(struct mv_space *space, uint64_t gpa)
         run = range->gpa + range->size - gpa;
         range++;
     }
+    return run;
+}
+
+uint64_t mv_space_ram_run(struct mv_space *space, uint64_t gpa)
+{
+    pthread_rwlock_rdlock(&space->lock);
+    uint64_t run = ram_run_locked(space, gpa);
     pthread_rwlock_unlock(&space->lock);
     return run;
 }
 
-/*
- * Guest RAM is shared with running vCPUs, so whole aligned words are copied as
- * relaxed atomics; the ends byte by byte.
- */
-static void copy_relaxed(uint8_t *to, const uint8_t *from, uint64_t len)
+typedef void ram_fn(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len);
+
+static void copy_out(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
 {
-    uint64_t i = 0;
-    if (((uintptr_t)to & 7) == 0 && ((uintptr_t)from & 7) == 0)
-        for (; i + 8 <= len; i += 8)
-            __atomic_store_n((uint64_t *)(to + i),
-                             __atomic_load_n((const uint64_t *)(from + i), __ATOMIC_RELAXED),
-                             __ATOMIC_RELAXED);
-    for (; i < len; i++)
-        __atomic_store_n(to + i, __atomic_load_n(from + i, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+    mv_guest_copy_out(buf, block->host + offset, len);
 }
 
-static void copy_out(uint8_t *host, uint8_t *buf, uint64_t len)
+static void copy_in(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
 {
-    copy_relaxed(buf, host, len);
+    mv_guest_copy_in(block->host + offset, buf, len);
 }
 
-static void copy_in(uint8_t *host, uint8_t *buf, uint64_t len)
-{
-    copy_relaxed(host, buf, len);
-}
-
-static void zero(uint8_t *host, uint8_t *buf, uint64_t len)
+static void zero(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
 {
     (void)buf;
-    uint8_t *first = (uint8_t *)mv_align_up((uintptr_t)host, PAGE);
-    uint8_t *last = (uint8_t *)(((uintptr_t)host + len) & ~(uintptr_t)(PAGE - 1));
-    if (first < last && madvise(first, (size_t)(last - first), MADV_DONTNEED) == 0) {
-        memset(host, 0, (size_t)(first - host));
-        memset(last, 0, (size_t)(host + len - last));
-    } else {
-        memset(host, 0, len);
-    }
+    mv_block_zero(block, offset, len);
 }
 
-/* Apply fn to each stretch of host memory behind a run of RAM. */
-static int for_ram(struct mv_space *space, uint64_t gpa, uint64_t len, uint8_t *buf,
-                   void (*fn)(uint8_t *host, uint8_t *buf, uint64_t len))
+/* Apply fn to each part of a run of RAM, or to none where it has a hole. */
+static int for_ram_locked(struct mv_space *space, uint64_t gpa, uint64_t len, uint8_t *buf,
+                          ram_fn *fn)
 {
-    if (len == 0)
-        return 0;
-    if (mv_space_ram_run(space, gpa) < len)
+    if (ram_run_locked(space, gpa) < len)
         return -EFAULT;
-    pthread_rwlock_rdlock(&space->lock);
     const struct mv_range *range = find_locked(space, gpa);
-    while (len > 0) {
+    for (; len > 0; range++) {
         uint64_t skip = gpa - range->gpa, part = range->size - skip;
         if (part > len)
             part = len;
-        fn(range->block->host + range->offset + skip, buf, part);
+        fn(range->block, range->offset + skip, buf, part);
         gpa += part;
         len -= part;
         if (buf != NULL)
             buf += part;
-        range++;
     }
-    pthread_rwlock_unlock(&space->lock);
     return 0;
+}
+
+static int for_ram(struct mv_space *space, uint64_t gpa, uint64_t len, uint8_t *buf, ram_fn *fn)
+{
+    pthread_rwlock_rdlock(&space->lock);
+    int r = for_ram_locked(space, gpa, len, buf, fn);
+    pthread_rwlock_unlock(&space->lock);
+    return r;
 }
 
 int mv_space_read(struct mv_space *space, uint64_t gpa, void *buf, uint64_t len)

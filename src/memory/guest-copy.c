@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guest copies: aligned words of guest RAM where there are any, single bytes
+ * at the ends.  No state, no lock; called by the space and by blocks.
+ */
+#include "guest-copy.h"
+
+#include <string.h>
+
+#define WORD sizeof(uint64_t)
+
+/* Bytes before the first aligned word, at most len. */
+static size_t head_bytes(const uint8_t *guest, size_t len)
+{
+    size_t head = -(uintptr_t)guest % WORD;
+    return head < len ? head : len;
+}
+
+static void bytes_out(uint8_t *buf, const uint8_t *guest, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        buf[i] = __atomic_load_n(guest + i, __ATOMIC_RELAXED);
+}
+
+static void bytes_in(uint8_t *guest, const uint8_t *buf, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        __atomic_store_n(guest + i, buf[i], __ATOMIC_RELAXED);
+}
+
+void mv_guest_copy_out(void *buf, const uint8_t *guest, size_t len)
+{
+    uint8_t *to = buf;
+    size_t i = head_bytes(guest, len);
+    bytes_out(to, guest, i);
+    for (; i + WORD <= len; i += WORD) {
+        uint64_t word = __atomic_load_n((const uint64_t *)(guest + i), __ATOMIC_RELAXED);
+        memcpy(to + i, &word, WORD);
+    }
+    bytes_out(to + i, guest + i, len - i);
+}
+
+void mv_guest_copy_in(uint8_t *guest, const void *buf, size_t len)
+{
+    const uint8_t *from = buf;
+    size_t i = head_bytes(guest, len);
+    bytes_in(guest, from, i);
+    for (; i + WORD <= len; i += WORD) {
+        uint64_t word;
+        memcpy(&word, from + i, WORD);
+        __atomic_store_n((uint64_t *)(guest + i), word, __ATOMIC_RELAXED);
+    }
+    bytes_in(guest + i, from + i, len - i);
+}
+
+void mv_guest_zero(uint8_t *guest, size_t len)
+{
+    size_t i = 0, head = head_bytes(guest, len);
+    for (; i < head; i++)
+        __atomic_store_n(guest + i, 0, __ATOMIC_RELAXED);
+    for (; i + WORD <= len; i += WORD)
+        __atomic_store_n((uint64_t *)(guest + i), 0, __ATOMIC_RELAXED);
+    for (; i < len; i++)
+        __atomic_store_n(guest + i, 0, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Copies between the host's own memory and guest RAM.  vCPUs may write the
+ * same bytes at that moment, so guest RAM is touched by relaxed atomic
+ * accesses alone: whoever checks what a guest wrote copies it out once and
+ * checks the copy.
+ */
+#ifndef MV_MEMORY_GUEST_COPY_H
+#define MV_MEMORY_GUEST_COPY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* From guest RAM into a buffer of the host. */
+void mv_guest_copy_out(void *buf, const uint8_t *guest, size_t len);
+/* From a buffer of the host into guest RAM. */
+void mv_guest_copy_in(uint8_t *guest, const void *buf, size_t len);
+void mv_guest_zero(uint8_t *guest, size_t len);
+
+#endif
