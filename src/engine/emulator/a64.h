@@ -15,8 +15,9 @@
 #include <stdint.h>
 
 /*
- * Fill op from the instruction word; op is zeroed before.  False where the
- * encoding is unallocated or reserved: the instruction is UNDEF.
+ * Fill op from the instruction word; op is zero before, but for `code` and
+ * `aux`, which are the form's code and arg.  False where the encoding is
+ * unallocated or reserved: the instruction is UNDEF.
  */
 typedef bool mv_a64_decode_fn(uint32_t insn, struct mv_op *op);
 
@@ -24,6 +25,8 @@ struct mv_a64_form {
     const char *pattern;
     const char *name;
     mv_a64_decode_fn *decode;
+    uint16_t code; /* for decode functions that several forms share */
+    uint16_t arg;
 };
 
 /* One group of forms; a word that matches two rows takes the first. */

@@ -100,8 +100,12 @@ void mv_a64_decode(uint32_t insn, struct mv_op *op)
 {
     const struct mv_a64_form *form = mv_a64_find(insn);
     memset(op, 0, sizeof *op);
-    if (form != NULL && form->decode(insn, op))
-        return;
+    if (form != NULL) {
+        op->code = form->code;
+        op->aux = form->arg;
+        if (form->decode(insn, op))
+            return;
+    }
     memset(op, 0, sizeof *op);
     op->code = MV_OPCODE_undef;
     op->imm = insn;

@@ -12,6 +12,7 @@
 #define MV_EMULATOR_MEMORY_H
 
 #include "cpu.h"
+#include "exception.h"
 
 typedef uint16_t mv_u16_any __attribute__((aligned(1)));
 typedef uint32_t mv_u32_any __attribute__((aligned(1)));
@@ -44,6 +45,16 @@ void mv_memory_probe(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, un
  */
 void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
                        unsigned access, uint64_t *ret_pa);
+
+/* Arm ARM D1.3.10.2: a misaligned SP as base. */
+static inline bool mv_sp_misaligned(const struct mv_cpu *cpu, const struct mv_op *op)
+{
+    return MV_UNLIKELY(op->rn == MV_REG_SP && (cpu->x[MV_REG_SP] & 15) != 0) &&
+           (cpu->sys.sctlr & (cpu->el == 0 ? MV_SCTLR_SA0 : MV_SCTLR_SA));
+}
+#define MV_CHECK_SP                                                                                \
+    if (mv_sp_misaligned(cpu, op))                                                                 \
+        return mv_exception_at(cpu, op, MV_EC_SP_ALIGNMENT, 0)
 
 static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t va)
 {

@@ -7,21 +7,10 @@
 #include "alu.h"
 #include "exception.h"
 #include "memory.h"
+#include "vector.h"
 
 #define BASE cpu->x[op->rn]
 
-/* Arm ARM D1.3.10.2: a misaligned SP as base. */
-static inline bool sp_misaligned(const struct mv_cpu *cpu, const struct mv_op *op)
-{
-    return MV_UNLIKELY(op->rn == MV_REG_SP && (cpu->x[MV_REG_SP] & 15) != 0) &&
-           (cpu->sys.sctlr & (cpu->el == 0 ? MV_SCTLR_SA0 : MV_SCTLR_SA));
-}
-#define CHECK_SP                                                                                   \
-    if (sp_misaligned(cpu, op))                                                                    \
-        return mv_exception_at(cpu, op, MV_EC_SP_ALIGNMENT, 0)
-#define CHECK_FP                                                                                   \
-    if (MV_UNLIKELY(!cpu->fp_enabled))                                                             \
-        return mv_exception_fp(cpu, op)
 #define CHECK_NOTHING (void)0
 
 /* Addressing modes: the address, and the writeback once the access is done. */
@@ -40,7 +29,7 @@ static inline bool sp_misaligned(const struct mv_cpu *cpu, const struct mv_op *o
     MV_OP(name##_##mode)                                                                           \
     {                                                                                              \
         check;                                                                                     \
-        CHECK_SP;                                                                                  \
+        MV_CHECK_SP;                                                                               \
         uint64_t va = ADDRESS_##mode;                                                              \
         access;                                                                                    \
         WRITEBACK_##mode;                                                                          \
@@ -92,17 +81,17 @@ static inline void load_v128(struct mv_cpu *cpu, const struct mv_op *op, uint64_
     set_v(v, d[0], d[1]);
 }
 
-#define LOAD_V(bits) SINGLE(ldr_v##bits, CHECK_FP, set_v(&VT, mv_load##bits(cpu, op, va), 0))
+#define LOAD_V(bits) SINGLE(ldr_v##bits, MV_CHECK_FP, set_v(&VT, mv_load##bits(cpu, op, va), 0))
 LOAD_V(8)
 LOAD_V(16)
 LOAD_V(32)
 LOAD_V(64)
-SINGLE(ldr_v128, CHECK_FP, load_v128(cpu, op, va, &VT))
-SINGLE(str_v8, CHECK_FP, mv_store8(cpu, op, va, VT.b[0]))
-SINGLE(str_v16, CHECK_FP, mv_store16(cpu, op, va, VT.h[0]))
-SINGLE(str_v32, CHECK_FP, mv_store32(cpu, op, va, VT.s[0]))
-SINGLE(str_v64, CHECK_FP, mv_store64(cpu, op, va, VT.d[0]))
-SINGLE(str_v128, CHECK_FP, mv_store64x2(cpu, op, va, VT.d[0], VT.d[1]))
+SINGLE(ldr_v128, MV_CHECK_FP, load_v128(cpu, op, va, &VT))
+SINGLE(str_v8, MV_CHECK_FP, mv_store8(cpu, op, va, VT.b[0]))
+SINGLE(str_v16, MV_CHECK_FP, mv_store16(cpu, op, va, VT.h[0]))
+SINGLE(str_v32, MV_CHECK_FP, mv_store32(cpu, op, va, VT.s[0]))
+SINGLE(str_v64, MV_CHECK_FP, mv_store64(cpu, op, va, VT.d[0]))
+SINGLE(str_v128, MV_CHECK_FP, mv_store64x2(cpu, op, va, VT.d[0], VT.d[1]))
 
 #define LOAD_PAIR(name, bits, convert)                                                             \
     PAIR(name, CHECK_NOTHING, {                                                                    \
@@ -118,7 +107,7 @@ PAIR(stp32, CHECK_NOTHING, mv_store32x2(cpu, op, va, (uint32_t)RT, (uint32_t)RT2
 PAIR(stp64, CHECK_NOTHING, mv_store64x2(cpu, op, va, RT, RT2))
 
 #define LOAD_PAIR_V(bits)                                                                          \
-    PAIR(ldp_v##bits, CHECK_FP, {                                                                  \
+    PAIR(ldp_v##bits, MV_CHECK_FP, {                                                               \
         uint##bits##_t value[2];                                                                   \
         mv_load##bits##x2(cpu, op, va, value);                                                     \
         set_v(&VT, value[0], 0);                                                                   \
@@ -126,10 +115,10 @@ PAIR(stp64, CHECK_NOTHING, mv_store64x2(cpu, op, va, RT, RT2))
     })
 LOAD_PAIR_V(32)
 LOAD_PAIR_V(64)
-PAIR(stp_v32, CHECK_FP, mv_store32x2(cpu, op, va, VT.s[0], VT2.s[0]))
-PAIR(stp_v64, CHECK_FP, mv_store64x2(cpu, op, va, VT.d[0], VT2.d[0]))
+PAIR(stp_v32, MV_CHECK_FP, mv_store32x2(cpu, op, va, VT.s[0], VT2.s[0]))
+PAIR(stp_v64, MV_CHECK_FP, mv_store64x2(cpu, op, va, VT.d[0], VT2.d[0]))
 
-PAIR(ldp_v128, CHECK_FP, {
+PAIR(ldp_v128, MV_CHECK_FP, {
     uint64_t first[2];
     uint64_t second[2];
     mv_load64x2(cpu, op, va, first);
@@ -137,7 +126,7 @@ PAIR(ldp_v128, CHECK_FP, {
     set_v(&VT, first[0], first[1]);
     set_v(&VT2, second[0], second[1]);
 })
-PAIR(stp_v128, CHECK_FP, {
+PAIR(stp_v128, MV_CHECK_FP, {
     if (MV_UNLIKELY((va & 0xfff) > 0xfe0))
         mv_memory_probe(cpu, op, va, 32, MV_ACCESS_WRITE);
     mv_store64x2(cpu, op, va, VT.d[0], VT.d[1]);
@@ -156,9 +145,9 @@ PAIR(stp_v128, CHECK_FP, {
 LITERAL(ldr32_lit, CHECK_NOTHING, RT = mv_load32(cpu, op, va))
 LITERAL(ldr64_lit, CHECK_NOTHING, RT = mv_load64(cpu, op, va))
 LITERAL(ldrs32_lit, CHECK_NOTHING, RT = (uint64_t)(int32_t)mv_load32(cpu, op, va))
-LITERAL(ldr_v32_lit, CHECK_FP, set_v(&VT, mv_load32(cpu, op, va), 0))
-LITERAL(ldr_v64_lit, CHECK_FP, set_v(&VT, mv_load64(cpu, op, va), 0))
-LITERAL(ldr_v128_lit, CHECK_FP, load_v128(cpu, op, va, &VT))
+LITERAL(ldr_v32_lit, MV_CHECK_FP, set_v(&VT, mv_load32(cpu, op, va), 0))
+LITERAL(ldr_v64_lit, MV_CHECK_FP, set_v(&VT, mv_load64(cpu, op, va), 0))
+LITERAL(ldr_v128_lit, MV_CHECK_FP, load_v128(cpu, op, va, &VT))
 
 /*
  * Unprivileged accesses: with EL0's permissions.  aux: bytes; ra: the width to
@@ -166,7 +155,7 @@ LITERAL(ldr_v128_lit, CHECK_FP, load_v128(cpu, op, va, &VT))
  */
 MV_OP(ldtr)
 {
-    CHECK_SP;
+    MV_CHECK_SP;
     uint64_t value = mv_memory_read(cpu, op, BASE + op->imm, op->aux, MV_ACCESS_EL0);
     if (op->ra != 0) {
         unsigned unused = 64 - 8 * op->aux;
@@ -180,7 +169,7 @@ MV_OP(ldtr)
 
 MV_OP(sttr)
 {
-    CHECK_SP;
+    MV_CHECK_SP;
     mv_memory_write(cpu, op, BASE + op->imm, RT, op->aux, MV_ACCESS_EL0);
     MV_NEXT;
 }
