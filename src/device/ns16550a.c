@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_ns16550a: a 16550A UART (National PC16550D data sheet).
+ *
+ * Owns the registers and both FIFOs under `mutex`.  Callers: vCPU threads by
+ * the MMIO region, the serial backend's thread by the rx and tx_ready
+ * functions.  The backend's write is called with the mutex held, its rx_ready
+ * without, so that it may push input from inside that call.
+ *
+ * The wire is as fast as the backend: characters go out when they are written,
+ * and input below the trigger level has timed out when it arrives.  What the
+ * backend does not take waits in the transmit queue, and LSR says so.  To a
+ * FIFO clear and to a reset that queue is the wire: it keeps its bytes, so a
+ * slow host loses nothing that the guest has sent.
+ */
+#include "device-list.h"
+
+#include "cleanup.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RX_FIFO 16
+/* Beyond the chip's 16: for guests that give up waiting for THRE. */
+#define TX_QUEUE 4096
+
+enum reg { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
+
+#define IER_RX    0x01
+#define IER_THRE  0x02
+#define IER_LINE  0x04
+#define IER_MODEM 0x08
+#define IER_MASK  0x0f
+
+#define IIR_NONE    0x01
+#define IIR_MODEM   0x00
+#define IIR_THRE    0x02
+#define IIR_RX      0x04
+#define IIR_LINE    0x06
+#define IIR_TIMEOUT 0x0c
+#define IIR_FIFOS   0xc0
+
+#define FCR_ENABLE   0x01
+#define FCR_CLEAR_RX 0x02
+#define FCR_KEPT     0xc9 /* enable, DMA mode, trigger */
+
+#define LCR_DLAB 0x80
+
+#define MCR_DTR  0x01
+#define MCR_RTS  0x02
+#define MCR_OUT1 0x04
+#define MCR_OUT2 0x08
+#define MCR_LOOP 0x10
+#define MCR_MASK 0x1f
+
+#define LSR_DR     0x01
+#define LSR_OE     0x02
+#define LSR_ERRORS 0x1e
+#define LSR_THRE   0x20
+#define LSR_TEMT   0x40
+
+#define MSR_DELTAS 0x0f
+#define MSR_CTS    0x10
+#define MSR_DSR    0x20
+#define MSR_RI     0x40
+#define MSR_DCD    0x80
+
+struct mv_ns16550a {
+    struct mv_device device;
+    struct mv_mmio_region region;
+    struct mv_irq irq;
+    struct mv_serial_backend *backend; /* NULL: output is dropped */
+    pthread_mutex_t mutex;             /* of what follows */
+    uint8_t ier;
+    uint8_t fcr;
+    uint8_t lcr;
+    uint8_t mcr;
+    uint8_t lsr_errors;
+    uint8_t msr;
+    uint8_t scr;
+    uint8_t dll;
+    uint8_t dlm;
+    bool thre_pending; /* the THRE interrupt's latch */
+    bool irq_level;
+    uint8_t rx[RX_FIFO];
+    uint16_t rx_first;
+    uint16_t rx_count;
+    uint8_t tx[TX_QUEUE];
+    uint16_t tx_first;
+    uint16_t tx_count;
+};
+
+static const struct mv_state_field state_fields[] = {
+    MV_STATE_FIELD(struct mv_ns16550a, ier, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, fcr, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, lcr, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, mcr, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, lsr_errors, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, msr, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, scr, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, dll, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, dlm, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, thre_pending, MV_STATE_BOOL),
+    MV_STATE_FIELD(struct mv_ns16550a, irq_level, MV_STATE_BOOL),
+    MV_STATE_ARRAY(struct mv_ns16550a, rx, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, rx_first, MV_STATE_U16),
+    MV_STATE_FIELD(struct mv_ns16550a, rx_count, MV_STATE_U16),
+    MV_STATE_ARRAY(struct mv_ns16550a, tx, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, tx_first, MV_STATE_U16),
+    MV_STATE_FIELD(struct mv_ns16550a, tx_count, MV_STATE_U16),
+};
+
+static const struct mv_state_table state_table = {
+    .type = "ns16550a",
+    .version = 1,
+    .fields = state_fields,
+    .field_count = sizeof state_fields / sizeof state_fields[0],
+};
+
+static bool fifos_enabled(const struct mv_ns16550a *u)
+{
+    return (u->fcr & FCR_ENABLE) != 0;
+}
+
+static bool in_loopback(const struct mv_ns16550a *u)
+{
+    return (u->mcr & MCR_LOOP) != 0;
+}
+
+static unsigned rx_trigger(const struct mv_ns16550a *u)
+{
+    static const uint8_t levels[] = {1, 4, 8, 14};
+    return fifos_enabled(u) ? levels[u->fcr >> 6] : 1;
+}
+
+/* The cause of highest priority without the FIFO bits (data sheet, table IV). */
+static uint8_t interrupt_cause(const struct mv_ns16550a *u)
+{
+    if ((u->ier & IER_LINE) != 0 && u->lsr_errors != 0)
+        return IIR_LINE;
+    if ((u->ier & IER_RX) != 0 && u->rx_count != 0)
+        return u->rx_count >= rx_trigger(u) ? IIR_RX : IIR_TIMEOUT;
+    if ((u->ier & IER_THRE) != 0 && u->thre_pending)
+        return IIR_THRE;
+    if ((u->ier & IER_MODEM) != 0 && (u->msr & MSR_DELTAS) != 0)
+        return IIR_MODEM;
+    return IIR_NONE;
+}
+
+static void update_irq(struct mv_ns16550a *u)
+{
+    bool level = interrupt_cause(u) != IIR_NONE;
+    if (level != u->irq_level) {
+        u->irq_level = level;
+        mv_irq_set(&u->irq, level);
+    }
+}
+
+static void rx_push(struct mv_ns16550a *u, uint8_t byte)
+{
+    if (u->rx_count == RX_FIFO) {
+        u->lsr_errors |= LSR_OE;
+        return;
+    }
+    u->rx[(u->rx_first + u->rx_count) % RX_FIFO] = byte;
+    u->rx_count++;
+}
+
+static uint8_t rx_pop(struct mv_ns16550a *u)
+{
+    if (u->rx_count == 0)
+        return 0;
+    uint8_t byte = u->rx[u->rx_first];
+    u->rx_first = (u->rx_first + 1) % RX_FIFO;
+    u->rx_count--;
+    return byte;
+}
+
+/*
+ * The receiver of a loopback.  Without FIFOs a new character takes the place
+ * of an unread one; with them the FIFO keeps what it has (data sheet, 8.5).
+ */
+static void rx_loop(struct mv_ns16550a *u, uint8_t byte)
+{
+    if (!fifos_enabled(u) && u->rx_count != 0) {
+        u->rx_count = 0;
+        u->lsr_errors |= LSR_OE;
+    }
+    rx_push(u, byte);
+}
+
+/* Hand the backend what it takes; the queue's last byte raises THRE. */
+static void tx_drain(struct mv_ns16550a *u)
+{
+    if (u->tx_count == 0)
+        return;
+    while (u->tx_count != 0) {
+        unsigned run = TX_QUEUE - u->tx_first;
+        if (run > u->tx_count)
+            run = u->tx_count;
+        unsigned taken = run;
+        if (u->backend != NULL)
+            taken = u->backend->write(u->backend, u->tx + u->tx_first, run);
+        u->tx_first = (u->tx_first + taken) % TX_QUEUE;
+        u->tx_count -= taken;
+        if (taken < run)
+            return;
+    }
+    u->thre_pending = true;
+}
+
+static void tx_byte(struct mv_ns16550a *u, uint8_t byte)
+{
+    u->thre_pending = false;
+    if (in_loopback(u)) {
+        rx_loop(u, byte);
+        u->thre_pending = true;
+        return;
+    }
+    if (u->tx_count < TX_QUEUE) {
+        u->tx[(u->tx_first + u->tx_count) % TX_QUEUE] = byte;
+        u->tx_count++;
+    }
+    tx_drain(u);
+}
+
+/* The modem's inputs: a terminal that is always there, or MCR's outputs in loopback. */
+static uint8_t modem_inputs(const struct mv_ns16550a *u)
+{
+    if (!in_loopback(u))
+        return MSR_CTS | MSR_DSR | MSR_DCD;
+    return ((u->mcr & MCR_RTS) != 0 ? MSR_CTS : 0) | ((u->mcr & MCR_DTR) != 0 ? MSR_DSR : 0) |
+           ((u->mcr & MCR_OUT1) != 0 ? MSR_RI : 0) | ((u->mcr & MCR_OUT2) != 0 ? MSR_DCD : 0);
+}
+
+/* Deltas stand four bits below their inputs; RI counts at its trailing edge only. */
+static void update_msr(struct mv_ns16550a *u)
+{
+    uint8_t inputs = modem_inputs(u);
+    uint8_t changed = (u->msr ^ inputs) & (uint8_t)~MSR_DELTAS;
+    changed &= ~(inputs & MSR_RI);
+    u->msr = inputs | (u->msr & MSR_DELTAS) | changed >> 4;
+}
+
+static uint8_t line_status(const struct mv_ns16550a *u)
+{
+    return u->lsr_errors | (u->rx_count != 0 ? LSR_DR : 0) |
+           (u->tx_count == 0 || in_loopback(u) ? LSR_THRE | LSR_TEMT : 0);
+}
+
+static uint8_t read_iir(struct mv_ns16550a *u)
+{
+    uint8_t cause = interrupt_cause(u);
+    if (cause == IIR_THRE)
+        u->thre_pending = false;
+    return cause | (fifos_enabled(u) ? IIR_FIFOS : 0);
+}
+
+static uint8_t read_register(struct mv_ns16550a *u, enum reg reg, bool *ret_room)
+{
+    bool dlab = (u->lcr & LCR_DLAB) != 0;
+    uint8_t value;
+    switch (reg) {
+    case REG_DATA:
+        if (dlab)
+            return u->dll;
+        *ret_room = u->rx_count != 0;
+        return rx_pop(u);
+    case REG_IER:
+        return dlab ? u->dlm : u->ier;
+    case REG_IIR_FCR:
+        return read_iir(u);
+    case REG_LCR:
+        return u->lcr;
+    case REG_MCR:
+        return u->mcr;
+    case REG_LSR:
+        value = line_status(u);
+        u->lsr_errors = 0;
+        return value;
+    case REG_MSR:
+        value = u->msr;
+        u->msr &= ~MSR_DELTAS;
+        return value;
+    case REG_SCR:
+        return u->scr;
+    }
+    return 0;
+}
+
+static void write_ier(struct mv_ns16550a *u, uint8_t value)
+{
+    /* Enabling the interrupt raises it where the transmitter is empty already. */
+    if ((value & ~u->ier & IER_THRE) != 0)
+        u->thre_pending = (line_status(u) & LSR_THRE) != 0;
+    u->ier = value & IER_MASK;
+}
+
+/* Changing the enable bit clears the FIFOs (data sheet, 8.4). */
+static void write_fcr(struct mv_ns16550a *u, uint8_t value, bool *ret_room)
+{
+    if (((value ^ u->fcr) & FCR_ENABLE) != 0 || (value & FCR_CLEAR_RX) != 0) {
+        u->rx_count = 0;
+        *ret_room = true;
+    }
+    /* The other bits count only together with the enable bit. */
+    u->fcr = (value & FCR_ENABLE) != 0 ? value & FCR_KEPT : 0;
+}
+
+static void write_register(struct mv_ns16550a *u, enum reg reg, uint8_t value, bool *ret_room)
+{
+    bool dlab = (u->lcr & LCR_DLAB) != 0;
+    switch (reg) {
+    case REG_DATA:
+        if (dlab)
+            u->dll = value;
+        else
+            tx_byte(u, value);
+        break;
+    case REG_IER:
+        if (dlab)
+            u->dlm = value;
+        else
+            write_ier(u, value);
+        break;
+    case REG_IIR_FCR:
+        write_fcr(u, value, ret_room);
+        break;
+    case REG_LCR:
+        u->lcr = value;
+        break;
+    case REG_MCR:
+        *ret_room = in_loopback(u) && (value & MCR_LOOP) == 0;
+        u->mcr = value & MCR_MASK;
+        update_msr(u);
+        break;
+    case REG_SCR:
+        u->scr = value;
+        break;
+    case REG_LSR:
+    case REG_MSR:
+        break;
+    }
+}
+
+static void tell_room(struct mv_ns16550a *u)
+{
+    if (u->backend != NULL)
+        u->backend->rx_ready(u->backend);
+}
+
+static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
+{
+    struct mv_ns16550a *u = opaque;
+    bool room = false;
+    uint64_t value;
+    {
+        MV_LOCK_SCOPE(&u->mutex);
+        value = read_register(u, offset % MV_NS16550A_SIZE, &room);
+        update_irq(u);
+    }
+    if (room)
+        tell_room(u);
+    return value;
+}
+
+static void mmio_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    struct mv_ns16550a *u = opaque;
+    bool room = false;
+    {
+        MV_LOCK_SCOPE(&u->mutex);
+        write_register(u, offset % MV_NS16550A_SIZE, (uint8_t)value, &room);
+        update_irq(u);
+    }
+    if (room)
+        tell_room(u);
+}
+
+static const struct mv_mmio_ops mmio_ops = {
+    .read = mmio_read, .write = mmio_write, .min_access = 1, .max_access = 4};
+
+static void reset(struct mv_device *device)
+{
+    struct mv_ns16550a *u = (struct mv_ns16550a *)device;
+    {
+        MV_LOCK_SCOPE(&u->mutex);
+        u->ier = u->fcr = u->lcr = u->mcr = u->lsr_errors = u->scr = 0;
+        u->dll = u->dlm = 0;
+        u->rx_first = u->rx_count = 0;
+        u->msr = modem_inputs(u);
+        u->thre_pending = false;
+        update_irq(u);
+    }
+    tell_room(u);
+}
+
+static void destroy(struct mv_device *device)
+{
+    struct mv_ns16550a *u = (struct mv_ns16550a *)device;
+    pthread_mutex_destroy(&u->mutex);
+    free(u);
+}
+
+static const struct mv_device_ops device_ops = {
+    .type = "ns16550a", .state = &state_table, .reset = reset, .destroy = destroy};
+
+int mv_ns16550a_create(const struct mv_irq *irq, struct mv_serial_backend *backend,
+                       struct mv_device **ret, struct mv_error *err)
+{
+    struct mv_ns16550a *u = calloc(1, sizeof *u);
+    if (u == NULL)
+        return mv_error_set_errno(err, ENOMEM, "UART");
+    u->device.ops = &device_ops;
+    u->region = (struct mv_mmio_region){.name = "ns16550a", .ops = &mmio_ops, .opaque = u};
+    u->irq = *irq;
+    u->backend = backend;
+    u->msr = modem_inputs(u);
+    pthread_mutex_init(&u->mutex, NULL);
+    *ret = &u->device;
+    return 0;
+}
+
+const struct mv_mmio_region *mv_ns16550a_region(struct mv_device *device)
+{
+    return &((struct mv_ns16550a *)device)->region;
+}
+
+unsigned mv_ns16550a_rx_room(struct mv_device *device)
+{
+    struct mv_ns16550a *u = (struct mv_ns16550a *)device;
+    MV_LOCK_SCOPE(&u->mutex);
+    /* In loopback the line is cut off from the receiver. */
+    if (in_loopback(u))
+        return 0;
+    if (!fifos_enabled(u))
+        return u->rx_count == 0 ? 1 : 0;
+    return RX_FIFO - u->rx_count;
+}
+
+void mv_ns16550a_rx(struct mv_device *device, const uint8_t *buf, unsigned len)
+{
+    struct mv_ns16550a *u = (struct mv_ns16550a *)device;
+    MV_LOCK_SCOPE(&u->mutex);
+    for (unsigned i = 0; i < len; i++)
+        rx_push(u, buf[i]);
+    update_irq(u);
+}
+
+void mv_ns16550a_tx_ready(struct mv_device *device)
+{
+    struct mv_ns16550a *u = (struct mv_ns16550a *)device;
+    MV_LOCK_SCOPE(&u->mutex);
+    tx_drain(u);
+    update_irq(u);
+}

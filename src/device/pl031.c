@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_pl031: the PL031 real-time clock (Arm DDI 0224).
+ *
+ * Owns the registers and a timerfd under `mutex`.  Callers: vCPU threads by the
+ * MMIO region; the loop's thread when the alarm expires, and to create and
+ * destroy.  The counter is the host's CLOCK_REALTIME in seconds plus what the
+ * guest moved it by; it starts with the board, so CR reads as enabled, and
+ * enabled it cannot be stopped (3.3.4).
+ */
+#include "device-list.h"
+
+#include "cleanup.h"
+#include "loop.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+enum reg {
+    REG_DR = 0x00,
+    REG_MR = 0x04,
+    REG_LR = 0x08,
+    REG_CR = 0x0c,
+    REG_IMSC = 0x10,
+    REG_RIS = 0x14,
+    REG_MIS = 0x18,
+    REG_ICR = 0x1c,
+    REG_ID = 0xfe0,
+};
+
+struct mv_pl031 {
+    struct mv_device device;
+    struct mv_mmio_region region;
+    struct mv_irq irq;
+    struct mv_loop_source *source;
+    int timer_fd;
+    pthread_mutex_t mutex; /* of what follows */
+    uint64_t alarm;        /* host seconds at which the counter reaches mr */
+    uint32_t offset;       /* counter minus host seconds */
+    uint32_t mr;
+    uint32_t lr;
+    uint8_t imsc;
+    uint8_t ris;
+    bool irq_level;
+};
+
+static const struct mv_state_field state_fields[] = {
+    MV_STATE_FIELD(struct mv_pl031, offset, MV_STATE_U32),
+    MV_STATE_FIELD(struct mv_pl031, mr, MV_STATE_U32),
+    MV_STATE_FIELD(struct mv_pl031, lr, MV_STATE_U32),
+    MV_STATE_FIELD(struct mv_pl031, alarm, MV_STATE_U64),
+    MV_STATE_FIELD(struct mv_pl031, imsc, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl031, ris, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl031, irq_level, MV_STATE_BOOL),
+};
+
+static const struct mv_state_table state_table = {
+    .type = "pl031",
+    .version = 1,
+    .fields = state_fields,
+    .field_count = sizeof state_fields / sizeof state_fields[0],
+};
+
+static uint64_t host_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec;
+}
+
+static uint32_t counter(const struct mv_pl031 *rtc)
+{
+    return (uint32_t)host_seconds() + rtc->offset;
+}
+
+static void update_irq(struct mv_pl031 *rtc)
+{
+    bool level = (rtc->ris & rtc->imsc) != 0;
+    if (level != rtc->irq_level) {
+        rtc->irq_level = level;
+        mv_irq_set(&rtc->irq, level);
+    }
+}
+
+/* Wait for host time `alarm`, and hear of the host's clock being set. */
+static void arm(struct mv_pl031 *rtc)
+{
+    struct itimerspec when = {.it_value.tv_sec = (time_t)rtc->alarm};
+    timerfd_settime(rtc->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
+}
+
+/* The counter or the match register moved: an equal pair matches at once. */
+static void start_match(struct mv_pl031 *rtc)
+{
+    uint64_t now = host_seconds();
+    uint32_t wait = rtc->mr - ((uint32_t)now + rtc->offset);
+    rtc->alarm = now + wait;
+    if (wait == 0) {
+        timerfd_settime(rtc->timer_fd, 0, &(struct itimerspec){0}, NULL);
+        rtc->ris = 1;
+    } else {
+        arm(rtc);
+    }
+}
+
+static void on_timer(void *opaque, uint32_t events)
+{
+    struct mv_pl031 *rtc = opaque;
+    MV_LOCK_SCOPE(&rtc->mutex);
+    uint64_t expirations;
+    /* EAGAIN: a register write moved the alarm after it had expired. */
+    if (read(rtc->timer_fd, &expirations, sizeof expirations) < 0 && errno != ECANCELED)
+        return;
+    if (host_seconds() < rtc->alarm) {
+        arm(rtc);
+        return;
+    }
+    rtc->ris = 1;
+    update_irq(rtc);
+}
+
+static uint32_t read_id(uint64_t offset)
+{
+    /* PeriphID 0-3 (part 0x031, designer 0x41), then PCellID 0-3 (3.3.9, 3.3.10). */
+    static const uint8_t ids[] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+    return offset % 4 == 0 ? ids[(offset - REG_ID) / 4] : 0;
+}
+
+static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
+{
+    struct mv_pl031 *rtc = opaque;
+    MV_LOCK_SCOPE(&rtc->mutex);
+    switch (offset) {
+    case REG_DR:
+        return counter(rtc);
+    case REG_MR:
+        return rtc->mr;
+    case REG_LR:
+        return rtc->lr;
+    case REG_CR:
+        return 1;
+    case REG_IMSC:
+        return rtc->imsc;
+    case REG_RIS:
+        return rtc->ris;
+    case REG_MIS:
+        return rtc->ris & rtc->imsc;
+    default:
+        return offset >= REG_ID ? read_id(offset) : 0;
+    }
+}
+
+static void mmio_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    struct mv_pl031 *rtc = opaque;
+    MV_LOCK_SCOPE(&rtc->mutex);
+    switch (offset) {
+    case REG_MR:
+        rtc->mr = (uint32_t)value;
+        start_match(rtc);
+        break;
+    case REG_LR:
+        rtc->lr = (uint32_t)value;
+        rtc->offset = rtc->lr - (uint32_t)host_seconds();
+        start_match(rtc);
+        break;
+    case REG_IMSC:
+        rtc->imsc = value & 1;
+        break;
+    case REG_ICR:
+        rtc->ris &= ~(uint8_t)value;
+        break;
+    default:
+        break;
+    }
+    update_irq(rtc);
+}
+
+static const struct mv_mmio_ops mmio_ops = {
+    .read = mmio_read, .write = mmio_write, .min_access = 1, .max_access = 4};
+
+static void reset(struct mv_device *device)
+{
+    struct mv_pl031 *rtc = (struct mv_pl031 *)device;
+    MV_LOCK_SCOPE(&rtc->mutex);
+    /* A battery holds the clock: what the guest set it to stays. */
+    rtc->mr = rtc->lr = 0;
+    rtc->imsc = rtc->ris = 0;
+    timerfd_settime(rtc->timer_fd, 0, &(struct itimerspec){0}, NULL);
+    update_irq(rtc);
+}
+
+static void destroy(struct mv_device *device)
+{
+    struct mv_pl031 *rtc = (struct mv_pl031 *)device;
+    if (rtc->source != NULL)
+        mv_loop_remove(rtc->source);
+    mv_cleanup_close(&rtc->timer_fd);
+    pthread_mutex_destroy(&rtc->mutex);
+    free(rtc);
+}
+
+static const struct mv_device_ops device_ops = {
+    .type = "pl031", .state = &state_table, .reset = reset, .destroy = destroy};
+
+int mv_pl031_create(const struct mv_irq *irq, struct mv_loop *loop, struct mv_device **ret,
+                    struct mv_error *err)
+{
+    struct mv_pl031 *rtc = calloc(1, sizeof *rtc);
+    if (rtc == NULL)
+        return mv_error_set_errno(err, ENOMEM, "real-time clock");
+    rtc->device.ops = &device_ops;
+    rtc->region = (struct mv_mmio_region){.name = "pl031", .ops = &mmio_ops, .opaque = rtc};
+    rtc->irq = *irq;
+    pthread_mutex_init(&rtc->mutex, NULL);
+    rtc->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    int ret_code = 0;
+    if (rtc->timer_fd < 0)
+        ret_code = mv_error_set_errno(err, errno, "timer");
+    else
+        ret_code = mv_loop_add(loop, rtc->timer_fd, EPOLLIN, on_timer, rtc, &rtc->source, err);
+    if (ret_code < 0) {
+        mv_error_prefix(err, "real-time clock");
+        destroy(&rtc->device);
+        return ret_code;
+    }
+    *ret = &rtc->device;
+    return 0;
+}
+
+const struct mv_mmio_region *mv_pl031_region(struct mv_device *device)
+{
+    return &((struct mv_pl031 *)device)->region;
+}

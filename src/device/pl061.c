@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_pl061: eight general-purpose lines (PL061, Arm DDI 0190).
+ *
+ * Owns the registers under `mutex`.  Callers: vCPU threads by the MMIO region,
+ * any thread by mv_pl061_set_input.  A line that is an output drives nothing.
+ */
+#include "device-list.h"
+
+#include "cleanup.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum reg {
+    REG_DATA_END = 0x400, /* below it: the data register, masked by address */
+    REG_DIR = 0x400,
+    REG_IS = 0x404,
+    REG_IBE = 0x408,
+    REG_IEV = 0x40c,
+    REG_IE = 0x410,
+    REG_RIS = 0x414,
+    REG_MIS = 0x418,
+    REG_IC = 0x41c,
+    REG_AFSEL = 0x420,
+    REG_ID = 0xfe0,
+};
+
+struct mv_pl061 {
+    struct mv_device device;
+    struct mv_mmio_region region;
+    struct mv_irq irq;
+    pthread_mutex_t mutex; /* of what follows, one bit a line */
+    uint8_t input;         /* what the board drives */
+    uint8_t output;        /* what the guest wrote */
+    uint8_t dir;           /* 1: output */
+    uint8_t is;            /* 1: level-sensitive */
+    uint8_t ibe;           /* 1: both edges */
+    uint8_t iev;           /* 1: high level or rising edge */
+    uint8_t ie;
+    uint8_t edges; /* latched edges */
+    uint8_t afsel;
+    bool irq_level;
+};
+
+static const struct mv_state_field state_fields[] = {
+    MV_STATE_FIELD(struct mv_pl061, input, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl061, output, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl061, dir, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl061, is, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl061, ibe, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl061, iev, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl061, ie, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl061, edges, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl061, afsel, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pl061, irq_level, MV_STATE_BOOL),
+};
+
+static const struct mv_state_table state_table = {
+    .type = "pl061",
+    .version = 1,
+    .fields = state_fields,
+    .field_count = sizeof state_fields / sizeof state_fields[0],
+};
+
+static uint8_t pins(const struct mv_pl061 *gpio)
+{
+    return (gpio->output & gpio->dir) | (gpio->input & (uint8_t)~gpio->dir);
+}
+
+/* Latched edges, and levels for as long as they last (DDI 0190, 2.2.3). */
+static uint8_t raw_status(const struct mv_pl061 *gpio)
+{
+    uint8_t active_levels = (uint8_t)~(pins(gpio) ^ gpio->iev);
+    return (gpio->edges & (uint8_t)~gpio->is) | (active_levels & gpio->is);
+}
+
+static void update_irq(struct mv_pl061 *gpio)
+{
+    bool level = (raw_status(gpio) & gpio->ie) != 0;
+    if (level != gpio->irq_level) {
+        gpio->irq_level = level;
+        mv_irq_set(&gpio->irq, level);
+    }
+}
+
+/* Latch the edges that lead from pin levels `before` to those of now. */
+static void latch_edges(struct mv_pl061 *gpio, uint8_t before)
+{
+    uint8_t now = pins(gpio);
+    uint8_t wanted = gpio->ibe | (uint8_t)~(now ^ gpio->iev);
+    gpio->edges |= (before ^ now) & wanted & (uint8_t)~gpio->is;
+}
+
+static uint8_t *plain_register(struct mv_pl061 *gpio, uint64_t offset)
+{
+    switch (offset) {
+    case REG_DIR:
+        return &gpio->dir;
+    case REG_IS:
+        return &gpio->is;
+    case REG_IBE:
+        return &gpio->ibe;
+    case REG_IEV:
+        return &gpio->iev;
+    case REG_IE:
+        return &gpio->ie;
+    case REG_AFSEL:
+        return &gpio->afsel;
+    default:
+        return NULL;
+    }
+}
+
+static uint8_t read_id(uint64_t offset)
+{
+    /* PeriphID 0-3 (part 0x061, designer 0x41), then PCellID 0-3 (3.3.11, 3.3.12). */
+    static const uint8_t ids[] = {0x61, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+    return offset % 4 == 0 ? ids[(offset - REG_ID) / 4] : 0;
+}
+
+static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
+{
+    struct mv_pl061 *gpio = opaque;
+    MV_LOCK_SCOPE(&gpio->mutex);
+    if (offset < REG_DATA_END)
+        return pins(gpio) & (offset >> 2);
+    if (offset == REG_RIS)
+        return raw_status(gpio);
+    if (offset == REG_MIS)
+        return raw_status(gpio) & gpio->ie;
+    if (offset >= REG_ID)
+        return read_id(offset);
+    const uint8_t *reg = plain_register(gpio, offset);
+    return reg != NULL ? *reg : 0;
+}
+
+static void mmio_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    struct mv_pl061 *gpio = opaque;
+    MV_LOCK_SCOPE(&gpio->mutex);
+    uint8_t before = pins(gpio);
+    uint8_t *reg = plain_register(gpio, offset);
+    if (offset < REG_DATA_END) {
+        uint8_t mask = (uint8_t)(offset >> 2) & gpio->dir;
+        gpio->output = (gpio->output & (uint8_t)~mask) | ((uint8_t)value & mask);
+    } else if (offset == REG_IC) {
+        gpio->edges &= ~(uint8_t)value;
+    } else if (reg != NULL) {
+        *reg = (uint8_t)value;
+    }
+    latch_edges(gpio, before);
+    update_irq(gpio);
+}
+
+static const struct mv_mmio_ops mmio_ops = {
+    .read = mmio_read, .write = mmio_write, .min_access = 1, .max_access = 4};
+
+/* The inputs belong to the board and stay. */
+static void reset(struct mv_device *device)
+{
+    struct mv_pl061 *gpio = (struct mv_pl061 *)device;
+    MV_LOCK_SCOPE(&gpio->mutex);
+    gpio->output = gpio->dir = gpio->is = gpio->ibe = gpio->iev = gpio->ie = 0;
+    gpio->edges = gpio->afsel = 0;
+    update_irq(gpio);
+}
+
+static void destroy(struct mv_device *device)
+{
+    struct mv_pl061 *gpio = (struct mv_pl061 *)device;
+    pthread_mutex_destroy(&gpio->mutex);
+    free(gpio);
+}
+
+static const struct mv_device_ops device_ops = {
+    .type = "pl061", .state = &state_table, .reset = reset, .destroy = destroy};
+
+int mv_pl061_create(const struct mv_irq *irq, struct mv_device **ret, struct mv_error *err)
+{
+    struct mv_pl061 *gpio = calloc(1, sizeof *gpio);
+    if (gpio == NULL)
+        return mv_error_set_errno(err, ENOMEM, "GPIO");
+    gpio->device.ops = &device_ops;
+    gpio->region = (struct mv_mmio_region){.name = "pl061", .ops = &mmio_ops, .opaque = gpio};
+    gpio->irq = *irq;
+    pthread_mutex_init(&gpio->mutex, NULL);
+    *ret = &gpio->device;
+    return 0;
+}
+
+const struct mv_mmio_region *mv_pl061_region(struct mv_device *device)
+{
+    return &((struct mv_pl061 *)device)->region;
+}
+
+void mv_pl061_set_input(struct mv_device *device, unsigned line, bool level)
+{
+    struct mv_pl061 *gpio = (struct mv_pl061 *)device;
+    MV_LOCK_SCOPE(&gpio->mutex);
+    uint8_t before = pins(gpio);
+    uint8_t bit = (uint8_t)(1u << (line & 7));
+    gpio->input = (gpio->input & (uint8_t)~bit) | (level ? bit : 0);
+    latch_edges(gpio, before);
+    update_irq(gpio);
+}
