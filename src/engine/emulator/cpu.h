@@ -86,6 +86,7 @@ struct mv_cpu {
     uint32_t fpcr;
     uint32_t fpsr;
     struct mv_monitor monitor;
+    uint64_t access_pa; /* of the last mv_memory_atomic */
 
     struct mv_sysregs sys;
     struct mv_tlb tlbs;

@@ -41,10 +41,10 @@ void mv_memory_probe(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, un
 /*
  * The host's address of size (1-16) aligned bytes of RAM for an atomic or
  * exclusive access; misaligned is an alignment fault.  NULL where the address
- * is MMIO; *ret_pa is the physical address.
+ * is MMIO.  Leaves the physical address in cpu->access_pa.
  */
 void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
-                       unsigned access, uint64_t *ret_pa);
+                       unsigned access);
 
 /* Arm ARM D1.3.10.2: a misaligned SP as base. */
 static inline bool mv_sp_misaligned(const struct mv_cpu *cpu, const struct mv_op *op)

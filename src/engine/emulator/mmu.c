@@ -199,7 +199,7 @@ void mv_memory_write(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, ui
 }
 
 void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
-                       unsigned access, uint64_t *ret_pa)
+                       unsigned access)
 {
     if (op->rn == MV_REG_SP && (va & 15) &&
         (cpu->sys.sctlr & (cpu->el == 0 ? MV_SCTLR_SA0 : MV_SCTLR_SA))) {
@@ -208,7 +208,7 @@ void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, 
     }
     check_alignment(cpu, op, va, size, access | MV_ACCESS_ALIGNED);
     const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, access);
-    *ret_pa = entry_pa(entry, va);
+    cpu->access_pa = entry_pa(entry, va);
     return entry->pa & MV_TLB_ATTR_MMIO ? NULL : (void *)(va + entry->addend);
 }
 

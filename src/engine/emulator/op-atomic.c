@@ -14,9 +14,9 @@
 
 /* Host address of an atomic access; MMIO cannot have one. */
 static inline void *atomic_host(struct mv_cpu *cpu, const struct mv_op *op, unsigned size,
-                                unsigned access, uint64_t *ret_pa)
+                                unsigned access)
 {
-    void *host = mv_memory_atomic(cpu, op, BASE, size, access, ret_pa);
+    void *host = mv_memory_atomic(cpu, op, BASE, size, access);
     if (MV_UNLIKELY(host == NULL))
         mv_exception_data_abort(cpu, op, BASE,
                                 FSC_UNSUPPORTED_ATOMIC |
@@ -27,17 +27,15 @@ static inline void *atomic_host(struct mv_cpu *cpu, const struct mv_op *op, unsi
 #define ORDERED(bits)                                                                              \
     MV_OP(ldar##bits)                                                                              \
     {                                                                                              \
-        uint64_t pa;                                                                               \
-        const uint##bits##_t *host = mv_memory_atomic(cpu, op, BASE, bits / 8, 0, &pa);            \
+        const uint##bits##_t *host = mv_memory_atomic(cpu, op, BASE, bits / 8, 0);            \
         cpu->x[op->rd] = host ? __atomic_load_n(host, __ATOMIC_SEQ_CST)                            \
                               : mv_memory_read(cpu, op, BASE, bits / 8, MV_ACCESS_ALIGNED);        \
         MV_NEXT;                                                                                   \
     }                                                                                              \
     MV_OP(stlr##bits)                                                                              \
     {                                                                                              \
-        uint64_t pa;                                                                               \
         uint##bits##_t *host =                                                                     \
-            mv_memory_atomic(cpu, op, BASE, bits / 8, MV_ACCESS_WRITE, &pa);                       \
+            mv_memory_atomic(cpu, op, BASE, bits / 8, MV_ACCESS_WRITE);                       \
         if (host)                                                                                  \
             __atomic_store_n(host, (uint##bits##_t)cpu->x[op->rd], __ATOMIC_SEQ_CST);              \
         else                                                                                       \
@@ -49,18 +47,18 @@ ORDERED(16)
 ORDERED(32)
 ORDERED(64)
 
-/* Does the monitor still cover this address?  It is spent either way. */
-static inline bool monitor_take(struct mv_cpu *cpu, uint64_t pa, unsigned size)
+/* Does the monitor cover what was just looked up?  It is spent either way. */
+static inline bool monitor_take(struct mv_cpu *cpu, unsigned size)
 {
-    bool passes = cpu->monitor.armed && cpu->monitor.pa == pa && cpu->monitor.size == size;
+    bool passes = cpu->monitor.armed && cpu->monitor.pa == cpu->access_pa && cpu->monitor.size == size;
     cpu->monitor.armed = false;
     return passes;
 }
 
-static inline void monitor_arm(struct mv_cpu *cpu, uint64_t pa, unsigned size)
+static inline void monitor_arm(struct mv_cpu *cpu, unsigned size)
 {
     cpu->monitor.armed = true;
-    cpu->monitor.pa = pa;
+    cpu->monitor.pa = cpu->access_pa;
     cpu->monitor.size = (uint8_t)size;
 }
 
@@ -68,20 +66,18 @@ static inline void monitor_arm(struct mv_cpu *cpu, uint64_t pa, unsigned size)
 #define EXCLUSIVE(bits)                                                                            \
     MV_OP(ldxr##bits)                                                                              \
     {                                                                                              \
-        uint64_t pa;                                                                               \
-        const uint##bits##_t *host = atomic_host(cpu, op, bits / 8, 0, &pa);                       \
+        const uint##bits##_t *host = atomic_host(cpu, op, bits / 8, 0);                       \
         uint##bits##_t value = __atomic_load_n(host, __ATOMIC_SEQ_CST);                            \
-        monitor_arm(cpu, pa, bits / 8);                                                            \
+        monitor_arm(cpu, bits / 8);                                                            \
         cpu->monitor.value[0] = value;                                                             \
         cpu->x[op->rd] = value;                                                                    \
         MV_NEXT;                                                                                   \
     }                                                                                              \
     MV_OP(stxr##bits)                                                                              \
     {                                                                                              \
-        uint64_t pa;                                                                               \
-        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, MV_ACCESS_WRITE, &pa);               \
+        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, MV_ACCESS_WRITE);               \
         uint##bits##_t expected = (uint##bits##_t)cpu->monitor.value[0];                           \
-        bool stored = monitor_take(cpu, pa, bits / 8) &&                                           \
+        bool stored = monitor_take(cpu, bits / 8) &&                                           \
                       __atomic_compare_exchange_n(host, &expected, (uint##bits##_t)cpu->x[op->rd], \
                                                   false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);      \
         cpu->x[op->rm] = !stored;                                                                  \
@@ -100,10 +96,9 @@ static inline uint64_t join_words(uint64_t low, uint64_t high)
 
 MV_OP(ldxp32)
 {
-    uint64_t pa;
-    const uint64_t *host = atomic_host(cpu, op, 8, 0, &pa);
+    const uint64_t *host = atomic_host(cpu, op, 8, 0);
     uint64_t value = __atomic_load_n(host, __ATOMIC_SEQ_CST);
-    monitor_arm(cpu, pa, 8);
+    monitor_arm(cpu, 8);
     cpu->monitor.value[0] = value;
     cpu->x[op->rd] = (uint32_t)value;
     cpu->x[op->ra] = value >> 32;
@@ -112,11 +107,10 @@ MV_OP(ldxp32)
 
 MV_OP(stxp32)
 {
-    uint64_t pa;
-    uint64_t *host = atomic_host(cpu, op, 8, MV_ACCESS_WRITE, &pa);
+    uint64_t *host = atomic_host(cpu, op, 8, MV_ACCESS_WRITE);
     uint64_t expected = cpu->monitor.value[0];
     uint64_t desired = join_words(cpu->x[op->rd], cpu->x[op->ra]);
-    bool stored = monitor_take(cpu, pa, 8) &&
+    bool stored = monitor_take(cpu, 8) &&
                   __atomic_compare_exchange_n(host, &expected, desired, false, __ATOMIC_SEQ_CST,
                                               __ATOMIC_SEQ_CST);
     cpu->x[op->rm] = !stored;
@@ -129,11 +123,10 @@ MV_OP(stxp32)
  */
 MV_OP(ldxp64)
 {
-    uint64_t pa;
-    const uint64_t *host = atomic_host(cpu, op, 16, 0, &pa);
+    const uint64_t *host = atomic_host(cpu, op, 16, 0);
     uint64_t low = __atomic_load_n(&host[0], __ATOMIC_SEQ_CST);
     uint64_t high = __atomic_load_n(&host[1], __ATOMIC_SEQ_CST);
-    monitor_arm(cpu, pa, 16);
+    monitor_arm(cpu, 16);
     cpu->monitor.value[0] = low;
     cpu->monitor.value[1] = high;
     cpu->x[op->rd] = low;
@@ -148,12 +141,11 @@ static inline unsigned __int128 join_doublewords(uint64_t low, uint64_t high)
 
 MV_OP(stxp64)
 {
-    uint64_t pa;
-    unsigned __int128 *host = atomic_host(cpu, op, 16, MV_ACCESS_WRITE, &pa);
+    unsigned __int128 *host = atomic_host(cpu, op, 16, MV_ACCESS_WRITE);
     unsigned __int128 expected = join_doublewords(cpu->monitor.value[0], cpu->monitor.value[1]);
     unsigned __int128 desired = join_doublewords(cpu->x[op->rd], cpu->x[op->ra]);
     bool stored =
-        monitor_take(cpu, pa, 16) && __sync_bool_compare_and_swap(host, expected, desired);
+        monitor_take(cpu, 16) && __sync_bool_compare_and_swap(host, expected, desired);
     cpu->x[op->rm] = !stored;
     MV_NEXT;
 }
@@ -162,8 +154,7 @@ MV_OP(stxp64)
 #define ATOMIC_OP(name, bits, expression)                                                          \
     MV_OP(name##bits)                                                                              \
     {                                                                                              \
-        uint64_t pa;                                                                               \
-        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, MV_ACCESS_WRITE, &pa);               \
+        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, MV_ACCESS_WRITE);               \
         uint##bits##_t operand = (uint##bits##_t)cpu->x[op->rm];                                   \
         cpu->x[op->rd] = (expression);                                                             \
         MV_NEXT;                                                                                   \
@@ -198,8 +189,7 @@ MV_OP(stxp64)
     /* rm is compared and gets the old value; rd is stored. */                                     \
     MV_OP(cas##bits)                                                                               \
     {                                                                                              \
-        uint64_t pa;                                                                               \
-        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, MV_ACCESS_WRITE, &pa);               \
+        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, MV_ACCESS_WRITE);               \
         uint##bits##_t expected = (uint##bits##_t)cpu->x[op->rm];                                  \
         __atomic_compare_exchange_n(host, &expected, (uint##bits##_t)cpu->x[op->rd], false,        \
                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                           \
@@ -221,8 +211,7 @@ ATOMICS(64)
 /* CASP: rm, rm+1 compared; rd, rd+1 stored; both even. */
 MV_OP(casp32)
 {
-    uint64_t pa;
-    uint64_t *host = atomic_host(cpu, op, 8, MV_ACCESS_WRITE, &pa);
+    uint64_t *host = atomic_host(cpu, op, 8, MV_ACCESS_WRITE);
     uint64_t expected = join_words(cpu->x[op->rm], cpu->x[op->rm + 1]);
     uint64_t desired = join_words(cpu->x[op->rd], cpu->x[op->rd + 1]);
     __atomic_compare_exchange_n(host, &expected, desired, false, __ATOMIC_SEQ_CST,
@@ -234,8 +223,7 @@ MV_OP(casp32)
 
 MV_OP(casp64)
 {
-    uint64_t pa;
-    unsigned __int128 *host = atomic_host(cpu, op, 16, MV_ACCESS_WRITE, &pa);
+    unsigned __int128 *host = atomic_host(cpu, op, 16, MV_ACCESS_WRITE);
     unsigned __int128 expected = join_doublewords(cpu->x[op->rm], cpu->x[op->rm + 1]);
     unsigned __int128 desired = join_doublewords(cpu->x[op->rd], cpu->x[op->rd + 1]);
     unsigned __int128 old = __sync_val_compare_and_swap(host, expected, desired);

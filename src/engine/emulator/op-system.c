@@ -139,34 +139,51 @@ MV_OP(msr_spsel)
     MV_NEXT;
 }
 
+/*
+ * The parts of MRS and MSR that call through the table stand apart, so that
+ * the handlers have no call to come back from.  False: UNDEF.
+ */
+static __attribute__((noinline)) bool read_register(struct mv_cpu *cpu, const struct mv_op *op)
+{
+    const struct mv_sysreg *reg = mv_sysreg_of(op);
+    uint64_t value = reg->value;
+    if (cpu->el == 0 && !(reg->flags & MV_SYSREG_EL0_R))
+        return false;
+    if (reg->read != NULL && !reg->read(cpu, op, &value))
+        return false;
+    cpu->x[op->rd] = value;
+    return true;
+}
+
+static __attribute__((noinline)) bool write_register(struct mv_cpu *cpu, const struct mv_op *op)
+{
+    const struct mv_sysreg *reg = mv_sysreg_of(op);
+    if (cpu->el == 0 && !(reg->flags & MV_SYSREG_EL0_W))
+        return false;
+    if (reg->write != NULL)
+        return reg->write(cpu, op, cpu->x[op->rd]);
+    if (reg->offset)
+        *(uint64_t *)((char *)cpu + reg->offset) = cpu->x[op->rd];
+    return true;
+}
+
 MV_OP(mrs)
 {
-    const struct mv_sysreg *reg = (const struct mv_sysreg *)(uintptr_t)op->imm;
-    uint64_t value;
-    if (cpu->el == 0 && !(reg->flags & MV_SYSREG_EL0_R))
+    const struct mv_sysreg *reg = mv_sysreg_of(op);
+    if (MV_LIKELY(reg->offset && (cpu->el == 1 || (reg->flags & MV_SYSREG_EL0_R))))
+        cpu->x[op->rd] = *(const uint64_t *)((const char *)cpu + reg->offset);
+    else if (!read_register(cpu, op))
         return mv_exception_undef(cpu, op);
-    if (reg->read != NULL) {
-        if (!reg->read(cpu, op, &value))
-            return mv_exception_undef(cpu, op);
-    } else {
-        value = reg->offset ? *(const uint64_t *)((const char *)cpu + reg->offset) : reg->value;
-    }
-    cpu->x[op->rd] = value;
     MV_NEXT;
 }
 
 MV_OP(msr)
 {
-    const struct mv_sysreg *reg = (const struct mv_sysreg *)(uintptr_t)op->imm;
-    if (cpu->el == 0 && !(reg->flags & MV_SYSREG_EL0_W))
+    /* IC IALLU forgets this very op. */
+    bool leaves = mv_sysreg_of(op)->flags & MV_SYSREG_EXIT;
+    if (!write_register(cpu, op))
         return mv_exception_undef(cpu, op);
-    if (reg->write != NULL) {
-        if (!reg->write(cpu, op, cpu->x[op->rd]))
-            return mv_exception_undef(cpu, op);
-    } else if (reg->offset) {
-        *(uint64_t *)((char *)cpu + reg->offset) = cpu->x[op->rd];
-    }
-    if (reg->flags & MV_SYSREG_EXIT)
+    if (leaves)
         return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
     MV_NEXT;
 }
