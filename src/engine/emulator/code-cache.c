@@ -120,15 +120,15 @@ static void localise_branch(struct mv_op *op, unsigned slot)
         MV_OPCODE_b,     MV_OPCODE_bl,     MV_OPCODE_b_cond, MV_OPCODE_cbz_x, MV_OPCODE_cbz_w,
         MV_OPCODE_cbnz_x, MV_OPCODE_cbnz_w, MV_OPCODE_tbz,    MV_OPCODE_tbnz,
     };
-    int64_t target = (int64_t)slot * 4 + (int64_t)op->imm;
-    if (target < 0 || target >= OPS_PER_PAGE * 4)
-        return;
     for (size_t i = 0; i < sizeof branches / sizeof branches[0]; i++) {
-        if (op->code == branches[i]) {
+        if (op->code != branches[i])
+            continue;
+        int64_t target = (int64_t)slot * 4 + (int64_t)op->imm;
+        if (target >= 0 && target < OPS_PER_PAGE * 4) {
             op->code++;
-            op->imm = (uint64_t)((int64_t)op->imm * MV_OP_SCALE);
-            return;
+            op->imm *= MV_OP_SCALE;
         }
+        return;
     }
 }
 
