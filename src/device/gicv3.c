@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The emulated GICv3 as a device and an irqchip: its making, reset, state
+ * table and inputs.  gicv3-state.h says how the rest is divided and locked.
+ * Called by boards (making, reset), devices (inputs) and engines (irqchip).
+ */
+#include "gicv3-state.h"
+
+#include <string.h>
+
+#define BPR0_RESET 2
+#define BPR1_RESET 3
+
+#define U8(field)  MV_STATE_ARRAY(struct mv_gicv3, field, MV_STATE_U8)
+#define U32(field) MV_STATE_ARRAY(struct mv_gicv3, field, MV_STATE_U32)
+
+static const struct mv_state_field state_fields[] = {
+    MV_STATE_FIELD(struct mv_gicv3, group_enable, MV_STATE_U8),
+    U32(group),
+    U32(enabled),
+    U32(pending),
+    U32(active),
+    U32(edge),
+    U32(level),
+    U32(message_level),
+    U8(priority),
+    MV_STATE_ARRAY(struct mv_gicv3, router, MV_STATE_U64),
+    MV_STATE_ARRAY(struct mv_gicv3, asleep, MV_STATE_BOOL),
+    U8(pmr),
+    U8(cpu_ctlr),
+    U8(bpr[0]),
+    U8(bpr[1]),
+    U8(cpu_group_enable[0]),
+    U8(cpu_group_enable[1]),
+    U32(apr[0]),
+    U32(apr[1]),
+};
+
+static const struct mv_state_table state_table = {
+    .type = "gicv3",
+    .version = 1,
+    .fields = state_fields,
+    .field_count = sizeof state_fields / sizeof state_fields[0],
+};
+
+/*
+ * Power-on values.  The wires into the chip keep their level: a device that is
+ * reset too lowers its own.
+ */
+static void gicv3_reset(struct mv_device *device)
+{
+    struct mv_gicv3 *gic = (struct mv_gicv3 *)device;
+    MV_LOCK_SCOPE(&gic->lock);
+    for (size_t i = 0; i < state_table.field_count; i++) {
+        const struct mv_state_field *field = &state_fields[i];
+        if (field->offset != offsetof(struct mv_gicv3, level))
+            memset((char *)gic + field->offset, 0, mv_state_type_size(field->type) * field->count);
+    }
+    for (unsigned cpu = 0; cpu < gic->params.cpus; cpu++) {
+        gic->edge[cpu] = MV_GICV3_SGI_MASK;
+        gic->asleep[cpu] = true;
+        gic->bpr[0][cpu] = BPR0_RESET;
+        gic->bpr[1][cpu] = BPR1_RESET;
+    }
+    for (unsigned spi = 0; spi < gic->params.spi_count; spi++)
+        mv_gicv3_spi_route(gic, spi);
+    mv_gicv3_all_update(gic);
+    for (unsigned cpu = 0; cpu < gic->params.cpus; cpu++)
+        gic->dirty |= UINT64_C(1) << cpu;
+    mv_gicv3_settle(gic);
+}
+
+static void gicv3_destroy(struct mv_device *device)
+{
+    struct mv_gicv3 *gic = (struct mv_gicv3 *)device;
+    pthread_mutex_destroy(&gic->lock);
+    free(gic);
+}
+
+static const struct mv_device_ops device_ops = {
+    .type = "gicv3",
+    .state = &state_table,
+    .reset = gicv3_reset,
+    .destroy = gicv3_destroy,
+};
+
+static void set_spi(struct mv_irqchip *chip, unsigned intid, bool level)
+{
+    struct mv_gicv3 *gic = mv_gicv3_of_chip(chip);
+    int bank = mv_gicv3_bank_of(gic, 0, intid);
+    if (intid < MV_INTID_SPI_BASE || bank < 0)
+        return;
+    MV_LOCK_SCOPE(&gic->lock);
+    mv_gicv3_input_set(gic, (unsigned)bank, UINT32_C(1) << (intid % 32), level);
+    mv_gicv3_settle(gic);
+}
+
+static void set_ppi(struct mv_irqchip *chip, unsigned cpu, unsigned intid, bool level)
+{
+    struct mv_gicv3 *gic = mv_gicv3_of_chip(chip);
+    if (cpu >= gic->params.cpus || intid < MV_INTID_PPI_BASE || intid >= MV_INTID_SPI_BASE)
+        return;
+    MV_LOCK_SCOPE(&gic->lock);
+    mv_gicv3_input_set(gic, cpu, UINT32_C(1) << intid, level);
+    mv_gicv3_settle(gic);
+}
+
+/* A pulse: an SPI that is configured as level-sensitive does not remember it. */
+void mv_gicv3_message(struct mv_irqchip *chip, unsigned intid)
+{
+    struct mv_gicv3 *gic = mv_gicv3_of_chip(chip);
+    int bank = mv_gicv3_bank_of(gic, 0, intid);
+    if (intid < MV_INTID_SPI_BASE || bank < 0)
+        return;
+    uint32_t bit = UINT32_C(1) << (intid % 32);
+    MV_LOCK_SCOPE(&gic->lock);
+    gic->pending[bank] |= gic->edge[bank] & bit;
+    mv_gicv3_bank_update(gic, (unsigned)bank, bit);
+    mv_gicv3_settle(gic);
+}
+
+/* A new sink hears of the lines that are up; it takes them to be down. */
+static void set_sink(struct mv_irqchip *chip, struct mv_irq_sink *sink)
+{
+    struct mv_gicv3 *gic = mv_gicv3_of_chip(chip);
+    MV_LOCK_SCOPE(&gic->lock);
+    gic->sink = sink;
+    for (unsigned cpu = 0; cpu < gic->params.cpus; cpu++) {
+        gic->lines[cpu] = 0;
+        gic->dirty |= UINT64_C(1) << cpu;
+    }
+    mv_gicv3_settle(gic);
+}
+
+static const struct mv_irqchip_ops irqchip_ops = {
+    .set_spi = set_spi,
+    .set_ppi = set_ppi,
+    .message = mv_gicv3_message,
+    .icc_read = mv_gicv3_icc_read,
+    .icc_write = mv_gicv3_icc_write,
+    .set_sink = set_sink,
+};
+
+static int check_params(const struct mv_gicv3_params *params, struct mv_error *err)
+{
+    if (params->cpus < 1 || params->cpus > MV_GICV3_CPUS_MAX)
+        return mv_error_set(err, EINVAL, "the GIC cannot serve %u CPUs: 1 to %u are possible",
+                            params->cpus, MV_GICV3_CPUS_MAX);
+    if (params->spi_count > MV_GICV3_SPI_MAX || params->spi_count % 32 != 0)
+        return mv_error_set(err, EINVAL,
+                            "the GIC cannot have %u SPIs: a multiple of 32 up to %u is possible",
+                            params->spi_count, MV_GICV3_SPI_MAX);
+    unsigned end = MV_INTID_SPI_BASE + params->spi_count;
+    if (params->msi_count != 0 &&
+        (params->msi_base_intid < MV_INTID_SPI_BASE || params->msi_base_intid >= end ||
+         params->msi_count > end - params->msi_base_intid))
+        return mv_error_set(err, EINVAL,
+                            "the GICv2m frame cannot have %u SPIs from INTID %u on: INTIDs 32 to "
+                            "%u are SPIs",
+                            params->msi_count, params->msi_base_intid, end - 1);
+    return 0;
+}
+
+int mv_gicv3_create(const struct mv_gicv3_params *params, struct mv_device **ret,
+                    struct mv_error *err)
+{
+    int r = check_params(params, err);
+    if (r < 0)
+        return r;
+    struct mv_gicv3 *gic = calloc(1, sizeof *gic);
+    if (gic == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for the GIC");
+    gic->device.ops = &device_ops;
+    gic->chip.ops = &irqchip_ops;
+    gic->params = *params;
+    gic->dist_region = (struct mv_mmio_region){"gic-distributor", &mv_gicv3_dist_ops, gic};
+    gic->redist_region = (struct mv_mmio_region){"gic-redistributors", &mv_gicv3_redist_ops, gic};
+    gic->v2m_region = (struct mv_mmio_region){"gic-v2m", &mv_gicv3_v2m_ops, gic};
+    pthread_mutex_init(&gic->lock, NULL);
+    gicv3_reset(&gic->device);
+    *ret = &gic->device;
+    return 0;
+}
+
+struct mv_irqchip *mv_gicv3_irqchip(struct mv_device *device)
+{
+    return &((struct mv_gicv3 *)device)->chip;
+}
+
+const struct mv_mmio_region *mv_gicv3_dist_region(struct mv_device *device)
+{
+    return &((struct mv_gicv3 *)device)->dist_region;
+}
+
+const struct mv_mmio_region *mv_gicv3_redist_region(struct mv_device *device)
+{
+    return &((struct mv_gicv3 *)device)->redist_region;
+}
+
+const struct mv_mmio_region *mv_gicv3_v2m_region(struct mv_device *device)
+{
+    return &((struct mv_gicv3 *)device)->v2m_region;
+}
