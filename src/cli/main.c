@@ -1,9 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The entry point: finds the verb in the table and runs it. */
-#include <stdio.h>
+/* The entry point: finds the verb in the table, runs it, and exits. */
+#include "verb.h"
 
-int main(void)
+#include "log.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * A descriptor of the first three that the parent closed would be given to
+ * the next file that is opened, and console text would go into it.
+ */
+static void open_standard_descriptors(void)
 {
-    fprintf(stderr, "memvisor: no verb is built in\n");
-    return 2;
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+static int run_verb(int argc, char **argv)
+{
+    if (argc < 2) {
+        mv_help_print_short(stderr);
+        return MV_STATUS_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0)
+        name = "help";
+    if (strcmp(name, "-V") == 0 || strcmp(name, "--version") == 0)
+        name = "version";
+    const struct mv_verb *verb = mv_verb_find(name);
+    if (verb == NULL || verb->later != NULL)
+        return mv_verb_refuse(name);
+    return verb->run(argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv)
+{
+    open_standard_descriptors();
+    /* A reader that goes away is a failed write, not the end of the guest. */
+    signal(SIGPIPE, SIG_IGN);
+
+    int status = run_verb(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        mv_log("cannot write to standard output");
+        status = status == MV_STATUS_OK ? MV_STATUS_ERROR : status;
+    }
+    return status;
 }

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * --serial stdio: standard output shows the guest's text, standard input is
+ * what the guest reads.  A terminal becomes raw and has the Ctrl-A keys; other
+ * input passes as it is.  The input side is the loop's thread's, the output
+ * side is output.c's.
+ *
+ * A terminal is read even while the guest takes nothing, so that Ctrl-A X
+ * always works; what does not fit is dropped.  Pipes and files wait.
+ */
+#include "serial.h"
+
+#include "cleanup.h"
+#include "escape.h"
+#include "input.h"
+#include "log.h"
+#include "loop.h"
+#include "output.h"
+#include "terminal.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define READ_SIZE 4096
+
+struct console {
+    struct mv_serial serial;
+    struct mv_loop *loop;
+    struct mv_serial_quit quit;
+    struct mv_output *output;
+    struct mv_input input;
+    struct mv_loop_source *source; /* of standard input; NULL while not watched */
+    struct mv_escape escape;
+    bool terminal;
+    bool unpollable; /* a regular file: always readable, epoll refuses it */
+    bool chained;    /* read_chain is deferred */
+    bool ended;      /* end of file */
+    bool overflowed; /* said so */
+};
+
+static const char *const key_help[] = {
+    "Ctrl-A X       end memvisor",
+    "Ctrl-A H       show these keys",
+    "Ctrl-A Ctrl-A  send Ctrl-A to the guest",
+    "every other key, Ctrl-C too, goes to the guest",
+};
+
+static void show_keys(void)
+{
+    for (size_t i = 0; i < sizeof key_help / sizeof key_help[0]; i++)
+        mv_log("%s", key_help[i]);
+}
+
+static void take_key(struct console *console, uint8_t byte)
+{
+    uint8_t send;
+    switch (mv_escape_take(&console->escape, byte, &send)) {
+    case MV_ESCAPE_SEND:
+        if (mv_input_put(&console->input, &send, 1) == 0 && !console->overflowed) {
+            console->overflowed = true;
+            mv_warn("the guest takes no input: what is typed is dropped; Ctrl-A X ends memvisor");
+        }
+        break;
+    case MV_ESCAPE_QUIT:
+        console->quit.fn(console->quit.opaque);
+        break;
+    case MV_ESCAPE_HELP:
+        show_keys();
+        break;
+    case MV_ESCAPE_UNKNOWN:
+        mv_log("no such key: Ctrl-A H shows the keys");
+        break;
+    case MV_ESCAPE_NONE:
+        break;
+    }
+}
+
+static void unwatch(struct console *console)
+{
+    if (console->source != NULL)
+        mv_loop_remove(console->source);
+    console->source = NULL;
+}
+
+/* Read once, no more than fits: false where there is nothing more for now. */
+static bool read_some(struct console *console)
+{
+    uint8_t buf[READ_SIZE];
+    size_t room = mv_input_room(&console->input);
+    if (console->terminal || room > sizeof buf)
+        room = sizeof buf;
+    if (room == 0 || console->ended)
+        return false;
+    ssize_t n = read(STDIN_FILENO, buf, room);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (n <= 0) {
+        console->ended = true;
+        unwatch(console);
+        return false;
+    }
+    if (console->terminal) {
+        for (ssize_t i = 0; i < n; i++)
+            take_key(console, buf[i]);
+    } else {
+        mv_input_put(&console->input, buf, (size_t)n);
+    }
+    mv_input_push(&console->input);
+    return true;
+}
+
+static void on_readable(void *opaque, uint32_t events)
+{
+    struct console *console = opaque;
+    read_some(console);
+    /* Removed, not masked: a pipe whose writer is gone is always "ready". */
+    if (!console->terminal && mv_input_room(&console->input) == 0)
+        unwatch(console);
+}
+
+static void watch(struct console *console)
+{
+    struct mv_error err;
+    if (console->source != NULL || console->ended)
+        return;
+    int r = mv_loop_add(console->loop, STDIN_FILENO, EPOLLIN, on_readable, console,
+                        &console->source, &err);
+    if (r == -EPERM) {
+        console->unpollable = true;
+    } else if (r < 0) {
+        console->ended = true;
+        mv_warn("no input for the guest: %s", err.text);
+    }
+}
+
+/* What epoll cannot watch is read in pieces, with the loop's turns between. */
+static void read_chain(void *opaque)
+{
+    struct console *console = opaque;
+    console->chained = read_some(console);
+    if (console->chained)
+        mv_loop_defer(console->loop, read_chain, console);
+}
+
+/* Also after the guest took what waited. */
+static void go_on(void *opaque)
+{
+    struct console *console = opaque;
+    if (!console->unpollable)
+        watch(console);
+    if (console->unpollable && !console->chained)
+        read_chain(console);
+}
+
+static unsigned console_write(struct mv_serial_backend *backend, const uint8_t *buf, unsigned len)
+{
+    struct console *console = (struct console *)backend;
+    return mv_output_write(console->output, buf, len);
+}
+
+static void console_rx_ready(struct mv_serial_backend *backend)
+{
+    struct console *console = (struct console *)backend;
+    mv_input_rx_ready(&console->input);
+}
+
+static int console_start(struct mv_serial *serial, struct mv_device *uart, struct mv_error *err)
+{
+    struct console *console = (struct console *)serial;
+    console->terminal = isatty(STDIN_FILENO);
+    if (console->terminal) {
+        int r = mv_terminal_enter(STDIN_FILENO, err);
+        if (r < 0)
+            return r;
+    }
+    mv_output_set_uart(console->output, uart);
+    console->input.uart = uart;
+    go_on(console);
+    return 0;
+}
+
+static bool console_drain(struct mv_serial *serial, unsigned timeout_ms)
+{
+    struct console *console = (struct console *)serial;
+    return mv_output_drain(console->output, timeout_ms);
+}
+
+static void console_stop(struct mv_serial *serial)
+{
+    struct console *console = (struct console *)serial;
+    unwatch(console);
+    console->input.uart = NULL;
+    mv_output_set_uart(console->output, NULL);
+    mv_terminal_leave();
+    /* The shell's prompt, and memvisor's last words, start on a line of their own. */
+    if (isatty(STDOUT_FILENO) && !mv_output_at_line_start(console->output)) {
+        mv_output_write(console->output, (const uint8_t *)"\n", 1);
+        mv_output_drain(console->output, 100);
+    }
+}
+
+static void console_destroy(struct mv_serial *serial)
+{
+    struct console *console = (struct console *)serial;
+    mv_output_destroy(console->output);
+    free(console);
+}
+
+static const struct mv_serial_ops console_ops = {.start = console_start,
+                                                 .drain = console_drain,
+                                                 .stop = console_stop,
+                                                 .destroy = console_destroy};
+
+int mv_console_create(struct mv_loop *loop, const struct mv_serial_quit *quit,
+                      struct mv_serial **ret, struct mv_error *err)
+{
+    struct console *console = calloc(1, sizeof *console);
+    if (console == NULL)
+        return mv_error_set_errno(err, ENOMEM, "console");
+    console->serial =
+        (struct mv_serial){.backend = {console_write, console_rx_ready}, .ops = &console_ops};
+    console->loop = loop;
+    console->quit = *quit;
+    console->input.loop = loop;
+    console->input.on_room = go_on;
+    console->input.opaque = console;
+    int r = mv_output_create(STDOUT_FILENO, "standard output", &console->output, err);
+    if (r < 0) {
+        free(console);
+        return r;
+    }
+    *ret = &console->serial;
+    return 0;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * memvisor run: from the command line to a machine, and from its end to an
+ * exit status.  Everything here is the main thread's.
+ */
+#include "verb.h"
+
+#include "cleanup.h"
+#include "config.h"
+#include "log.h"
+#include "loop.h"
+#include "machine.h"
+#include "rundir.h"
+#include "serial.h"
+#include "signals.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+const char mv_run_synopsis[] = "memvisor run -k KERNEL | --firmware FILE [-i INITRD] [-a CMDLINE]\n"
+                               "                    [-c CPUS] [-m SIZE[@ADDR]]... [OPTION]...";
+
+const char mv_run_notes[] =
+    "At a terminal Ctrl-A X ends memvisor, Ctrl-A H shows the keys, and all others go\n"
+    "to the guest. SIGINT and SIGTERM end it in order, a second one at once.\n"
+    "\n"
+    "Examples:\n"
+    "  memvisor run -k vmlinuz -i initrd -a console=ttyS0\n"
+    "  memvisor run -k vmlinuz -i initrd -m 256M@2G -m 256M@8G -c 2 \\\n"
+    "      -a 'console=ttyS0 panic=-1'\n"
+    "  memvisor run --firmware test.bin -m 64M --no-reboot\n"
+    "  memvisor run -k vmlinuz -c 4 --dump-dtb guest.dtb\n"
+    "\n"
+    "Exit status: 0 where the guest powered itself off or the user left it, 1 on an\n"
+    "error, 2 on wrong usage, 3 where the guest reset itself under --no-reboot, 130\n"
+    "after SIGINT and 143 after SIGTERM.\n";
+
+/* After the end of a guest that nobody waits for, its last output gets this long. */
+#define DRAIN_MS 1000
+
+struct run {
+    struct mv_config config;
+    struct mv_loop *loop;
+    struct mv_serial *serial;
+    struct mv_rundir *rundir;
+    struct mv_machine *machine;
+};
+
+static void request_end(void *opaque)
+{
+    struct run *run = opaque;
+    if (run->machine != NULL)
+        mv_machine_request_quit(run->machine);
+}
+
+static int write_whole(int fd, const void *data, size_t len)
+{
+    const char *next = data;
+    while (len > 0) {
+        ssize_t n = write(fd, next, len);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        next += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+static int dump_dtb(struct run *run, struct mv_error *err)
+{
+    const char *path = run->config.dump_dtb;
+    int r = mv_machine_create(&run->config, run->loop, NULL, &run->machine, err);
+    if (r < 0)
+        return r;
+    uint32_t size;
+    const void *dtb = mv_machine_dtb(run->machine, &size);
+    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    r = fd < 0 ? -errno : write_whole(fd, dtb, size);
+    if (r < 0)
+        return mv_error_set_errno(err, -r, "cannot write the device tree to '%s'", path);
+    return 0;
+}
+
+/* Only a name that is taken keeps the guest from running. */
+static int make_rundir(struct run *run, struct mv_error *err)
+{
+    char name[32];
+    snprintf(name, sizeof name, "vm-%d", (int)getpid());
+    int r = mv_rundir_create(run->config.name == NULL ? name : run->config.name, &run->rundir, err);
+    if (r == -EEXIST)
+        return r;
+    if (r < 0)
+        mv_warn("no run-time folder, other programs will not find this VM: %s", err->text);
+    return 0;
+}
+
+static int set_up(struct run *run, struct mv_error *err)
+{
+    struct mv_serial_quit quit = {request_end, run};
+    int r = make_rundir(run, err);
+    if (r == 0)
+        r = mv_serial_create(&run->config, run->loop, &quit, &run->serial, err);
+    if (r == 0)
+        r = mv_machine_create(&run->config, run->loop,
+                              run->serial == NULL ? NULL : &run->serial->backend, &run->machine,
+                              err);
+    return r;
+}
+
+static int start(struct run *run, struct mv_error *err)
+{
+    int r = 0;
+    if (run->serial != NULL)
+        r = run->serial->ops->start(run->serial, mv_machine_uart(run->machine), err);
+    if (r == 0)
+        r = mv_machine_start(run->machine, run->config.paused, err);
+    if (r == 0 && run->config.paused)
+        mv_log("the virtual CPUs are paused");
+    return r;
+}
+
+/* A guest that ended by itself may have a slow reader: wait, until a signal says no. */
+static void drain(struct run *run, enum mv_machine_end end)
+{
+    if (run->serial == NULL)
+        return;
+    if (end == MV_MACHINE_QUIT)
+        run->serial->ops->drain(run->serial, DRAIN_MS);
+    while (end != MV_MACHINE_QUIT && mv_signals_caught() == 0 &&
+           !run->serial->ops->drain(run->serial, DRAIN_MS / 10))
+        ;
+}
+
+static void tear_down(struct run *run)
+{
+    mv_signals_release();
+    if (run->serial != NULL)
+        run->serial->ops->stop(run->serial);
+    if (run->machine != NULL)
+        mv_machine_destroy(run->machine);
+    if (run->serial != NULL)
+        run->serial->ops->destroy(run->serial);
+    mv_rundir_destroy(run->rundir);
+    mv_loop_destroy(run->loop);
+}
+
+static int status_of(enum mv_machine_end end)
+{
+    int number = mv_signals_caught();
+    switch (end) {
+    case MV_MACHINE_RESET:
+        mv_log("the guest reset itself, which ends it under --no-reboot");
+        return MV_STATUS_GUEST_RESET;
+    case MV_MACHINE_QUIT:
+        if (number != 0) {
+            mv_log("ended by %s", mv_signals_name(number));
+            return MV_STATUS_SIGNAL + number;
+        }
+        mv_log("ended by Ctrl-A X");
+        break;
+    case MV_MACHINE_POWERED_OFF:
+        break;
+    }
+    return MV_STATUS_OK;
+}
+
+static int run_machine(struct run *run, struct mv_error *err)
+{
+    enum mv_machine_end end = MV_MACHINE_QUIT;
+    int r = mv_signals_catch(run->loop, request_end, run, err);
+    if (r == 0)
+        r = set_up(run, err);
+    /* A signal that came while the guest was being loaded found no machine. */
+    if (r == 0 && mv_signals_caught() == 0) {
+        r = start(run, err);
+        if (r == 0)
+            end = mv_machine_wait(run->machine);
+        drain(run, end);
+    }
+    tear_down(run);
+    if (r < 0) {
+        mv_log("%s", err->text);
+        return MV_STATUS_ERROR;
+    }
+    return status_of(end);
+}
+
+int mv_run_main(int argc, char **argv)
+{
+    struct run run = {0};
+    struct mv_error err;
+    int status;
+    int r = mv_config_parse_run(argc, argv, &run.config, &err);
+    if (r == MV_OPTIONS_HELP) {
+        mv_help_print_verb(stdout, mv_verb_find("run"));
+        return MV_STATUS_OK;
+    }
+    if (r < 0) {
+        mv_log("%s", err.text);
+        return MV_STATUS_USAGE;
+    }
+    r = mv_loop_create(&run.loop, &err);
+    if (r < 0 || run.config.dump_dtb != NULL) {
+        if (r == 0)
+            r = dump_dtb(&run, &err);
+        if (r < 0)
+            mv_log("%s", err.text);
+        tear_down(&run);
+        status = r < 0 ? MV_STATUS_ERROR : MV_STATUS_OK;
+    } else {
+        status = run_machine(&run, &err);
+    }
+    mv_config_free(&run.config);
+    return status;
+}

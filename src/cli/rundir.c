@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Run-time folders.  A VM holds a lock (flock) on its `pid` file as long as it
+ * lives, however it ends; whoever gets the lock owns the folder.  A process
+ * number alone could be somebody else's by now.
+ *
+ * Called by run.c in the main thread.
+ */
+#include "rundir.h"
+
+#include "cleanup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+struct mv_rundir {
+    char *path;
+    char *pid_path;
+    int pid_fd; /* locked */
+};
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The folder of all VMs of this user; NULL where memory is out. */
+static char *make_base_path(void)
+{
+    const char *xdg = getenv("XDG_RUNTIME_DIR");
+    char *path = NULL;
+    int n;
+    if (xdg != NULL && xdg[0] == '/' && is_folder(xdg))
+        n = asprintf(&path, "%s/memvisor", xdg);
+    else if (geteuid() == 0)
+        n = asprintf(&path, "/run/memvisor");
+    else
+        n = asprintf(&path, "/tmp/memvisor-%u", (unsigned)geteuid());
+    return n < 0 ? NULL : path;
+}
+
+/*
+ * Make a folder of ours.  /tmp is everybody's: one that is another user's, or
+ * a link, would let that user choose what our files are.
+ */
+static int make_folder(const char *path, struct mv_error *err)
+{
+    struct stat st;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return mv_error_set_errno(err, errno, "cannot make the folder '%s'", path);
+    if (lstat(path, &st) < 0)
+        return mv_error_set_errno(err, errno, "cannot use the folder '%s'", path);
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
+        return mv_error_set(err, EPERM,
+                            "'%s' is no folder that only this user can write: remove it", path);
+    return 0;
+}
+
+/* Remove what stands in the folder fd but `keep`; closes fd. */
+static void empty_folder(int fd, const char *keep)
+{
+    DIR *dir = fdopendir(fd);
+    if (dir == NULL) {
+        mv_cleanup_close(&fd);
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+            (keep != NULL && strcmp(name, keep) == 0))
+            continue;
+        if (unlinkat(dirfd(dir), name, 0) == 0)
+            continue;
+        int sub = openat(dirfd(dir), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (sub >= 0)
+            empty_folder(sub, NULL);
+        unlinkat(dirfd(dir), name, AT_REMOVEDIR);
+    }
+    closedir(dir);
+}
+
+static int refuse_live(const char *name, int fd, struct mv_error *err)
+{
+    char text[32] = "";
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    text[n > 0 ? strspn(text, "0123456789") : 0] = '\0';
+    return mv_error_set(err, EEXIST,
+                        "a VM named '%s' runs already%s%s: choose another name with -n", name,
+                        text[0] == '\0' ? "" : " as process ", text);
+}
+
+/* Whether path still leads to fd: its owner may have removed it meanwhile. */
+static bool leads_to(const char *path, int fd)
+{
+    struct stat by_path, by_fd;
+    return stat(path, &by_path) == 0 && fstat(fd, &by_fd) == 0 && by_path.st_dev == by_fd.st_dev &&
+           by_path.st_ino == by_fd.st_ino;
+}
+
+/* Lock the pid file: 0, -EAGAIN to be tried again, or another negative errno. */
+static int lock_once(struct mv_rundir *rundir, const char *name, struct mv_error *err)
+{
+    int r = make_folder(rundir->path, err);
+    if (r < 0)
+        return r;
+    CLEANUP_CLOSE int fd = open(rundir->pid_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == ENOENT)
+        return -EAGAIN; /* the folder went away in between */
+    if (fd < 0)
+        return mv_error_set_errno(err, errno, "cannot write '%s'", rundir->pid_path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        return refuse_live(name, fd, err);
+    if (!leads_to(rundir->pid_path, fd))
+        return -EAGAIN;
+    rundir->pid_fd = fd;
+    fd = -1;
+    return 0;
+}
+
+static int write_pid(struct mv_rundir *rundir, struct mv_error *err)
+{
+    char text[32];
+    int len = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    if (ftruncate(rundir->pid_fd, 0) < 0 ||
+        pwrite(rundir->pid_fd, text, (size_t)len, 0) != (ssize_t)len)
+        return mv_error_set_errno(err, errno, "cannot write '%s'", rundir->pid_path);
+    return 0;
+}
+
+static int claim(struct mv_rundir *rundir, const char *name, struct mv_error *err)
+{
+    int r;
+    do {
+        r = lock_once(rundir, name, err);
+    } while (r == -EAGAIN);
+    if (r < 0)
+        return r;
+    int fd = open(rundir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        empty_folder(fd, "pid");
+    return write_pid(rundir, err);
+}
+
+static void free_rundir(struct mv_rundir *rundir)
+{
+    mv_cleanup_close(&rundir->pid_fd);
+    free(rundir->pid_path);
+    free(rundir->path);
+    free(rundir);
+}
+
+int mv_rundir_create(const char *name, struct mv_rundir **ret, struct mv_error *err)
+{
+    struct mv_rundir *rundir = calloc(1, sizeof *rundir);
+    CLEANUP_FREE char *base = make_base_path();
+    if (rundir == NULL || base == NULL) {
+        free(rundir);
+        return mv_error_set_errno(err, ENOMEM, "run-time folder");
+    }
+    rundir->pid_fd = -1;
+    int r = 0;
+    if (asprintf(&rundir->path, "%s/%s", base, name) < 0 ||
+        asprintf(&rundir->pid_path, "%s/pid", rundir->path) < 0)
+        r = mv_error_set_errno(err, ENOMEM, "run-time folder");
+    if (r == 0)
+        r = make_folder(base, err);
+    if (r == 0)
+        r = claim(rundir, name, err);
+    if (r < 0) {
+        free_rundir(rundir);
+        return r;
+    }
+    *ret = rundir;
+    return 0;
+}
+
+const char *mv_rundir_path(const struct mv_rundir *rundir)
+{
+    return rundir->path;
+}
+
+/* While the lock is held, so that nobody takes the folder over half removed. */
+void mv_rundir_destroy(struct mv_rundir *rundir)
+{
+    if (rundir == NULL)
+        return;
+    int fd = open(rundir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        empty_folder(fd, NULL);
+    rmdir(rundir->path);
+    free_rundir(rundir);
+}

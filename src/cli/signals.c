@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns the process's signal handlers and the eventfd through which the first
+ * signal reaches the loop.  The handlers run in any thread and touch atomics
+ * and async-signal-safe functions alone.
+ *
+ * A handler, not a signalfd: a second signal has to work while the main
+ * thread is loading a guest or waits for slow output.
+ */
+#include "signals.h"
+
+#include "loop.h"
+#include "terminal.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "verb.h"
+
+static atomic_int first_signal;
+static int wake_fd = -1;
+static struct mv_loop_source *wake_source;
+static void (*end_fn)(void *opaque);
+static void *end_opaque;
+
+struct signal_kind {
+    int number;
+    const char *name;
+    void (*handler)(int number, siginfo_t *info, void *context);
+    bool unless_ignored; /* nohup's SIGHUP stays ignored */
+    struct sigaction old;
+};
+
+static void handle_end(int number, siginfo_t *info, void *context);
+static void handle_stop(int number, siginfo_t *info, void *context);
+static void handle_continue(int number, siginfo_t *info, void *context);
+static void handle_crash(int number, siginfo_t *info, void *context);
+
+static struct signal_kind kinds[] = {
+    {.number = SIGINT, .name = "SIGINT", .handler = handle_end},
+    {.number = SIGTERM, .name = "SIGTERM", .handler = handle_end},
+    {.number = SIGHUP, .name = "SIGHUP", .handler = handle_end, .unless_ignored = true},
+    {.number = SIGQUIT, .name = "SIGQUIT", .handler = handle_end, .unless_ignored = true},
+    {.number = SIGTSTP, .name = "SIGTSTP", .handler = handle_stop, .unless_ignored = true},
+    {.number = SIGCONT, .name = "SIGCONT", .handler = handle_continue},
+    {.number = SIGSEGV, .name = "SIGSEGV", .handler = handle_crash},
+    {.number = SIGBUS, .name = "SIGBUS", .handler = handle_crash},
+    {.number = SIGILL, .name = "SIGILL", .handler = handle_crash},
+    {.number = SIGFPE, .name = "SIGFPE", .handler = handle_crash},
+    {.number = SIGABRT, .name = "SIGABRT", .handler = handle_crash},
+};
+#define KIND_COUNT (sizeof kinds / sizeof kinds[0])
+
+static void handle_end(int number, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+    int none = 0;
+    if (!atomic_compare_exchange_strong(&first_signal, &none, number)) {
+        mv_terminal_leave();
+        _exit(MV_STATUS_SIGNAL + number);
+    }
+    uint64_t one = 1;
+    ssize_t n = write(wake_fd, &one, sizeof one);
+    (void)n;
+    errno = saved_errno;
+}
+
+/* SIGSTOP stops every thread; the way on is behind kill(). */
+static void handle_stop(int number, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+    mv_terminal_suspend();
+    kill(getpid(), SIGSTOP);
+    mv_terminal_resume();
+    errno = saved_errno;
+}
+
+static void handle_continue(int number, siginfo_t *info, void *context)
+{
+    mv_terminal_resume();
+}
+
+/*
+ * Hand the crash on to who was there before (the default, or a sanitizer).  A
+ * fault of this thread's own comes again by itself, with its address.
+ */
+static void handle_crash(int number, siginfo_t *info, void *context)
+{
+    mv_terminal_leave();
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        if (kinds[i].number == number)
+            sigaction(number, &kinds[i].old, NULL);
+    }
+    if (info->si_code <= 0)
+        raise(number);
+}
+
+static void on_wake(void *opaque, uint32_t events)
+{
+    uint64_t count;
+    if (read(wake_fd, &count, sizeof count) > 0)
+        end_fn(end_opaque);
+}
+
+static int install(struct signal_kind *kind, struct mv_error *err)
+{
+    struct sigaction action = {.sa_sigaction = kind->handler,
+                               .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+    sigemptyset(&action.sa_mask);
+    if (sigaction(kind->number, NULL, &kind->old) == 0 && kind->unless_ignored &&
+        kind->old.sa_handler == SIG_IGN)
+        return 0;
+    if (sigaction(kind->number, &action, NULL) < 0)
+        return mv_error_set_errno(err, errno, "cannot catch %s", kind->name);
+    return 0;
+}
+
+int mv_signals_catch(struct mv_loop *loop, void (*on_end)(void *opaque), void *opaque,
+                     struct mv_error *err)
+{
+    end_fn = on_end;
+    end_opaque = opaque;
+    wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_fd < 0)
+        return mv_error_set_errno(err, errno, "cannot catch signals");
+    int r = mv_loop_add(loop, wake_fd, EPOLLIN, on_wake, NULL, &wake_source, err);
+    for (size_t i = 0; r == 0 && i < KIND_COUNT; i++)
+        r = install(&kinds[i], err);
+    return r;
+}
+
+/* The handlers stay: a second signal still ends a process that is on its way out. */
+void mv_signals_release(void)
+{
+    if (wake_source != NULL)
+        mv_loop_remove(wake_source);
+    wake_source = NULL;
+}
+
+int mv_signals_caught(void)
+{
+    return atomic_load(&first_signal);
+}
+
+const char *mv_signals_name(int number)
+{
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        if (kinds[i].number == number)
+            return kinds[i].name;
+    }
+    return "a signal";
+}

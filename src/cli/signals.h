@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signals of a running VM: those that end it in order, those that stop and
+ * continue the process, and those of a crash.  Once a process.
+ */
+#ifndef MV_CLI_SIGNALS_H
+#define MV_CLI_SIGNALS_H
+
+#include "error.h"
+
+struct mv_loop;
+
+/*
+ * From now on the first SIGINT, SIGTERM, SIGHUP or SIGQUIT makes the loop call
+ * on_end(opaque), a second one ends the process at once; every way out
+ * restores the terminal.
+ */
+int mv_signals_catch(struct mv_loop *loop, void (*on_end)(void *opaque), void *opaque,
+                     struct mv_error *err);
+/* Before the loop is destroyed: on_end is called no more. */
+void mv_signals_release(void);
+
+/* The number of the first signal that asked for an end; 0 while there is none. */
+int mv_signals_caught(void);
+/* "SIGTERM" */
+const char *mv_signals_name(int number);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of verbs; those of later versions are in it to be refused by name. */
+#include "verb.h"
+
+#include "log.h"
+#include "run-options.h"
+#include "suggest.h"
+
+#include <string.h>
+
+const struct mv_verb mv_verbs[] = {
+    {.name = "run",
+     .summary = "Boot a guest.",
+     .synopsis = mv_run_synopsis,
+     .options = &mv_run_options,
+     .notes = mv_run_notes,
+     .run = mv_run_main},
+    {.name = "engines",
+     .summary = "List what can run virtual CPUs here.",
+     .synopsis = "memvisor engines [--json]",
+     .options = &mv_engines_options,
+     .run = mv_engines_main},
+    {.name = "help",
+     .summary = "Explain memvisor, or one verb.",
+     .synopsis = "memvisor help [VERB]",
+     .run = mv_help_main},
+    {.name = "version",
+     .summary = "Say which version this is.",
+     .synopsis = "memvisor version",
+     .run = mv_version_main},
+    {.name = "ps", .later = "list the VMs that run"},
+    {.name = "mem", .later = "show the memory of a VM"},
+    {.name = "stop", .later = "pause a VM"},
+    {.name = "cont", .later = "continue a paused VM"},
+    {.name = "quit", .later = "end a VM"},
+    {.name = "qmp", .later = "send a command to a VM's control socket"},
+    {.name = "save", .later = "save a VM to a file"},
+    {.name = "restore", .later = "restore a VM from a file"},
+    {.name = "send", .later = "send a VM to another host"},
+    {.name = "receive", .later = "receive a VM from another host"},
+    {.name = "info", .later = "describe a saved VM"},
+    {.name = "ivshmem-server", .later = "serve memory that guests share"},
+    {.name = "ivshmem-client", .later = "join memory that guests share"},
+};
+
+const size_t mv_verb_count = sizeof mv_verbs / sizeof mv_verbs[0];
+
+const struct mv_verb *mv_verb_find(const char *name)
+{
+    for (size_t i = 0; i < mv_verb_count; i++) {
+        if (strcmp(mv_verbs[i].name, name) == 0)
+            return &mv_verbs[i];
+    }
+    return NULL;
+}
+
+int mv_verb_refuse(const char *name)
+{
+    const struct mv_verb *verb = mv_verb_find(name);
+    struct mv_error err;
+    struct mv_suggestion near;
+
+    if (verb != NULL && verb->later != NULL) {
+        mv_later_refuse(verb->name, verb->later, "", &err);
+        mv_log("%s", err.text);
+        return MV_STATUS_USAGE;
+    }
+    if (name[0] == '-') {
+        mv_log("'%s' stands before a verb: options go behind it, as in 'memvisor run %s'; "
+               "'memvisor help' lists the verbs",
+               name, name);
+        return MV_STATUS_USAGE;
+    }
+    mv_suggestion_init(&near, name);
+    for (size_t i = 0; i < mv_verb_count; i++)
+        mv_suggestion_offer(&near, mv_verbs[i].name);
+    if (near.nearest != NULL)
+        mv_log("unknown verb '%s': did you mean '%s'? 'memvisor help' lists the verbs", name,
+               near.nearest);
+    else
+        mv_log("unknown verb '%s': 'memvisor help' lists the verbs", name);
+    return MV_STATUS_USAGE;
+}

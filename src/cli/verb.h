@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the entry point, the help and each verb's file know of one another. */
+#ifndef MV_CLI_VERB_H
+#define MV_CLI_VERB_H
+
+#include "options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+/* Exit statuses (docs/DESIGN.md, command line); checks rely on them. */
+enum {
+    MV_STATUS_OK = 0, /* also where the guest powered itself off */
+    MV_STATUS_ERROR = 1,
+    MV_STATUS_USAGE = 2,
+    MV_STATUS_GUEST_RESET = 3, /* under --no-reboot */
+    MV_STATUS_SIGNAL = 128,    /* plus the number of the signal that ended it */
+};
+
+struct mv_verb {
+    const char *name;
+    const char *summary; /* a line in the list of verbs */
+    const char *later;   /* what it will do, where this version has it not */
+    const char *synopsis;
+    const struct mv_option_table *options; /* NULL: takes none */
+    const char *notes;                     /* behind the options in its help; may be NULL */
+    /* argv[0] is the word behind the verb.  The process's exit status. */
+    int (*run)(int argc, char **argv);
+};
+
+extern const struct mv_verb mv_verbs[];
+extern const size_t mv_verb_count;
+
+/* NULL where there is none of this name. */
+const struct mv_verb *mv_verb_find(const char *name);
+
+/* Say on stderr that there is no such verb, or not yet: MV_STATUS_USAGE. */
+int mv_verb_refuse(const char *name);
+
+/* The verbs, each in the file of its name. */
+extern const char mv_run_synopsis[];
+extern const char mv_run_notes[];
+int mv_run_main(int argc, char **argv);
+extern const struct mv_option_table mv_engines_options;
+int mv_engines_main(int argc, char **argv);
+int mv_help_main(int argc, char **argv);
+int mv_version_main(int argc, char **argv);
+
+/* help.c: the help of one verb, all verbs, and the few lines for a bare `memvisor`. */
+void mv_help_print_verb(FILE *out, const struct mv_verb *verb);
+void mv_help_print_all(FILE *out);
+void mv_help_print_short(FILE *out);
+
+#endif
