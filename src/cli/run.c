@@ -158,6 +158,8 @@ static int status_of(enum mv_machine_end end)
         }
         mv_log("ended by Ctrl-A X");
         break;
+    case MV_MACHINE_FAILED:
+        return MV_STATUS_ERROR;
     case MV_MACHINE_POWERED_OFF:
         break;
     }

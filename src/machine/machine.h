@@ -21,6 +21,7 @@ enum mv_machine_end {
     MV_MACHINE_POWERED_OFF, /* PSCI SYSTEM_OFF */
     MV_MACHINE_RESET,       /* the guest reset itself and --no-reboot was given */
     MV_MACHINE_QUIT,        /* mv_machine_request_quit */
+    MV_MACHINE_FAILED,      /* a reset could not load the guest again; it was logged */
 };
 
 /*

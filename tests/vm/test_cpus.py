@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests of many vCPUs: all come online, and interrupts sent from one vCPU to
+another (SGIs) reach each of them."""
+import re
+
+import pytest
+
+# A task on each CPU in turn needs a rescheduling interrupt to get there.
+SCRIPT = """
+echo "online: $(cat /sys/devices/system/cpu/online)"
+for i in $(seq 0 $(($(nproc) - 1))); do
+    taskset -c $i sh -c 'echo "ran: $(cut -d" " -f39 /proc/self/stat)"'
+done
+grep -E '^ *IPI[01]:' /proc/interrupts
+grep -E 'arch_timer' /proc/interrupts
+echo done: yes
+"""
+
+
+def interrupts(result, name):
+    """The counts of one line of /proc/interrupts, a CPU each."""
+    line = re.search(r"^ *%s:((?: +\d+)+)" % name, result.out, re.M)
+    assert line, result
+    return [int(word) for word in line.group(1).split()]
+
+
+def check(memvisor, initrd, count, timeout):
+    result = memvisor.boot(initrd(SCRIPT), "-c", count, "-m", "1G", timeout=timeout)
+    assert result.code == 0, result
+    assert result.value("online") == ("0-%d" % (count - 1) if count > 1 else "0")
+    assert re.findall(r"^ran: (\d+)", result.out, re.M) == [str(i) for i in range(count)]
+    for name in ("IPI0", "IPI1"):
+        assert len(interrupts(result, name)) == count
+    sgis = [sum(pair) for pair in zip(interrupts(result, "IPI0"), interrupts(result, "IPI1"))]
+    assert min(sgis) > 0, result
+
+
+@pytest.mark.parametrize("count", [2, 4, 16])
+def test_online(memvisor, initrd, count):
+    check(memvisor, initrd, count, timeout=120)
+
+
+def test_online_64(memvisor, initrd):
+    check(memvisor, initrd, 64, timeout=300)
+
+
+@pytest.mark.parametrize("count", ["0", "65", "x", "-1", ""])
+def test_refused(memvisor, kernel, count):
+    result = memvisor.run("run", "-k", kernel, "-c", count)
+    assert result.code == 2
+    assert "64" in result.err, result
