@@ -5,6 +5,7 @@
  */
 #include "gicv3-fixture.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 FIXTURE(setup1, 1)
@@ -419,15 +420,15 @@ static uint64_t fuzz_offset(unsigned short seed[3], unsigned size)
 }
 
 /* Any offset, size and value from any CPU: for the sanitizers to watch. */
-static void test_fuzz(void **state)
+static void *fuzz(void *opaque)
 {
     const struct mv_mmio_region *regions[] = {
         mv_gicv3_dist_region(g->device),
         mv_gicv3_redist_region(g->device),
         mv_gicv3_v2m_region(g->device),
     };
-    unsigned short seed[3] = {1, 2, 3};
-    for (unsigned i = 0; i < 400000; i++) {
+    unsigned short seed[3] = {1, 2, *(const unsigned short *)opaque};
+    for (unsigned i = 0; i < 100000; i++) {
         if (i % 1024 == 0) { /* lest all ends up masked */
             g->device->ops->reset(g->device);
             gic_open(g);
@@ -463,6 +464,17 @@ static void test_fuzz(void **state)
             g->chip->ops->message(g->chip, value % 1100);
         }
     }
+    return NULL;
+}
+
+static void test_fuzz(void **state)
+{
+    pthread_t threads[3];
+    static const unsigned short seeds[3] = {3, 4, 5};
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, fuzz, (void *)&seeds[i]), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_true(g->calls > 4000); /* it did not run idle */
 }
 
