@@ -22,6 +22,8 @@
 /* Linux's console hands over single bytes; a pause lets a few come together. */
 #define GATHER_NS (1000 * 1000)
 
+#define INTERRUPT_SIGNAL SIGUSR2
+
 struct mv_output {
     int fd;
     const char *what;
@@ -35,6 +37,7 @@ struct mv_output {
     uint8_t last;
     bool failed;
     bool stopping;
+    bool stopped;
     bool uart_waits;
     bool in_uart;
     struct mv_device *uart;
@@ -76,22 +79,19 @@ static void tell_uart(struct mv_output *output)
     pthread_cond_broadcast(&output->changed);
 }
 
-/* The one place where mv_output_destroy may end the thread. */
+/* Bytes written, 0 where it has to be tried again, or a negative errno. */
 static ssize_t write_some(int fd, const uint8_t *buf, size_t len)
 {
-    int old;
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);
     ssize_t n = write(fd, buf, len);
-    if (n < 0 && errno == EAGAIN) {
+    if (n >= 0)
+        return n;
+    if (errno == EAGAIN) {
         /* Somebody who shares the description made it non-blocking. */
         struct pollfd pfd = {.fd = fd, .events = POLLOUT};
         poll(&pfd, 1, -1);
-        n = 0;
-    } else if (n < 0) {
-        n = errno == EINTR ? 0 : -errno;
+        return 0;
     }
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-    return n;
+    return errno == EINTR ? 0 : -errno;
 }
 
 /* Take what write_some did into account; the mutex is held. */
@@ -114,8 +114,6 @@ static void account(struct mv_output *output, ssize_t written)
 static void *write_all(void *opaque)
 {
     struct mv_output *output = opaque;
-    int old;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
     pthread_mutex_lock(&output->mutex);
     while (!output->stopping) {
         if (output->used == 0) {
@@ -135,15 +133,26 @@ static void *write_all(void *opaque)
         pthread_mutex_lock(&output->mutex);
         account(output, written);
     }
+    output->stopped = true;
+    pthread_cond_broadcast(&output->changed);
     pthread_mutex_unlock(&output->mutex);
     return NULL;
 }
 
-/* Signals are for the main thread and the vCPUs' engine, not for this one. */
+static void interrupt(int number)
+{
+}
+
+/* The thread takes no signal but the one that gets it out of a blocked write. */
 static int start_thread(struct mv_output *output)
 {
+    struct sigaction action = {.sa_handler = interrupt};
+    sigemptyset(&action.sa_mask);
+    sigaction(INTERRUPT_SIGNAL, &action, NULL);
+
     sigset_t all, old;
     sigfillset(&all);
+    sigdelset(&all, INTERRUPT_SIGNAL);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int errnum = pthread_create(&output->thread, NULL, write_all, output);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -174,16 +183,39 @@ int mv_output_create(int fd, const char *what, struct mv_output **ret, struct mv
     return 0;
 }
 
+static struct timespec time_from_now(unsigned ms)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    ts.tv_sec += ms / 1000;
+    ts.tv_nsec += (long)(ms % 1000) * 1000 * 1000;
+    if (ts.tv_nsec >= 1000 * 1000 * 1000) {
+        ts.tv_nsec -= 1000 * 1000 * 1000;
+        ts.tv_sec++;
+    }
+    return ts;
+}
+
+/* Again and again, for a signal before write() begins interrupts nothing. */
+static void stop_thread(struct mv_output *output)
+{
+    pthread_mutex_lock(&output->mutex);
+    output->stopping = true;
+    pthread_cond_signal(&output->filled);
+    while (!output->stopped) {
+        struct timespec until = time_from_now(10);
+        pthread_kill(output->thread, INTERRUPT_SIGNAL);
+        pthread_cond_timedwait(&output->changed, &output->mutex, &until);
+    }
+    pthread_mutex_unlock(&output->mutex);
+    pthread_join(output->thread, NULL);
+}
+
 void mv_output_destroy(struct mv_output *output)
 {
     if (output == NULL)
         return;
-    pthread_mutex_lock(&output->mutex);
-    output->stopping = true;
-    pthread_cond_signal(&output->filled);
-    pthread_mutex_unlock(&output->mutex);
-    pthread_cancel(output->thread);
-    pthread_join(output->thread, NULL);
+    stop_thread(output);
     pthread_cond_destroy(&output->changed);
     pthread_cond_destroy(&output->filled);
     pthread_mutex_destroy(&output->mutex);
@@ -200,18 +232,12 @@ void mv_output_set_uart(struct mv_output *output, struct mv_device *uart)
 
 bool mv_output_drain(struct mv_output *output, unsigned timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000 * 1000;
-    if (until.tv_nsec >= 1000 * 1000 * 1000) {
-        until.tv_nsec -= 1000 * 1000 * 1000;
-        until.tv_sec++;
-    }
+    struct timespec until = time_from_now(timeout_ms);
     MV_LOCK_SCOPE(&output->mutex);
-    while (output->used > 0) {
+    /* The UART has a queue of its own, which it may just be putting in. */
+    while (output->used > 0 || output->in_uart) {
         if (pthread_cond_timedwait(&output->changed, &output->mutex, &until) == ETIMEDOUT)
-            return output->used == 0;
+            return output->used == 0 && !output->in_uart;
     }
     return true;
 }
