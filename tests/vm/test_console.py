@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console: input, flow in both directions, keys, files and pipes."""
+import hashlib
+import random
+
+import pexpect
+
+import harness
+
+
+def test_shell_takes_input(memvisor, shell_initrd):
+    with memvisor.spawn(shell_initrd, "-m", "256M") as child:
+        child.expect("# ")
+        child.sendline("echo $((6 * 7))")
+        child.expect("\r\n42\r\n")
+        child.sendline("poweroff -f")
+        child.expect(pexpect.EOF)
+        child.close()
+    assert child.exitstatus == 0
+
+
+def test_control_c_goes_to_the_guest(memvisor, shell_initrd):
+    with memvisor.spawn(shell_initrd, "-m", "256M") as child:
+        child.expect("# ")
+        child.sendline("sleep 1000")
+        child.expect("sleep 1000")
+        child.sendcontrol("c")
+        child.sendline("echo st''ill here")
+        child.expect("still here")
+        child.sendcontrol("a")
+        child.send("x")
+        child.expect(pexpect.EOF)
+        child.close()
+    assert child.exitstatus == 0
+
+
+def test_control_a_h_helps(memvisor, shell_initrd):
+    with memvisor.spawn(shell_initrd, "-m", "256M") as child:
+        child.expect("# ")
+        child.sendcontrol("a")
+        child.send("h")
+        child.expect("Ctrl-A X")
+        child.sendcontrol("a")
+        child.send("x")
+        child.expect(pexpect.EOF)
+        child.close()
+
+
+def test_input_through_a_pipe_loses_nothing(memvisor, initrd):
+    """256 KiB, far beyond the UART's FIFO and the guest's tty buffer, with the
+    line discipline out of the way."""
+    noise = random.Random(1)
+    text = "".join(noise.choice("abcdefghijklmnop") for _ in range(256 * 1024))
+    script = """
+stty raw -echo
+echo ready
+echo "sum: $(head -c %d | sha256sum)"
+""" % len(text)
+    result = memvisor.boot(initrd(script), "-m", "256M", stdin=text)
+    assert result.code == 0, result
+    assert result.value("sum").split()[0] == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_output_loses_nothing(memvisor, initrd):
+    script = "stty -opost\nseq 1 20000\n"
+    result = memvisor.boot(initrd(script), "-m", "256M")
+    assert result.code == 0, result
+    expected = "\n".join(str(i) for i in range(1, 20001)) + "\n"
+    assert expected in result.out
+
+
+def test_end_of_file_on_stdin_is_silence(memvisor, initrd):
+    result = memvisor.boot(initrd("sleep 1\necho after: yes"), "-m", "256M", stdin="")
+    assert result.code == 0, result
+    assert result.value("after") == "yes"
+
+
+def test_serial_file(memvisor, initrd, tmp_path):
+    out = tmp_path / "console"
+    result = memvisor.boot(initrd("echo up: yes"), "-m", "256M", "--serial", "file:%s" % out)
+    assert result.code == 0, result
+    assert result.out == ""
+    assert "up: yes" in out.read_text()
