@@ -82,6 +82,7 @@ struct mv_ns16550a {
     uint8_t dll;
     uint8_t dlm;
     bool thre_pending; /* the THRE interrupt's latch */
+    bool rts_used;     /* the guest has raised RTS since reset */
     bool irq_level;
     uint8_t rx[RX_FIFO];
     uint16_t rx_first;
@@ -102,6 +103,7 @@ static const struct mv_state_field state_fields[] = {
     MV_STATE_FIELD(struct mv_ns16550a, dll, MV_STATE_U8),
     MV_STATE_FIELD(struct mv_ns16550a, dlm, MV_STATE_U8),
     MV_STATE_FIELD(struct mv_ns16550a, thre_pending, MV_STATE_BOOL),
+    MV_STATE_FIELD(struct mv_ns16550a, rts_used, MV_STATE_BOOL),
     MV_STATE_FIELD(struct mv_ns16550a, irq_level, MV_STATE_BOOL),
     MV_STATE_ARRAY(struct mv_ns16550a, rx, MV_STATE_U8),
     MV_STATE_FIELD(struct mv_ns16550a, rx_first, MV_STATE_U16),
@@ -126,6 +128,16 @@ static bool fifos_enabled(const struct mv_ns16550a *u)
 static bool in_loopback(const struct mv_ns16550a *u)
 {
     return (u->mcr & MCR_LOOP) != 0;
+}
+
+/*
+ * In loopback the line is cut off from the receiver.  RTS down asks the other
+ * end to wait, as Linux does under crtscts; but a program that never raised it
+ * does not know of it.
+ */
+static bool input_held(const struct mv_ns16550a *u)
+{
+    return in_loopback(u) || (u->rts_used && (u->mcr & MCR_RTS) == 0);
 }
 
 static unsigned rx_trigger(const struct mv_ns16550a *u)
@@ -330,11 +342,14 @@ static void write_register(struct mv_ns16550a *u, enum reg reg, uint8_t value, b
     case REG_LCR:
         u->lcr = value;
         break;
-    case REG_MCR:
-        *ret_room = in_loopback(u) && (value & MCR_LOOP) == 0;
+    case REG_MCR: {
+        bool held = input_held(u);
         u->mcr = value & MCR_MASK;
+        u->rts_used |= (value & (MCR_RTS | MCR_LOOP)) == MCR_RTS;
+        *ret_room = held && !input_held(u);
         update_msr(u);
         break;
+    }
     case REG_SCR:
         u->scr = value;
         break;
@@ -390,7 +405,7 @@ static void reset(struct mv_device *device)
         u->dll = u->dlm = 0;
         u->rx_first = u->rx_count = 0;
         u->msr = modem_inputs(u);
-        u->thre_pending = false;
+        u->thre_pending = u->rts_used = false;
         update_irq(u);
     }
     tell_room(u);
@@ -431,8 +446,7 @@ unsigned mv_ns16550a_rx_room(struct mv_device *device)
 {
     struct mv_ns16550a *u = (struct mv_ns16550a *)device;
     MV_LOCK_SCOPE(&u->mutex);
-    /* In loopback the line is cut off from the receiver. */
-    if (in_loopback(u))
+    if (input_held(u))
         return 0;
     if (!fifos_enabled(u))
         return u->rx_count == 0 ? 1 : 0;

@@ -389,6 +389,28 @@ static void test_input_from_rx_ready(void **state)
     uart_close(&u);
 }
 
+static void test_rts_holds_input(void **state)
+{
+    (void)state;
+    struct uart u;
+    uart_open(&u);
+    out(&u, FCR, 1);
+    /* Never raised: the program does not know of it. */
+    assert_int_not_equal(mv_ns16550a_rx_room(u.device), 0);
+    out(&u, MCR, 0x03);
+    assert_int_not_equal(mv_ns16550a_rx_room(u.device), 0);
+    out(&u, MCR, 0x01);
+    assert_int_equal(mv_ns16550a_rx_room(u.device), 0);
+    int calls = u.ready_calls;
+    out(&u, MCR, 0x03);
+    assert_int_equal(u.ready_calls, calls + 1);
+    assert_int_not_equal(mv_ns16550a_rx_room(u.device), 0);
+    out(&u, MCR, 0x01);
+    u.device->ops->reset(u.device);
+    assert_int_not_equal(mv_ns16550a_rx_room(u.device), 0);
+    uart_close(&u);
+}
+
 static void test_no_backend(void **state)
 {
     struct mv_error err;
@@ -415,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_transmit_overrun),
         cmocka_unit_test(test_loopback),
         cmocka_unit_test(test_input_from_rx_ready),
+        cmocka_unit_test(test_rts_holds_input),
         cmocka_unit_test(test_no_backend),
     };
     return cmocka_run_group_tests_name("ns16550a", tests, NULL, NULL);
