@@ -26,7 +26,7 @@
 struct console {
     struct mv_serial serial;
     struct mv_loop *loop;
-    struct mv_serial_quit quit;
+    struct mv_serial_keys keys;
     struct mv_output *output;
     struct mv_input input;
     struct mv_loop_source *source; /* of standard input; NULL while not watched */
@@ -40,6 +40,8 @@ struct console {
 
 static const char *const key_help[] = {
     "Ctrl-A X       end memvisor",
+    "Ctrl-A P       press the guest's power button",
+    "Ctrl-A R       reset the guest",
     "Ctrl-A H       show these keys",
     "Ctrl-A Ctrl-A  send Ctrl-A to the guest",
     "every other key, Ctrl-C too, goes to the guest",
@@ -62,7 +64,13 @@ static void take_key(struct console *console, uint8_t byte)
         }
         break;
     case MV_ESCAPE_QUIT:
-        console->quit.fn(console->quit.opaque);
+        console->keys.quit(console->keys.opaque);
+        break;
+    case MV_ESCAPE_POWER:
+        console->keys.power(console->keys.opaque);
+        break;
+    case MV_ESCAPE_RESET:
+        console->keys.reset(console->keys.opaque);
         break;
     case MV_ESCAPE_HELP:
         show_keys();
@@ -211,7 +219,7 @@ static const struct mv_serial_ops console_ops = {.start = console_start,
                                                  .stop = console_stop,
                                                  .destroy = console_destroy};
 
-int mv_console_create(struct mv_loop *loop, const struct mv_serial_quit *quit,
+int mv_console_create(struct mv_loop *loop, const struct mv_serial_keys *keys,
                       struct mv_serial **ret, struct mv_error *err)
 {
     struct console *console = calloc(1, sizeof *console);
@@ -220,7 +228,7 @@ int mv_console_create(struct mv_loop *loop, const struct mv_serial_quit *quit,
     console->serial =
         (struct mv_serial){.backend = {console_write, console_rx_ready}, .ops = &console_ops};
     console->loop = loop;
-    console->quit = *quit;
+    console->keys = *keys;
     console->input.loop = loop;
     console->input.on_room = go_on;
     console->input.opaque = console;

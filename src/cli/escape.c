@@ -11,6 +11,7 @@ static const struct {
     enum mv_escape_action action;
 } keys[] = {
     {'x', MV_ESCAPE_QUIT}, {'X', MV_ESCAPE_QUIT}, {'h', MV_ESCAPE_HELP}, {'H', MV_ESCAPE_HELP},
+    {'p', MV_ESCAPE_POWER}, {'P', MV_ESCAPE_POWER}, {'r', MV_ESCAPE_RESET}, {'R', MV_ESCAPE_RESET},
     {'?', MV_ESCAPE_HELP}, {'a', MV_ESCAPE_SEND}, {'A', MV_ESCAPE_SEND}, {CTRL_A, MV_ESCAPE_SEND},
 };
 

@@ -13,6 +13,8 @@ enum mv_escape_action {
     MV_ESCAPE_SEND, /* the byte is the guest's */
     MV_ESCAPE_NONE, /* nothing yet: Ctrl-A itself */
     MV_ESCAPE_QUIT,
+    MV_ESCAPE_POWER, /* the power button */
+    MV_ESCAPE_RESET,
     MV_ESCAPE_HELP,
     MV_ESCAPE_UNKNOWN, /* Ctrl-A and a key that means nothing */
 };

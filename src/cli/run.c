@@ -53,6 +53,20 @@ static void request_end(void *opaque)
         mv_machine_request_quit(run->machine);
 }
 
+static void press_power(void *opaque)
+{
+    struct run *run = opaque;
+    if (run->machine != NULL)
+        mv_machine_request_powerdown(run->machine);
+}
+
+static void request_reset(void *opaque)
+{
+    struct run *run = opaque;
+    if (run->machine != NULL)
+        mv_machine_request_reset(run->machine);
+}
+
 static int write_whole(int fd, const void *data, size_t len)
 {
     const char *next = data;
@@ -96,10 +110,10 @@ static int make_rundir(struct run *run, struct mv_error *err)
 
 static int set_up(struct run *run, struct mv_error *err)
 {
-    struct mv_serial_quit quit = {request_end, run};
+    const struct mv_serial_keys keys = {request_end, press_power, request_reset, run};
     int r = make_rundir(run, err);
     if (r == 0)
-        r = mv_serial_create(&run->config, run->loop, &quit, &run->serial, err);
+        r = mv_serial_create(&run->config, run->loop, &keys, &run->serial, err);
     if (r == 0)
         r = mv_machine_create(&run->config, run->loop,
                               run->serial == NULL ? NULL : &run->serial->backend, &run->machine,

@@ -3,12 +3,12 @@
 #include "serial.h"
 
 int mv_serial_create(const struct mv_config *config, struct mv_loop *loop,
-                     const struct mv_serial_quit *quit, struct mv_serial **ret,
+                     const struct mv_serial_keys *keys, struct mv_serial **ret,
                      struct mv_error *err)
 {
     switch (config->serial) {
     case MV_SERIAL_STDIO:
-        return mv_console_create(loop, quit, ret, err);
+        return mv_console_create(loop, keys, ret, err);
     case MV_SERIAL_FILE:
         return mv_serial_file_create(config->serial_path, ret, err);
     case MV_SERIAL_UNIX:

@@ -31,19 +31,21 @@ struct mv_serial {
     const struct mv_serial_ops *ops;
 };
 
-/* Called in the loop's thread where the user leaves by Ctrl-A X. */
-struct mv_serial_quit {
-    void (*fn)(void *opaque);
+/* What the Ctrl-A keys do; called in the loop's thread. */
+struct mv_serial_keys {
+    void (*quit)(void *opaque);
+    void (*power)(void *opaque); /* press the power button */
+    void (*reset)(void *opaque);
     void *opaque;
 };
 
 /* *ret becomes NULL for --serial none. */
 int mv_serial_create(const struct mv_config *config, struct mv_loop *loop,
-                     const struct mv_serial_quit *quit, struct mv_serial **ret,
+                     const struct mv_serial_keys *keys, struct mv_serial **ret,
                      struct mv_error *err);
 
 /* The kinds. */
-int mv_console_create(struct mv_loop *loop, const struct mv_serial_quit *quit,
+int mv_console_create(struct mv_loop *loop, const struct mv_serial_keys *keys,
                       struct mv_serial **ret, struct mv_error *err);
 int mv_serial_file_create(const char *path, struct mv_serial **ret, struct mv_error *err);
 int mv_serial_socket_create(const char *path, struct mv_loop *loop, struct mv_serial **ret,

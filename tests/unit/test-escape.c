@@ -10,33 +10,27 @@
 #include <cmocka.h>
 
 /*
- * Run keys through the machine: what the guest gets is itself, QUIT is 'Q',
- * HELP 'H', UNKNOWN 'U' in brackets.
+ * Run keys through the machine: what the guest gets is itself, an action its
+ * letter in brackets.
  */
 static void check(const char *keys, const char *expected)
 {
+    static const char *const marks[] = {
+        [MV_ESCAPE_SEND] = "",      [MV_ESCAPE_NONE] = "",      [MV_ESCAPE_QUIT] = "[Q]",
+        [MV_ESCAPE_POWER] = "[P]",  [MV_ESCAPE_RESET] = "[R]",  [MV_ESCAPE_HELP] = "[H]",
+        [MV_ESCAPE_UNKNOWN] = "[U]",
+    };
     struct mv_escape escape = {false};
     char got[64] = "";
     size_t len = 0;
     for (; *keys != '\0'; keys++) {
         uint8_t byte = 0;
-        switch (mv_escape_take(&escape, (uint8_t)*keys, &byte)) {
-        case MV_ESCAPE_SEND:
+        enum mv_escape_action action = mv_escape_take(&escape, (uint8_t)*keys, &byte);
+        if (action == MV_ESCAPE_SEND)
             got[len++] = (char)byte;
-            break;
-        case MV_ESCAPE_NONE:
+        else
             assert_int_equal(byte, 0);
-            break;
-        case MV_ESCAPE_QUIT:
-            len += (size_t)(stpcpy(got + len, "[Q]") - (got + len));
-            break;
-        case MV_ESCAPE_HELP:
-            len += (size_t)(stpcpy(got + len, "[H]") - (got + len));
-            break;
-        case MV_ESCAPE_UNKNOWN:
-            len += (size_t)(stpcpy(got + len, "[U]") - (got + len));
-            break;
-        }
+        len = (size_t)(stpcpy(got + len, marks[action]) - got);
     }
     got[len] = '\0';
     assert_string_equal(got, expected);
@@ -57,6 +51,8 @@ static void test_prefix(void **state)
     check("\x01h", "[H]");
     check("\x01Hy", "[H]y");
     check("\x01?", "[H]");
+    check("\x01p\x01P", "[P][P]");
+    check("\x01r\x01R", "[R][R]");
     check("\x01\x01", "\x01");
     check("\x01"
           "a\x01"
