@@ -18,6 +18,35 @@ def test_man_page_is_well_formed(page):
     assert (lint.code, lint.out) == (0, "")
 
 
+def man_options(page):
+    text = subprocess.run(["mandoc", "-Tascii", page], stdout=subprocess.PIPE, check=True).stdout
+    text = re.sub(".\b", "", text.decode())
+    # The list's heads stand at one indent, descriptions deeper.
+    heads = re.findall(r"^ {5}(-.*)$", text, re.M)
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(heads)))
+
+
+def help_options(memvisor, verb):
+    result = memvisor.run("help", verb)
+    assert result.code == 0, result
+    heads = re.findall(r"^ {1,8}(-.*)$", result.out, re.M)
+    assert heads, result
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(heads)))
+
+
+def completed_options(verb):
+    script = 'source "$1"; COMP_WORDS=(memvisor "$2" -); COMP_CWORD=2; _memvisor; echo "${COMPREPLY[@]}"'
+    return set(harness.run(["bash", "-c", script, "-", COMPLETION, verb]).out.split())
+
+
+def test_run_options_are_the_same_everywhere(memvisor):
+    told = help_options(memvisor, "run")
+    assert {"-k", "--kernel", "-m", "--no-reboot"} <= told
+    assert man_options(harness.TOP / "docs/man/memvisor-run.1") - {"-h", "--help"} == told - {
+        "-h", "--help"}
+    assert completed_options("run") - {"-h", "--help"} == told - {"-h", "--help"}
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_links_lead_somewhere(page):
     text = (harness.TOP / page).read_text()
@@ -36,3 +65,22 @@ def test_make_goals_exist(page):
     assert goals
     makefile = (harness.TOP / "Makefile").read_text()
     assert not [goal for goal in goals if not re.search(r"^[^#\n]*\b%s\b[^=\n]*:" % goal, makefile, re.M)]
+
+
+def test_verbs_are_the_same_everywhere(memvisor):
+    told = memvisor.run("help").out
+    told = told[told.index("Verbs:"):told.index("In later versions")]
+    verbs = set(re.findall(r"^  (\w[\w-]*)  ", told, re.M))
+    assert "run" in verbs
+    page = (harness.TOP / "docs/man/memvisor.1").read_text()
+    assert set(re.findall(r"^\.It Cm (\S+)", page, re.M)) == verbs
+    script = 'source "$1"; COMP_WORDS=(memvisor ""); COMP_CWORD=1; _memvisor; echo "${COMPREPLY[@]}"'
+    offered = set(harness.run(["bash", "-c", script, "-", COMPLETION]).out.split())
+    assert offered - {"--help", "--version"} == verbs
+
+
+def test_message_in_the_rules_is_the_real_one(memvisor):
+    text = (harness.TOP / "CONTRIBUTING.md").read_text()
+    message, option = re.search(r"^(memvisor: -m (\S+): .*)$", text, re.M).groups()
+    result = memvisor.run("run", "-k", "vmlinuz", "-m", option)
+    assert (result.code, result.err) == (2, message + "\n")

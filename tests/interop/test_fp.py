@@ -19,6 +19,9 @@ SEEDS = [1, 2]
 COUNT = 2000
 LONG_SEEDS = [3, 5, 7, 11]
 LONG_COUNT = 100000
+# How many cases the peers have in common: none may get lost.
+LIBRARY_CASES = 147
+INTERPRETER_CASES = 154
 # How many lines of a case to print when it differs.
 SHOWN = 3
 
@@ -32,41 +35,60 @@ def tool(name):
 
 @pytest.fixture(scope="module")
 def native(tmp_path_factory):
-    """The command of the peer that QEMU executes."""
+    """The instructions themselves, executed by QEMU."""
     program = tmp_path_factory.mktemp("fp") / "peer-native"
-    built = subprocess.run(
+    result = subprocess.run(
         [tool("aarch64-linux-gnu-gcc"), "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o",
          program, SOURCES / "peer.c", SOURCES / "peer-native.c"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert built.returncode == 0, built.stdout
-    return [tool("qemu-aarch64-static"), program]
+    assert result.returncode == 0, result.stdout
+    return Peer([tool("qemu-aarch64-static"), program])
+
+
+def built(memvisor, name):
+    path = memvisor.path.parent / "tests/interop" / name
+    if not os.access(path, os.X_OK):
+        pytest.fail("%s is missing: run make check" % path, pytrace=False)
+    return path
+
+
+class Peer:
+    """One that executes the cases: a command and what it reads on stdin."""
+
+    def __init__(self, command, stdin=None):
+        self.command = command
+        self.stdin = stdin
+
+    def lines(self, *args):
+        result = harness.run([*self.command, *args], timeout=600, stdin=self.stdin)
+        assert result.code == 0, result
+        return result.out.splitlines()
+
+    def hashes(self, seed, count):
+        return dict(line.split() for line in self.lines("hash", seed, count))
 
 
 @pytest.fixture(scope="module")
 def library(memvisor):
-    """The command of the peer that calls the emulator's library."""
-    path = memvisor.path.parent / "tests/interop/fp-library"
-    if not os.access(path, os.X_OK):
-        pytest.fail("%s is missing: run make check" % path, pytrace=False)
-    return [path]
+    """The emulator's floating-point library, called directly."""
+    return Peer([built(memvisor, "fp-library")])
 
 
-def run_peer(command, *args):
-    result = harness.run([*command, *args], timeout=600)
-    assert result.code == 0, result
-    return result.out.splitlines()
+@pytest.fixture(scope="module")
+def interpreter(memvisor, native):
+    """The emulator's interpreter, given the instructions' words."""
+    return Peer([built(memvisor, "fp-interpreter")], "\n".join(native.lines("words")) + "\n")
 
 
 def differences(left, right, seed, count):
     """What is not equal, as text; and how many cases both peers have."""
-    hashes = [dict(line.split() for line in run_peer(peer, "hash", seed, count))
-              for peer in (left, right)]
+    hashes = [peer.hashes(seed, count) for peer in (left, right)]
     common = [name for name in hashes[0] if name in hashes[1]]
     report = []
     for name in common:
         if hashes[0][name] == hashes[1][name]:
             continue
-        lines = [run_peer(peer, "show", seed, count, name) for peer in (left, right)]
+        lines = [peer.lines("show", seed, count, name) for peer in (left, right)]
         wrong = [pair for pair in zip(*lines) if pair[0] != pair[1]]
         report.append("%s: %d of %d differ" % (name, len(wrong), count))
         for expected, got in wrong[:SHOWN]:
@@ -82,10 +104,21 @@ def check(left, right, seed, count, least):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_library(native, library, seed):
-    check(native, library, seed, COUNT, 140)
+    check(native, library, seed, COUNT, LIBRARY_CASES)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_interpreter(native, interpreter, seed):
+    check(native, interpreter, seed, COUNT, INTERPRETER_CASES)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", LONG_SEEDS)
 def test_library_long(native, library, seed):
-    check(native, library, seed, LONG_COUNT, 140)
+    check(native, library, seed, LONG_COUNT, LIBRARY_CASES)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", LONG_SEEDS)
+def test_interpreter_long(native, interpreter, seed):
+    check(native, interpreter, seed, LONG_COUNT, INTERPRETER_CASES)

@@ -41,6 +41,7 @@ extern const struct mv_a64_group mv_a64_branch;
 extern const struct mv_a64_group mv_a64_system;
 extern const struct mv_a64_group mv_a64_memory;
 extern const struct mv_a64_group mv_a64_atomic;
+extern const struct mv_a64_group mv_a64_fp;
 
 /* All groups, NULL-terminated. */
 extern const struct mv_a64_group *const mv_a64_groups[];

@@ -9,6 +9,7 @@
 #define MV_EMULATOR_CPU_H
 
 #include "engine.h"
+#include "fp.h"
 #include "op.h"
 #include "shootdown.h"
 #include "state.h"
@@ -83,8 +84,13 @@ struct mv_cpu {
     uint32_t daif;                  /* MV_DAIF_* */
     uint64_t sp_el[2];              /* the stack pointers that are not in x[MV_REG_SP] */
     union mv_vreg v[32];
-    uint32_t fpcr;
-    uint32_t fpsr;
+    union {
+        struct mv_fp_env fp; /* both, as fp.h takes them */
+        struct {
+            uint32_t fpcr;
+            uint32_t fpsr;
+        };
+    };
     struct mv_monitor monitor;
     uint64_t access_pa; /* of the last mv_memory_atomic */
 

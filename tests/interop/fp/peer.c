@@ -5,6 +5,7 @@
  *
  *     PEER hash SEED COUNT          a line for each case: its name and a hash
  *     PEER show SEED COUNT CASE     a line for each execution of one case
+ *     PEER words                    a line for each case: its name and its instruction
  */
 #include "peer.h"
 #include "cases.h"
@@ -159,11 +160,20 @@ static bool run_case(unsigned id, uint64_t seed, unsigned long count, bool show)
     return true;
 }
 
+static int print_words(void)
+{
+    for (unsigned id = 0; id < CASE_COUNT; id++)
+        printf("%s %08" PRIx32 "\n", cases[id].name, peer_word(id));
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "words") == 0)
+        return print_words();
     bool show = argc == 5 && strcmp(argv[1], "show") == 0;
     if (!show && !(argc == 4 && strcmp(argv[1], "hash") == 0)) {
-        fprintf(stderr, "usage: %s hash SEED COUNT | show SEED COUNT CASE\n", argv[0]);
+        fprintf(stderr, "usage: %s hash SEED COUNT | show SEED COUNT CASE | words\n", argv[0]);
         return 2;
     }
     if (!peer_start())

@@ -16,5 +16,7 @@ struct state {
 bool peer_execute(unsigned id, struct state *state);
 /* Before all else; false after a message. */
 bool peer_start(void);
+/* The case's instruction, 0 where the peer does not know it. */
+uint32_t peer_word(unsigned id);
 
 #endif
