@@ -214,6 +214,7 @@ static void write_devices(struct tree *t)
     CELLS(t, "#gpio-cells", 2);
     flag(t, "interrupt-controller");
     CELLS(t, "#interrupt-cells", 2);
+    CELLS(t, "#address-cells", 0);
     CELLS(t, "phandle", PHANDLE_GPIO);
     end(t);
 
