@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console: input, flow in both directions, keys, files and pipes."""
+"""A Linux guest at the console: input, flow in both directions, keys, files and pipes."""
 import hashlib
 import random
 import subprocess
