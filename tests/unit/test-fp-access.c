@@ -19,7 +19,8 @@
 #define PC    UINT64_C(0x40000)
 #define WORDS 2000
 
-static const struct mv_a64_group *const groups[] = {&mv_a64_fp};
+static const struct mv_a64_group *const groups[] = {&mv_a64_fp, &mv_a64_vector,
+                                                  &mv_a64_vector_immediate, &mv_a64_structure};
 
 /* The same words in every run. */
 static uint32_t next_random(uint32_t *state)

@@ -42,6 +42,9 @@ extern const struct mv_a64_group mv_a64_system;
 extern const struct mv_a64_group mv_a64_memory;
 extern const struct mv_a64_group mv_a64_atomic;
 extern const struct mv_a64_group mv_a64_fp;
+extern const struct mv_a64_group mv_a64_vector;
+extern const struct mv_a64_group mv_a64_vector_immediate;
+extern const struct mv_a64_group mv_a64_structure;
 
 /* All groups, NULL-terminated. */
 extern const struct mv_a64_group *const mv_a64_groups[];

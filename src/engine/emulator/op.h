@@ -53,13 +53,14 @@ _Static_assert(sizeof(struct mv_op) == 4 * MV_OP_SCALE, "an op is 16 bytes");
 
 #define MV_OPCODES_ALL(OP)                                                                         \
     MV_OPCODES_INTEGER(OP) MV_OPCODES_BRANCH(OP) MV_OPCODES_SYSTEM(OP) MV_OPCODES_MEMORY(OP)       \
-    MV_OPCODES_ATOMIC(OP) MV_OPCODES_FP(OP)
+    MV_OPCODES_ATOMIC(OP) MV_OPCODES_FP(OP) MV_OPCODES_VECTOR(OP)
 
 #include "ops-branch.h"
 #include "ops-fp.h"
 #include "ops-integer.h"
 #include "ops-memory.h"
 #include "ops-system.h"
+#include "ops-vector.h"
 
 typedef const struct mv_op *mv_op_fn(struct mv_cpu *cpu, const struct mv_op *op);
 

@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What handlers that use the vector registers share. */
+/*
+ * What handlers that use the vector registers share.
+ *
+ * An op of an AdvSIMD instruction has the same fields whatever its class:
+ *   rd, rn, rm  vector registers; rm is a shift's amount, where there is one
+ *   ra          the half that a "2" form reads or writes, else an element's index
+ *   aux         how many elements (of the wider size, where sizes differ)
+ *   imm         the mask of the result's upper half: 0 for 64-bit and scalar; of a
+ *               widening form by element, the index
+ * Handlers that have no side effect besides their result do all 128 bits at
+ * once and mask the upper half; those that set FPSR go by the element count.
+ */
 #ifndef MV_EMULATOR_VECTOR_H
 #define MV_EMULATOR_VECTOR_H
 
@@ -11,7 +22,52 @@
     if (MV_UNLIKELY(!cpu->fp_enabled))                                                             \
         return mv_exception_fp(cpu, op)
 
+/*
+ * A handler's head where the work needs addressed locals: the body is a
+ * function of its own, so that the handler still ends in a jump.
+ */
+#define MV_VECTOR_OP(name)                                                                         \
+    static void do_##name(struct mv_cpu *cpu, const struct mv_op *op);                             \
+    MV_OP(name)                                                                                    \
+    {                                                                                              \
+        MV_CHECK_FP;                                                                               \
+        do_##name(cpu, op);                                                                        \
+        MV_NEXT;                                                                                   \
+    }                                                                                              \
+    __attribute__((noinline)) static void do_##name(struct mv_cpu *cpu, const struct mv_op *op)
+
 /* Cumulative saturation. */
 #define MV_FPSR_QC (1u << 27)
+
+/* A whole register as elements; arithmetic on them is element by element. */
+typedef uint8_t mv_u8x16 __attribute__((vector_size(16), may_alias));
+typedef uint16_t mv_u16x8 __attribute__((vector_size(16), may_alias));
+typedef uint32_t mv_u32x4 __attribute__((vector_size(16), may_alias));
+typedef uint64_t mv_u64x2 __attribute__((vector_size(16), may_alias));
+typedef int8_t mv_s8x16 __attribute__((vector_size(16), may_alias));
+typedef int16_t mv_s16x8 __attribute__((vector_size(16), may_alias));
+typedef int32_t mv_s32x4 __attribute__((vector_size(16), may_alias));
+typedef int64_t mv_s64x2 __attribute__((vector_size(16), may_alias));
+
+#define MV_VN (&cpu->v[op->rn])
+#define MV_VM (&cpu->v[op->rm])
+#define MV_VD (&cpu->v[op->rd])
+
+/* Element i of a register, as the type. */
+#define MV_LANE(type, reg, i) (((type *)(reg))[i])
+
+/* The result of an op that did all 128 bits. */
+static inline void mv_vector_set(struct mv_cpu *cpu, const struct mv_op *op, mv_u64x2 value)
+{
+    *(mv_u64x2 *)MV_VD = value & (mv_u64x2){UINT64_MAX, op->imm};
+}
+
+/* The narrowed result: the lower half and zeros, or the upper half alone. */
+static inline void mv_vector_set_half(struct mv_cpu *cpu, const struct mv_op *op, uint64_t half)
+{
+    MV_VD->d[op->ra] = half;
+    if (op->ra == 0)
+        MV_VD->d[1] = 0;
+}
 
 #endif
