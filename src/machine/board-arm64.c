@@ -1,119 +1,138 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arm64 board: its guest-physical map (docs/DESIGN.md) and devices. */
+/*
+ * The arm64 board's devices.  Each is made by an entry of a table, so that a
+ * later device is a function and a line.  No lock: the main thread's, called
+ * by machine.c.
+ */
 #include "board-arm64.h"
 
-#include "board.h"
+#include "device.h"
 #include "size.h"
+#include "space.h"
 
-/*
- * What RAM must not cover.  The GIC's redistributors have room for the most
- * vCPUs; the PCI windows are kept free for the PCI host bridge.
- */
-const struct mv_window mv_arm64_windows[] = {
-    {"the board's devices", 0x0, 0x10000000},
-    {"GICv2m frame", MV_ARM64_GICV2M, 0x10000},
-    {"GIC redistributors", MV_ARM64_GIC_REDIST, MV_VCPU_MAX *MV_GICV3_REDIST_SIZE},
-    {"GIC distributor", MV_ARM64_GIC_DIST, MV_GICV3_DIST_SIZE},
-    {"PCI ECAM", 0x40000000, 0x10000000},
-    {"PCI memory window", 0x50000000, 0x30000000},
+#define SLOT 0x10000 /* each small device has 64 KiB to itself */
+
+const struct mv_window mv_board_windows[] = {
+    {"I/O ports", 0, 0x10000},
+    {"board devices", 0x10000, MV_BOARD_UART - 0x10000},
+    {"UART", MV_BOARD_UART, SLOT},
+    {"RTC", MV_BOARD_RTC, SLOT},
+    {"GPIO", MV_BOARD_GPIO, SLOT},
+    {"board devices", MV_BOARD_GPIO + SLOT, 0x10000000 - MV_BOARD_GPIO - SLOT},
+    {"MSI frame", MV_BOARD_V2M, SLOT},
+    {"GIC redistributors", MV_BOARD_REDIST, MV_VCPU_MAX * MV_GICV3_REDIST_SIZE},
+    {"GIC distributor", MV_BOARD_DIST, MV_GICV3_DIST_SIZE},
+    {"PCI ECAM", MV_BOARD_ECAM, 256 * MV_MIB},
+    {"PCI memory", MV_BOARD_PCI, MV_BOARD_RAM_BASE - MV_BOARD_PCI},
 };
-const size_t mv_arm64_window_count = sizeof mv_arm64_windows / sizeof mv_arm64_windows[0];
+const size_t mv_board_window_count = sizeof mv_board_windows / sizeof mv_board_windows[0];
 
-static struct mv_irq spi(const struct mv_machine *machine, unsigned number)
-{
-    return (struct mv_irq){.chip = mv_gicv3_irqchip(machine->gic),
-                           .intid = MV_INTID_SPI_BASE + number};
-}
+_Static_assert(MV_BOARD_V2M + SLOT == MV_BOARD_REDIST, "the MSI frame ends at the redistributors");
+_Static_assert(MV_BOARD_REDIST + MV_VCPU_MAX * MV_GICV3_REDIST_SIZE == MV_BOARD_DIST,
+               "the redistributors end at the distributor");
+_Static_assert(MV_BOARD_DIST + MV_GICV3_DIST_SIZE == MV_BOARD_ECAM, "the GIC ends at ECAM");
 
-/* Put a device into the tree, or destroy it. */
-static int add(struct mv_machine *machine, struct mv_device *device, const char *path,
-               struct mv_error *err)
+struct parts {
+    unsigned cpus;
+    struct mv_loop *loop;
+    struct mv_serial_backend *serial;
+    struct mv_device_tree *devices;
+    struct mv_space *space;
+    struct mv_board board;
+};
+
+/* Takes the device over, also where it fails. */
+static int add_device(struct parts *parts, struct mv_device *device, const char *path,
+                      struct mv_error *err)
 {
-    int r = mv_device_tree_add(&machine->devices, device, path, err);
+    int r = mv_device_tree_add(parts->devices, device, path, err);
     if (r < 0)
         device->ops->destroy(device);
     return r;
 }
 
-static int create_gic(struct mv_machine *machine, struct mv_error *err)
+static struct mv_irq irq_of(const struct parts *parts, unsigned spi)
 {
-    const struct mv_gicv3_params params = {
-        .cpus = machine->config->cpus,
-        .spi_count = MV_ARM64_SPI_COUNT,
-        .msi_base_intid = MV_INTID_SPI_BASE + MV_ARM64_MSI_SPI,
-        .msi_count = MV_ARM64_MSI_COUNT,
+    return (struct mv_irq){mv_gicv3_irqchip(parts->board.gic), MV_INTID_SPI_BASE + spi};
+}
+
+static int add_gic(struct parts *parts, struct mv_error *err)
+{
+    struct mv_gicv3_params params = {
+        .cpus = parts->cpus,
+        .spi_count = MV_BOARD_SPIS,
+        .msi_base_intid = MV_INTID_SPI_BASE + MV_BOARD_MSI_SPI,
+        .msi_count = MV_BOARD_SPIS - MV_BOARD_MSI_SPI,
     };
-    struct mv_device *gic;
-    int r = mv_gicv3_create(&params, &gic, err);
+    struct mv_device **gic = &parts->board.gic;
+    int r = mv_gicv3_create(&params, gic, err);
     if (r == 0)
-        r = add(machine, gic, "gic", err);
-    if (r < 0)
-        return r;
-    machine->gic = gic;
-    r = mv_space_add_mmio(machine->space, MV_ARM64_GIC_DIST, MV_GICV3_DIST_SIZE,
-                          mv_gicv3_dist_region(gic), err);
+        r = add_device(parts, *gic, "gic", err);
     if (r == 0)
-        r = mv_space_add_mmio(machine->space, MV_ARM64_GIC_REDIST,
-                              (uint64_t)machine->config->cpus * MV_GICV3_REDIST_SIZE,
-                              mv_gicv3_redist_region(gic), err);
+        r = mv_space_add_mmio(parts->space, MV_BOARD_DIST, MV_GICV3_DIST_SIZE,
+                              mv_gicv3_dist_region(*gic), err);
     if (r == 0)
-        r = mv_space_add_mmio(machine->space, MV_ARM64_GICV2M, MV_GICV2M_SIZE,
-                              mv_gicv3_v2m_region(gic), err);
+        r = mv_space_add_mmio(parts->space, MV_BOARD_REDIST,
+                              (uint64_t)parts->cpus * MV_GICV3_REDIST_SIZE,
+                              mv_gicv3_redist_region(*gic), err);
+    if (r == 0)
+        r = mv_space_add_mmio(parts->space, MV_BOARD_V2M, MV_GICV2M_SIZE,
+                              mv_gicv3_v2m_region(*gic), err);
     return r;
 }
 
-static int create_uart(struct mv_machine *machine, struct mv_serial_backend *serial,
-                       struct mv_error *err)
+static int add_uart(struct parts *parts, struct mv_error *err)
 {
-    struct mv_irq irq = spi(machine, MV_ARM64_UART_SPI);
-    struct mv_device *uart;
-    int r = mv_ns16550a_create(&irq, serial, &uart, err);
+    struct mv_irq irq = irq_of(parts, MV_BOARD_UART_SPI);
+    struct mv_device **uart = &parts->board.uart;
+    int r = mv_ns16550a_create(&irq, parts->serial, uart, err);
     if (r == 0)
-        r = add(machine, uart, "uart", err);
-    if (r < 0)
-        return r;
-    machine->uart = uart;
-    return mv_space_add_mmio(machine->space, MV_ARM64_UART, MV_NS16550A_SIZE,
-                             mv_ns16550a_region(uart), err);
-}
-
-static int create_rtc(struct mv_machine *machine, struct mv_error *err)
-{
-    struct mv_irq irq = spi(machine, MV_ARM64_RTC_SPI);
-    struct mv_device *rtc;
-    int r = mv_pl031_create(&irq, machine->loop, &rtc, err);
+        r = add_device(parts, *uart, "uart", err);
     if (r == 0)
-        r = add(machine, rtc, "rtc", err);
-    if (r < 0)
-        return r;
-    machine->rtc = rtc;
-    return mv_space_add_mmio(machine->space, MV_ARM64_RTC, MV_PL031_SIZE, mv_pl031_region(rtc),
-                             err);
-}
-
-static int create_gpio(struct mv_machine *machine, struct mv_error *err)
-{
-    struct mv_irq irq = spi(machine, MV_ARM64_GPIO_SPI);
-    struct mv_device *gpio;
-    int r = mv_pl061_create(&irq, &gpio, err);
-    if (r == 0)
-        r = add(machine, gpio, "gpio", err);
-    if (r < 0)
-        return r;
-    machine->gpio = gpio;
-    return mv_space_add_mmio(machine->space, MV_ARM64_GPIO, MV_PL061_SIZE, mv_pl061_region(gpio),
-                             err);
-}
-
-int mv_board_arm64_create(struct mv_machine *machine, struct mv_serial_backend *serial,
-                          struct mv_error *err)
-{
-    int r = create_gic(machine, err);
-    if (r == 0)
-        r = create_uart(machine, serial, err);
-    if (r == 0)
-        r = create_rtc(machine, err);
-    if (r == 0)
-        r = create_gpio(machine, err);
+        r = mv_space_add_mmio(parts->space, MV_BOARD_UART, MV_NS16550A_SIZE,
+                              mv_ns16550a_region(*uart), err);
     return r;
+}
+
+static int add_rtc(struct parts *parts, struct mv_error *err)
+{
+    struct mv_irq irq = irq_of(parts, MV_BOARD_RTC_SPI);
+    struct mv_device **rtc = &parts->board.rtc;
+    int r = mv_pl031_create(&irq, parts->loop, rtc, err);
+    if (r == 0)
+        r = add_device(parts, *rtc, "rtc", err);
+    if (r == 0)
+        r = mv_space_add_mmio(parts->space, MV_BOARD_RTC, MV_PL031_SIZE, mv_pl031_region(*rtc),
+                              err);
+    return r;
+}
+
+static int add_gpio(struct parts *parts, struct mv_error *err)
+{
+    struct mv_irq irq = irq_of(parts, MV_BOARD_GPIO_SPI);
+    struct mv_device **gpio = &parts->board.gpio;
+    int r = mv_pl061_create(&irq, gpio, err);
+    if (r == 0)
+        r = add_device(parts, *gpio, "gpio", err);
+    if (r == 0)
+        r = mv_space_add_mmio(parts->space, MV_BOARD_GPIO, MV_PL061_SIZE, mv_pl061_region(*gpio),
+                              err);
+    return r;
+}
+
+int mv_board_create(unsigned cpus, struct mv_loop *loop, struct mv_serial_backend *serial,
+                    struct mv_device_tree *devices, struct mv_space *space, struct mv_board *ret,
+                    struct mv_error *err)
+{
+    /* The GIC first: the others have wires to it, and it outlives them. */
+    static int (*const add[])(struct parts *, struct mv_error *) = {add_gic, add_uart, add_rtc,
+                                                                    add_gpio};
+    struct parts parts = {cpus, loop, serial, devices, space, {NULL}};
+    for (size_t i = 0; i < sizeof add / sizeof add[0]; i++) {
+        int r = add[i](&parts, err);
+        if (r < 0)
+            return r;
+    }
+    *ret = parts.board;
+    return 0;
 }

@@ -1,35 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses and interrupts of the arm64 board, for its devices and its FDT. */
+/*
+ * The arm64 board: its guest-physical map (docs/DESIGN.md), its interrupts and
+ * its devices.  All of it reaches the guest through the device tree.
+ */
 #ifndef MV_MACHINE_BOARD_ARM64_H
 #define MV_MACHINE_BOARD_ARM64_H
 
+#include "bank.h"
 #include "device-list.h"
 #include "engine.h"
+#include "error.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
-#define MV_ARM64_UART UINT64_C(0x01000000)
-#define MV_ARM64_RTC UINT64_C(0x01010000)
-#define MV_ARM64_GPIO UINT64_C(0x01020000)
-#define MV_ARM64_GIC_DIST UINT64_C(0x3fff0000)
-#define MV_ARM64_GIC_REDIST (MV_ARM64_GIC_DIST - MV_VCPU_MAX * MV_GICV3_REDIST_SIZE)
-#define MV_ARM64_GICV2M (MV_ARM64_GIC_REDIST - 0x10000)
+struct mv_device_tree;
+struct mv_loop;
+struct mv_space;
 
-/* Shared interrupts, counted from the first SPI. */
-#define MV_ARM64_UART_SPI 1
-#define MV_ARM64_RTC_SPI 2
-#define MV_ARM64_GPIO_SPI 3
-#define MV_ARM64_MSI_SPI 32
-#define MV_ARM64_MSI_COUNT 896
-#define MV_ARM64_SPI_COUNT 928
+#define MV_BOARD_IPA_BITS 48
+#define MV_BOARD_RAM_BASE UINT64_C(0x80000000)
 
-/* Private interrupts of the generic timer (INTIDs). */
-#define MV_ARM64_TIMER_SECURE 29
-#define MV_ARM64_TIMER_PHYSICAL 30
-#define MV_ARM64_TIMER_VIRTUAL 27
-#define MV_ARM64_TIMER_HYP 26
+#define MV_BOARD_UART   UINT64_C(0x01000000)
+#define MV_BOARD_RTC    UINT64_C(0x01010000)
+#define MV_BOARD_GPIO   UINT64_C(0x01020000)
+#define MV_BOARD_V2M    UINT64_C(0x3f7e0000)
+#define MV_BOARD_REDIST UINT64_C(0x3f7f0000)
+#define MV_BOARD_DIST   UINT64_C(0x3fff0000)
+#define MV_BOARD_ECAM   UINT64_C(0x40000000)
+#define MV_BOARD_PCI    UINT64_C(0x50000000)
 
-/* The line of the GPIO that the power button is on. */
-#define MV_ARM64_POWER_LINE 3
+/* Shared interrupts, counted from 0 as in the device tree. */
+#define MV_BOARD_SPIS     928
+#define MV_BOARD_UART_SPI 1
+#define MV_BOARD_RTC_SPI  2
+#define MV_BOARD_GPIO_SPI 3
+#define MV_BOARD_MSI_SPI  32 /* and all above */
+
+/* Private interrupts of the generic timer (Arm BSA, "Private peripheral interrupts"). */
+#define MV_BOARD_TIMER_SECURE_INTID     29
+#define MV_BOARD_TIMER_PHYSICAL_INTID   30
+#define MV_BOARD_TIMER_VIRTUAL_INTID    27
+#define MV_BOARD_TIMER_HYPERVISOR_INTID 26
+
+#define MV_BOARD_POWER_LINE 3 /* of the GPIO */
+
+/* What banks must keep clear of; sorted, without overlap. */
+extern const struct mv_window mv_board_windows[];
+extern const size_t mv_board_window_count;
+
+struct mv_board {
+    struct mv_device *gic;
+    struct mv_device *uart;
+    struct mv_device *rtc;
+    struct mv_device *gpio;
+};
+
+/*
+ * Make the devices, put them into the tree (which owns them) and the space.
+ * On failure the tree holds those that were made until then.
+ */
+int mv_board_create(unsigned cpus, struct mv_loop *loop, struct mv_serial_backend *serial,
+                    struct mv_device_tree *devices, struct mv_space *space, struct mv_board *ret,
+                    struct mv_error *err);
 
 #endif

@@ -49,7 +49,9 @@ struct mv_machine {
 
     int button_fd; /* timerfd: releases the power button */
     struct mv_loop_source *button_source;
+    bool reset_wanted;
     enum mv_machine_end end;
+    bool failed; /* a reset could not load the guest again */
 };
 
 /* --- board-arm64.c: the guest-physical map and the devices on it. */

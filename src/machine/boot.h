@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_boot: what is loaded into guest memory before vCPU 0 starts, and
- * where.  The files stay open, so that a reset can load them anew without
- * holding their bytes in memory.  The main thread's.
+ * struct mv_boot: what the guest starts from: kernel or firmware, initrd and
+ * device tree, and where they go.  Kept for the machine's life, because each
+ * reset loads them anew.
  */
 #ifndef MV_MACHINE_BOOT_H
 #define MV_MACHINE_BOOT_H
@@ -10,52 +10,28 @@
 #include "bank.h"
 #include "config.h"
 #include "error.h"
-#include "space.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
-/* A file to load: a regular file, or a copy of what came through a pipe. */
-struct mv_boot_file {
-    const char *path;
-    const char *what; /* "kernel", "firmware", "initrd" */
-    int fd;           /* -1: none */
-    uint64_t size;
-    uint64_t gpa; /* once placed */
-};
+struct mv_boot;
+struct mv_space;
 
-struct mv_boot {
-    struct mv_boot_file image;  /* kernel or firmware */
-    struct mv_boot_file initrd;
-    bool firmware;
-    uint64_t text_offset;  /* of the Image in its 2 MiB-aligned place */
-    uint64_t memory_size;  /* what the image occupies once it runs */
-    uint64_t dtb_gpa;
-    uint64_t entry;
-};
+/* Open and check the files; the banks' total bounds what is read of a pipe. */
+int mv_boot_create(const struct mv_config *config, const struct mv_bank_layout *layout,
+                   struct mv_boot **ret, struct mv_error *err);
+void mv_boot_destroy(struct mv_boot *boot);
 
-/* Open the files and check that the kernel is an arm64 Image. */
-int mv_boot_open(struct mv_boot *boot, const struct mv_config *config, struct mv_error *err);
-void mv_boot_close(struct mv_boot *boot);
+/* Build the device tree and find a place for everything. */
+int mv_boot_place(struct mv_boot *boot, const struct mv_bank_layout *layout, unsigned cpus,
+                  const uint64_t *mpidr, struct mv_error *err);
 
-/*
- * Find the lowest run of adjacent banks that holds kernel, initrd and an FDT
- * of dtb_size bytes, and set the addresses.
- */
-int mv_boot_place(struct mv_boot *boot, const struct mv_bank_layout *layout, uint32_t dtb_size,
-                  struct mv_error *err);
+/* The device tree, once it is built. */
+const void *mv_boot_fdt(const struct mv_boot *boot, uint32_t *ret_size);
 
-/* Copy the files and the FDT into the space. */
-int mv_boot_load(const struct mv_boot *boot, struct mv_space *space, const void *dtb,
-                 uint32_t dtb_size, struct mv_error *err);
+/* Copy everything into guest memory, the device tree with fresh seeds. */
+int mv_boot_load(struct mv_boot *boot, struct mv_space *space, struct mv_error *err);
 
-/* --- image.c */
-#define MV_IMAGE_HEADER_SIZE 64
-/*
- * Check the first bytes of a kernel (Linux's Documentation/arm64/booting.rst)
- * and take its text offset and image size; what is no arm64 Image is named.
- */
-int mv_image_parse(const uint8_t *header, size_t len, uint64_t file_size, uint64_t *ret_text_offset,
-                   uint64_t *ret_image_size, struct mv_error *err);
+/* Where the first vCPU starts, and with which x0 (booting.rst, section 4). */
+void mv_boot_entry(const struct mv_boot *boot, uint64_t *ret_pc, uint64_t *ret_x0);
 
 #endif

@@ -1,40 +1,173 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine: makes its parts in order and takes them apart in the reverse
+ * one, and serves requests (power off, reset, end) in the main thread.
+ *
+ * Requests are bits that any thread sets, and an eventfd that wakes the loop;
+ * all else is the main thread's and needs no lock.  Callers: cli.
+ */
 #include "machine.h"
 
+#include "block.h"
 #include "board-arm64.h"
-#include "board.h"
+#include "boot.h"
 #include "cleanup.h"
 #include "log.h"
 #include "loop.h"
+#include "power-button.h"
+#include "space.h"
+#include "vcpu-thread.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
+#include <sys/eventfd.h>
 
-#define PSTATE_EL1H_MASKED 0x3c5
-/* How long the power button stays down: longer than a driver's debouncing. */
-#define BUTTON_NS 100000000L
+enum request {
+    REQUEST_QUIT = 1 << 0,
+    REQUEST_GUEST_OFF = 1 << 1,
+    REQUEST_GUEST_RESET = 1 << 2,
+    REQUEST_RESET = 1 << 3,
+    REQUEST_POWERDOWN = 1 << 4,
+};
+
+struct mv_machine {
+    struct mv_loop *loop;
+    struct mv_bank_layout layout;
+    struct mv_boot *boot;
+    struct mv_block_registry *blocks;
+    struct mv_space *space;
+    struct mv_device_tree devices;
+    struct mv_board board;
+    struct mv_power_button *button;
+    struct mv_engine *engine;
+    struct mv_vcpus *vcpus;
+
+    int request_fd;
+    struct mv_loop_source *request_source;
+    atomic_uint requests;
+
+    bool no_reboot;
+    bool paused;
+    bool ended;
+    enum mv_machine_end end;
+};
+
+/* --- requests */
+
+static void request(struct mv_machine *machine, enum request what)
+{
+    uint64_t one = 1;
+    atomic_fetch_or(&machine->requests, (unsigned)what);
+    /* Fails only where the counter is full: then the loop is awake already. */
+    ssize_t n = write(machine->request_fd, &one, sizeof one);
+    (void)n;
+}
+
+static void end_with(struct mv_machine *machine, enum mv_machine_end end)
+{
+    mv_vcpus_stop(machine->vcpus);
+    machine->ended = true;
+    machine->end = end;
+    mv_loop_stop(machine->loop);
+}
+
+/* Power-on state: of devices, vCPUs and what the boot loader puts into RAM. */
+static int set_power_on_state(struct mv_machine *machine, struct mv_error *err)
+{
+    uint64_t pc, x0;
+    mv_vcpus_reset(machine->vcpus);
+    mv_power_button_release(machine->button);
+    mv_device_tree_reset(&machine->devices);
+    int r = mv_boot_load(machine->boot, machine->space, err);
+    if (r < 0)
+        return r;
+    mv_boot_entry(machine->boot, &pc, &x0);
+    mv_vcpus_power_on(machine->vcpus, 0, pc, x0);
+    return 0;
+}
+
+static void reset(struct mv_machine *machine)
+{
+    struct mv_error err;
+    mv_vcpus_stop(machine->vcpus);
+    if (set_power_on_state(machine, &err) < 0) {
+        mv_log("cannot reset the guest: %s", err.text);
+        end_with(machine, MV_MACHINE_FAILED);
+        return;
+    }
+    if (!machine->paused)
+        mv_vcpus_go(machine->vcpus);
+}
+
+/* What ends the machine comes first. */
+static void serve_requests(void *opaque, uint32_t events)
+{
+    struct mv_machine *machine = opaque;
+    uint64_t count;
+    (void)events;
+    ssize_t n = read(machine->request_fd, &count, sizeof count);
+    (void)n;
+    unsigned wanted = atomic_exchange(&machine->requests, 0);
+    if (machine->ended)
+        return;
+    if (wanted & REQUEST_QUIT)
+        end_with(machine, MV_MACHINE_QUIT);
+    else if (wanted & REQUEST_GUEST_OFF)
+        end_with(machine, MV_MACHINE_POWERED_OFF);
+    else if ((wanted & REQUEST_GUEST_RESET) && machine->no_reboot)
+        end_with(machine, MV_MACHINE_RESET);
+    else if (wanted & (REQUEST_GUEST_RESET | REQUEST_RESET))
+        reset(machine);
+    else if (wanted & REQUEST_POWERDOWN)
+        mv_power_button_press(machine->button);
+}
+
+/* In the thread of the vCPU that asked. */
+static void guest_event(void *opaque, enum mv_vcpu_event event)
+{
+    request(opaque, event == MV_VCPU_SYSTEM_OFF ? REQUEST_GUEST_OFF : REQUEST_GUEST_RESET);
+}
+
+void mv_machine_request_powerdown(struct mv_machine *machine)
+{
+    request(machine, REQUEST_POWERDOWN);
+}
+
+void mv_machine_request_reset(struct mv_machine *machine)
+{
+    request(machine, REQUEST_RESET);
+}
+
+void mv_machine_request_quit(struct mv_machine *machine)
+{
+    request(machine, REQUEST_QUIT);
+}
+
+/* --- making */
 
 static int choose_engine(const char *name, const struct mv_engine_ops **ret, struct mv_error *err)
 {
-    struct mv_error why = {""};
     bool automatic = strcmp(name, "auto") == 0;
-    for (const struct mv_engine_ops *const *ops = mv_engines; *ops; ops++) {
-        if (!automatic && strcmp((*ops)->name, name) != 0)
+    struct mv_error why = {"there is none"};
+    for (size_t i = 0; mv_engines[i] != NULL; i++) {
+        if (!automatic && strcmp(name, mv_engines[i]->name) != 0)
             continue;
-        int r = (*ops)->probe(&why);
+        int r = mv_engines[i]->probe(&why);
         if (r == 0) {
-            *ret = *ops;
+            *ret = mv_engines[i];
             return 0;
         }
         if (!automatic)
-            return mv_error_set(err, -r, "engine %s cannot run here: %s", name, why.text);
+            return mv_error_set(err, -r, "engine '%s' cannot run here: %s", name, why.text);
     }
-    return mv_error_set(err, ENODEV, "no engine %s here; see memvisor engines",
-                        automatic ? "can run" : name);
+    if (!automatic)
+        return mv_error_set(err, ENOENT, "engine '%s' is not built in: see memvisor engines",
+                            name);
+    return mv_error_set(err, ENODEV, "no engine can run here: %s", why.text);
 }
 
-static int create_ram(struct mv_machine *machine, struct mv_error *err)
+static int make_banks(struct mv_machine *machine, struct mv_error *err)
 {
     for (size_t i = 0; i < machine->layout.count; i++) {
         const struct mv_bank *bank = &machine->layout.banks[i];
@@ -48,109 +181,77 @@ static int create_ram(struct mv_machine *machine, struct mv_error *err)
     return 0;
 }
 
-static int create_cpus(struct mv_machine *machine, struct mv_error *err)
+static int make_map(struct mv_machine *machine, struct mv_error *err)
 {
-    const struct mv_engine_ops *ops;
-    int r = choose_engine(machine->config->engine, &ops, err);
-    if (r < 0)
-        return r;
-    const struct mv_engine_params params = {
-        .space = machine->space,
-        .irqchip = mv_gicv3_irqchip(machine->gic),
-        .loop = machine->loop,
-        .cpus = machine->config->cpus,
-        .virtual_timer_intid = MV_ARM64_TIMER_VIRTUAL,
-        .physical_timer_intid = MV_ARM64_TIMER_PHYSICAL,
-    };
-    r = ops->create(&params, &machine->engine, err);
-    for (unsigned i = 0; i < params.cpus && r == 0; i++) {
-        machine->vcpus[i].machine = machine;
-        r = ops->vcpu_create(machine->engine, i, &machine->vcpus[i].vcpu, err);
-    }
-    return r;
-}
-
-/*
- * Load what a boot needs and set vCPU 0 to enter it; the others are off.  The
- * device tree is made anew each time, for a fresh rng-seed.
- */
-static int load(struct mv_machine *machine, struct mv_error *err)
-{
-    void *dtb;
-    uint32_t size;
-    int r = mv_fdt_build(machine, &dtb, &size, err);
-    if (r < 0)
-        return r;
-    free(machine->dtb);
-    machine->dtb = dtb;
-    machine->dtb_size = size;
-    r = mv_boot_load(&machine->boot, machine->space, dtb, size, err);
-    if (r < 0)
-        return r;
-    for (unsigned i = 0; i < machine->config->cpus; i++) {
-        machine->vcpus[i].vcpu->ops->vcpu_reset(machine->vcpus[i].vcpu);
-        machine->vcpus[i].powered = i == 0;
-    }
-    struct mv_vcpu_regs regs = {.pc = machine->boot.entry, .pstate = PSTATE_EL1H_MASKED};
-    regs.x[0] = machine->boot.dtb_gpa;
-    machine->vcpus[0].vcpu->ops->vcpu_set_regs(machine->vcpus[0].vcpu, &regs);
-    return 0;
-}
-
-/* Place kernel, initrd and FDT; the FDT's size does not depend on addresses. */
-static int place(struct mv_machine *machine, struct mv_error *err)
-{
-    CLEANUP_FREE void *dtb = NULL;
-    uint32_t size;
-    int r = mv_fdt_build(machine, &dtb, &size, err);
-    if (r == 0)
-        r = mv_boot_place(&machine->boot, &machine->layout, size, err);
-    return r;
-}
-
-static void button_released(void *opaque, uint32_t events)
-{
-    (void)events;
-    struct mv_machine *machine = opaque;
-    uint64_t count;
-    if (read(machine->button_fd, &count, sizeof count) == sizeof count)
-        mv_pl061_set_input(machine->gpio, MV_ARM64_POWER_LINE, false);
-}
-
-static int create_button(struct mv_machine *machine, struct mv_error *err)
-{
-    machine->button_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (machine->button_fd < 0)
-        return mv_error_set_errno(err, errno, "cannot make the power button's timer");
-    return mv_loop_add(machine->loop, machine->button_fd, EPOLLIN, button_released, machine,
-                       &machine->button_source, err);
-}
-
-static int create_parts(struct mv_machine *machine, struct mv_serial_backend *serial,
-                        struct mv_error *err)
-{
-    const struct mv_config *config = machine->config;
-    int r = mv_bank_layout_make(config->banks, config->bank_count, mv_arm64_windows,
-                                mv_arm64_window_count, MV_ARM64_RAM_BASE, MV_ARM64_IPA_BITS,
-                                &machine->layout, err);
-    if (r == 0)
-        r = mv_boot_open(&machine->boot, config, err);
+    int r = mv_block_registry_create(&machine->blocks, err);
     if (r == 0)
         r = mv_space_create(&machine->space, err);
+    return r;
+}
+
+static int make_vcpus(struct mv_machine *machine, const struct mv_engine_ops *engine,
+                      unsigned cpus, struct mv_error *err)
+{
+    struct mv_engine_params params = {
+        .space = machine->space,
+        .irqchip = mv_gicv3_irqchip(machine->board.gic),
+        .loop = machine->loop,
+        .cpus = cpus,
+        .virtual_timer_intid = MV_BOARD_TIMER_VIRTUAL_INTID,
+        .physical_timer_intid = MV_BOARD_TIMER_PHYSICAL_INTID,
+    };
+    int r = engine->create(&params, &machine->engine, err);
     if (r == 0)
-        r = mv_block_registry_create(&machine->blocks, err);
+        r = mv_vcpus_create(machine->engine, cpus, guest_event, machine, &machine->vcpus, err);
+    return r;
+}
+
+static int place_boot(struct mv_machine *machine, unsigned cpus, struct mv_error *err)
+{
+    uint64_t mpidr[MV_VCPU_MAX];
+    for (unsigned i = 0; i < cpus; i++)
+        mpidr[i] = mv_vcpus_mpidr(machine->vcpus, i);
+    return mv_boot_place(machine->boot, &machine->layout, cpus, mpidr, err);
+}
+
+static int watch_requests(struct mv_machine *machine, struct mv_error *err)
+{
+    machine->request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (machine->request_fd < 0)
+        return mv_error_set_errno(err, errno, "the machine's requests");
+    return mv_loop_add(machine->loop, machine->request_fd, EPOLLIN, serve_requests, machine,
+                       &machine->request_source, err);
+}
+
+static int make(struct mv_machine *machine, const struct mv_config *config,
+                struct mv_serial_backend *serial, struct mv_error *err)
+{
+    const struct mv_engine_ops *engine = NULL;
+    int r = choose_engine(config->engine, &engine, err);
     if (r == 0)
-        r = mv_board_arm64_create(machine, serial, err);
+        r = mv_bank_layout_make(config->banks, config->bank_count, mv_board_windows,
+                                mv_board_window_count, MV_BOARD_RAM_BASE, MV_BOARD_IPA_BITS,
+                                &machine->layout, err);
     if (r == 0)
-        r = create_cpus(machine, err);
+        r = mv_boot_create(config, &machine->layout, &machine->boot, err);
     if (r == 0)
-        r = create_button(machine, err);
+        r = make_map(machine, err);
     if (r == 0)
-        r = place(machine, err);
+        r = mv_board_create(config->cpus, machine->loop, serial, &machine->devices,
+                            machine->space, &machine->board, err);
     if (r == 0)
-        r = create_ram(machine, err);
+        r = mv_power_button_create(machine->loop, machine->board.gpio, MV_BOARD_POWER_LINE,
+                                   &machine->button, err);
     if (r == 0)
-        r = load(machine, err);
+        r = make_vcpus(machine, engine, config->cpus, err);
+    if (r == 0)
+        r = place_boot(machine, config->cpus, err);
+    if (r == 0)
+        r = make_banks(machine, err);
+    if (r == 0)
+        r = watch_requests(machine, err);
+    if (r == 0)
+        r = set_power_on_state(machine, err);
     return r;
 }
 
@@ -158,18 +259,18 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
                       struct mv_serial_backend *serial, struct mv_machine **ret,
                       struct mv_error *err)
 {
+    if (strcmp(config->machine, "arm64") != 0)
+        return mv_error_set(err, ENOENT, "machine '%s' is not built in: arm64 is",
+                            config->machine);
     struct mv_machine *machine = calloc(1, sizeof *machine);
     if (machine == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the machine");
-    machine->config = config;
     machine->loop = loop;
-    machine->boot.image.fd = machine->boot.initrd.fd = -1;
-    machine->button_fd = -1;
+    machine->request_fd = -1;
+    machine->no_reboot = config->no_reboot;
     machine->paused = true;
-    pthread_mutex_init(&machine->lock, NULL);
-    pthread_cond_init(&machine->changed, NULL);
     mv_device_tree_init(&machine->devices);
-    int r = create_parts(machine, serial, err);
+    int r = make(machine, config, serial, err);
     if (r < 0) {
         mv_machine_destroy(machine);
         return r;
@@ -182,135 +283,58 @@ void mv_machine_destroy(struct mv_machine *machine)
 {
     if (machine == NULL)
         return;
-    mv_vcpu_threads_join(machine);
-    for (unsigned i = machine->config->cpus; i-- > 0;)
-        if (machine->vcpus[i].vcpu != NULL)
-            machine->vcpus[i].vcpu->ops->vcpu_destroy(machine->vcpus[i].vcpu);
+    mv_vcpus_destroy(machine->vcpus);
     if (machine->engine != NULL)
         machine->engine->ops->destroy(machine->engine);
-    if (machine->button_source != NULL)
-        mv_loop_remove(machine->button_source);
-    if (machine->button_fd >= 0)
-        close(machine->button_fd);
+    if (machine->request_source != NULL)
+        mv_loop_remove(machine->request_source);
+    mv_cleanup_close(&machine->request_fd);
+    mv_power_button_destroy(machine->button);
     mv_device_tree_destroy(&machine->devices);
     mv_space_destroy(machine->space);
     mv_block_registry_destroy(machine->blocks);
-    mv_boot_close(&machine->boot);
+    mv_boot_destroy(machine->boot);
     mv_bank_layout_free(&machine->layout);
-    free(machine->dtb);
-    pthread_cond_destroy(&machine->changed);
-    pthread_mutex_destroy(&machine->lock);
     free(machine);
 }
 
+/* --- running */
+
 struct mv_device *mv_machine_uart(struct mv_machine *machine)
 {
-    return machine->uart;
+    return machine->board.uart;
 }
 
 const void *mv_machine_dtb(struct mv_machine *machine, uint32_t *ret_size)
 {
-    *ret_size = machine->dtb_size;
-    return machine->dtb;
+    return mv_boot_fdt(machine->boot, ret_size);
 }
 
 int mv_machine_start(struct mv_machine *machine, bool paused, struct mv_error *err)
 {
-    int r = mv_vcpu_threads_start(machine, err);
+    int r = mv_vcpus_start(machine->vcpus, err);
     if (r == 0 && !paused)
-        mv_vcpu_threads_resume(machine);
+        mv_machine_resume(machine);
     return r;
 }
 
 void mv_machine_pause(struct mv_machine *machine)
 {
-    mv_vcpu_threads_pause(machine);
+    machine->paused = true;
+    mv_vcpus_stop(machine->vcpus);
 }
 
 void mv_machine_resume(struct mv_machine *machine)
 {
-    mv_vcpu_threads_resume(machine);
-}
-
-/* --- what others ask for, in the main thread */
-
-static void end_with(struct mv_machine *machine, enum mv_machine_end end)
-{
-    machine->end = end;
-    mv_loop_stop(machine->loop);
-}
-
-static void do_powerdown(void *opaque)
-{
-    struct mv_machine *machine = opaque;
-    const struct itimerspec when = {.it_value.tv_nsec = BUTTON_NS};
-    mv_pl061_set_input(machine->gpio, MV_ARM64_POWER_LINE, true);
-    timerfd_settime(machine->button_fd, 0, &when, NULL);
-}
-
-static void do_reset(void *opaque)
-{
-    struct mv_machine *machine = opaque;
-    struct mv_error err;
-    bool was_paused = machine->paused;
-    mv_vcpu_threads_pause(machine);
-    mv_device_tree_reset(&machine->devices);
-    if (load(machine, &err) < 0) {
-        mv_log("cannot boot the guest again: %s", err.text);
-        end_with(machine, MV_MACHINE_FAILED);
-        return;
-    }
-    if (!was_paused)
-        mv_vcpu_threads_resume(machine);
-}
-
-static void do_guest_reset(void *opaque)
-{
-    struct mv_machine *machine = opaque;
-    if (machine->config->no_reboot)
-        end_with(machine, MV_MACHINE_RESET);
-    else
-        do_reset(machine);
-}
-
-static void do_off(void *opaque)
-{
-    end_with(opaque, MV_MACHINE_POWERED_OFF);
-}
-
-static void do_quit(void *opaque)
-{
-    end_with(opaque, MV_MACHINE_QUIT);
-}
-
-void mv_machine_request_powerdown(struct mv_machine *machine)
-{
-    mv_loop_defer(machine->loop, do_powerdown, machine);
-}
-
-void mv_machine_request_reset(struct mv_machine *machine)
-{
-    mv_loop_defer(machine->loop, do_reset, machine);
-}
-
-void mv_machine_request_quit(struct mv_machine *machine)
-{
-    mv_loop_defer(machine->loop, do_quit, machine);
-}
-
-void mv_machine_guest_off(struct mv_machine *machine)
-{
-    mv_loop_defer(machine->loop, do_off, machine);
-}
-
-void mv_machine_guest_reset(struct mv_machine *machine)
-{
-    mv_loop_defer(machine->loop, do_guest_reset, machine);
+    machine->paused = false;
+    if (!machine->ended)
+        mv_vcpus_go(machine->vcpus);
 }
 
 enum mv_machine_end mv_machine_wait(struct mv_machine *machine)
 {
-    mv_loop_run(machine->loop);
-    mv_vcpu_threads_pause(machine);
+    /* Someone else may stop the loop; only an end ends the machine. */
+    while (!machine->ended)
+        mv_loop_run(machine->loop);
     return machine->end;
 }

@@ -1,159 +1,181 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PSCI 1.1 over HVC (Arm DEN 0022) and SMCCC 1.1's discovery (Arm DEN 0028).
- * A call runs in the calling vCPU's thread under the machine's lock.
+ * PSCI as a table of functions.  No state of its own: power states belong to
+ * the vCPUs and are under their lock; called by their threads.
  */
-#include "board.h"
+#include "psci.h"
 
+#include "vcpu-thread.h"
+
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-enum {
-    PSCI_SUCCESS = 0,
-    PSCI_NOT_SUPPORTED = -1,
-    PSCI_INVALID_PARAMETERS = -2,
-    PSCI_ALREADY_ON = -4,
+/* Return values (DEN 0022, 5.2.2; DEN 0028, 7.1). */
+#define SUCCESS            0
+#define NOT_SUPPORTED      (-1)
+#define INVALID_PARAMETERS (-2)
+#define ALREADY_ON         (-4)
+#define ON_PENDING         (-5)
+#define INVALID_ADDRESS    (-9)
+
+#define PSCI_VERSION_1_1     0x10001
+#define SMCCC_VERSION_1_1    0x10001
+#define NO_TRUSTED_OS        2 /* MIGRATE_INFO_TYPE: nothing has to migrate */
+#define FUNCTION_64          (UINT32_C(1) << 30)
+#define MPIDR_AFFINITY_MASK  UINT64_C(0xff00ffffff)
+
+struct call {
+    struct mv_vcpus *vcpus;
+    unsigned index; /* of the caller */
+    uint64_t arg[3];
 };
-#define PSCI_VERSION 0x10001
-#define SMCCC_VERSION 0x10001
-#define TOS_NOT_PRESENT 2
-#define AFFINITY_ON 0
-#define AFFINITY_OFF 1
-/* Of MPIDR, what names a CPU: Aff3, Aff2, Aff1, Aff0. */
-#define MPIDR_AFFINITY UINT64_C(0xff00ffffff)
-#define PSTATE_EL1H_MASKED 0x3c5
 
-typedef int64_t psci_fn(struct mv_vcpu_thread *caller, const uint64_t x[4]);
+typedef int64_t psci_fn(const struct call *call);
 
-static struct mv_vcpu_thread *find_cpu(struct mv_machine *machine, uint64_t affinity)
+/* The vCPU of that affinity, or -1. */
+static int find_cpu(const struct call *call, uint64_t affinity)
 {
-    for (unsigned i = 0; i < machine->config->cpus; i++) {
-        struct mv_vcpu *vcpu = machine->vcpus[i].vcpu;
-        if ((vcpu->ops->vcpu_mpidr(vcpu) & MPIDR_AFFINITY) == affinity)
-            return &machine->vcpus[i];
+    for (unsigned i = 0; i < mv_vcpus_count(call->vcpus); i++) {
+        if ((mv_vcpus_mpidr(call->vcpus, i) & MPIDR_AFFINITY_MASK) == affinity)
+            return (int)i;
+    }
+    return -1;
+}
+
+static int64_t psci_version(const struct call *call)
+{
+    (void)call;
+    return PSCI_VERSION_1_1;
+}
+
+/*
+ * Every power state is taken as the shallowest standby, out of which any event
+ * may wake a CPU: at once, here.  An idle guest has WFI to sleep.
+ */
+static int64_t cpu_suspend(const struct call *call)
+{
+    (void)call;
+    return SUCCESS;
+}
+
+static int64_t cpu_off(const struct call *call)
+{
+    mv_vcpus_power_off(call->vcpus, call->index);
+    return SUCCESS;
+}
+
+static int64_t cpu_on(const struct call *call)
+{
+    int cpu = find_cpu(call, call->arg[0]);
+    if (cpu < 0)
+        return INVALID_PARAMETERS;
+    if (call->arg[1] % 4 != 0)
+        return INVALID_ADDRESS;
+    switch (mv_vcpus_power_on(call->vcpus, (unsigned)cpu, call->arg[1], call->arg[2])) {
+    case MV_VCPU_ON:
+        return ALREADY_ON;
+    case MV_VCPU_ON_PENDING:
+        return ON_PENDING;
+    default:
+        return SUCCESS;
+    }
+}
+
+/* Level 0 is enough from PSCI 1.0 on (DEN 0022, 5.7). */
+static int64_t affinity_info(const struct call *call)
+{
+    static const int64_t states[] = {
+        [MV_VCPU_ON] = 0, [MV_VCPU_OFF] = 1, [MV_VCPU_ON_PENDING] = 2};
+    int cpu = find_cpu(call, call->arg[0]);
+    if (cpu < 0 || call->arg[1] != 0)
+        return INVALID_PARAMETERS;
+    return states[mv_vcpus_power(call->vcpus, (unsigned)cpu)];
+}
+
+static int64_t migrate_info_type(const struct call *call)
+{
+    (void)call;
+    return NO_TRUSTED_OS;
+}
+
+static int64_t system_off(const struct call *call)
+{
+    mv_vcpus_system_event(call->vcpus, call->index, MV_VCPU_SYSTEM_OFF);
+    return SUCCESS;
+}
+
+static int64_t system_reset(const struct call *call)
+{
+    mv_vcpus_system_event(call->vcpus, call->index, MV_VCPU_SYSTEM_RESET);
+    return SUCCESS;
+}
+
+static int64_t smccc_version(const struct call *call)
+{
+    (void)call;
+    return SMCCC_VERSION_1_1;
+}
+
+static psci_fn psci_features, smccc_arch_features;
+
+static const struct function {
+    uint32_t id;
+    bool has_64; /* a second id for 64-bit arguments */
+    psci_fn *fn;
+} functions[] = {
+    {UINT32_C(0x80000000), false, smccc_version},
+    {UINT32_C(0x80000001), false, smccc_arch_features},
+    {UINT32_C(0x84000000), false, psci_version},
+    {UINT32_C(0x84000001), true, cpu_suspend},
+    {UINT32_C(0x84000002), false, cpu_off},
+    {UINT32_C(0x84000003), true, cpu_on},
+    {UINT32_C(0x84000004), true, affinity_info},
+    {UINT32_C(0x84000006), false, migrate_info_type},
+    {UINT32_C(0x84000008), false, system_off},
+    {UINT32_C(0x84000009), false, system_reset},
+    {UINT32_C(0x8400000a), false, psci_features},
+};
+
+static const struct function *find_function(uint32_t id)
+{
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        const struct function *f = &functions[i];
+        if (id == f->id || (f->has_64 && id == (f->id | FUNCTION_64)))
+            return f;
     }
     return NULL;
 }
 
-static int64_t psci_version(struct mv_vcpu_thread *caller, const uint64_t x[4])
+/* SMCCC_VERSION is asked for here too (DEN 0028, "SMCCC_VERSION", discovery). */
+static int64_t psci_features(const struct call *call)
 {
-    (void)caller;
-    (void)x;
-    return PSCI_VERSION;
+    return find_function((uint32_t)call->arg[0]) == NULL ? NOT_SUPPORTED : SUCCESS;
 }
 
-static int64_t cpu_off(struct mv_vcpu_thread *caller, const uint64_t x[4])
+/*
+ * The architecture's own calls.  Workarounds are not among them: the CPU's ID
+ * registers say that it needs none.
+ */
+static int64_t smccc_arch_features(const struct call *call)
 {
-    (void)x;
-    caller->powered = false;
-    return PSCI_SUCCESS; /* seen by nobody */
+    static const uint32_t known[] = {UINT32_C(0x80000000), UINT32_C(0x80000001)};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if ((uint32_t)call->arg[0] == known[i])
+            return SUCCESS;
+    }
+    return NOT_SUPPORTED;
 }
 
-/* x1: MPIDR of the target, x2: entry address, x3: its x0. */
-static int64_t cpu_on(struct mv_vcpu_thread *caller, const uint64_t x[4])
+void mv_psci_call(struct mv_vcpus *vcpus, unsigned index, struct mv_vcpu *vcpu)
 {
-    struct mv_machine *machine = caller->machine;
-    struct mv_vcpu_thread *target = find_cpu(machine, x[1]);
-    if (target == NULL)
-        return PSCI_INVALID_PARAMETERS;
-    /* One that called CPU_OFF is off once its thread has left the engine. */
-    if (target->powered || target->running)
-        return PSCI_ALREADY_ON;
-    struct mv_vcpu_regs regs = {.pc = x[2], .pstate = PSTATE_EL1H_MASKED};
-    regs.x[0] = x[3];
-    target->vcpu->ops->vcpu_reset(target->vcpu);
-    target->vcpu->ops->vcpu_set_regs(target->vcpu, &regs);
-    target->powered = true;
-    pthread_cond_broadcast(&machine->changed);
-    return PSCI_SUCCESS;
-}
-
-static int64_t affinity_info(struct mv_vcpu_thread *caller, const uint64_t x[4])
-{
-    const struct mv_vcpu_thread *target = find_cpu(caller->machine, x[1]);
-    if (target == NULL || x[2] != 0)
-        return PSCI_INVALID_PARAMETERS;
-    return target->powered ? AFFINITY_ON : AFFINITY_OFF;
-}
-
-static int64_t migrate_info_type(struct mv_vcpu_thread *caller, const uint64_t x[4])
-{
-    (void)caller;
-    (void)x;
-    return TOS_NOT_PRESENT;
-}
-
-static int64_t system_off(struct mv_vcpu_thread *caller, const uint64_t x[4])
-{
-    (void)x;
-    caller->powered = false;
-    mv_machine_guest_off(caller->machine);
-    return PSCI_SUCCESS;
-}
-
-static int64_t system_reset(struct mv_vcpu_thread *caller, const uint64_t x[4])
-{
-    (void)x;
-    caller->powered = false;
-    mv_machine_guest_reset(caller->machine);
-    return PSCI_SUCCESS;
-}
-
-static int64_t smccc_version(struct mv_vcpu_thread *caller, const uint64_t x[4])
-{
-    (void)caller;
-    (void)x;
-    return SMCCC_VERSION;
-}
-
-static psci_fn psci_features;
-static psci_fn arch_features;
-
-/* 32-bit calls take the lower halves of their arguments. */
-static const struct psci_call {
-    uint32_t id;
-    psci_fn *fn;
-} calls[] = {
-    {0x84000000, psci_version},      {0x84000002, cpu_off},
-    {0x84000003, cpu_on},            {0xc4000003, cpu_on},
-    {0x84000004, affinity_info},     {0xc4000004, affinity_info},
-    {0x84000006, migrate_info_type}, {0x84000008, system_off},
-    {0x84000009, system_reset},      {0x8400000a, psci_features},
-    {0x80000000, smccc_version},     {0x80000001, arch_features},
-};
-#define SMCCC_64 (1u << 30)
-
-static const struct psci_call *find_call(uint32_t id)
-{
-    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
-        if (calls[i].id == id)
-            return &calls[i];
-    return NULL;
-}
-
-static int64_t psci_features(struct mv_vcpu_thread *caller, const uint64_t x[4])
-{
-    (void)caller;
-    return find_call((uint32_t)x[1]) ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
-}
-
-/* SMCCC_ARCH_FEATURES: of the Arm architecture calls only the first two. */
-static int64_t arch_features(struct mv_vcpu_thread *caller, const uint64_t x[4])
-{
-    (void)caller;
-    uint32_t id = (uint32_t)x[1];
-    return id == 0x80000000 || id == 0x80000001 ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
-}
-
-void mv_psci_call(struct mv_vcpu_thread *thread)
-{
-    struct mv_vcpu *vcpu = thread->vcpu;
     struct mv_vcpu_regs regs;
     vcpu->ops->vcpu_get_regs(vcpu, &regs);
+    /* W0 has the function; the 32-bit ones have 32-bit arguments (DEN 0028, 2.6). */
     uint32_t id = (uint32_t)regs.x[0];
-    const struct psci_call *call = find_call(id);
-    uint64_t x[4];
-    for (unsigned i = 0; i < 4; i++)
-        x[i] = id & SMCCC_64 ? regs.x[i] : (uint32_t)regs.x[i];
-    regs.x[0] = (uint64_t)(call ? call->fn(thread, x) : PSCI_NOT_SUPPORTED);
+    uint64_t mask = id & FUNCTION_64 ? UINT64_MAX : UINT32_MAX;
+    struct call call = {vcpus, index, {regs.x[1] & mask, regs.x[2] & mask, regs.x[3] & mask}};
+    const struct function *f = find_function(id);
+    regs.x[0] = (uint64_t)(f == NULL ? NOT_SUPPORTED : f->fn(&call));
     vcpu->ops->vcpu_set_regs(vcpu, &regs);
 }

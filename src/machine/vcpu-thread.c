@@ -1,99 +1,258 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vCPUs' threads: in the engine, or waiting to be let in. */
-#include "board.h"
+/*
+ * vCPU threads.  Each waits on its own condition until it may run, and runs
+ * the engine until that returns.  A kick is sent after the wish it stands for
+ * was written under the lock, and engines remember kicks, so none is lost
+ * between the look at the wishes and the entry into the guest.
+ */
+#include "vcpu-thread.h"
+
 #include "cleanup.h"
+#include "psci.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-static void *vcpu_main(void *opaque)
+/* EL1h with DAIF masked, as SPSR_EL1 has it (Arm ARM, C5.2.18). */
+#define PSTATE_AT_START 0x3c5
+
+struct mv_vcpu_thread {
+    struct mv_vcpus *vcpus;
+    struct mv_vcpu *vcpu;
+    unsigned index;
+    uint64_t mpidr;
+    pthread_t thread;
+    bool started;
+    pthread_cond_t wake;
+    enum mv_vcpu_power power;
+    bool running; /* between the look at the wishes and the return from the guest */
+    uint64_t entry_pc;
+    uint64_t entry_x0;
+};
+
+struct mv_vcpus {
+    mv_vcpu_event_fn *event_fn;
+    void *opaque;
+    pthread_mutex_t lock; /* of what follows, and of power, running and entry_* */
+    pthread_cond_t stopped_one;
+    bool go;
+    bool quit;
+    unsigned count;
+    struct mv_vcpu_thread threads[MV_VCPU_MAX];
+};
+
+int mv_vcpus_create(struct mv_engine *engine, unsigned count, mv_vcpu_event_fn *event_fn,
+                    void *opaque, struct mv_vcpus **ret, struct mv_error *err)
 {
-    struct mv_vcpu_thread *thread = opaque;
-    struct mv_machine *machine = thread->machine;
-    struct mv_vcpu *vcpu = thread->vcpu;
-    MV_LOCK_SCOPE(&machine->lock);
-    while (!machine->quitting) {
-        if (machine->paused || !thread->powered) {
-            pthread_cond_wait(&machine->changed, &machine->lock);
-            continue;
+    if (count < 1 || count > MV_VCPU_MAX)
+        return mv_error_set(err, EINVAL, "%u vCPUs: from 1 to %u are possible", count,
+                            MV_VCPU_MAX);
+    struct mv_vcpus *vcpus = calloc(1, sizeof *vcpus);
+    if (vcpus == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for the vCPUs");
+    vcpus->event_fn = event_fn;
+    vcpus->opaque = opaque;
+    pthread_mutex_init(&vcpus->lock, NULL);
+    pthread_cond_init(&vcpus->stopped_one, NULL);
+    for (unsigned i = 0; i < count; i++) {
+        struct mv_vcpu_thread *t = &vcpus->threads[i];
+        int r = engine->ops->vcpu_create(engine, i, &t->vcpu, err);
+        if (r < 0) {
+            mv_vcpus_destroy(vcpus);
+            return r;
         }
-        thread->running = true;
-        pthread_mutex_unlock(&machine->lock);
-        enum mv_exit_reason reason = vcpu->ops->vcpu_run(vcpu);
-        pthread_mutex_lock(&machine->lock);
-        thread->running = false;
-        pthread_cond_broadcast(&machine->changed);
-        if (reason == MV_EXIT_HYPERCALL)
-            mv_psci_call(thread);
+        t->vcpus = vcpus;
+        t->index = i;
+        t->mpidr = t->vcpu->ops->vcpu_mpidr(t->vcpu);
+        t->power = MV_VCPU_OFF;
+        pthread_cond_init(&t->wake, NULL);
+        vcpus->count = i + 1;
+    }
+    *ret = vcpus;
+    return 0;
+}
+
+/* Tell every thread that a wish has changed; called with the lock held. */
+static void nudge_all(struct mv_vcpus *vcpus, bool kick)
+{
+    for (unsigned i = 0; i < vcpus->count; i++) {
+        struct mv_vcpu_thread *t = &vcpus->threads[i];
+        pthread_cond_signal(&t->wake);
+        if (kick && t->running)
+            t->vcpu->ops->vcpu_kick(t->vcpu);
+    }
+}
+
+void mv_vcpus_destroy(struct mv_vcpus *vcpus)
+{
+    if (vcpus == NULL)
+        return;
+    {
+        MV_LOCK_SCOPE(&vcpus->lock);
+        vcpus->quit = true;
+        nudge_all(vcpus, true);
+    }
+    for (unsigned i = 0; i < vcpus->count; i++) {
+        if (vcpus->threads[i].started)
+            pthread_join(vcpus->threads[i].thread, NULL);
+    }
+    for (unsigned i = vcpus->count; i-- > 0;) {
+        struct mv_vcpu_thread *t = &vcpus->threads[i];
+        t->vcpu->ops->vcpu_destroy(t->vcpu);
+        pthread_cond_destroy(&t->wake);
+    }
+    pthread_cond_destroy(&vcpus->stopped_one);
+    pthread_mutex_destroy(&vcpus->lock);
+    free(vcpus);
+}
+
+static bool may_run(const struct mv_vcpu_thread *t)
+{
+    return t->vcpus->go && t->power != MV_VCPU_OFF;
+}
+
+static void enter(struct mv_vcpu_thread *t)
+{
+    struct mv_vcpu_regs regs = {.x[0] = t->entry_x0, .pc = t->entry_pc, .pstate = PSTATE_AT_START};
+    t->vcpu->ops->vcpu_reset(t->vcpu);
+    t->vcpu->ops->vcpu_set_regs(t->vcpu, &regs);
+    t->power = MV_VCPU_ON;
+}
+
+/* Wait until the vCPU may run; false where the thread is to end. */
+static bool wait_for_leave(struct mv_vcpu_thread *t)
+{
+    struct mv_vcpus *vcpus = t->vcpus;
+    MV_LOCK_SCOPE(&vcpus->lock);
+    if (t->running) {
+        t->running = false;
+        pthread_cond_signal(&vcpus->stopped_one);
+    }
+    while (!vcpus->quit && !may_run(t))
+        pthread_cond_wait(&t->wake, &vcpus->lock);
+    if (vcpus->quit)
+        return false;
+    if (t->power == MV_VCPU_ON_PENDING)
+        enter(t);
+    t->running = true;
+    return true;
+}
+
+static void *run_thread(void *opaque)
+{
+    struct mv_vcpu_thread *t = opaque;
+    while (wait_for_leave(t)) {
+        if (t->vcpu->ops->vcpu_run(t->vcpu) == MV_EXIT_HYPERCALL)
+            mv_psci_call(t->vcpus, t->index, t->vcpu);
     }
     return NULL;
 }
 
-int mv_vcpu_threads_start(struct mv_machine *machine, struct mv_error *err)
+static int start_one(struct mv_vcpu_thread *t)
 {
-    /* Signals are the main thread's. */
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int r = 0;
-    for (unsigned i = 0; i < machine->config->cpus && r == 0; i++) {
-        struct mv_vcpu_thread *thread = &machine->vcpus[i];
-        char name[16];
-        int errnum = pthread_create(&thread->thread, NULL, vcpu_main, thread);
-        if (errnum != 0) {
-            r = mv_error_set_errno(err, errnum, "cannot start the thread of vCPU %u", i);
-            break;
-        }
-        thread->started = true;
-        snprintf(name, sizeof name, "vcpu%u", i);
-        pthread_setname_np(thread->thread, name);
-    }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return r;
+    char name[16];
+    int errnum = pthread_create(&t->thread, NULL, run_thread, t);
+    if (errnum != 0)
+        return -errnum;
+    t->started = true;
+    snprintf(name, sizeof name, "vcpu%u", t->index);
+    pthread_setname_np(t->thread, name);
+    return 0;
 }
 
-static bool any_running(const struct mv_machine *machine)
+int mv_vcpus_start(struct mv_vcpus *vcpus, struct mv_error *err)
 {
-    for (unsigned i = 0; i < machine->config->cpus; i++)
-        if (machine->vcpus[i].running)
+    /* Signals are for the main thread; threads inherit the mask. */
+    sigset_t all, before;
+    int r = 0;
+    unsigned i;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (i = 0; i < vcpus->count && r == 0; i++)
+        r = start_one(&vcpus->threads[i]);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r < 0)
+        return mv_error_set_errno(err, -r, "cannot start the thread of vCPU %u", i - 1);
+    return 0;
+}
+
+void mv_vcpus_go(struct mv_vcpus *vcpus)
+{
+    MV_LOCK_SCOPE(&vcpus->lock);
+    vcpus->go = true;
+    nudge_all(vcpus, false);
+}
+
+static bool any_running(const struct mv_vcpus *vcpus)
+{
+    for (unsigned i = 0; i < vcpus->count; i++) {
+        if (vcpus->threads[i].running)
             return true;
+    }
     return false;
 }
 
-static void kick_running(struct mv_machine *machine)
+void mv_vcpus_stop(struct mv_vcpus *vcpus)
 {
-    for (unsigned i = 0; i < machine->config->cpus; i++)
-        if (machine->vcpus[i].running)
-            machine->vcpus[i].vcpu->ops->vcpu_kick(machine->vcpus[i].vcpu);
+    MV_LOCK_SCOPE(&vcpus->lock);
+    vcpus->go = false;
+    nudge_all(vcpus, true);
+    while (any_running(vcpus))
+        pthread_cond_wait(&vcpus->stopped_one, &vcpus->lock);
 }
 
-void mv_vcpu_threads_pause(struct mv_machine *machine)
+void mv_vcpus_reset(struct mv_vcpus *vcpus)
 {
-    MV_LOCK_SCOPE(&machine->lock);
-    machine->paused = true;
-    kick_running(machine);
-    while (any_running(machine))
-        pthread_cond_wait(&machine->changed, &machine->lock);
-}
-
-void mv_vcpu_threads_resume(struct mv_machine *machine)
-{
-    MV_LOCK_SCOPE(&machine->lock);
-    machine->paused = false;
-    pthread_cond_broadcast(&machine->changed);
-}
-
-void mv_vcpu_threads_join(struct mv_machine *machine)
-{
-    {
-        MV_LOCK_SCOPE(&machine->lock);
-        machine->quitting = true;
-        kick_running(machine);
-        pthread_cond_broadcast(&machine->changed);
+    MV_LOCK_SCOPE(&vcpus->lock);
+    for (unsigned i = 0; i < vcpus->count; i++) {
+        struct mv_vcpu_thread *t = &vcpus->threads[i];
+        t->power = MV_VCPU_OFF;
+        t->vcpu->ops->vcpu_reset(t->vcpu);
     }
-    for (unsigned i = 0; i < machine->config->cpus; i++) {
-        if (machine->vcpus[i].started)
-            pthread_join(machine->vcpus[i].thread, NULL);
-        machine->vcpus[i].started = false;
-    }
+}
+
+unsigned mv_vcpus_count(const struct mv_vcpus *vcpus)
+{
+    return vcpus->count;
+}
+
+uint64_t mv_vcpus_mpidr(const struct mv_vcpus *vcpus, unsigned index)
+{
+    return vcpus->threads[index].mpidr;
+}
+
+enum mv_vcpu_power mv_vcpus_power(struct mv_vcpus *vcpus, unsigned index)
+{
+    MV_LOCK_SCOPE(&vcpus->lock);
+    return vcpus->threads[index].power;
+}
+
+enum mv_vcpu_power mv_vcpus_power_on(struct mv_vcpus *vcpus, unsigned index, uint64_t pc,
+                                     uint64_t x0)
+{
+    MV_LOCK_SCOPE(&vcpus->lock);
+    struct mv_vcpu_thread *t = &vcpus->threads[index];
+    enum mv_vcpu_power before = t->power;
+    if (before != MV_VCPU_OFF)
+        return before;
+    t->power = MV_VCPU_ON_PENDING;
+    t->entry_pc = pc;
+    t->entry_x0 = x0;
+    pthread_cond_signal(&t->wake);
+    return before;
+}
+
+void mv_vcpus_power_off(struct mv_vcpus *vcpus, unsigned index)
+{
+    MV_LOCK_SCOPE(&vcpus->lock);
+    vcpus->threads[index].power = MV_VCPU_OFF;
+}
+
+void mv_vcpus_system_event(struct mv_vcpus *vcpus, unsigned index, enum mv_vcpu_event event)
+{
+    mv_vcpus_power_off(vcpus, index);
+    vcpus->event_fn(vcpus->opaque, event);
 }

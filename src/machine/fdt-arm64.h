@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The flattened device tree of the arm64 board, made by libfdt (Devicetree
+ * Specification v0.3; bindings in Linux, Documentation/devicetree/bindings).
+ */
+#ifndef MV_MACHINE_FDT_ARM64_H
+#define MV_MACHINE_FDT_ARM64_H
+
+#include "bank.h"
+#include "error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mv_fdt_params {
+    unsigned cpus;
+    const uint64_t *mpidr; /* of each vCPU */
+    const struct mv_bank_layout *layout;
+    const char *cmdline; /* bootargs */
+    bool has_initrd;
+};
+
+/*
+ * Build the tree, as large as it needs to be; free() it.  Where the initrd
+ * lies is not known yet, and its properties hold zeros; so do the seeds.
+ */
+int mv_fdt_build(const struct mv_fdt_params *params, void **ret_fdt, struct mv_error *err);
+
+uint32_t mv_fdt_size(const void *fdt);
+/* Fill in the place of the initrd: gpa of its first byte, and bytes. */
+int mv_fdt_set_initrd(void *fdt, uint64_t gpa, uint64_t size, struct mv_error *err);
+/* Fill in rng-seed and kaslr-seed with fresh random bytes. */
+int mv_fdt_set_seeds(void *fdt, struct mv_error *err);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Placement.  Banks are looked at as runs: banks without a hole between them
+ * count as one.  No state, no lock; called by boot.c.  Sizes come from files,
+ * so every sum is checked.
+ */
+#include "placement.h"
+
+#include "size.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE            4096
+#define IMAGE_ALIGN     (2 * MV_MIB)
+#define FIRMWARE_OFFSET 0x80000
+
+/*
+ * A flat binary does not tell how much memory it uses behind itself, so the
+ * rest stays clear of it by as much as with QEMU: half of RAM, at most this.
+ */
+#define FIRMWARE_ROOM (128 * MV_MIB)
+
+/* Initrd and Image lie within one such window (booting.rst, section 4). */
+#define WINDOW_ALIGN MV_GIB
+#define WINDOW_SIZE  (32 * MV_GIB)
+
+struct run {
+    uint64_t start;
+    uint64_t end; /* exclusive: the guest's space has fewer than 64 bits */
+};
+
+/* A place of `size` bytes at or above *at; moves *at behind it. */
+static bool take(const struct run *run, uint64_t *at, uint64_t align, uint64_t size,
+                 uint64_t *ret_gpa)
+{
+    uint64_t start, end;
+    if (mv_add_overflows(*at, align - 1, &start))
+        return false;
+    start &= ~(align - 1);
+    if (mv_add_overflows(start, size, &end) || end > run->end)
+        return false;
+    *ret_gpa = start;
+    *at = end;
+    return true;
+}
+
+static bool take_rest(const struct run *run, const struct mv_placement_request *request,
+                      uint64_t at, struct mv_placement *p)
+{
+    if (!take(run, &at, PAGE, request->fdt_size, &p->fdt))
+        return false;
+    p->initrd = 0;
+    if (request->initrd_size == 0)
+        return true;
+    if (!take(run, &at, PAGE, request->initrd_size, &p->initrd))
+        return false;
+    return request->firmware || at - (p->kernel & ~(WINDOW_ALIGN - 1)) <= WINDOW_SIZE;
+}
+
+static bool place_image(const struct run *run, const struct mv_placement_request *request,
+                        struct mv_placement *p)
+{
+    uint64_t at = run->start, base;
+    if (!take(run, &at, IMAGE_ALIGN, 0, &base) ||
+        mv_add_overflows(base, request->image.text_offset, &at) ||
+        !take(run, &at, 1, request->image.memory_size, &p->kernel))
+        return false;
+    return take_rest(run, request, at, p);
+}
+
+static bool place_firmware(const struct run *run, const struct mv_placement_request *request,
+                           struct mv_placement *p)
+{
+    uint64_t at = run->start + FIRMWARE_OFFSET;
+    if (!take(run, &at, 1, request->image.memory_size, &p->kernel))
+        return false;
+    uint64_t room = (run->end - run->start) / 2;
+    uint64_t clear = run->start + (room < FIRMWARE_ROOM ? room : FIRMWARE_ROOM);
+    return take_rest(run, request, at > clear ? at : clear, p);
+}
+
+/* The run that starts with bank *index; moves *index behind it. */
+static struct run next_run(const struct mv_bank_layout *layout, size_t *index)
+{
+    const struct mv_bank *bank = &layout->banks[(*index)++];
+    struct run run = {bank->gpa, bank->gpa + bank->size};
+    for (; *index < layout->count && layout->banks[*index].gpa == run.end; (*index)++)
+        run.end += layout->banks[*index].size;
+    return run;
+}
+
+/* --- the refusal */
+
+static const char *about(uint64_t size, char buf[MV_SIZE_TEXT])
+{
+    uint64_t unit = size < MV_MIB ? MV_KIB : MV_MIB;
+    return mv_size_format(size > UINT64_MAX - unit ? size : mv_align_up(size, unit), buf);
+}
+
+static void list_banks(const struct mv_bank_layout *layout, char *buf, size_t size)
+{
+    size_t used = 0;
+    char words[MV_SIZE_TEXT];
+    buf[0] = '\0';
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct mv_bank *bank = &layout->banks[i];
+        if (used > size - 160) {
+            snprintf(buf + used, size - used, " and %zu more", layout->count - i);
+            return;
+        }
+        int n = snprintf(buf + used, size - used, "%s%.40s 0x%" PRIx64 "-0x%" PRIx64 " (%s)",
+                         i == 0 ? "" : ", ", bank->id, bank->gpa, bank->gpa + bank->size - 1,
+                         mv_size_format(bank->size, words));
+        used += (size_t)n;
+    }
+}
+
+static int refuse(const struct mv_placement_request *request, const struct mv_bank_layout *layout,
+                  struct mv_error *err)
+{
+    char kernel[MV_SIZE_TEXT], initrd[MV_SIZE_TEXT], fdt[MV_SIZE_TEXT], sum[MV_SIZE_TEXT];
+    char banks[1500], with_initrd[64] = "";
+    uint64_t need = request->image.memory_size;
+    if (mv_add_overflows(need, request->initrd_size, &need) ||
+        mv_add_overflows(need, request->fdt_size, &need))
+        need = UINT64_MAX;
+    if (request->initrd_size != 0)
+        snprintf(with_initrd, sizeof with_initrd, ", the initrd (%s)",
+                 about(request->initrd_size, initrd));
+    list_banks(layout, banks, sizeof banks);
+    return mv_error_set(err, ENOSPC,
+                        "no place in RAM: the %s (%s)%s and the device tree (%s) need %s without "
+                        "a hole%s, and the banks are %s: give a larger one with -m",
+                        request->firmware ? "firmware" : "kernel",
+                        about(request->image.memory_size, kernel), with_initrd,
+                        about(request->fdt_size, fdt), about(need, sum),
+                        request->firmware ? ", 512 KiB behind the lowest bank's start"
+                                          : ", from a multiple of 2 MiB on",
+                        banks);
+}
+
+int mv_placement_find(const struct mv_placement_request *request,
+                      const struct mv_bank_layout *layout, struct mv_placement *ret,
+                      struct mv_error *err)
+{
+    char words[MV_SIZE_TEXT];
+    if (request->fdt_size > MV_FDT_SIZE_MAX)
+        return mv_error_set(err, EFBIG,
+                            "the device tree would have %s, and a guest takes 2 MiB at most: give "
+                            "fewer banks or a shorter command line",
+                            mv_size_format(request->fdt_size, words));
+    for (size_t i = 0; i < layout->count;) {
+        struct run run = next_run(layout, &i);
+        struct mv_placement p = {0};
+        if (request->firmware ? place_firmware(&run, request, &p)
+                              : place_image(&run, request, &p)) {
+            *ret = p;
+            return 0;
+        }
+        if (request->firmware)
+            break;
+    }
+    return refuse(request, layout, err);
+}

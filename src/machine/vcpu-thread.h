@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_vcpus: the vCPUs of a machine and their threads, one each.  A
+ * vCPU's power is the guest's business (PSCI); whether any of them may run is
+ * the machine's (stop, go).  One mutex guards all of it; it is held neither
+ * while guest code runs nor while others are called.
+ */
+#ifndef MV_MACHINE_VCPU_THREAD_H
+#define MV_MACHINE_VCPU_THREAD_H
+
+#include "engine.h"
+#include "error.h"
+
+#include <stdint.h>
+
+struct mv_vcpus;
+
+enum mv_vcpu_power {
+    MV_VCPU_ON,
+    MV_VCPU_OFF,
+    MV_VCPU_ON_PENDING, /* its thread has not entered the guest yet */
+};
+
+/* What a guest may ask of the machine as a whole. */
+enum mv_vcpu_event { MV_VCPU_SYSTEM_OFF, MV_VCPU_SYSTEM_RESET };
+
+/* Called in a vCPU's thread, which runs no more guest code until it is powered on. */
+typedef void mv_vcpu_event_fn(void *opaque, enum mv_vcpu_event event);
+
+/*
+ * Create `count` vCPUs, all off and stopped; event_fn hears what the guest
+ * asks for.  The engine outlives them.
+ */
+int mv_vcpus_create(struct mv_engine *engine, unsigned count, mv_vcpu_event_fn *event_fn,
+                    void *opaque, struct mv_vcpus **ret, struct mv_error *err);
+/* Stops and ends all threads, from any state.  Main thread. */
+void mv_vcpus_destroy(struct mv_vcpus *vcpus);
+
+/* Start the threads; vCPUs wait until mv_vcpus_go.  Main thread. */
+int mv_vcpus_start(struct mv_vcpus *vcpus, struct mv_error *err);
+/* Let them run; stop them and return once none does.  Main thread. */
+void mv_vcpus_go(struct mv_vcpus *vcpus);
+void mv_vcpus_stop(struct mv_vcpus *vcpus);
+
+/* All off and in their reset state, while they are stopped.  Main thread. */
+void mv_vcpus_reset(struct mv_vcpus *vcpus);
+
+/* --- any thread */
+
+unsigned mv_vcpus_count(const struct mv_vcpus *vcpus);
+uint64_t mv_vcpus_mpidr(const struct mv_vcpus *vcpus, unsigned index);
+enum mv_vcpu_power mv_vcpus_power(struct mv_vcpus *vcpus, unsigned index);
+/*
+ * Have a vCPU that is off start at pc, with x0, in EL1h with interrupts masked
+ * and the MMU off.  Returns the power it had, and does nothing unless that was
+ * MV_VCPU_OFF.
+ */
+enum mv_vcpu_power mv_vcpus_power_on(struct mv_vcpus *vcpus, unsigned index, uint64_t pc,
+                                     uint64_t x0);
+
+/* --- a vCPU's own thread, from a hypercall; it runs no more guest code */
+
+void mv_vcpus_power_off(struct mv_vcpus *vcpus, unsigned index);
+void mv_vcpus_system_event(struct mv_vcpus *vcpus, unsigned index, enum mv_vcpu_event event);
+
+#endif
