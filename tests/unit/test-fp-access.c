@@ -20,7 +20,8 @@
 #define WORDS 2000
 
 static const struct mv_a64_group *const groups[] = {&mv_a64_fp, &mv_a64_vector,
-                                                  &mv_a64_vector_immediate, &mv_a64_structure};
+                                                  &mv_a64_vector_immediate, &mv_a64_structure,
+                                                  &mv_a64_crypto};
 
 /* The same words in every run. */
 static uint32_t next_random(uint32_t *state)

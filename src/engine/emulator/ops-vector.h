@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opcodes of AdvSIMD.  The suffix is the element's width in bits, of the
+ * Opcodes of AdvSIMD and cryptography.  The suffix is the element's width in bits, of the
  * narrower one where widths differ; opcodes of one name follow each other by
  * width, so decode adds the size.  Names that begin with v work on vectors (and
  * serve the scalar form where there is one).
@@ -73,9 +73,13 @@
     MV_OP_BHSD(OP, vld1) MV_OP_BHSD(OP, vst1) MV_OP_BHSD(OP, vld) MV_OP_BHSD(OP, vst)              \
     MV_OP_BHSD(OP, vld_lane) MV_OP_BHSD(OP, vst_lane) MV_OP_BHSD(OP, vld_dup)
 
+#define MV_OPCODES_CRYPTO(OP)                                                                      \
+    OP(aese) OP(aesd) OP(aesmc) OP(aesimc) OP(sha1c) OP(sha1p) OP(sha1m) OP(sha1h) OP(sha1su0)     \
+    OP(sha1su1) OP(sha256h) OP(sha256h2) OP(sha256su0) OP(sha256su1) OP(vpmull_64)
+
 #define MV_OPCODES_VECTOR(OP)                                                                      \
     MV_OPCODES_VECTOR_SAME(OP) MV_OPCODES_VECTOR_SATURATE(OP) MV_OPCODES_VECTOR_LONG(OP)           \
     MV_OPCODES_VECTOR_UNARY(OP) MV_OPCODES_VECTOR_SHIFT(OP) MV_OPCODES_VECTOR_MOVE(OP)             \
-    MV_OPCODES_STRUCTURE(OP)
+    MV_OPCODES_STRUCTURE(OP) MV_OPCODES_CRYPTO(OP)
 
 #endif

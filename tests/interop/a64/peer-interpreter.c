@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The peer that is the emulator's interpreter: a processor at EL0 whose TLB has
+ * the buffer, and nothing else to translate to.
+ */
+#include "a64.h"
+#include "cpu.h"
+#include "emulator.h"
+#include "exception.h"
+#include "peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOTS_PER_PAGE 1024
+
+static struct mv_cpu *cpu;
+static struct mv_emulator emulator;
+static const struct test_case *all_cases;
+static uint8_t memory[BUFFER_SIZE];
+/* The page that the case is on, with room for what follows its last slot. */
+static struct mv_op ops[SLOTS_PER_PAGE + 1];
+
+static void map_buffer(void)
+{
+    for (uint64_t at = 0; at < BUFFER_SIZE; at += MV_PAGE_SIZE) {
+        uint64_t va = BUFFER_BASE + at;
+        struct mv_dtlb_entry *entry = &cpu->tlb[0]->d[(va >> 12) % MV_DTLB_ENTRIES];
+        entry->read_tag = entry->write_tag = va;
+        entry->addend = (uintptr_t)memory + at - va;
+        entry->pa = va;
+    }
+}
+
+bool peer_start(const struct test_case *cases, unsigned count, uint8_t **ret_memory)
+{
+    struct mv_error *err = NULL;
+    (void)count;
+    cpu = aligned_alloc(64, (sizeof *cpu + 63) / 64 * 64);
+    if (cpu == NULL || mv_space_create(&emulator.space, err) < 0) {
+        fprintf(stderr, "no memory\n");
+        return false;
+    }
+    memset(cpu, 0, sizeof *cpu);
+    cpu->emulator = &emulator;
+    cpu->sys.cpacr = 3u << 20;
+    mv_tlb_init(cpu);
+    all_cases = cases;
+    *ret_memory = memory;
+    return true;
+}
+
+/* From EL0's state; what leaves it is an exception to EL1. */
+static void set_state(const struct state *state)
+{
+    mv_cpu_set_pstate(cpu, (uint32_t)state->nzcv);
+    map_buffer();
+    memcpy(cpu->x, state->x, sizeof state->x);
+    cpu->x[MV_REG_SP] = state->sp;
+    memcpy(cpu->v, state->v, sizeof state->v);
+    cpu->fpcr = (uint32_t)state->fpcr;
+    cpu->fpsr = (uint32_t)state->fpsr;
+    cpu->monitor.armed = false;
+}
+
+static void get_state(struct state *state)
+{
+    memcpy(state->x, cpu->x, sizeof state->x);
+    state->sp = cpu->sp_el[0];
+    memcpy(state->v, cpu->v, sizeof state->v);
+    state->nzcv = cpu->sys.spsr & 0xf0000000;
+    state->fpcr = cpu->fpcr;
+    state->fpsr = cpu->fpsr;
+}
+
+enum outcome peer_execute(unsigned index, struct state *state)
+{
+    uint64_t pc = case_pc(index);
+    unsigned slot = (unsigned)(pc % MV_PAGE_SIZE) / 4;
+    mv_a64_decode(all_cases[index].word, &ops[slot]);
+    memset(&ops[slot + 1], 0, sizeof ops[0]);
+    ops[slot + 1].code = MV_OPCODE_undef;
+    cpu->page_va = pc & MV_PAGE_MASK;
+    cpu->page_ops = ops;
+    set_state(state);
+    if (sigsetjmp(cpu->unwind, 0) == 0) {
+        const struct mv_op *op = &ops[slot];
+        while (op != NULL)
+            op = mv_op_handlers[op->code](cpu, op);
+    }
+    /* The undefined instruction after it is where a good one ends. */
+    if (cpu->sys.elr != pc) {
+        get_state(state);
+        if (cpu->x[MV_REG_ZR] != 0)
+            fprintf(stderr, "case %u changed the zero register\n", index);
+        return OUTCOME_DONE;
+    }
+    return cpu->sys.esr >> 26 == MV_EC_UNKNOWN ? OUTCOME_UNDEF : OUTCOME_FAULT;
+}
