@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An engine whose vCPUs do what a test queues: each run takes one hypercall
+ * from the vCPU's queue, or sleeps, as in WFI, until it is kicked.  What the
+ * machine did to a vCPU is counted.  Included by one test program each, which
+ * gets the engine as "fake" and alone.
+ */
+#ifndef MV_TESTS_FAKE_ENGINE_H
+#define MV_TESTS_FAKE_ENGINE_H
+
+#include "cleanup.h"
+#include "engine.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define FAKE_QUEUE   16
+#define FAKE_WAIT_S  20
+#define FAKE_PSTATE  0x3c5 /* EL1h, DAIF masked */
+
+struct fake_call {
+    uint64_t x[4];
+};
+
+struct fake_cpu {
+    struct mv_vcpu vcpu;
+    struct mv_vcpu_regs regs;
+    bool kicked;
+    bool inside;   /* asleep in the guest */
+    unsigned entries; /* runs that were the first after a reset */
+    bool fresh;
+    struct mv_vcpu_regs entry; /* registers at the last entry */
+    struct fake_call queue[FAKE_QUEUE];
+    unsigned queued, taken;
+    unsigned returned; /* hypercalls that came back into the guest */
+    bool in_call;
+};
+
+static struct {
+    struct mv_engine engine;
+    struct mv_engine_params params;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct fake_cpu *cpus[MV_VCPU_MAX];
+    int probe_result;
+    unsigned alive; /* engines and vCPUs that were not destroyed */
+} fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static const struct mv_engine_ops fake_ops;
+
+static int fake_probe(struct mv_error *err)
+{
+    return fake.probe_result == 0
+               ? 0
+               : mv_error_set(err, -fake.probe_result, "the fake engine is told to refuse");
+}
+
+static int fake_create(const struct mv_engine_params *params, struct mv_engine **ret,
+                       struct mv_error *err)
+{
+    fake.engine.ops = &fake_ops;
+    fake.params = *params;
+    fake.alive++;
+    *ret = &fake.engine;
+    return 0;
+}
+
+static void fake_destroy(struct mv_engine *engine)
+{
+    fake.alive--;
+}
+
+static int fake_vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,
+                            struct mv_error *err)
+{
+    struct fake_cpu *cpu = calloc(1, sizeof *cpu);
+    assert_non_null(cpu);
+    cpu->vcpu.ops = &fake_ops;
+    cpu->vcpu.index = index;
+    fake.cpus[index] = cpu;
+    fake.alive++;
+    *ret = &cpu->vcpu;
+    return 0;
+}
+
+static void fake_vcpu_destroy(struct mv_vcpu *vcpu)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    fake.cpus[vcpu->index] = NULL;
+    fake.alive--;
+    free(vcpu);
+}
+
+static void fake_vcpu_reset(struct mv_vcpu *vcpu)
+{
+    struct fake_cpu *cpu = (struct fake_cpu *)vcpu;
+    MV_LOCK_SCOPE(&fake.lock);
+    cpu->regs = (struct mv_vcpu_regs){.x[0] = 0xdead, .pc = 0xdead};
+    cpu->fresh = true;
+    cpu->in_call = false;
+}
+
+static void fake_note_entry(struct fake_cpu *cpu)
+{
+    if (cpu->in_call)
+        cpu->returned++;
+    cpu->in_call = false;
+    if (cpu->fresh) {
+        cpu->entries++;
+        cpu->entry = cpu->regs;
+    }
+    cpu->fresh = false;
+    pthread_cond_broadcast(&fake.changed);
+}
+
+static enum mv_exit_reason fake_vcpu_run(struct mv_vcpu *vcpu)
+{
+    struct fake_cpu *cpu = (struct fake_cpu *)vcpu;
+    MV_LOCK_SCOPE(&fake.lock);
+    fake_note_entry(cpu);
+    cpu->inside = true;
+    while (!cpu->kicked && cpu->taken == cpu->queued)
+        pthread_cond_wait(&fake.changed, &fake.lock);
+    cpu->inside = false;
+    pthread_cond_broadcast(&fake.changed);
+    if (cpu->kicked) {
+        cpu->kicked = false;
+        return MV_EXIT_KICK;
+    }
+    memcpy(cpu->regs.x, cpu->queue[cpu->taken++ % FAKE_QUEUE].x, sizeof(struct fake_call));
+    cpu->in_call = true;
+    return MV_EXIT_HYPERCALL;
+}
+
+static void fake_vcpu_kick(struct mv_vcpu *vcpu)
+{
+    struct fake_cpu *cpu = (struct fake_cpu *)vcpu;
+    MV_LOCK_SCOPE(&fake.lock);
+    cpu->kicked = true;
+    pthread_cond_broadcast(&fake.changed);
+}
+
+static void fake_vcpu_get_regs(struct mv_vcpu *vcpu, struct mv_vcpu_regs *ret)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    *ret = ((struct fake_cpu *)vcpu)->regs;
+}
+
+static void fake_vcpu_set_regs(struct mv_vcpu *vcpu, const struct mv_vcpu_regs *regs)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    ((struct fake_cpu *)vcpu)->regs = *regs;
+}
+
+static uint64_t fake_vcpu_mpidr(struct mv_vcpu *vcpu)
+{
+    return UINT64_C(0x80000000) | (uint64_t)(vcpu->index >> 4) << 8 | (vcpu->index & 15);
+}
+
+static const struct mv_engine_ops fake_ops = {
+    .name = "fake",
+    .description = "does what a test says",
+    .probe = fake_probe,
+    .create = fake_create,
+    .destroy = fake_destroy,
+    .vcpu_create = fake_vcpu_create,
+    .vcpu_destroy = fake_vcpu_destroy,
+    .vcpu_reset = fake_vcpu_reset,
+    .vcpu_run = fake_vcpu_run,
+    .vcpu_kick = fake_vcpu_kick,
+    .vcpu_get_regs = fake_vcpu_get_regs,
+    .vcpu_set_regs = fake_vcpu_set_regs,
+    .vcpu_mpidr = fake_vcpu_mpidr,
+};
+
+const struct mv_engine_ops *const mv_engines[] = {&fake_ops, NULL};
+
+/* --- for tests */
+
+/* Wait for a change; called with the lock held.  Fails where none comes. */
+static void fake_wait(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += FAKE_WAIT_S;
+    if (pthread_cond_timedwait(&fake.changed, &fake.lock, &until) != 0)
+        fail_msg("a vCPU did not do what was expected of it");
+}
+
+/* Have a vCPU make a hypercall the next time it runs. */
+static inline void fake_queue(unsigned index, uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    struct fake_cpu *cpu = fake.cpus[index];
+    assert_true(cpu->queued - cpu->taken < FAKE_QUEUE);
+    cpu->queue[cpu->queued++ % FAKE_QUEUE] = (struct fake_call){{x0, x1, x2, x3}};
+    pthread_cond_broadcast(&fake.changed);
+}
+
+/* Wait until a vCPU sleeps in the guest, having done all that was queued. */
+static inline void fake_await_idle(unsigned index)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    struct fake_cpu *cpu = fake.cpus[index];
+    while (!cpu->inside || cpu->taken != cpu->queued || cpu->kicked)
+        fake_wait();
+}
+
+static inline unsigned fake_entries(unsigned index)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    return fake.cpus[index]->entries;
+}
+
+static inline bool fake_inside(unsigned index)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    return fake.cpus[index]->inside;
+}
+
+/* Wait until a vCPU was entered for the nth time (from 1) after a reset. */
+static inline void fake_await_entry(unsigned index, unsigned n)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    while (fake.cpus[index]->entries < n)
+        fake_wait();
+}
+
+/* A hypercall that returns to the guest: its result. */
+static inline uint64_t fake_call(unsigned index, uint64_t x0, uint64_t x1, uint64_t x2,
+                                 uint64_t x3)
+{
+    unsigned before;
+    {
+        MV_LOCK_SCOPE(&fake.lock);
+        before = fake.cpus[index]->returned;
+    }
+    fake_queue(index, x0, x1, x2, x3);
+    MV_LOCK_SCOPE(&fake.lock);
+    while (fake.cpus[index]->returned == before)
+        fake_wait();
+    return fake.cpus[index]->regs.x[0];
+}
+
+#endif
