@@ -143,6 +143,13 @@ class Qemu(Machine):
             [path, "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-nic", "none", "-nographic",
              "-no-reboot"],
             "-kernel", "-initrd", "-append", QEMU_CMDLINE)
+        self.path = path
+
+    def run_firmware(self, binary, cpus, timeout=60):
+        """A flat bare-metal binary, on a processor with LSE."""
+        return run([self.path, "-M", "virt,gic-version=3", "-cpu", "neoverse-n1", "-m", "256",
+                    "-smp", str(cpus), "-nic", "none", "-nographic", "-no-reboot",
+                    "-kernel", binary], timeout)
 
 
 def build_initrd(script, folder, files=(), raw=False):

@@ -7,10 +7,9 @@
 
 #define NORMAL (WINDOW)
 #define DEVICE (WINDOW + 0x10000)
+#define CODE (WINDOW + 0x20000)
+#define STACK (WINDOW + 0x21000)
 
-#define STUB(name, insn)                                                                           \
-    __asm__(".pushsection .text\n" #name ": " insn "\n\tret\n.popsection\n");                      \
-    extern const uint32_t name[]
 STUB(s_ldrb, "ldrb w0, [x0]");
 STUB(s_ldrh, "ldrh w0, [x0]");
 STUB(s_ldr, "ldr w0, [x0]");
@@ -26,7 +25,6 @@ STUB(s_stlr, "stlr x1, [x0]");
 STUB(s_ldxr, "ldxr x0, [x0]\n\tclrex");
 STUB(s_ldxp, "ldxp x0, x2, [x0]\n\tclrex");
 STUB(s_post, "mov x2, x0\n\tldr x1, [x2], #8\n\tmov x0, x2");
-STUB(s_sp, "mov x2, sp\n\tsub sp, sp, #8\n\tldr x0, [sp]\n\tmov sp, x2");
 
 static const struct {
     const char *name;
@@ -99,10 +97,21 @@ void bare_main(void)
     r = trial(s_post, NORMAL + PAGE, 0, &result);
     print_outcome("post-index that aborts", r, result);
 
-    write_sysreg(sctlr_el1, read_sysreg(sctlr_el1) | 8);
-    r = trial(s_sp, 0, 0, &result);
-    print_outcome("sp alignment", r, 0);
-    write_sysreg(sctlr_el1, read_sysreg(sctlr_el1) & ~8ul);
-    r = trial(s_sp, 0, 0, &result);
-    print_outcome("sp alignment off", r, 0);
+    /* SP's alignment at EL0, as its code has no handler that needs SP. */
+    uint32_t *code = page_alloc();
+    code[0] = 0x9100001f; /* mov sp, x0 */
+    code[1] = 0xf94003e0; /* ldr x0, [sp] */
+    code[2] = stub_svc[0];
+    sync_code(code, 12);
+    mmu_set(CODE, (uint64_t)code, PTE_NORMAL | PTE_USER | PTE_RO);
+    mmu_set(STACK, b, PTE_NORMAL | PTE_USER | PTE_UXN);
+    uint64_t sctlr = read_sysreg(sctlr_el1) & ~0x10ul;
+    write_sysreg(sctlr_el1, sctlr | 0x10);
+    r = trial_el0((const void *)CODE, STACK + 16, 0, &result);
+    print_outcome("sp aligned", r, result);
+    r = trial_el0((const void *)CODE, STACK + 8, 0, &result);
+    print_outcome("sp unaligned", r, result);
+    write_sysreg(sctlr_el1, sctlr);
+    r = trial_el0((const void *)CODE, STACK + 8, 0, &result);
+    print_outcome("sp unaligned, unchecked", r, result);
 }

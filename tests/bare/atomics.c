@@ -131,7 +131,10 @@ static void contend(unsigned cpu)
                          : "=&r"(value), "=&r"(failed)
                          : "r"(&counters[0])
                          : "memory");
-        __asm__ volatile("ldaddal %0, %0, [%1]" : : "r"(1ul), "r"(&counters[1]) : "memory");
+        __asm__ volatile("ldaddal %1, %0, [%2]"
+                         : "=r"(value)
+                         : "r"(1ul), "r"(&counters[1])
+                         : "memory");
         __asm__ volatile("1: ldr %0, [%2]\n\tadd %1, %0, #1\n\tmov x9, %0\n\t"
                          "casal %0, %1, [%2]\n\tcmp x9, %0\n\tb.ne 1b"
                          : "=&r"(value), "=&r"(high)

@@ -22,6 +22,14 @@ static bool read_ctr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
     return true;
 }
 
+/* DZP (bit 4): DC ZVA is prohibited here. */
+static bool read_dczid(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
+{
+    bool prohibited = cpu->el == 0 && !(cpu->sys.sctlr & MV_SCTLR_DZE);
+    *ret = mv_sysreg_of(op)->value | (prohibited ? 1u << 4 : 0);
+    return true;
+}
+
 #define ID(op1, crm, op2, id_name, id_value)                                                       \
     {                                                                                              \
         .name = id_name, .encoding = MV_SYSREG_ENC(3, op1, 0, crm, op2), .flags = MV_SYSREG_RO,    \
@@ -53,6 +61,7 @@ static const struct mv_sysreg rows[] = {
     {.name = "DCZID_EL0",
      .encoding = MV_SYSREG_ENC(3, 3, 0, 0, 7),
      .flags = MV_SYSREG_RO | MV_SYSREG_EL0_R,
-     .value = 4},
+     .value = 4,
+     .read = read_dczid},
 };
 MV_SYSREG_TABLE(mv_sysreg_id, rows);

@@ -91,6 +91,11 @@ void gicr_write(unsigned cpu, unsigned offset, uint32_t value);
 extern const uint32_t stub_load[], stub_store[], stub_ret[], stub_svc[];
 void sync_code(void *address, size_t len);
 
+/* A function of one instruction, or some; global, as the GOT knows no others. */
+#define STUB(name, insn)                                                                           \
+    __asm__(".pushsection .text\n.globl " #name "\n" #name ": " insn "\n\tret\n.popsection\n");      \
+    extern const uint32_t name[]
+
 #define read_sysreg(name)                                                                          \
     ({                                                                                             \
         uint64_t value_;                                                                           \

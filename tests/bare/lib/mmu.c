@@ -49,6 +49,19 @@ static void map_blocks(uint64_t pa, uint64_t size, uint64_t attributes)
         *mmu_entry(at, 2) = at | attributes;
 }
 
+/* The program's code is read-only, so that it runs under WXN too. */
+static void map_program(uint64_t attributes)
+{
+    extern char text_end[];
+    uint64_t block = machine.load & ~0x1ffffful;
+    map_blocks(machine.load, 0x400000, attributes);
+    *mmu_entry(block, 2) = 0;
+    for (uint64_t at = block; at < block + 0x200000; at += PAGE) {
+        bool code = at >= machine.load && at < (uint64_t)text_end;
+        *mmu_entry(at, 3) = at | attributes | PTE_PAGE | (code ? PTE_RO : 0);
+    }
+}
+
 void mmu_on_this_cpu(void)
 {
     write_sysreg(mair_el1, MAIR);
@@ -65,7 +78,7 @@ void mmu_on(void)
     root = page_alloc();
     uint64_t normal = PTE_VALID | PTE_ATTR(ATTR_NORMAL) | PTE_SH | PTE_AF | PTE_UXN;
     uint64_t device = PTE_VALID | PTE_ATTR(ATTR_DEVICE) | PTE_AF | PTE_UXN | PTE_PXN;
-    map_blocks(machine.load, 0x400000, normal);
+    map_program(normal);
     map_blocks(machine.uart, PAGE, device);
     map_blocks(machine.gicd, 0x10000, device);
     map_blocks(machine.gicr, MAX_CPUS * 0x20000, device);
