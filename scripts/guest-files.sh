@@ -182,14 +182,12 @@ download()
     say "reading Debian 12's package lists for arm64 (a private apt state)"
     make_apt "$apt"
     host_mirrors | write_sources >"$apt/sources.d/debian.sources"
-    if [ ! -s "$apt/sources.d/debian.sources" ] || ! update "$apt"; then
-        printf '%s -\n' http://deb.debian.org/debian http://deb.debian.org/debian-security |
-            write_sources >"$apt/sources.d/debian.sources"
-        update "$apt" || {
-            grep '^[EW]:' "$apt/update.log" | head -n 3 >&2
-            by_hand "cannot read Debian's package lists (no network?)"
-        }
-    fi
+    [ -s "$apt/sources.d/debian.sources" ] ||
+        by_hand "no Debian mirror stands in /etc/apt/sources.list or sources.list.d"
+    update "$apt" || {
+        grep '^[EW]:' "$apt/update.log" | head -n 3 >&2
+        by_hand "cannot read Debian's package lists (no network?)"
+    }
     package=$(kernel_package "$apt")
     [ -n "$package" ] || by_hand "Debian's lists have no linux-image-cloud-arm64"
 

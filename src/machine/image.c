@@ -126,7 +126,9 @@ static void describe(const struct head *head, char *buf, size_t size)
         describe_zboot(head, buf, size);
         return;
     }
-    for (size_t i = 0; i < sizeof impostors / sizeof impostors[0]; i++) {
+    /* An Image with an EFI header begins so too: cut off, it may be either. */
+    bool cut = head->len < HEADER_SIZE && matches(head, 0, "MZ", 2);
+    for (size_t i = 0; !cut && i < sizeof impostors / sizeof impostors[0]; i++) {
         const struct impostor *is = &impostors[i];
         if (!matches(head, is->at, is->magic, is->len))
             continue;

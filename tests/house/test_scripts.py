@@ -228,16 +228,23 @@ exit 100""" % world.log)
                for stanza in asked.strip().split("\n\n")]
     suites = {stanza["URIs"]: (stanza["Suites"], stanza["Signed-By"]) for stanza in stanzas}
     debian = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    # The last two are what it falls back to.
     assert suites == {
         "http://mirror.example/debian/": ("bookworm bookworm-updates", debian),
         "http://signed.example/debian": (
             "bookworm bookworm-updates", "/usr/share/keyrings/other.gpg"),
         "http://deb822.example/debian": ("bookworm bookworm-updates", debian),
         "http://deb822.example/debian-security": ("bookworm-security", debian),
-        "http://deb.debian.org/debian": ("bookworm bookworm-updates", debian),
-        "http://deb.debian.org/debian-security": ("bookworm-security", debian),
     }
+
+
+def test_guest_files_without_a_mirror(world):
+    etc = world.folder / "apt"
+    etc.mkdir()
+    for name in ("apt-get", "apt-cache", "dpkg-deb"):
+        world.stub(name)
+    result = world.run("guest-files.sh", MEMVISOR_APT_ETC=str(etc))
+    assert result.code == 1
+    assert "no Debian mirror stands in" in result.err
 
 
 def test_initramfs_names_a_missing_file(world):
