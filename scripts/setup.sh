@@ -20,6 +20,7 @@ build | meson                    | meson
 build | ninja-build              | ninja
 build | pkg-config               | pkg-config pkgconf
 build | libfdt-dev               | <libfdt.h>
+build | libjansson-dev           | <jansson.h>
 files | cpio                     | cpio
 files | debian-archive-keyring   | /usr/share/keyrings/debian-archive-keyring.gpg
 check | clang                    | clang

@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "config.h"
+#include "control.h"
 #include "log.h"
 #include "loop.h"
 #include "machine.h"
@@ -44,13 +45,21 @@ struct run {
     struct mv_serial *serial;
     struct mv_rundir *rundir;
     struct mv_machine *machine;
+    struct mv_control *control;
 };
 
-static void request_end(void *opaque)
+static void end_by_signal(void *opaque)
 {
     struct run *run = opaque;
     if (run->machine != NULL)
-        mv_machine_request_quit(run->machine);
+        mv_machine_request_quit(run->machine, MV_CAUSE_HOST_SIGNAL);
+}
+
+static void end_by_key(void *opaque)
+{
+    struct run *run = opaque;
+    if (run->machine != NULL)
+        mv_machine_request_quit(run->machine, MV_CAUSE_HOST_UI);
 }
 
 static void press_power(void *opaque)
@@ -64,7 +73,7 @@ static void request_reset(void *opaque)
 {
     struct run *run = opaque;
     if (run->machine != NULL)
-        mv_machine_request_reset(run->machine);
+        mv_machine_request_reset(run->machine, MV_CAUSE_HOST_UI);
 }
 
 static int write_whole(int fd, const void *data, size_t len)
@@ -108,9 +117,25 @@ static int make_rundir(struct run *run, struct mv_error *err)
     return 0;
 }
 
+/* Without a socket of its own a VM runs all the same; one that was asked for has to be. */
+static int open_control(struct run *run, struct mv_error *err)
+{
+    int r = mv_control_create(run->loop, run->machine, &run->control, err);
+    if (r == 0 && run->config.qmp_path != NULL)
+        r = mv_control_listen(run->control, run->config.qmp_path, err);
+    if (r < 0 || run->rundir == NULL)
+        return r;
+    CLEANUP_FREE char *path = mv_rundir_file(run->rundir, MV_RUNDIR_QMP);
+    if (path == NULL)
+        return mv_error_set_errno(err, ENOMEM, "control socket");
+    if (mv_control_listen(run->control, path, err) < 0)
+        mv_warn("other verbs will not reach this VM: %s", err->text);
+    return 0;
+}
+
 static int set_up(struct run *run, struct mv_error *err)
 {
-    const struct mv_serial_keys keys = {request_end, press_power, request_reset, run};
+    const struct mv_serial_keys keys = {end_by_key, press_power, request_reset, run};
     int r = make_rundir(run, err);
     if (r == 0)
         r = mv_serial_create(&run->config, run->loop, &keys, &run->serial, err);
@@ -118,6 +143,8 @@ static int set_up(struct run *run, struct mv_error *err)
         r = mv_machine_create(&run->config, run->loop,
                               run->serial == NULL ? NULL : &run->serial->backend, &run->machine,
                               err);
+    if (r == 0)
+        r = open_control(run, err);
     return r;
 }
 
@@ -129,7 +156,7 @@ static int start(struct run *run, struct mv_error *err)
     if (r == 0)
         r = mv_machine_start(run->machine, run->config.paused, err);
     if (r == 0 && run->config.paused)
-        mv_log("the virtual CPUs are paused");
+        mv_log("the virtual CPUs are paused: 'memvisor cont' lets them run");
     return r;
 }
 
@@ -150,15 +177,15 @@ static void tear_down(struct run *run)
     mv_signals_release();
     if (run->serial != NULL)
         run->serial->ops->stop(run->serial);
-    if (run->machine != NULL)
-        mv_machine_destroy(run->machine);
+    mv_control_destroy(run->control);
+    mv_machine_destroy(run->machine);
     if (run->serial != NULL)
         run->serial->ops->destroy(run->serial);
     mv_rundir_destroy(run->rundir);
     mv_loop_destroy(run->loop);
 }
 
-static int status_of(enum mv_machine_end end)
+static int status_of(enum mv_machine_end end, enum mv_machine_cause cause)
 {
     int number = mv_signals_caught();
     switch (end) {
@@ -170,7 +197,7 @@ static int status_of(enum mv_machine_end end)
             mv_log("ended by %s", mv_signals_name(number));
             return MV_STATUS_SIGNAL + number;
         }
-        mv_log("ended by Ctrl-A X");
+        mv_log("ended by %s", cause == MV_CAUSE_HOST_QMP ? "the command quit" : "Ctrl-A X");
         break;
     case MV_MACHINE_FAILED:
         return MV_STATUS_ERROR;
@@ -183,7 +210,8 @@ static int status_of(enum mv_machine_end end)
 static int run_machine(struct run *run, struct mv_error *err)
 {
     enum mv_machine_end end = MV_MACHINE_QUIT;
-    int r = mv_signals_catch(run->loop, request_end, run, err);
+    enum mv_machine_cause cause = MV_CAUSE_HOST_SIGNAL;
+    int r = mv_signals_catch(run->loop, end_by_signal, run, err);
     if (r == 0)
         r = set_up(run, err);
     /* A signal that came while the guest was being loaded found no machine. */
@@ -191,6 +219,7 @@ static int run_machine(struct run *run, struct mv_error *err)
         r = start(run, err);
         if (r == 0)
             end = mv_machine_wait(run->machine);
+        cause = mv_machine_end_cause(run->machine);
         drain(run, end);
     }
     tear_down(run);
@@ -198,7 +227,7 @@ static int run_machine(struct run *run, struct mv_error *err)
         mv_log("%s", err->text);
         return MV_STATUS_ERROR;
     }
-    return status_of(end);
+    return status_of(end, cause);
 }
 
 int mv_run_main(int argc, char **argv)

@@ -184,6 +184,12 @@ const char *mv_rundir_path(const struct mv_rundir *rundir)
     return rundir->path;
 }
 
+char *mv_rundir_file(const struct mv_rundir *rundir, const char *name)
+{
+    char *path;
+    return asprintf(&path, "%s/%s", rundir->path, name) < 0 ? NULL : path;
+}
+
 /* While the lock is held, so that nobody takes the folder over half removed. */
 void mv_rundir_destroy(struct mv_rundir *rundir)
 {

@@ -18,6 +18,10 @@ struct mv_rundir;
  */
 int mv_rundir_create(const char *name, struct mv_rundir **ret, struct mv_error *err);
 const char *mv_rundir_path(const struct mv_rundir *rundir);
+
+/* A file in it, to be freed; NULL where memory is out. */
+#define MV_RUNDIR_QMP "qmp.sock"
+char *mv_rundir_file(const struct mv_rundir *rundir, const char *name);
 /* Remove the folder and free `rundir`, which may be NULL. */
 void mv_rundir_destroy(struct mv_rundir *rundir);
 

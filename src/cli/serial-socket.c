@@ -14,12 +14,11 @@
 #include "input.h"
 #include "log.h"
 #include "loop.h"
+#include "unix-socket.h"
 
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #define READ_SIZE 4096
 
@@ -214,49 +213,6 @@ static void socket_destroy(struct mv_serial *serial)
 static const struct mv_serial_ops socket_ops = {
     .start = socket_start, .drain = socket_drain, .stop = socket_stop, .destroy = socket_destroy};
 
-/* Whether somebody listens at the address: 0 no, or a negative errno. */
-static int refuse_live(const struct sockaddr_un *address, struct mv_error *err)
-{
-    struct stat st;
-    if (lstat(address->sun_path, &st) < 0)
-        return 0;
-    if (!S_ISSOCK(st.st_mode))
-        return mv_error_set(err, EEXIST,
-                            "console socket '%s': the path exists and is no socket: choose "
-                            "another",
-                            address->sun_path);
-    CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return mv_error_set_errno(err, errno, "console socket");
-    if (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 && errno == ECONNREFUSED)
-        return 0;
-    return mv_error_set(err, EADDRINUSE,
-                        "console socket '%s': another process listens there: choose another path",
-                        address->sun_path);
-}
-
-static int listen_at(struct serial_socket *s, struct mv_error *err)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(s->path) >= sizeof address.sun_path)
-        return mv_error_set(err, ENAMETOOLONG,
-                            "console socket '%s': the path is too long: a socket's has at most "
-                            "%zu bytes",
-                            s->path, sizeof address.sun_path - 1);
-    strcpy(address.sun_path, s->path);
-    int r = refuse_live(&address, err);
-    if (r < 0)
-        return r;
-    unlink(s->path); /* the socket of a process that is gone */
-    CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
-        listen(fd, 8) < 0)
-        return mv_error_set_errno(err, errno, "console socket '%s'", s->path);
-    s->listen_fd = fd;
-    fd = -1;
-    return 0;
-}
-
 int mv_serial_socket_create(const char *path, struct mv_loop *loop, struct mv_serial **ret,
                             struct mv_error *err)
 {
@@ -272,7 +228,8 @@ int mv_serial_socket_create(const char *path, struct mv_loop *loop, struct mv_se
     s->client_fd = -1;
     pthread_mutex_init(&s->mutex, NULL);
     s->path = strdup(path);
-    int r = s->path == NULL ? mv_error_set_errno(err, ENOMEM, "console") : listen_at(s, err);
+    int r = s->path == NULL ? mv_error_set_errno(err, ENOMEM, "console")
+                            : mv_unix_listen("console socket", path, &s->listen_fd, err);
     if (r < 0) {
         socket_destroy(&s->serial);
         return r;

@@ -17,7 +17,8 @@ void mv_config_free(struct mv_config *config)
 {
     char *texts[] = {config->name,    config->kernel,      config->firmware,
                      config->initrd,  config->cmdline,     config->engine,
-                     config->machine, config->serial_path, config->dump_dtb};
+                     config->machine, config->serial_path, config->qmp_path,
+                     config->dump_dtb};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     for (size_t i = 0; i < config->bank_count; i++)

@@ -35,6 +35,7 @@ struct mv_config {
     char *machine; /* "arm64", "pc" */
     enum mv_config_serial serial;
     char *serial_path; /* file:, unix: */
+    char *qmp_path;    /* of a control socket besides the VM's own; or NULL */
     char *dump_dtb;    /* or NULL */
     bool paused;
     bool no_reboot;

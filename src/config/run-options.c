@@ -197,6 +197,12 @@ static const struct mv_option options[] = {
      .help = "The board: arm64, which is the default.",
      .set = set_machine,
      FIELD(machine)},
+    {.name = "qmp",
+     .argument = "PATH",
+     .help = "Listen for QMP clients on a socket at PATH as well as on qmp.sock in the VM's "
+             "run-time folder.",
+     .set = mv_option_set_string,
+     FIELD(qmp_path)},
     {.name = "dump-dtb",
      .argument = "FILE",
      .help = "Write the guest's device tree to FILE and exit without running.",
@@ -215,7 +221,6 @@ static const struct mv_option options[] = {
     {.name = "pcram-file", .argument = "PATH", .later = "keep the first bank's bytes in a file"},
     {.name = "ivshmem", .argument = "SPEC", .later = "share memory with other guests"},
     {.name = "device", .argument = "SPEC", .later = "add a device to the machine"},
-    {.name = "qmp", .argument = "PATH", .later = "open a control socket"},
 };
 
 const struct mv_option_table mv_run_options = {

@@ -23,13 +23,21 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-enum request {
-    REQUEST_QUIT = 1 << 0,
-    REQUEST_GUEST_OFF = 1 << 1,
-    REQUEST_GUEST_RESET = 1 << 2,
-    REQUEST_RESET = 1 << 3,
-    REQUEST_POWERDOWN = 1 << 4,
+/* What a request wants, a bit for each; what ends the machine stands first. */
+static const struct request {
+    enum { WANT_END, WANT_GUEST_RESET, WANT_RESET, WANT_POWERDOWN } want;
+    enum mv_machine_cause cause;
+    enum mv_machine_end end; /* of WANT_END, and of a guest's reset under --no-reboot */
+} requests[] = {
+    {WANT_END, MV_CAUSE_HOST_SIGNAL, MV_MACHINE_QUIT},
+    {WANT_END, MV_CAUSE_HOST_UI, MV_MACHINE_QUIT},
+    {WANT_END, MV_CAUSE_HOST_QMP, MV_MACHINE_QUIT},
+    {WANT_END, MV_CAUSE_GUEST_SHUTDOWN, MV_MACHINE_POWERED_OFF},
+    {WANT_GUEST_RESET, MV_CAUSE_GUEST_RESET, MV_MACHINE_RESET},
+    {WANT_RESET, MV_CAUSE_HOST_UI},
+    {WANT_POWERDOWN, MV_CAUSE_HOST_UI},
 };
+#define REQUESTS (sizeof requests / sizeof requests[0])
 
 struct mv_machine {
     struct mv_loop *loop;
@@ -49,26 +57,43 @@ struct mv_machine {
 
     bool no_reboot;
     bool paused;
+    bool launched; /* the vCPUs were let go once */
     bool ended;
     enum mv_machine_end end;
+    enum mv_machine_cause end_cause;
+    mv_machine_event_fn *event_fn;
+    void *event_opaque;
 };
 
 /* --- requests */
 
-static void request(struct mv_machine *machine, enum request what)
+static void tell(struct mv_machine *machine, enum mv_machine_event event,
+                 enum mv_machine_cause cause)
+{
+    if (machine->event_fn != NULL)
+        machine->event_fn(machine->event_opaque, event, cause);
+}
+
+static void request(struct mv_machine *machine, int want, enum mv_machine_cause cause)
 {
     uint64_t one = 1;
-    atomic_fetch_or(&machine->requests, (unsigned)what);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        if ((int)requests[i].want == want && requests[i].cause == cause)
+            atomic_fetch_or(&machine->requests, 1u << i);
+    }
     /* Fails only where the counter is full: then the loop is awake already. */
     ssize_t n = write(machine->request_fd, &one, sizeof one);
     (void)n;
 }
 
-static void end_with(struct mv_machine *machine, enum mv_machine_end end)
+static void end_with(struct mv_machine *machine, enum mv_machine_end end,
+                     enum mv_machine_cause cause)
 {
     mv_vcpus_stop(machine->vcpus);
     machine->ended = true;
     machine->end = end;
+    machine->end_cause = cause;
+    tell(machine, MV_MACHINE_EVENT_SHUTDOWN, cause);
     mv_loop_stop(machine->loop);
 }
 
@@ -87,20 +112,41 @@ static int set_power_on_state(struct mv_machine *machine, struct mv_error *err)
     return 0;
 }
 
-static void reset(struct mv_machine *machine)
+void mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause)
 {
     struct mv_error err;
+    if (machine->ended)
+        return;
     mv_vcpus_stop(machine->vcpus);
     if (set_power_on_state(machine, &err) < 0) {
         mv_log("cannot reset the guest: %s", err.text);
-        end_with(machine, MV_MACHINE_FAILED);
+        end_with(machine, MV_MACHINE_FAILED, MV_CAUSE_HOST_ERROR);
         return;
     }
+    tell(machine, MV_MACHINE_EVENT_RESET, cause);
     if (!machine->paused)
         mv_vcpus_go(machine->vcpus);
 }
 
-/* What ends the machine comes first. */
+void mv_machine_powerdown(struct mv_machine *machine)
+{
+    if (machine->ended)
+        return;
+    mv_power_button_press(machine->button);
+    tell(machine, MV_MACHINE_EVENT_POWERDOWN, MV_CAUSE_HOST_UI);
+}
+
+static void serve(struct mv_machine *machine, const struct request *r)
+{
+    if (r->want == WANT_END || (r->want == WANT_GUEST_RESET && machine->no_reboot))
+        end_with(machine, r->end, r->cause);
+    else if (r->want == WANT_POWERDOWN)
+        mv_machine_powerdown(machine);
+    else
+        mv_machine_reset(machine, r->cause);
+}
+
+/* Of several requests the first of the table counts. */
 static void serve_requests(void *opaque, uint32_t events)
 {
     struct mv_machine *machine = opaque;
@@ -109,39 +155,52 @@ static void serve_requests(void *opaque, uint32_t events)
     ssize_t n = read(machine->request_fd, &count, sizeof count);
     (void)n;
     unsigned wanted = atomic_exchange(&machine->requests, 0);
-    if (machine->ended)
-        return;
-    if (wanted & REQUEST_QUIT)
-        end_with(machine, MV_MACHINE_QUIT);
-    else if (wanted & REQUEST_GUEST_OFF)
-        end_with(machine, MV_MACHINE_POWERED_OFF);
-    else if ((wanted & REQUEST_GUEST_RESET) && machine->no_reboot)
-        end_with(machine, MV_MACHINE_RESET);
-    else if (wanted & (REQUEST_GUEST_RESET | REQUEST_RESET))
-        reset(machine);
-    else if (wanted & REQUEST_POWERDOWN)
-        mv_power_button_press(machine->button);
+    if (wanted != 0 && !machine->ended)
+        serve(machine, &requests[__builtin_ctz(wanted)]);
 }
 
 /* In the thread of the vCPU that asked. */
 static void guest_event(void *opaque, enum mv_vcpu_event event)
 {
-    request(opaque, event == MV_VCPU_SYSTEM_OFF ? REQUEST_GUEST_OFF : REQUEST_GUEST_RESET);
+    if (event == MV_VCPU_SYSTEM_OFF)
+        request(opaque, WANT_END, MV_CAUSE_GUEST_SHUTDOWN);
+    else
+        request(opaque, WANT_GUEST_RESET, MV_CAUSE_GUEST_RESET);
 }
 
 void mv_machine_request_powerdown(struct mv_machine *machine)
 {
-    request(machine, REQUEST_POWERDOWN);
+    request(machine, WANT_POWERDOWN, MV_CAUSE_HOST_UI);
 }
 
-void mv_machine_request_reset(struct mv_machine *machine)
+void mv_machine_request_reset(struct mv_machine *machine, enum mv_machine_cause cause)
 {
-    request(machine, REQUEST_RESET);
+    request(machine, WANT_RESET, cause);
 }
 
-void mv_machine_request_quit(struct mv_machine *machine)
+void mv_machine_request_quit(struct mv_machine *machine, enum mv_machine_cause cause)
 {
-    request(machine, REQUEST_QUIT);
+    request(machine, WANT_END, cause);
+}
+
+enum mv_machine_cause mv_machine_end_cause(const struct mv_machine *machine)
+{
+    return machine->end_cause;
+}
+
+void mv_machine_observe(struct mv_machine *machine, mv_machine_event_fn *fn, void *opaque)
+{
+    machine->event_fn = fn;
+    machine->event_opaque = opaque;
+}
+
+enum mv_machine_state mv_machine_state(const struct mv_machine *machine)
+{
+    if (machine->ended)
+        return MV_MACHINE_ENDED;
+    if (!machine->paused)
+        return MV_MACHINE_RUNNING;
+    return machine->launched ? MV_MACHINE_PAUSED : MV_MACHINE_PRELAUNCH;
 }
 
 /* --- making */
@@ -305,6 +364,26 @@ struct mv_device *mv_machine_uart(struct mv_machine *machine)
     return machine->board.uart;
 }
 
+struct mv_space *mv_machine_space(struct mv_machine *machine)
+{
+    return machine->space;
+}
+
+struct mv_block_registry *mv_machine_blocks(struct mv_machine *machine)
+{
+    return machine->blocks;
+}
+
+unsigned mv_machine_cpu_count(const struct mv_machine *machine)
+{
+    return mv_vcpus_count(machine->vcpus);
+}
+
+int mv_machine_cpu_thread_id(const struct mv_machine *machine, unsigned index)
+{
+    return mv_vcpus_thread_id(machine->vcpus, index);
+}
+
 const void *mv_machine_dtb(struct mv_machine *machine, uint32_t *ret_size)
 {
     return mv_boot_fdt(machine->boot, ret_size);
@@ -320,15 +399,23 @@ int mv_machine_start(struct mv_machine *machine, bool paused, struct mv_error *e
 
 void mv_machine_pause(struct mv_machine *machine)
 {
+    bool ran = !machine->paused && !machine->ended;
     machine->paused = true;
     mv_vcpus_stop(machine->vcpus);
+    if (ran)
+        tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP);
 }
 
 void mv_machine_resume(struct mv_machine *machine)
 {
+    bool stood = machine->paused;
+    if (machine->ended)
+        return;
     machine->paused = false;
-    if (!machine->ended)
-        mv_vcpus_go(machine->vcpus);
+    machine->launched = true;
+    if (stood)
+        tell(machine, MV_MACHINE_EVENT_RESUME, MV_CAUSE_HOST_QMP);
+    mv_vcpus_go(machine->vcpus);
 }
 
 enum mv_machine_end mv_machine_wait(struct mv_machine *machine)

@@ -14,14 +14,46 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mv_block_registry;
 struct mv_loop;
 struct mv_machine;
+struct mv_space;
 
 enum mv_machine_end {
     MV_MACHINE_POWERED_OFF, /* PSCI SYSTEM_OFF */
     MV_MACHINE_RESET,       /* the guest reset itself and --no-reboot was given */
     MV_MACHINE_QUIT,        /* mv_machine_request_quit */
     MV_MACHINE_FAILED,      /* a reset could not load the guest again; it was logged */
+};
+
+/* Who wanted a machine to end or to be reset. */
+enum mv_machine_cause {
+    MV_CAUSE_GUEST_SHUTDOWN, /* PSCI SYSTEM_OFF */
+    MV_CAUSE_GUEST_RESET,    /* PSCI SYSTEM_RESET */
+    MV_CAUSE_HOST_SIGNAL,
+    MV_CAUSE_HOST_UI,  /* a key of the console */
+    MV_CAUSE_HOST_QMP, /* a command of the control socket */
+    MV_CAUSE_HOST_ERROR,
+};
+
+/* What becomes of a machine; each is told once it has happened. */
+enum mv_machine_event {
+    MV_MACHINE_EVENT_STOP,
+    MV_MACHINE_EVENT_RESUME,
+    MV_MACHINE_EVENT_RESET,
+    MV_MACHINE_EVENT_POWERDOWN, /* the power button was pressed */
+    MV_MACHINE_EVENT_SHUTDOWN,  /* it ends */
+};
+
+/* `cause` means something for RESET and SHUTDOWN.  Main thread. */
+typedef void mv_machine_event_fn(void *opaque, enum mv_machine_event event,
+                                 enum mv_machine_cause cause);
+
+enum mv_machine_state {
+    MV_MACHINE_PRELAUNCH, /* the vCPUs have not been let go yet */
+    MV_MACHINE_RUNNING,
+    MV_MACHINE_PAUSED,
+    MV_MACHINE_ENDED,
 };
 
 /*
@@ -47,10 +79,31 @@ int mv_machine_start(struct mv_machine *machine, bool paused, struct mv_error *e
 void mv_machine_pause(struct mv_machine *machine);
 void mv_machine_resume(struct mv_machine *machine);
 
-/* Press the power button; reset; end. Any thread. */
+/* Press the power button; reset, and go on unless it is paused.  Main thread. */
+void mv_machine_powerdown(struct mv_machine *machine);
+void mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause);
+
+/*
+ * The same, and an end, at the next turn of the loop; any thread.  A reset is
+ * asked for by MV_CAUSE_HOST_UI, an end by a cause of the host's.
+ */
 void mv_machine_request_powerdown(struct mv_machine *machine);
-void mv_machine_request_reset(struct mv_machine *machine);
-void mv_machine_request_quit(struct mv_machine *machine);
+void mv_machine_request_reset(struct mv_machine *machine, enum mv_machine_cause cause);
+void mv_machine_request_quit(struct mv_machine *machine, enum mv_machine_cause cause);
+
+/* Why it ended; known once mv_machine_wait has returned. */
+enum mv_machine_cause mv_machine_end_cause(const struct mv_machine *machine);
+
+/* Have fn hear of events; NULL: nobody does.  There is one observer.  Main thread. */
+void mv_machine_observe(struct mv_machine *machine, mv_machine_event_fn *fn, void *opaque);
+enum mv_machine_state mv_machine_state(const struct mv_machine *machine);
+
+/* The machine's parts; they live as long as it does. */
+struct mv_space *mv_machine_space(struct mv_machine *machine);
+struct mv_block_registry *mv_machine_blocks(struct mv_machine *machine);
+unsigned mv_machine_cpu_count(const struct mv_machine *machine);
+/* The host's number of a vCPU's thread; 0 while there is none. */
+int mv_machine_cpu_thread_id(const struct mv_machine *machine, unsigned index);
 
 /*
  * Run the loop until the machine ends; main thread.

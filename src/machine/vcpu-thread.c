@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* EL1h with DAIF masked, as SPSR_EL1 has it (Arm ARM, C5.2.18). */
 #define PSTATE_AT_START 0x3c5
@@ -26,6 +27,7 @@ struct mv_vcpu_thread {
     uint64_t mpidr;
     pthread_t thread;
     bool started;
+    int thread_id; /* 0: not yet */
     pthread_cond_t wake;
     enum mv_vcpu_power power;
     bool running; /* between the look at the wishes and the return from the guest */
@@ -37,7 +39,7 @@ struct mv_vcpus {
     mv_vcpu_event_fn *event_fn;
     void *opaque;
     pthread_mutex_t lock; /* of what follows, and of power, running and entry_* */
-    pthread_cond_t stopped_one;
+    pthread_cond_t stopped_one; /* or has begun */
     bool go;
     bool quit;
     unsigned count;
@@ -144,6 +146,11 @@ static bool wait_for_leave(struct mv_vcpu_thread *t)
 static void *run_thread(void *opaque)
 {
     struct mv_vcpu_thread *t = opaque;
+    {
+        MV_LOCK_SCOPE(&t->vcpus->lock);
+        t->thread_id = (int)gettid();
+        pthread_cond_signal(&t->vcpus->stopped_one);
+    }
     while (wait_for_leave(t)) {
         if (t->vcpu->ops->vcpu_run(t->vcpu) == MV_EXIT_HYPERCALL)
             mv_psci_call(t->vcpus, t->index, t->vcpu);
@@ -160,6 +167,9 @@ static int start_one(struct mv_vcpu_thread *t)
     t->started = true;
     snprintf(name, sizeof name, "vcpu%u", t->index);
     pthread_setname_np(t->thread, name);
+    MV_LOCK_SCOPE(&t->vcpus->lock);
+    while (t->thread_id == 0)
+        pthread_cond_wait(&t->vcpus->stopped_one, &t->vcpus->lock);
     return 0;
 }
 
@@ -217,6 +227,12 @@ void mv_vcpus_reset(struct mv_vcpus *vcpus)
 unsigned mv_vcpus_count(const struct mv_vcpus *vcpus)
 {
     return vcpus->count;
+}
+
+int mv_vcpus_thread_id(struct mv_vcpus *vcpus, unsigned index)
+{
+    MV_LOCK_SCOPE(&vcpus->lock);
+    return vcpus->threads[index].thread_id;
 }
 
 uint64_t mv_vcpus_mpidr(const struct mv_vcpus *vcpus, unsigned index)

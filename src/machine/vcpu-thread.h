@@ -48,6 +48,8 @@ void mv_vcpus_reset(struct mv_vcpus *vcpus);
 /* --- any thread */
 
 unsigned mv_vcpus_count(const struct mv_vcpus *vcpus);
+/* As gettid(2) tells it in the vCPU's thread; 0 before mv_vcpus_start. */
+int mv_vcpus_thread_id(struct mv_vcpus *vcpus, unsigned index);
 uint64_t mv_vcpus_mpidr(const struct mv_vcpus *vcpus, unsigned index);
 enum mv_vcpu_power mv_vcpus_power(struct mv_vcpus *vcpus, unsigned index);
 /*

@@ -198,7 +198,7 @@ static void test_refusals(void **state)
         {"-k|K|--mem-dir=x", {"--mem-dir is not in this version"}},
         {"-k|K|--ivshmem|64,unix:x", {"--ivshmem is not in this version"}},
         {"-k|K|--device|x", {"--device is not in this version"}},
-        {"-k|K|--qmp=x", {"--qmp is not in this version"}},
+        {"-k|K|--device=x", {"--device is not in this version"}},
         {"-k|K|--pcram-file|x", {"--pcram-file is not in this version"}},
         {"-k|K|-m|256M@2048", {"-m 256M@2048:", "ambiguous"}},
     };

@@ -226,12 +226,12 @@ static void test_quit(void **state)
     MAKE("-m", "16M", "-c", "4");
     fake_machine_start();
     fake_await_idle(0);
-    mv_machine_request_quit(machine);
+    mv_machine_request_quit(machine, MV_CAUSE_HOST_SIGNAL);
     assert_int_equal(mv_machine_wait(machine), MV_MACHINE_QUIT);
     for (unsigned i = 0; i < 4; i++)
         assert_false(fake_inside(i));
     /* What comes later changes nothing. */
-    mv_machine_request_reset(machine);
+    mv_machine_request_reset(machine, MV_CAUSE_HOST_UI);
     mv_machine_resume(machine);
     run_loop(20);
     assert_int_equal(mv_machine_wait(machine), MV_MACHINE_QUIT);
@@ -251,8 +251,8 @@ static void test_destroyed_in_any_state(void **state)
         if (i == 2)
             fake_await_idle(0);
         if (i == 4) {
-            mv_machine_request_reset(machine);
-            mv_machine_request_quit(machine);
+            mv_machine_request_reset(machine, MV_CAUSE_HOST_UI);
+            mv_machine_request_quit(machine, MV_CAUSE_HOST_SIGNAL);
         }
         if (i == 5)
             fake_queue(0, CPU_OFF, 0, 0, 0);
@@ -364,12 +364,12 @@ static void test_reset_from_outside(void **state)
     MAKE("-m", "16M", "--no-reboot");
     fake_machine_start();
     fake_await_entry(0, 1);
-    mv_machine_request_reset(machine);
+    mv_machine_request_reset(machine, MV_CAUSE_HOST_UI);
     while (fake_entries(0) < 2)
         run_loop(1);
     /* One that is paused stays so. */
     mv_machine_pause(machine);
-    mv_machine_request_reset(machine);
+    mv_machine_request_reset(machine, MV_CAUSE_HOST_UI);
     run_loop(50);
     assert_int_equal(fake_entries(0), 2);
     mv_machine_resume(machine);
@@ -410,7 +410,7 @@ static void test_power_button(void **state)
     /* A reset finds it up. */
     mv_machine_request_powerdown(machine);
     run_loop(10);
-    mv_machine_request_reset(machine);
+    mv_machine_request_reset(machine, MV_CAUSE_HOST_UI);
     run_loop(10);
     assert_int_equal(button_level(), 0);
 }
@@ -424,7 +424,7 @@ static void *ask(void *opaque)
     unsigned seed = (unsigned)(uintptr_t)opaque;
     while (!atomic_load(&done)) {
         if (rand_r(&seed) % 2)
-            mv_machine_request_reset(machine);
+            mv_machine_request_reset(machine, MV_CAUSE_HOST_UI);
         else
             mv_machine_request_powerdown(machine);
         nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
@@ -448,7 +448,7 @@ static void test_requests_from_threads(void **state)
     atomic_store(&done, true);
     for (unsigned i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
-    mv_machine_request_quit(machine);
+    mv_machine_request_quit(machine, MV_CAUSE_HOST_SIGNAL);
     assert_int_equal(mv_machine_wait(machine), MV_MACHINE_QUIT);
 }
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stream sockets in the file system.  Paths may be longer than a socket's
+ * address holds (unix(7): 108 bytes), as long as the last part fits.
+ */
+#ifndef MV_BASE_UNIX_SOCKET_H
+#define MV_BASE_UNIX_SOCKET_H
+
+#include "error.h"
+
+/*
+ * Listen at path, in the place of a socket whose process is gone; `what` names
+ * it in messages.  The descriptor is non-blocking.  -EEXIST where the path is
+ * something else, -EADDRINUSE where somebody listens there.
+ */
+int mv_unix_listen(const char *what, const char *path, int *ret_fd, struct mv_error *err);
+
+/* Connect to path; the descriptor is blocking. */
+int mv_unix_connect(const char *what, const char *path, int *ret_fd, struct mv_error *err);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection is served in four steps after each event: send what waits,
+ * serve what was read, read more, and watch for what can happen next.  It ends
+ * in that function alone, so that nobody destroys a client under a caller.
+ * Called by control.c.
+ */
+#include "client.h"
+
+#include "cleanup.h"
+#include "log.h"
+#include "loop.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+static size_t output_waiting(const struct mv_control_client *client)
+{
+    return client->output_used - client->output_sent;
+}
+
+static void drop_output(struct mv_control_client *client)
+{
+    client->output_used = client->output_sent = 0;
+}
+
+static void send_waiting(struct mv_control_client *client)
+{
+    while (output_waiting(client) > 0) {
+        ssize_t n = send(client->fd, client->output + client->output_sent, output_waiting(client),
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n < 0) {
+            client->deaf = true;
+            break;
+        }
+        client->output_sent += (size_t)n;
+    }
+    drop_output(client);
+}
+
+/* Room for len more bytes behind those that wait. */
+static bool make_room(struct mv_control_client *client, size_t len)
+{
+    size_t waiting = output_waiting(client);
+    if (waiting > 0)
+        memmove(client->output, client->output + client->output_sent, waiting);
+    client->output_sent = 0;
+    client->output_used = waiting;
+    if (client->output_capacity >= waiting + len)
+        return true;
+    size_t capacity = 2 * (waiting + len);
+    char *output = realloc(client->output, capacity);
+    if (output == NULL)
+        return false;
+    client->output = output;
+    client->output_capacity = capacity;
+    return true;
+}
+
+static void watch(struct mv_control_client *client);
+
+/* The session's send, from within serve() or of an event's teller. */
+static void queue_line(void *opaque, const char *line, size_t len)
+{
+    struct mv_control_client *client = opaque;
+    if (client->deaf || client->broken)
+        return;
+    bool fits = output_waiting(client) + len <= MV_CLIENT_MOST_OUTPUT;
+    if (!fits || (client->output_used + len > client->output_capacity && !make_room(client, len))) {
+        mv_warn("control socket: a client does not read its answers and is dropped");
+        client->broken = true;
+        drop_output(client);
+        shutdown(client->fd, SHUT_RDWR); /* wakes the loop */
+        return;
+    }
+    memcpy(client->output + client->output_used, line, len);
+    client->output_used += len;
+    send_waiting(client);
+    watch(client);
+}
+
+static void serve_input(struct mv_control_client *client)
+{
+    while (client->input_next < client->input_used && client->session.later == NULL &&
+           !client->broken && output_waiting(client) < MV_CLIENT_BUSY_OUTPUT)
+        client->input_next +=
+            mv_qmp_session_take(&client->session, client->input + client->input_next,
+                                client->input_used - client->input_next);
+}
+
+static bool wants_input(const struct mv_control_client *client)
+{
+    return !client->at_end && client->input_next == client->input_used &&
+           client->session.later == NULL && output_waiting(client) < MV_CLIENT_BUSY_OUTPUT;
+}
+
+static void read_input(struct mv_control_client *client)
+{
+    if (!wants_input(client))
+        return;
+    ssize_t n = recv(client->fd, client->input, sizeof client->input, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    client->at_end = n <= 0;
+    client->input_next = 0;
+    client->input_used = n > 0 ? (size_t)n : 0;
+}
+
+static bool is_over(const struct mv_control_client *client)
+{
+    if (client->broken)
+        return true;
+    return client->at_end && client->input_next == client->input_used &&
+           client->session.later == NULL && (client->deaf || output_waiting(client) == 0);
+}
+
+static void on_socket(void *opaque, uint32_t events)
+{
+    struct mv_control_client *client = opaque;
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+        client->deaf = true;
+        drop_output(client);
+    }
+    send_waiting(client);
+    serve_input(client);
+    read_input(client);
+    serve_input(client);
+    if (is_over(client))
+        client->on_end(client, client->opaque);
+    else
+        watch(client);
+}
+
+/*
+ * Where there is nothing to watch for the source goes away, for epoll reports
+ * a hang-up even to who asked for nothing.
+ */
+static void watch(struct mv_control_client *client)
+{
+    struct mv_error err;
+    uint32_t events = wants_input(client) ? EPOLLIN : 0;
+    events |= output_waiting(client) > 0 ? EPOLLOUT : 0;
+    if (client->source != NULL && events != 0) {
+        mv_loop_modify(client->source, events);
+    } else if (client->source != NULL) {
+        mv_loop_remove(client->source);
+        client->source = NULL;
+    } else if (events != 0 && mv_loop_add(client->loop, client->fd, events, on_socket, client,
+                                          &client->source, &err) < 0) {
+        mv_warn("control socket: %s", err.text);
+    }
+}
+
+/* The answer that the next commands waited for has been sent. */
+static void on_finished(void *opaque)
+{
+    on_socket(opaque, 0);
+}
+
+int mv_control_client_create(struct mv_loop *loop, struct mv_control *control, int fd,
+                             void (*on_end)(struct mv_control_client *client, void *opaque),
+                             void *opaque, struct mv_control_client **ret, struct mv_error *err)
+{
+    struct mv_control_client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        mv_cleanup_close(&fd);
+        return mv_error_set_errno(err, ENOMEM, "a client");
+    }
+    client->loop = loop;
+    client->fd = fd;
+    client->on_end = on_end;
+    client->opaque = opaque;
+    client->session.control = control;
+    client->session.send = queue_line;
+    client->session.on_finished = on_finished;
+    client->session.opaque = client;
+    int r = mv_loop_add(loop, fd, EPOLLIN, on_socket, client, &client->source, err);
+    if (r < 0) {
+        mv_cleanup_close(&fd);
+        free(client);
+        return r;
+    }
+    mv_qmp_session_start(&client->session);
+    *ret = client;
+    return 0;
+}
+
+void mv_control_client_destroy(struct mv_control_client *client)
+{
+    send_waiting(client);
+    mv_qmp_session_end(&client->session);
+    if (client->source != NULL)
+        mv_loop_remove(client->source);
+    mv_cleanup_close(&client->fd);
+    free(client->output);
+    free(client);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_control_client: one connection: bytes between a socket and its
+ * QMP session.  What a client does not read is held up to a bound, its next
+ * commands wait meanwhile, and behind the bound it is dropped.  Main thread.
+ */
+#ifndef MV_CONTROL_CLIENT_H
+#define MV_CONTROL_CLIENT_H
+
+#include "error.h"
+#include "qmp-session.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct mv_loop;
+struct mv_loop_source;
+
+#define MV_CLIENT_READ_SIZE 4096
+/* With so much waiting no more commands are served; and behind that it is dropped. */
+#define MV_CLIENT_BUSY_OUTPUT (64 * 1024)
+#define MV_CLIENT_MOST_OUTPUT (4 * 1024 * 1024)
+
+struct mv_control_client {
+    struct mv_control_client *next; /* the owner's */
+    struct mv_qmp_session session;
+    struct mv_loop *loop;
+    struct mv_loop_source *source; /* NULL while there is nothing to wait for */
+    int fd;
+    /* Called, once, when the connection is over; destroys the client. */
+    void (*on_end)(struct mv_control_client *client, void *opaque);
+    void *opaque;
+    char input[MV_CLIENT_READ_SIZE];
+    size_t input_used, input_next; /* bytes from next to used are not served yet */
+    char *output;
+    size_t output_used, output_sent, output_capacity;
+    bool at_end; /* it sends no more */
+    bool deaf;   /* it receives no more */
+    bool broken; /* to be dropped; why was logged */
+};
+
+/* Greet and serve the client behind fd, which is non-blocking and now the client's. */
+int mv_control_client_create(struct mv_loop *loop, struct mv_control *control, int fd,
+                             void (*on_end)(struct mv_control_client *client, void *opaque),
+                             void *opaque, struct mv_control_client **ret, struct mv_error *err);
+/* Sends what it can without waiting. */
+void mv_control_client_destroy(struct mv_control_client *client);
+
+#endif

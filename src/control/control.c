@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listeners, the list of clients, and the events that go to all of them.
+ * Called by cli/run.c; no lock, for all of it is the main thread's.
+ */
+#include "control.h"
+
+#include "cleanup.h"
+#include "client.h"
+#include "log.h"
+#include "loop.h"
+#include "machine.h"
+#include "qmp-command.h"
+#include "unix-socket.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define CLIENTS_MAX 64
+
+struct listener {
+    struct mv_control *control;
+    char *path;
+    int fd;
+    struct mv_loop_source *source;
+    struct listener *next;
+};
+
+struct mv_control {
+    struct mv_loop *loop;
+    struct mv_machine *machine;
+    struct listener *listeners;
+    struct mv_control_client *clients;
+    unsigned client_count;
+    bool refusing; /* which was logged */
+    int spare_fd;  /* given up for a moment to refuse a client when there are no more */
+};
+
+struct mv_machine *mv_control_machine(struct mv_control *control)
+{
+    return control->machine;
+}
+
+struct mv_loop *mv_control_loop(struct mv_control *control)
+{
+    return control->loop;
+}
+
+/* --- clients */
+
+static void end_client(struct mv_control_client *client, void *opaque)
+{
+    struct mv_control *control = opaque;
+    struct mv_control_client **link = &control->clients;
+    while (*link != client)
+        link = &(*link)->next;
+    *link = client->next;
+    control->client_count--;
+    control->refusing = false;
+    mv_control_client_destroy(client);
+}
+
+/* Say so once, not for each that a client in a hurry tries. */
+static void note_refusal(struct mv_control *control, const char *why)
+{
+    if (!control->refusing)
+        mv_warn("control socket: clients are refused: %s", why);
+    control->refusing = true;
+}
+
+/* Without this a full table of descriptors would keep the loop busy for ever. */
+static void refuse_one(struct listener *listener)
+{
+    struct mv_control *control = listener->control;
+    mv_cleanup_close(&control->spare_fd);
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    mv_cleanup_close(&fd);
+    control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void on_connect(void *opaque, uint32_t events)
+{
+    struct listener *listener = opaque;
+    struct mv_control *control = listener->control;
+    struct mv_control_client *client;
+    struct mv_error err;
+    (void)events;
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+        note_refusal(control, "too many open files");
+        refuse_one(listener);
+    }
+    if (fd < 0)
+        return;
+    if (control->client_count >= CLIENTS_MAX) {
+        note_refusal(control, "64 are connected");
+        mv_cleanup_close(&fd);
+        return;
+    }
+    if (mv_control_client_create(control->loop, control, fd, end_client, control, &client, &err) <
+        0) {
+        note_refusal(control, err.text);
+        return;
+    }
+    client->next = control->clients;
+    control->clients = client;
+    control->client_count++;
+}
+
+/* --- listeners */
+
+static void close_listener(struct listener *listener)
+{
+    if (listener->source != NULL)
+        mv_loop_remove(listener->source);
+    if (listener->fd >= 0)
+        unlink(listener->path);
+    mv_cleanup_close(&listener->fd);
+    free(listener->path);
+    free(listener);
+}
+
+int mv_control_listen(struct mv_control *control, const char *path, struct mv_error *err)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+    if (listener == NULL || (listener->path = strdup(path)) == NULL) {
+        free(listener);
+        return mv_error_set_errno(err, ENOMEM, "control socket");
+    }
+    listener->control = control;
+    listener->fd = -1;
+    int r = mv_unix_listen("control socket", path, &listener->fd, err);
+    if (r == 0)
+        r = mv_loop_add(control->loop, listener->fd, EPOLLIN, on_connect, listener,
+                        &listener->source, err);
+    if (r < 0) {
+        close_listener(listener);
+        return r;
+    }
+    listener->next = control->listeners;
+    control->listeners = listener;
+    return 0;
+}
+
+/* --- events */
+
+void mv_control_event(struct mv_control *control, const char *name, json_t *data)
+{
+    struct timespec now;
+    struct mv_error err;
+    const struct mv_qmp_event *type = mv_qmp_event_find(name);
+    if (data == NULL)
+        data = json_object();
+    if (type == NULL || mv_qmp_type_check(type->data, data, &err) < 0) {
+        mv_warn("control socket: the event %s is not of its type: %s", name,
+                type == NULL ? "there is none" : err.text);
+        json_decref(data);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    json_t *event = json_pack("{s:{s:I, s:I}, s:s}", "timestamp", "seconds", (json_int_t)now.tv_sec,
+                              "microseconds", (json_int_t)(now.tv_nsec / 1000), "event", name);
+    if (json_object_size(data) > 0)
+        json_object_set(event, "data", data);
+    json_decref(data);
+    for (struct mv_control_client *c = control->clients; c != NULL; c = c->next)
+        mv_qmp_session_event(&c->session, event);
+    json_decref(event);
+}
+
+/* QEMU's words (qapi/run-state.json: ShutdownCause). */
+static const struct {
+    bool guest;
+    const char *shutdown;
+    const char *reset;
+} causes[] = {
+    [MV_CAUSE_GUEST_SHUTDOWN] = {true, "guest-shutdown", "guest-shutdown"},
+    [MV_CAUSE_GUEST_RESET] = {true, "guest-reset", "guest-reset"},
+    [MV_CAUSE_HOST_SIGNAL] = {false, "host-signal", "host-signal"},
+    [MV_CAUSE_HOST_UI] = {false, "host-ui", "host-ui"},
+    [MV_CAUSE_HOST_QMP] = {false, "host-qmp-quit", "host-qmp-system-reset"},
+    [MV_CAUSE_HOST_ERROR] = {false, "host-error", "host-error"},
+};
+
+static void on_machine_event(void *opaque, enum mv_machine_event event, enum mv_machine_cause cause)
+{
+    static const char *const names[] = {
+        [MV_MACHINE_EVENT_STOP] = "STOP",         [MV_MACHINE_EVENT_RESUME] = "RESUME",
+        [MV_MACHINE_EVENT_RESET] = "RESET",       [MV_MACHINE_EVENT_POWERDOWN] = "POWERDOWN",
+        [MV_MACHINE_EVENT_SHUTDOWN] = "SHUTDOWN",
+    };
+    json_t *data = NULL;
+    if (event == MV_MACHINE_EVENT_RESET || event == MV_MACHINE_EVENT_SHUTDOWN)
+        data = json_pack("{s:b, s:s}", "guest", causes[cause].guest, "reason",
+                         event == MV_MACHINE_EVENT_RESET ? causes[cause].reset
+                                                         : causes[cause].shutdown);
+    mv_control_event(opaque, names[event], data);
+}
+
+/* --- life */
+
+int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct mv_control **ret,
+                      struct mv_error *err)
+{
+    struct mv_control *control = calloc(1, sizeof *control);
+    if (control == NULL)
+        return mv_error_set_errno(err, ENOMEM, "control socket");
+    control->loop = loop;
+    control->machine = machine;
+    control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    mv_machine_observe(machine, on_machine_event, control);
+    *ret = control;
+    return 0;
+}
+
+void mv_control_destroy(struct mv_control *control)
+{
+    if (control == NULL)
+        return;
+    mv_machine_observe(control->machine, NULL, NULL);
+    while (control->listeners != NULL) {
+        struct listener *next = control->listeners->next;
+        close_listener(control->listeners);
+        control->listeners = next;
+    }
+    while (control->clients != NULL)
+        end_client(control->clients, control);
+    mv_cleanup_close(&control->spare_fd);
+    free(control);
+}

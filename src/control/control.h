@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_control: the control sockets of a VM and the clients that are
+ * connected to them.  Speaks QMP (docs/qmp.md).  Main thread.
+ */
+#ifndef MV_CONTROL_CONTROL_H
+#define MV_CONTROL_CONTROL_H
+
+#include "error.h"
+
+#include <jansson.h>
+
+struct mv_control;
+struct mv_loop;
+struct mv_machine;
+
+/* Becomes the machine's observer.  The machine and the loop outlive it. */
+int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct mv_control **ret,
+                      struct mv_error *err);
+/* May be NULL.  Clients get what is left for them as far as it fits. */
+void mv_control_destroy(struct mv_control *control);
+
+/* Listen on one more Unix socket at `path`. */
+int mv_control_listen(struct mv_control *control, const char *path, struct mv_error *err);
+
+/* Send an event of mv_qmp_events to all clients; `data` (may be NULL) is given away. */
+void mv_control_event(struct mv_control *control, const char *name, json_t *data);
+
+/* For the commands. */
+struct mv_machine *mv_control_machine(struct mv_control *control);
+struct mv_loop *mv_control_loop(struct mv_control *control);
+
+#endif

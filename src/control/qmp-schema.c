@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * query-qmp-schema: the tables of commands, events and types as SchemaInfo
+ * (QEMU, qapi/introspect.json; docs/devel/qapi-code-gen, "Client JSON Protocol
+ * introspection").  Types that are not built in go by numbers, in order of
+ * their first use, because their names are no part of the protocol.
+ */
+#include "qmp-command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TYPES_MAX 256
+#define NAME_SIZE 64
+
+struct schema {
+    json_t *list;
+    const struct mv_qmp_type *types[TYPES_MAX]; /* [i] goes by the name "i" */
+    size_t count;
+    bool full;
+};
+
+static const char *const builtin_json_types[] = {
+    [MV_QMP_STR] = "string",    [MV_QMP_INT] = "int",      [MV_QMP_UINT] = "int",
+    [MV_QMP_NUMBER] = "number", [MV_QMP_BOOL] = "boolean", [MV_QMP_NULL] = "null",
+    [MV_QMP_ANY] = "value",
+};
+
+static bool is_builtin(const struct mv_qmp_type *type)
+{
+    return type->kind <= MV_QMP_ANY;
+}
+
+/* The number of a type, which is noted to be told of where it is new. */
+static size_t number_of(struct schema *schema, const struct mv_qmp_type *type)
+{
+    size_t i = 0;
+    while (i < schema->count && schema->types[i] != type)
+        i++;
+    if (i == TYPES_MAX) {
+        schema->full = true;
+        return 0;
+    }
+    if (i == schema->count)
+        schema->types[schema->count++] = type;
+    return i;
+}
+
+static const char *name_of(struct schema *schema, const struct mv_qmp_type *type,
+                           char buf[NAME_SIZE])
+{
+    if (is_builtin(type)) {
+        number_of(schema, type->kind == MV_QMP_UINT ? &mv_qmp_int : type);
+        return type->name;
+    }
+    if (type->kind == MV_QMP_ARRAY) {
+        char element[NAME_SIZE];
+        number_of(schema, type);
+        snprintf(buf, NAME_SIZE, "[%.60s]", name_of(schema, type->element, element));
+    } else {
+        snprintf(buf, NAME_SIZE, "%zu", number_of(schema, type));
+    }
+    return buf;
+}
+
+static void add(struct schema *schema, const char *name, const char *meta, json_t *info)
+{
+    json_object_set_new(info, "name", json_string(name));
+    json_object_set_new(info, "meta-type", json_string(meta));
+    json_array_append_new(schema->list, info);
+}
+
+static json_t *describe_enum(const struct mv_qmp_type *type)
+{
+    json_t *members = json_array(), *values = json_array();
+    for (const char *const *v = type->values; *v != NULL; v++) {
+        json_array_append_new(members, json_pack("{s:s}", "name", *v));
+        json_array_append_new(values, json_string(*v));
+    }
+    return json_pack("{s:o, s:o}", "members", members, "values", values);
+}
+
+static json_t *describe_object(struct schema *schema, const struct mv_qmp_type *type)
+{
+    char name[NAME_SIZE];
+    json_t *members = json_array();
+    for (const struct mv_qmp_member *m = type->members; m->name != NULL; m++) {
+        json_t *member =
+            json_pack("{s:s, s:s}", "name", m->name, "type", name_of(schema, m->type, name));
+        /* What an optional member is without: nothing that JSON could say. */
+        if (m->optional)
+            json_object_set_new(member, "default", json_null());
+        json_array_append_new(members, member);
+    }
+    json_t *info = json_pack("{s:o}", "members", members);
+    if (type->tag == NULL)
+        return info;
+    json_t *variants = json_array();
+    for (const struct mv_qmp_variant *v = type->variants; v->value != NULL; v++)
+        json_array_append_new(variants, json_pack("{s:s, s:s}", "case", v->value, "type",
+                                                  name_of(schema, v->type, name)));
+    json_object_set_new(info, "tag", json_string(type->tag));
+    json_object_set_new(info, "variants", variants);
+    return info;
+}
+
+static void add_type(struct schema *schema, const struct mv_qmp_type *type)
+{
+    char name[NAME_SIZE], element[NAME_SIZE];
+    name_of(schema, type, name);
+    switch (type->kind) {
+    case MV_QMP_ENUM:
+        add(schema, name, "enum", describe_enum(type));
+        break;
+    case MV_QMP_ARRAY:
+        add(schema, name, "array",
+            json_pack("{s:s}", "element-type", name_of(schema, type->element, element)));
+        break;
+    case MV_QMP_OBJECT:
+        add(schema, name, "object", describe_object(schema, type));
+        break;
+    default:
+        add(schema, type->name, "builtin",
+            json_pack("{s:s}", "json-type", builtin_json_types[type->kind]));
+        break;
+    }
+}
+
+json_t *mv_qmp_schema(void)
+{
+    struct schema schema = {.list = json_array()};
+    char arguments[NAME_SIZE], returns[NAME_SIZE];
+    for (size_t i = 0; i < mv_qmp_command_count; i++) {
+        const struct mv_qmp_command *c = &mv_qmp_commands[i];
+        add(&schema, c->name, "command",
+            json_pack("{s:s, s:s}", "arg-type", name_of(&schema, c->arguments, arguments),
+                      "ret-type", name_of(&schema, c->returns, returns)));
+    }
+    for (size_t i = 0; i < mv_qmp_event_count; i++)
+        add(&schema, mv_qmp_events[i].name, "event",
+            json_pack("{s:s}", "arg-type", name_of(&schema, mv_qmp_events[i].data, arguments)));
+    /* Telling of one type may note more of them. */
+    for (size_t i = 0; i < schema.count; i++)
+        add_type(&schema, schema.types[i]);
+    if (schema.full) {
+        json_decref(schema.list);
+        return NULL;
+    }
+    return schema.list;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_qmp_session: the protocol with one client: greeting, negotiation,
+ * commands and their answers, in order (QEMU, docs/interop/qmp-spec).  Knows
+ * no socket.  Main thread.
+ */
+#ifndef MV_CONTROL_QMP_SESSION_H
+#define MV_CONTROL_QMP_SESSION_H
+
+#include "error.h"
+#include "qmp-input.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct mv_control;
+struct mv_qmp_later;
+
+struct mv_qmp_session {
+    struct mv_control *control;
+    struct mv_qmp_input input;
+    bool negotiated;
+    struct mv_qmp_later *later; /* the command whose answer is not there yet */
+    /* Where answers and events go, a line at a time. */
+    void (*send)(void *opaque, const char *line, size_t len);
+    /* There is no such command any more, the next one may come. */
+    void (*on_finished)(void *opaque);
+    void *opaque;
+};
+
+/* Send the greeting. */
+void mv_qmp_session_start(struct mv_qmp_session *session);
+void mv_qmp_session_end(struct mv_qmp_session *session);
+
+/*
+ * Take bytes up to the end of one command and serve it; how many were taken.
+ * None are while session->later is set.
+ */
+size_t mv_qmp_session_take(struct mv_qmp_session *session, const char *buf, size_t len);
+
+/* Send an event to a client that has negotiated. */
+void mv_qmp_session_event(struct mv_qmp_session *session, const json_t *event);
+
+/*
+ * A command that answers later: its function returns MV_QMP_LATER after
+ * mv_qmp_session_later, and mv_qmp_later_finish answers, also where the
+ * session has ended meanwhile.  With `result` (given away; NULL for an empty
+ * object) where r is 0, else with the error.
+ */
+struct mv_qmp_later *mv_qmp_session_later(struct mv_qmp_session *session);
+void mv_qmp_later_finish(struct mv_qmp_later *later, int r, json_t *result, struct mv_error *err);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The types of the commands' arguments and answers, and of the events' data. */
+#ifndef MV_CONTROL_QMP_TYPES_H
+#define MV_CONTROL_QMP_TYPES_H
+
+#include "qmp-type.h"
+
+/* types-protocol.c (QEMU, qapi/control.json, qapi/introspect.json) */
+extern const struct mv_qmp_type mv_type_capabilities_args, mv_type_version_info,
+    mv_type_command_list, mv_type_schema;
+extern const struct mv_qmp_type mv_type_json_type, mv_type_meta_type;
+
+/* types-machine.c (QEMU, qapi/run-state.json, qapi/machine.json) */
+extern const struct mv_qmp_type mv_type_status_info, mv_type_cpu_list, mv_type_reset_data,
+    mv_type_shutdown_data;
+
+#endif
