@@ -20,7 +20,7 @@
 #define WORDS 2000
 
 static const struct mv_a64_group *const groups[] = {&mv_a64_fp, &mv_a64_vector,
-                                                  &mv_a64_vector_immediate, &mv_a64_structure,
+                                                  &mv_a64_vector_immediate, &mv_a64_vector_fp, &mv_a64_structure,
                                                   &mv_a64_crypto};
 
 /* The same words in every run. */

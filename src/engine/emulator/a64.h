@@ -44,6 +44,7 @@ extern const struct mv_a64_group mv_a64_atomic;
 extern const struct mv_a64_group mv_a64_fp;
 extern const struct mv_a64_group mv_a64_vector;
 extern const struct mv_a64_group mv_a64_vector_immediate;
+extern const struct mv_a64_group mv_a64_vector_fp;
 extern const struct mv_a64_group mv_a64_structure;
 extern const struct mv_a64_group mv_a64_crypto;
 

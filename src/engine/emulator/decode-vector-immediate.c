@@ -227,6 +227,12 @@ static const struct mv_a64_form forms[] = {
                SIZE_BHS),
     SHIFT_BOTH("1", "10011", "uqrshrn", decode_right_narrow, FROM_B(vuqrshrn), SIZE_BHS,
                SIZE_BHS),
+    SHIFT_BOTH("0", "11100", "scvtf (fixed-point)", decode_right, FROM_S(vscvtf), SIZE_SD, SIZE_SD),
+    SHIFT_BOTH("1", "11100", "ucvtf (fixed-point)", decode_right, FROM_S(vucvtf), SIZE_SD, SIZE_SD),
+    SHIFT_BOTH("0", "11111", "fcvtzs (fixed-point)", decode_right, FROM_S(vfcvtzs), SIZE_SD,
+               SIZE_SD),
+    SHIFT_BOTH("1", "11111", "fcvtzu (fixed-point)", decode_right, FROM_S(vfcvtzu), SIZE_SD,
+               SIZE_SD),
     SHIFT("0", "10100", "sshll", decode_left_long, FROM_B(vsshll), SIZE_BHS),
     SHIFT("1", "10100", "ushll", decode_left_long, FROM_B(vushll), SIZE_BHS),
 

@@ -37,8 +37,8 @@ const uint16_t mv_condition_masks[16] = {
 
 const struct mv_a64_group *const mv_a64_groups[] = {
     &mv_a64_integer, &mv_a64_branch, &mv_a64_system, &mv_a64_memory, &mv_a64_atomic,
-    &mv_a64_fp, &mv_a64_vector, &mv_a64_vector_immediate, &mv_a64_structure, &mv_a64_crypto,
-    NULL,
+    &mv_a64_fp, &mv_a64_vector, &mv_a64_vector_immediate, &mv_a64_vector_fp,
+    &mv_a64_structure, &mv_a64_crypto, NULL,
 };
 
 bool mv_a64_pattern_parse(const char *pattern, uint32_t *ret_mask, uint32_t *ret_value)

@@ -9,6 +9,7 @@
 #define MV_EMULATOR_OPS_VECTOR_H
 
 #define MV_OP_HS(OP, name) OP(name##_16) OP(name##_32)
+#define MV_OP_WD(OP, name) OP(name##_32) OP(name##_64)
 #define MV_OP_BHS(OP, name) OP(name##_8) MV_OP_HS(OP, name)
 #define MV_OP_BHSD(OP, name) MV_OP_BHS(OP, name) OP(name##_64)
 
@@ -77,9 +78,29 @@
     OP(aese) OP(aesd) OP(aesmc) OP(aesimc) OP(sha1c) OP(sha1p) OP(sha1m) OP(sha1h) OP(sha1su0)     \
     OP(sha1su1) OP(sha256h) OP(sha256h2) OP(sha256su0) OP(sha256su1) OP(vpmull_64)
 
+#define MV_OPCODES_VECTOR_FP(OP)                                                                   \
+    MV_OP_WD(OP, vfadd) MV_OP_WD(OP, vfsub) MV_OP_WD(OP, vfmul) MV_OP_WD(OP, vfmulx)               \
+    MV_OP_WD(OP, vfdiv) MV_OP_WD(OP, vfmax) MV_OP_WD(OP, vfmin) MV_OP_WD(OP, vfmaxnm)              \
+    MV_OP_WD(OP, vfminnm) MV_OP_WD(OP, vfrecps) MV_OP_WD(OP, vfrsqrts) MV_OP_WD(OP, vfabd)         \
+    MV_OP_WD(OP, vfmla) MV_OP_WD(OP, vfmls) MV_OP_WD(OP, vfmul_el) MV_OP_WD(OP, vfmulx_el)         \
+    MV_OP_WD(OP, vfmla_el) MV_OP_WD(OP, vfmls_el) MV_OP_WD(OP, vfcmeq) MV_OP_WD(OP, vfcmge)        \
+    MV_OP_WD(OP, vfcmgt) MV_OP_WD(OP, vfacge) MV_OP_WD(OP, vfacgt) MV_OP_WD(OP, vfcmeq0)           \
+    MV_OP_WD(OP, vfcmge0) MV_OP_WD(OP, vfcmgt0) MV_OP_WD(OP, vfcmle0) MV_OP_WD(OP, vfcmlt0)        \
+    MV_OP_WD(OP, vfsqrt) MV_OP_WD(OP, vfrecpe) MV_OP_WD(OP, vfrsqrte) MV_OP_WD(OP, frecpx)         \
+    MV_OP_WD(OP, vfabs) MV_OP_WD(OP, vfneg) MV_OP_WD(OP, vfrintn) MV_OP_WD(OP, vfrintm)            \
+    MV_OP_WD(OP, vfrintp) MV_OP_WD(OP, vfrintz) MV_OP_WD(OP, vfrinta) MV_OP_WD(OP, vfrintx)        \
+    MV_OP_WD(OP, vfrinti) MV_OP_WD(OP, vfcvtns) MV_OP_WD(OP, vfcvtnu) MV_OP_WD(OP, vfcvtms)        \
+    MV_OP_WD(OP, vfcvtmu) MV_OP_WD(OP, vfcvtps) MV_OP_WD(OP, vfcvtpu) MV_OP_WD(OP, vfcvtzs)        \
+    MV_OP_WD(OP, vfcvtzu) MV_OP_WD(OP, vfcvtas) MV_OP_WD(OP, vfcvtau) MV_OP_WD(OP, vscvtf)         \
+    MV_OP_WD(OP, vucvtf) MV_OP_WD(OP, vfaddp) MV_OP_WD(OP, faddp_scalar) MV_OP_WD(OP, vfmaxp)      \
+    MV_OP_WD(OP, fmaxp_scalar) MV_OP_WD(OP, vfminp) MV_OP_WD(OP, fminp_scalar)                     \
+    MV_OP_WD(OP, vfmaxnmp) MV_OP_WD(OP, fmaxnmp_scalar) MV_OP_WD(OP, vfminnmp)                     \
+    MV_OP_WD(OP, fminnmp_scalar) OP(vurecpe_32) OP(vursqrte_32) OP(vfcvtn_16) OP(vfcvtn_32)        \
+    OP(vfcvtxn_32) OP(vfcvtl_16) OP(vfcvtl_32) OP(vfmaxv) OP(vfminv) OP(vfmaxnmv) OP(vfminnmv)
+
 #define MV_OPCODES_VECTOR(OP)                                                                      \
     MV_OPCODES_VECTOR_SAME(OP) MV_OPCODES_VECTOR_SATURATE(OP) MV_OPCODES_VECTOR_LONG(OP)           \
     MV_OPCODES_VECTOR_UNARY(OP) MV_OPCODES_VECTOR_SHIFT(OP) MV_OPCODES_VECTOR_MOVE(OP)             \
-    MV_OPCODES_STRUCTURE(OP) MV_OPCODES_CRYPTO(OP)
+    MV_OPCODES_STRUCTURE(OP) MV_OPCODES_VECTOR_FP(OP) MV_OPCODES_CRYPTO(OP)
 
 #endif
