@@ -2,7 +2,9 @@
 /* memvisor help: everything is written from the tables of verbs and options. */
 #include "verb.h"
 
+#include "backing-text.h"
 #include "log.h"
+#include "run-options.h"
 
 #include <string.h>
 
@@ -75,11 +77,28 @@ static void print_options(FILE *out, const struct mv_option_table *table)
     }
 }
 
+/* What -m and --back take behind the comma. */
+static void print_backing_keys(FILE *out)
+{
+    fprintf(out, "\nKeys of a bank, behind commas, such as -m 256M,file=ram.img:\n");
+    print_row(out, "    id=NAME", "the bank's name; default ram0, ram1 ... in address order",
+              HELP_COLUMN);
+    for (const struct mv_backing_key *key = mv_backing_keys; key->key != NULL; key++) {
+        char left[128];
+        if (key->later != NULL)
+            continue;
+        snprintf(left, sizeof left, "    %s=%s", key->key, key->argument);
+        print_row(out, left, key->help, HELP_COLUMN);
+    }
+}
+
 void mv_help_print_verb(FILE *out, const struct mv_verb *verb)
 {
     fprintf(out, "Usage: %s\n\n%s\n", verb->synopsis, verb->summary);
     if (verb->options != NULL)
         print_options(out, verb->options);
+    if (verb->options == &mv_run_options)
+        print_backing_keys(out);
     if (verb->notes != NULL)
         fprintf(out, "\n%s", verb->notes);
 }

@@ -5,11 +5,11 @@
  */
 #include "run-options.h"
 
+#include "backing-text.h"
 #include "cleanup.h"
 #include "size.h"
 #include "suggest.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,16 +17,22 @@ void mv_config_bank_clear(struct mv_config_bank *bank)
 {
     free(bank->id);
     free(bank->text);
+    mv_backing_clear(&bank->backing);
     *bank = (struct mv_config_bank){0};
 }
 
-/* A block's id is written path/name, and options are split at commas. */
+/* A block's id is written path/name, and it becomes the name of a link. */
 static int set_id(struct mv_config_bank *bank, const char *value, struct mv_error *err)
 {
+    if (value == NULL)
+        return mv_error_set(err, EINVAL, "'id' needs a value: id=NAME");
     if (value[0] == '\0')
         return mv_error_set(err, EINVAL, "id= is empty: give a name, such as id=ram0");
+    if (strcmp(value, ".") == 0 || strcmp(value, "..") == 0)
+        return mv_error_set(err, EINVAL, "id '%s' cannot be a bank's name: use letters and digits",
+                            value);
     for (const char *c = value; *c != '\0'; c++) {
-        if (*c == '/' || *c == '=' || (unsigned char)*c <= ' ' || *c == 0x7f)
+        if (*c == '/' || *c == '=' || *c == ',' || (unsigned char)*c <= ' ' || *c == 0x7f)
             return mv_error_set(err, EINVAL,
                                 "id '%s' cannot be a bank's name: use characters other than "
                                 "'/', '=', ',' and spaces",
@@ -39,60 +45,31 @@ static int set_id(struct mv_config_bank *bank, const char *value, struct mv_erro
     return bank->id == NULL ? mv_error_set_errno(err, ENOMEM, "id '%s'", value) : 0;
 }
 
-const struct mv_bank_key mv_bank_keys[] = {
-    {"id", "NAME", "the bank's name; default ram0, ram1 ... in address order", NULL, set_id},
-    {"file", "PATH", NULL, "keep a bank's bytes in a file", NULL},
-    {"share", "on|off", NULL, "share a bank's bytes with other processes", NULL},
-    {"create", "on", NULL, "create a bank's file", NULL},
-    {"same-file", "ok", NULL, "let two banks stand on one file", NULL},
-    {"memfd", "on", NULL, "keep a bank's bytes in a memfd", NULL},
-    {"fd", "N", NULL, "keep a bank's bytes in an open descriptor", NULL},
-    {"hugetlb", "2M|1G", NULL, "take a bank from the host's huge pages", NULL},
-    {"thp", "on|off", NULL, "choose transparent huge pages for a bank", NULL},
-    {"prealloc", "on|off", NULL, "allocate a bank's pages before the guest starts", NULL},
-    {"lock", "on|off", NULL, "keep a bank's pages from being swapped", NULL},
-    {"merge", "on|off", NULL, "let the host merge equal pages of a bank", NULL},
-    {"dump", "on|off", NULL, "choose whether core dumps hold a bank", NULL},
-    {"policy", "POLICY", NULL, "choose a bank's NUMA policy", NULL},
-    {"host-nodes", "NODES", NULL, "choose a bank's NUMA nodes", NULL},
-    {"save", "on|off", NULL, "choose whether a saved state holds a bank", NULL},
-    {0},
-};
-
 static int refuse_unknown_key(const char *key, struct mv_error *err)
 {
     struct mv_suggestion near;
     mv_suggestion_init(&near, key);
-    for (const struct mv_bank_key *k = mv_bank_keys; k->key != NULL; k++)
+    mv_suggestion_offer(&near, "id");
+    for (const struct mv_backing_key *k = mv_backing_keys; k->key != NULL; k++)
         mv_suggestion_offer(&near, k->key);
     if (near.nearest != NULL)
         return mv_error_set(err, EINVAL, "a bank has no key '%s': did you mean %s=?", key,
                             near.nearest);
     return mv_error_set(err, EINVAL,
-                        "a bank has no key '%s': a bank is SIZE[@ADDR][,id=NAME], such as "
-                        "256M@2G",
+                        "a bank has no key '%s': a bank is SIZE[@ADDR][,key=value...], such as "
+                        "256M@2G,file=ram.img",
                         key);
 }
 
-static int parse_key(struct mv_config_bank *bank, char *word, struct mv_error *err)
+static int parse_key(struct mv_config_bank *bank, char *word, uint32_t *seen, struct mv_error *err)
 {
-    char *value = strchr(word, '=');
-    if (value != NULL)
-        *value++ = '\0';
-    for (const struct mv_bank_key *k = mv_bank_keys; k->key != NULL; k++) {
-        if (strcmp(k->key, word) != 0)
-            continue;
-        if (k->later != NULL) {
-            char shown[64];
-            snprintf(shown, sizeof shown, "%s=", k->key);
-            return mv_later_refuse(shown, k->later, "run", err);
-        }
-        if (value == NULL)
-            return mv_error_set(err, EINVAL, "'%s' needs a value: %s=%s", k->key, k->key,
-                                k->argument);
-        return k->set(bank, value, err);
-    }
-    return refuse_unknown_key(word, err);
+    const char *value = mv_backing_split(word);
+    if (strcmp(word, "id") == 0)
+        return set_id(bank, value, err);
+    const struct mv_backing_key *key = mv_backing_find_key(word);
+    if (key == NULL)
+        return refuse_unknown_key(word, err);
+    return mv_backing_set(&bank->backing, key, value, seen, err);
 }
 
 static int parse_place(struct mv_config_bank *bank, char *text, struct mv_error *err)
@@ -117,9 +94,12 @@ int mv_config_parse_bank(const char *text, struct mv_config_bank *ret, struct mv
         return mv_error_set_errno(err, ENOMEM, "bank '%s'", text);
     }
     char *rest = words;
-    int r = parse_place(&bank, strsep(&rest, ","), err);
+    uint32_t seen = 0;
+    int r = parse_place(&bank, mv_backing_next_word(&rest), err);
     while (r == 0 && rest != NULL)
-        r = parse_key(&bank, strsep(&rest, ","), err);
+        r = parse_key(&bank, mv_backing_next_word(&rest), &seen, err);
+    if (r == 0)
+        r = mv_backing_check(&bank.backing, err);
     if (r < 0) {
         mv_config_bank_clear(&bank);
         return r;

@@ -18,12 +18,15 @@ void mv_config_free(struct mv_config *config)
     char *texts[] = {config->name,    config->kernel,      config->firmware,
                      config->initrd,  config->cmdline,     config->engine,
                      config->machine, config->serial_path, config->qmp_path,
-                     config->dump_dtb};
+                     config->dump_dtb,    config->mem_dir};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     for (size_t i = 0; i < config->bank_count; i++)
         mv_config_bank_clear(&config->banks[i]);
     free(config->banks);
+    for (size_t i = 0; i < config->back_count; i++)
+        mv_config_back_clear(&config->backs[i]);
+    free(config->backs);
     *config = (struct mv_config){0};
 }
 

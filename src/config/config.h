@@ -12,12 +12,43 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A wish that may be left to the backing. */
+enum mv_config_switch { MV_SWITCH_DEFAULT, MV_SWITCH_ON, MV_SWITCH_OFF };
+
+/* Where a block's bytes live, and how the host is to treat them. */
+struct mv_config_backing {
+    char *file;       /* or NULL */
+    bool create;      /* make the file where there is none */
+    bool same_file;   /* others may map the file, too */
+    bool memfd;
+    bool has_fd;
+    int fd;           /* a descriptor that the parent opened */
+    uint64_t hugetlb; /* bytes of a huge page; 0: none wanted */
+    enum mv_config_switch share;
+    enum mv_config_switch thp;
+    enum mv_config_switch prealloc;
+    enum mv_config_switch lock;
+    enum mv_config_switch merge;
+    enum mv_config_switch dump;
+    enum mv_config_switch save;
+    char *policy;     /* "default", "bind", "interleave", "preferred", or NULL */
+    char *host_nodes; /* a list of NUMA nodes, such as "0-1,3", or NULL */
+};
+
 struct mv_config_bank {
     uint64_t size; /* bytes, not checked for alignment here */
     bool has_gpa;
     uint64_t gpa;
     char *id;   /* NULL: by address order */
     char *text; /* as the user wrote it, for messages */
+    struct mv_config_backing backing;
+};
+
+/* --back: a file for the block of this id. */
+struct mv_config_back {
+    char *id;   /* NULL: the first bank's block (--pcram-file) */
+    char *text; /* as the user wrote it, for messages */
+    struct mv_config_backing backing;
 };
 
 enum mv_config_serial { MV_SERIAL_STDIO, MV_SERIAL_NONE, MV_SERIAL_FILE, MV_SERIAL_UNIX };
@@ -31,6 +62,9 @@ struct mv_config {
     unsigned cpus;
     struct mv_config_bank *banks; /* at least one */
     size_t bank_count;
+    struct mv_config_back *backs;
+    size_t back_count;
+    char *mem_dir; /* or NULL */
     char *engine;  /* "auto", "emulator", "kvm" */
     char *machine; /* "arm64", "pc" */
     enum mv_config_serial serial;
@@ -48,6 +82,13 @@ struct mv_config {
  */
 int mv_config_parse_bank(const char *text, struct mv_config_bank *ret, struct mv_error *err);
 void mv_config_bank_clear(struct mv_config_bank *bank);
+
+/*
+ * Parse one --back argument: ID=FILE[,key=value…], with the keys that a bank
+ * has.  As mv_config_parse_bank.
+ */
+int mv_config_parse_back(const char *text, struct mv_config_back *ret, struct mv_error *err);
+void mv_config_back_clear(struct mv_config_back *back);
 
 /*
  * Parse the words behind `memvisor run` and fill in the defaults: 0,

@@ -62,6 +62,30 @@ static int set_bank(void *target, const struct mv_option *option, const char *va
     return mv_config_add_bank(target, value, err);
 }
 
+static int set_back(void *target, const struct mv_option *option, const char *value,
+                    struct mv_error *err)
+{
+    struct mv_config_back back;
+    int r = mv_config_parse_back(value, &back, err);
+    return r < 0 ? r : mv_config_add_back(target, &back, err);
+}
+
+static int set_pcram_file(void *target, const struct mv_option *option, const char *value,
+                          struct mv_error *err)
+{
+    struct mv_config_back back = {.backing.share = MV_SWITCH_ON};
+    if (value[0] == '\0')
+        return mv_error_set(err, EINVAL, "the PATH is empty");
+    if (asprintf(&back.text, "--pcram-file %s", value) < 0)
+        back.text = NULL;
+    back.backing.file = strdup(value);
+    if (back.text == NULL || back.backing.file == NULL) {
+        mv_config_back_clear(&back);
+        return mv_error_set_errno(err, ENOMEM, "copying it");
+    }
+    return mv_config_add_back(target, &back, err);
+}
+
 /* One of a few words, some of which later versions bring. */
 struct choice {
     const char *word;
@@ -169,11 +193,27 @@ static const struct mv_option options[] = {
      .letter = 'm',
      .argument = "BANK",
      .repeatable = true,
-     .help = "One bank of RAM, as SIZE[@ADDR][,id=NAME]; once for each bank. SIZE is a number "
-             "with K, M, G, T or P, or a number of MiB. ADDR is 0x... in bytes, or a number with "
-             "such a letter. A bank without one takes the lowest free place from 2G up. Default "
-             "512M.",
+     .help = "One bank of RAM, as SIZE[@ADDR][,key=value...]; once for each bank. SIZE is a "
+             "number with K, M, G, T or P, or a number of MiB. ADDR is 0x... in bytes, or a number "
+             "with such a letter. A bank without one takes the lowest free place from 2G up. "
+             "Default 512M. The keys are listed below.",
      .set = set_bank},
+    {.name = "back",
+     .argument = "ID=FILE",
+     .repeatable = true,
+     .help = "Keep the bytes of the block ID, such as ram0, in FILE; a bank's keys, such as "
+             "share=off, may follow behind commas.",
+     .set = set_back},
+    {.name = "pcram-file",
+     .argument = "PATH",
+     .help = "Keep the first bank's bytes in this file, shared with others who map it.",
+     .set = set_pcram_file},
+    {.name = "mem-dir",
+     .argument = "DIR",
+     .help = "Keep the bytes of banks that name no place of their own in unnamed files in this "
+             "folder; default $MEMVISOR_MEM_DIR.",
+     .set = mv_option_set_string,
+     FIELD(mem_dir)},
     {.name = "name",
      .letter = 'n',
      .argument = "NAME",
@@ -216,9 +256,6 @@ static const struct mv_option options[] = {
      .help = "End with exit status 3 where the guest resets itself, instead of booting it again.",
      .set = mv_option_set_flag,
      FIELD(no_reboot)},
-    {.name = "back", .argument = "ID=FILE", .later = "keep any block's bytes in a file"},
-    {.name = "mem-dir", .argument = "DIR", .later = "keep all RAM in files of a folder"},
-    {.name = "pcram-file", .argument = "PATH", .later = "keep the first bank's bytes in a file"},
     {.name = "ivshmem", .argument = "SPEC", .later = "share memory with other guests"},
     {.name = "device", .argument = "SPEC", .later = "add a device to the machine"},
 };

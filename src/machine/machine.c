@@ -43,6 +43,7 @@ struct mv_machine {
     struct mv_loop *loop;
     struct mv_bank_layout layout;
     struct mv_boot *boot;
+    struct mv_config_back *backs; /* the configuration's, each with an id */
     struct mv_block_registry *blocks;
     struct mv_space *space;
     struct mv_device_tree devices;
@@ -231,7 +232,8 @@ static int make_banks(struct mv_machine *machine, struct mv_error *err)
     for (size_t i = 0; i < machine->layout.count; i++) {
         const struct mv_bank *bank = &machine->layout.banks[i];
         struct mv_block *block;
-        int r = mv_block_create(machine->blocks, "", bank->id, bank->size, &block, err);
+        int r = mv_block_create_backed(machine->blocks, "", bank->id, bank->size,
+                                       &bank->wish->backing, &block, err);
         if (r == 0)
             r = mv_space_add_ram(machine->space, bank->gpa, block, 0, bank->size, err);
         if (r < 0)
@@ -240,9 +242,37 @@ static int make_banks(struct mv_machine *machine, struct mv_error *err)
     return 0;
 }
 
-static int make_map(struct mv_machine *machine, struct mv_error *err)
+/* The id of the bank that was given first, whatever its address. */
+static char *first_bank_id(const struct mv_machine *machine, const struct mv_config *config)
+{
+    size_t i = 0;
+    while (machine->layout.banks[i].wish != &config->banks[0])
+        i++;
+    return machine->layout.banks[i].id;
+}
+
+static int set_backs(struct mv_machine *machine, const struct mv_config *config,
+                     struct mv_error *err)
+{
+    const char *folder = config->mem_dir == NULL ? getenv("MEMVISOR_MEM_DIR") : config->mem_dir;
+    machine->backs = calloc(config->back_count + 1, sizeof *machine->backs);
+    if (machine->backs == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for the machine");
+    for (size_t i = 0; i < config->back_count; i++) {
+        machine->backs[i] = config->backs[i];
+        if (machine->backs[i].id == NULL)
+            machine->backs[i].id = first_bank_id(machine, config);
+    }
+    return mv_block_registry_set_backs(machine->blocks, machine->backs, config->back_count,
+                                       folder != NULL && folder[0] != '\0' ? folder : NULL, err);
+}
+
+static int make_map(struct mv_machine *machine, const struct mv_config *config,
+                    struct mv_error *err)
 {
     int r = mv_block_registry_create(&machine->blocks, err);
+    if (r == 0)
+        r = set_backs(machine, config, err);
     if (r == 0)
         r = mv_space_create(&machine->space, err);
     return r;
@@ -294,7 +324,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     if (r == 0)
         r = mv_boot_create(config, &machine->layout, &machine->boot, err);
     if (r == 0)
-        r = make_map(machine, err);
+        r = make_map(machine, config, err);
     if (r == 0)
         r = mv_board_create(config->cpus, machine->loop, serial, &machine->devices,
                             machine->space, &machine->board, err);
@@ -307,6 +337,8 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
         r = place_boot(machine, config->cpus, err);
     if (r == 0)
         r = make_banks(machine, err);
+    if (r == 0)
+        r = mv_block_registry_check_backs(machine->blocks, err);
     if (r == 0)
         r = watch_requests(machine, err);
     if (r == 0)
@@ -352,6 +384,7 @@ void mv_machine_destroy(struct mv_machine *machine)
     mv_device_tree_destroy(&machine->devices);
     mv_space_destroy(machine->space);
     mv_block_registry_destroy(machine->blocks);
+    free(machine->backs);
     mv_boot_destroy(machine->boot);
     mv_bank_layout_free(&machine->layout);
     free(machine);

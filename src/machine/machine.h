@@ -59,7 +59,7 @@ enum mv_machine_state {
 /*
  * Check the configuration, lay out the banks, allocate memory, make the board
  * and load the kernel or firmware.  Nothing runs yet.  `serial` is the host's
- * end of the first UART (or NULL: output is dropped) and must outlive the machine.
+ * end of the first UART (or NULL: output is dropped); it and `config` must outlive the machine.
  */
 int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
                       struct mv_serial_backend *serial, struct mv_machine **ret,

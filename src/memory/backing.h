@@ -1,36 +1,107 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * struct mv_backing: where a block's bytes live.  One file of code for each
- * kind, behind this table.
+ * kind, behind this table; what all kinds with a descriptor do alike is in
+ * backing-fd.c.  A backing belongs to its block and has no lock: it is made
+ * and closed by the main thread, and its fields do not change in between.
  */
 #ifndef MV_MEMORY_BACKING_H
 #define MV_MEMORY_BACKING_H
 
+#include "config.h"
 #include "error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct mv_backing;
 
+struct mv_backing_request {
+    const char *id; /* the block's, for messages and names */
+    uint64_t size;  /* bytes */
+    const struct mv_config_backing *wish;
+    const char *mem_dir; /* where unnamed files are made; may be NULL */
+};
+
 struct mv_backing_ops {
-    const char *kind; /* "anonymous" */
-    /* Map size bytes at a host address aligned to 2 MiB. */
-    int (*map)(struct mv_backing *backing, uint64_t size, uint8_t **ret_host,
-               struct mv_error *err);
-    void (*unmap)(struct mv_backing *backing, uint8_t *host, uint64_t size);
+    const char *kind; /* "anonymous", "memfd", "file", "hugetlb", "fd" */
+    /* Get hold of size bytes; nothing is mapped yet. */
+    int (*open)(const struct mv_backing_request *request, struct mv_backing **ret,
+                struct mv_error *err);
+    /* Keep other memvisors off: -EBUSY where one is there.  May be NULL. */
+    int (*claim)(struct mv_backing *backing, struct mv_error *err);
+    /* Map all of it at host, in place of what is mapped there. */
+    int (*map)(struct mv_backing *backing, uint8_t *host, uint64_t size, struct mv_error *err);
     /*
-     * Give whole host pages back: they read as zeros from then on.  A negative
+     * Give pages back: they read as zeros from then on.  offset and len count
+     * bytes and are multiples of page_size.  -EOPNOTSUPP or another negative
      * errno where the host cannot.
      */
-    int (*punch)(struct mv_backing *backing, uint8_t *host, uint64_t size);
-    void (*destroy)(struct mv_backing *backing);
+    int (*punch)(struct mv_backing *backing, uint8_t *host, uint64_t offset, uint64_t len);
+    /* Have what was written so far on stable storage. */
+    int (*sync)(struct mv_backing *backing, uint8_t *host, uint64_t size);
+    /* Have the pages of a range in memory, ready to be written.  Any thread. */
+    int (*fetch)(struct mv_backing *backing, uint8_t *host, uint64_t offset, uint64_t len);
+    void (*close)(struct mv_backing *backing);
 };
 
 struct mv_backing {
     const struct mv_backing_ops *ops;
+    bool share;         /* others who map it see what the guest writes */
+    bool same_file;     /* others may map it, too */
+    char *path;         /* absolute; NULL where it has no name */
+    int fd;             /* -1 where there is none */
+    dev_t device;       /* of fd */
+    ino_t inode;
+    uint64_t page_size; /* bytes: what size, offsets and the host address are multiples of */
 };
 
-int mv_backing_anonymous_create(struct mv_backing **ret, struct mv_error *err);
+extern const struct mv_backing_ops mv_backing_anonymous;
+extern const struct mv_backing_ops mv_backing_memfd;
+extern const struct mv_backing_ops mv_backing_file;
+extern const struct mv_backing_ops mv_backing_hugetlb;
+extern const struct mv_backing_ops mv_backing_parent_fd;
+
+/* --- backing.c */
+
+/* Choose the kind that the wish names, and open it. */
+int mv_backing_open(const struct mv_backing_request *request, struct mv_backing **ret,
+                    struct mv_error *err);
+/* For the kinds: an empty backing, with no descriptor and the host's page size. */
+int mv_backing_alloc(const struct mv_backing_ops *ops, struct mv_backing **ret,
+                     struct mv_error *err);
+void mv_backing_free(struct mv_backing *backing);
+/* mmap at a fixed place; `flags` are MAP_SHARED and its like. */
+int mv_backing_mmap(struct mv_backing *backing, uint8_t *host, uint64_t size, int flags,
+                    struct mv_error *err);
+/* fetch for every kind whose pages the host itself brings. */
+int mv_backing_populate(struct mv_backing *backing, uint8_t *host, uint64_t offset, uint64_t len);
+
+/* --- backing-fd.c: what kinds with a descriptor share */
+
+/*
+ * Take what fstat says of backing->fd, and check that it holds exactly
+ * request->size bytes.  `what` names it in messages: "file 'ram.img'".
+ */
+int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_request *request,
+                        const char *what, struct mv_error *err);
+int mv_backing_fd_map(struct mv_backing *backing, uint8_t *host, uint64_t size,
+                      struct mv_error *err);
+int mv_backing_fd_punch(struct mv_backing *backing, uint8_t *host, uint64_t offset, uint64_t len);
+int mv_backing_fd_sync(struct mv_backing *backing, uint8_t *host, uint64_t size);
+/* "64M" for truncate -s and -m: the shortest exact spelling. */
+#define MV_BACKING_SIZE_ARGUMENT 32
+const char *mv_backing_size_argument(uint64_t size, char buf[MV_BACKING_SIZE_ARGUMENT]);
+
+/* --- backing-temporary.c */
+
+/*
+ * Open an unnamed file of request->size bytes in request->mem_dir, or in
+ * $TMPDIR or /dev/shm where that is NULL.
+ */
+int mv_backing_temporary_open(struct mv_backing *backing, const struct mv_backing_request *request,
+                              struct mv_error *err);
 
 #endif

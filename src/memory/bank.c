@@ -344,7 +344,7 @@ static int take_result(const struct layout_job *job, struct mv_bank_layout *ret)
         return mv_error_set_errno(job->err, ENOMEM, "bank layout");
     for (size_t i = 0; i < job->count; i++) {
         const struct placed *p = &job->placed[i];
-        layout.banks[i] = (struct mv_bank){strdup(p->id), p->gpa, p->size};
+        layout.banks[i] = (struct mv_bank){strdup(p->id), p->gpa, p->size, p->wish};
         layout.count++;
         if (layout.banks[i].id == NULL) {
             mv_bank_layout_free(&layout);

@@ -24,6 +24,7 @@ struct mv_bank {
     char *id; /* ram0, ram1 … in address order unless the user named it */
     uint64_t gpa;
     uint64_t size;
+    const struct mv_config_bank *wish; /* of the array the layout was made from */
 };
 
 struct mv_bank_layout {

@@ -10,8 +10,10 @@
 #ifndef MV_MEMORY_BLOCK_H
 #define MV_MEMORY_BLOCK_H
 
+#include "config.h"
 #include "error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,12 +23,15 @@ struct mv_block_registry;
 struct mv_block {
     char *path; /* the owning device's path, "" for the board */
     char *name;
-    char *id;      /* path/name, or name */
-    uint64_t size; /* bytes, a multiple of 4 KiB */
-    uint8_t *host; /* 2 MiB-aligned */
+    char *id;            /* path/name, or name */
+    uint64_t generation; /* tells the block from an earlier one of this id */
+    uint64_t size;       /* bytes, a multiple of 4 KiB */
+    uint8_t *host;       /* 2 MiB-aligned */
+    bool save;           /* a saved state holds the bytes */
     struct mv_backing *backing;
     struct mv_block_registry *registry;
     struct mv_block *next;
+    struct mv_block *next_of_owner; /* see bus/device.h */
 };
 
 int mv_block_registry_create(struct mv_block_registry **ret, struct mv_error *err);
@@ -34,12 +39,28 @@ int mv_block_registry_create(struct mv_block_registry **ret, struct mv_error *er
 void mv_block_registry_destroy(struct mv_block_registry *registry);
 
 /*
- * Create a block on anonymous memory.  size: bytes, not 0, a multiple of
- * 4 KiB.  -EEXIST where the identity is taken (the message names both
- * owners), -ENOMEM where the host cannot map that much.
+ * Have every block whose id is among `backs` (none of which has a NULL id)
+ * backed as it says, and those that want a file but name none in mem_dir.
+ * Both stay the caller's and outlive the registry.  -EEXIST where an id is
+ * there twice.
+ */
+int mv_block_registry_set_backs(struct mv_block_registry *registry,
+                                const struct mv_config_back *backs, size_t count,
+                                const char *mem_dir, struct mv_error *err);
+/* -ENOENT where a --back names no block; the message lists those there are. */
+int mv_block_registry_check_backs(struct mv_block_registry *registry, struct mv_error *err);
+
+/*
+ * Create a block.  size: bytes, not 0, a multiple of 4 KiB.  wish: where its
+ * bytes live unless --back says otherwise; NULL for anonymous memory.
+ * -EEXIST where the identity is taken (the message names both owners), -ENOMEM
+ * where the host cannot map that much, else what the backing says.
  */
 int mv_block_create(struct mv_block_registry *registry, const char *path, const char *name,
                     uint64_t size, struct mv_block **ret, struct mv_error *err);
+int mv_block_create_backed(struct mv_block_registry *registry, const char *path, const char *name,
+                           uint64_t size, const struct mv_config_backing *wish,
+                           struct mv_block **ret, struct mv_error *err);
 void mv_block_destroy(struct mv_block *block);
 
 /*
@@ -50,6 +71,12 @@ void mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len);
 
 /* NULL where there is none. */
 struct mv_block *mv_block_find(struct mv_block_registry *registry, const char *id);
+/*
+ * The block of this id if it is still the one that had this generation: NULL
+ * where it is gone, also where a device plugged again has one of the same id.
+ */
+struct mv_block *mv_block_find_generation(struct mv_block_registry *registry, const char *id,
+                                          uint64_t generation);
 
 /* Call fn for each block, in order of creation, under the registry's lock. */
 void mv_block_for_each(struct mv_block_registry *registry,

@@ -181,6 +181,20 @@ bool mv_space_find(struct mv_space *space, uint64_t gpa, struct mv_range *ret)
     return range != NULL;
 }
 
+bool mv_space_find_block(struct mv_space *space, const struct mv_block *block, uint64_t *ret_gpa)
+{
+    bool found = false;
+    pthread_rwlock_rdlock(&space->lock);
+    for (size_t i = 0; i < space->count && !found; i++) {
+        const struct mv_range *range = &space->ranges[i];
+        found = range->kind == MV_RANGE_RAM && range->block == block && range->offset == 0;
+        if (found)
+            *ret_gpa = range->gpa;
+    }
+    pthread_rwlock_unlock(&space->lock);
+    return found;
+}
+
 static uint64_t ram_run_locked(struct mv_space *space, uint64_t gpa)
 {
     uint64_t run = 0;

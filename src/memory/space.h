@@ -72,6 +72,9 @@ void mv_space_unlisten(struct mv_space *space, struct mv_space_listener *listene
 /* The range that holds gpa, copied; false where there is none. */
 bool mv_space_find(struct mv_space *space, uint64_t gpa, struct mv_range *ret);
 
+/* The lowest address at which the guest sees the block's first byte; false where it does not. */
+bool mv_space_find_block(struct mv_space *space, const struct mv_block *block, uint64_t *ret_gpa);
+
 /*
  * Copy between the host and guest RAM, across adjacent ranges.  -EFAULT where
  * any byte of the guest range is no RAM: then nothing was copied.

@@ -193,13 +193,14 @@ static void test_refusals(void **state)
         {"-k|K|-n|..", {"cannot have this name"}},
         {"-k|K|--name=-x", {"cannot have this name"}},
         {"-k|K|-n|a\tb", {"control characters"}},
-        {"-k|K|--back|ram0=x", {"--back is not in this version (" MV_VERSION ")"}},
-        {"-k|K|--back", {"--back is not in this version"}},
-        {"-k|K|--mem-dir=x", {"--mem-dir is not in this version"}},
-        {"-k|K|--ivshmem|64,unix:x", {"--ivshmem is not in this version"}},
+        {"-k|K|--back|ram0", {"--back ram0:", "ID=FILE"}},
+        {"-k|K|--back", {"--back needs a value: --back ID=FILE"}},
+        {"-k|K|--mem-dir=", {"the DIR is empty"}},
+        {"-k|K|--pcram-file=", {"the PATH is empty"}},
+        {"-k|K|--pcram-file|x|--pcram-file|y", {"--pcram-file is given twice"}},
+        {"-k|K|--ivshmem|64,unix:x", {"--ivshmem is not in this version (" MV_VERSION ")"}},
         {"-k|K|--device|x", {"--device is not in this version"}},
         {"-k|K|--device=x", {"--device is not in this version"}},
-        {"-k|K|--pcram-file|x", {"--pcram-file is not in this version"}},
         {"-k|K|-m|256M@2048", {"-m 256M@2048:", "ambiguous"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -286,6 +287,22 @@ static void test_bank_refusals(void **state)
         {"256M,id=a/b", -EINVAL, "id 'a/b'"},
         {"256M,id=a b", -EINVAL, "id 'a b'"},
         {"256M,id=a,id=b", -EINVAL, "twice"},
+        {"256M,id=..", -EINVAL, "id '..'"},
+        {"256M,file", -EINVAL, "file=PATH"},
+        {"256M,file=", -EINVAL, "file=PATH"},
+        {"256M,file=a,file=b", -EINVAL, "twice"},
+        {"256M,share=yes", -EINVAL, "share=on|off"},
+        {"256M,create=on", -EINVAL, "file=PATH"},
+        {"256M,same-file=ok", -EINVAL, "file=PATH"},
+        {"256M,file=a,same-file=on", -EINVAL, "same-file=ok"},
+        {"256M,file=a,memfd=on", -EINVAL, "exclude"},
+        {"256M,file=a,fd=3", -EINVAL, "exclude"},
+        {"256M,memfd=on,fd=3", -EINVAL, "exclude"},
+        {"256M,memfd=on,share=off", -EINVAL, "exclude"},
+        {"256M,fd=-1", -EINVAL, "no descriptor"},
+        {"256M,fd=4294967296", -EINVAL, "no descriptor"},
+        {"256M,fd=3x", -EINVAL, "no descriptor"},
+        {"256M,hugetlb=4M", -EINVAL, "2M|1G"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct mv_config_bank bank;
@@ -301,10 +318,8 @@ static void test_bank_refusals(void **state)
 
 static void test_later_keys_are_refused_by_name(void **state)
 {
-    static const char *const keys[] = {"file=x",      "share=on",     "create=on",  "same-file=ok",
-                                       "memfd=on",    "fd=3",         "hugetlb=2M", "thp=on",
-                                       "prealloc=on", "lock=on",      "merge=on",   "dump=off",
-                                       "policy=bind", "host-nodes=0", "save=off",   "file"};
+    static const char *const keys[] = {"thp=on",   "prealloc=on", "lock=on",      "merge=on",
+                                       "dump=off", "policy=bind", "host-nodes=0", "save=off"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         char text[64], part[64];
         struct mv_config_bank bank;
@@ -315,6 +330,57 @@ static void test_later_keys_are_refused_by_name(void **state)
         assert_int_equal(mv_config_parse_bank(text, &bank, &err), -EINVAL);
         if (strstr(err.text, part) == NULL)
             fail_msg("'%s': '%s' lacks '%s'", text, err.text, part);
+    }
+}
+
+static void test_backings(void **state)
+{
+    struct mv_config_bank bank;
+    struct mv_error err = {""};
+    assert_int_equal(
+        mv_config_parse_bank("1G@2G,file=a,,b=c,share=off,create=on,same-file=ok", &bank, &err), 0);
+    assert_string_equal(bank.backing.file, "a,b=c");
+    assert_int_equal(bank.backing.share, MV_SWITCH_OFF);
+    assert_true(bank.backing.create && bank.backing.same_file);
+    assert_false(bank.backing.memfd || bank.backing.has_fd);
+    mv_config_bank_clear(&bank);
+    assert_int_equal(mv_config_parse_bank("1G,fd=0,share=on", &bank, &err), 0);
+    assert_true(bank.backing.has_fd);
+    assert_int_equal(bank.backing.fd, 0);
+    mv_config_bank_clear(&bank);
+    assert_int_equal(mv_config_parse_bank("2G,hugetlb=1g", &bank, &err), 0);
+    assert_int_equal(bank.backing.hugetlb, MV_GIB);
+    mv_config_bank_clear(&bank);
+}
+
+static void test_back_texts(void **state)
+{
+    struct mv_config_back back;
+    struct mv_error err = {""};
+    assert_int_equal(mv_config_parse_back("pci/03.0/bar2=x=y,,z,share=off", &back, &err), 0);
+    assert_string_equal(back.id, "pci/03.0/bar2");
+    assert_string_equal(back.backing.file, "x=y,z");
+    assert_int_equal(back.backing.share, MV_SWITCH_OFF);
+    assert_string_equal(back.text, "pci/03.0/bar2=x=y,,z,share=off");
+    mv_config_back_clear(&back);
+
+    static const struct {
+        const char *text, *part;
+    } bad[] = {
+        {"", "ID=FILE"},
+        {"ram0", "ID=FILE"},
+        {"ram0=", "ID=FILE"},
+        {"=x", "ID=FILE"},
+        {"ram0=x,shar=on", "did you mean share=?"},
+        {"ram0=x,file=y", "no key 'file'"},
+        {"ram0=x,share=maybe", "share=on|off"},
+        {"ram0=x,fd=3", "exclude"},
+        {"ram0=x,share=on,share=on", "twice"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(mv_config_parse_back(bad[i].text, &back, &err), -EINVAL);
+        if (strstr(err.text, bad[i].part) == NULL)
+            fail_msg("'%s': '%s' lacks '%s'", bad[i].text, err.text, bad[i].part);
     }
 }
 
@@ -370,6 +436,8 @@ int main(void)
         cmocka_unit_test(test_bank_texts),
         cmocka_unit_test(test_bank_refusals),
         cmocka_unit_test(test_later_keys_are_refused_by_name),
+        cmocka_unit_test(test_backings),
+        cmocka_unit_test(test_back_texts),
         cmocka_unit_test(test_table_is_sound),
         cmocka_unit_test(test_suggestions),
     };

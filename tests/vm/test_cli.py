@@ -10,9 +10,8 @@ import console_guest
 
 LATER_VERBS = ["ps", "mem", "stop", "cont", "quit", "qmp", "save", "restore", "send", "receive",
                "info", "ivshmem-server", "ivshmem-client"]
-LATER_OPTIONS = ["--back", "--mem-dir", "--pcram-file", "--ivshmem", "--device"]
-LATER_KEYS = ["file=x", "share=on", "create=on", "same-file=ok", "memfd=on", "fd=3", "hugetlb=2M",
-              "thp=on", "prealloc=on", "lock=on", "merge=on", "dump=on", "policy=bind",
+LATER_OPTIONS = ["--ivshmem", "--device"]
+LATER_KEYS = ["thp=on", "prealloc=on", "lock=on", "merge=on", "dump=on", "policy=bind",
               "host-nodes=0", "save=off"]
 
 

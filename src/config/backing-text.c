@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keys of a backing: their values, and which of them go together.  What
+ * the host makes of them is for the memory room to find out.  No state;
+ * called by bank-text.c and back-text.c.
+ */
+#include "backing-text.h"
+
+#include "size.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *field_of(struct mv_config_backing *backing, const struct mv_backing_key *key)
+{
+    return (char *)backing + key->offset;
+}
+
+static int refuse_value(const struct mv_backing_key *key, const char *value, struct mv_error *err)
+{
+    return mv_error_set(err, EINVAL, "%s=%s is not understood: write %s=%s", key->key, value,
+                        key->key, key->argument);
+}
+
+static int set_text(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                    const char *value, struct mv_error *err)
+{
+    char **field = field_of(backing, key);
+    if (value[0] == '\0')
+        return mv_error_set(err, EINVAL, "%s= is empty: write %s=%s", key->key, key->key,
+                            key->argument);
+    *field = strdup(value);
+    return *field == NULL ? mv_error_set_errno(err, ENOMEM, "%s=%s", key->key, value) : 0;
+}
+
+static int set_switch(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                      const char *value, struct mv_error *err)
+{
+    enum mv_config_switch *field = field_of(backing, key);
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        return refuse_value(key, value, err);
+    *field = strcmp(value, "on") == 0 ? MV_SWITCH_ON : MV_SWITCH_OFF;
+    return 0;
+}
+
+static int set_flag(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                    const char *value, struct mv_error *err)
+{
+    bool *field = field_of(backing, key);
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        return refuse_value(key, value, err);
+    *field = strcmp(value, "on") == 0;
+    return 0;
+}
+
+static int set_same_file(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                         const char *value, struct mv_error *err)
+{
+    if (strcmp(value, "ok") != 0)
+        return refuse_value(key, value, err);
+    backing->same_file = true;
+    return 0;
+}
+
+static int set_fd(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                  const char *value, struct mv_error *err)
+{
+    size_t digits = strspn(value, "0123456789");
+    errno = 0;
+    unsigned long number = strtoul(value, NULL, 10);
+    if (digits == 0 || value[digits] != '\0' || errno != 0 || number > INT_MAX)
+        return mv_error_set(err, EINVAL,
+                            "fd=%s is no descriptor: give the number of one that the parent "
+                            "process left open, such as fd=3",
+                            value);
+    backing->has_fd = true;
+    backing->fd = (int)number;
+    return 0;
+}
+
+static int set_hugetlb(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                       const char *value, struct mv_error *err)
+{
+    if (strcmp(value, "2M") == 0 || strcmp(value, "2m") == 0)
+        backing->hugetlb = 2 * MV_MIB;
+    else if (strcmp(value, "1G") == 0 || strcmp(value, "1g") == 0)
+        backing->hugetlb = MV_GIB;
+    else
+        return refuse_value(key, value, err);
+    return 0;
+}
+
+static int set_policy(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                      const char *value, struct mv_error *err)
+{
+    static const char *const policies[] = {"default", "bind", "interleave", "preferred"};
+    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++) {
+        if (strcmp(value, policies[i]) == 0)
+            return set_text(backing, key, value, err);
+    }
+    return refuse_value(key, value, err);
+}
+
+#define FIELD(name) offsetof(struct mv_config_backing, name)
+
+const struct mv_backing_key mv_backing_keys[] = {
+    {"file", "PATH", "keep the bytes in this file", NULL, set_text, FIELD(file)},
+    {"share", "on|off",
+     "whether others who map the file see what the guest writes; a file's default is on", NULL,
+     set_switch, FIELD(share)},
+    {"create", "on|off", "make the file where there is none", NULL, set_flag, FIELD(create)},
+    {"same-file", "ok", "others may map the same file", NULL, set_same_file, FIELD(same_file)},
+    {"memfd", "on|off", "memory that others can map, without a file's name", NULL, set_flag,
+     FIELD(memfd)},
+    {"fd", "N", "what the parent process opened as descriptor N", NULL, set_fd, FIELD(fd)},
+    {"hugetlb", "2M|1G", "pages of the host's pool of huge pages", NULL, set_hugetlb,
+     FIELD(hugetlb)},
+    {"thp", "on|off", NULL, "choose transparent huge pages for a bank", set_switch, FIELD(thp)},
+    {"prealloc", "on|off", NULL, "allocate a bank's pages before the guest starts", set_switch,
+     FIELD(prealloc)},
+    {"lock", "on|off", NULL, "keep a bank's pages from being swapped", set_switch, FIELD(lock)},
+    {"merge", "on|off", NULL, "let the host merge equal pages of a bank", set_switch, FIELD(merge)},
+    {"dump", "on|off", NULL, "choose whether core dumps hold a bank", set_switch, FIELD(dump)},
+    {"policy", "default|bind|interleave|preferred", NULL, "choose a bank's NUMA policy",
+     set_policy, FIELD(policy)},
+    {"host-nodes", "NODES", NULL, "choose a bank's NUMA nodes", set_text, FIELD(host_nodes)},
+    {"save", "on|off", NULL, "choose whether a saved state holds a bank", set_switch, FIELD(save)},
+    {0},
+};
+
+const struct mv_backing_key *mv_backing_find_key(const char *name)
+{
+    for (const struct mv_backing_key *k = mv_backing_keys; k->key != NULL; k++) {
+        if (strcmp(k->key, name) == 0)
+            return k;
+    }
+    return NULL;
+}
+
+char *mv_backing_next_word(char **rest)
+{
+    char *word = *rest, *from = word, *to = word;
+    if (word == NULL)
+        return NULL;
+    while (*from != '\0' && (*from != ',' || from[1] == ',')) {
+        from += *from == ',';
+        *to++ = *from++;
+    }
+    *rest = *from == '\0' ? NULL : from + 1;
+    *to = '\0';
+    return word;
+}
+
+char *mv_backing_split(char *word)
+{
+    char *value = strchr(word, '=');
+    if (value != NULL)
+        *value++ = '\0';
+    return value;
+}
+
+int mv_backing_set(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                   const char *value, uint32_t *seen, struct mv_error *err)
+{
+    uint32_t bit = UINT32_C(1) << (key - mv_backing_keys);
+    if (key->later != NULL) {
+        char shown[64];
+        snprintf(shown, sizeof shown, "%s=", key->key);
+        return mv_later_refuse(shown, key->later, "run", err);
+    }
+    if (value == NULL)
+        return mv_error_set(err, EINVAL, "'%s' needs a value: %s=%s", key->key, key->key,
+                            key->argument);
+    if (*seen & bit)
+        return mv_error_set(err, EINVAL, "%s= is given twice: give it once", key->key);
+    *seen |= bit;
+    return key->set(backing, key, value, err);
+}
+
+static int refuse_pair(const char *a, const char *b, const char *why, struct mv_error *err)
+{
+    return mv_error_set(err, EINVAL, "%s and %s exclude each other: %s", a, b, why);
+}
+
+int mv_backing_check(const struct mv_config_backing *b, struct mv_error *err)
+{
+    bool named = b->file != NULL || b->has_fd;
+    bool nodes_needed = b->policy != NULL && strcmp(b->policy, "default") != 0;
+    if (b->file != NULL && b->has_fd)
+        return refuse_pair("file=", "fd=", "the bytes live in one of them", err);
+    if (b->memfd && named)
+        return refuse_pair("memfd=on", b->has_fd ? "fd=" : "file=", "the bytes live in one of them",
+                           err);
+    if (b->memfd && b->share == MV_SWITCH_OFF)
+        return refuse_pair("memfd=on", "share=off",
+                           "a memfd is there to be shared; memory of a bank without either is "
+                           "private",
+                           err);
+    if (b->create && b->file == NULL)
+        return mv_error_set(err, EINVAL, "create=on makes a file: name it with file=PATH");
+    if (b->same_file && !named)
+        return mv_error_set(err, EINVAL, "same-file=ok is about a file: name it with file=PATH");
+    if (b->hugetlb != 0 && b->thp != MV_SWITCH_DEFAULT)
+        return refuse_pair("hugetlb=", "thp=", "pages of the pool are huge already", err);
+    if (nodes_needed && b->host_nodes == NULL)
+        return mv_error_set(err, EINVAL, "policy=%s needs nodes: add host-nodes=0, for example",
+                            b->policy);
+    if (b->host_nodes != NULL && !nodes_needed)
+        return mv_error_set(err, EINVAL,
+                            "host-nodes=%s needs a policy: add policy=bind, policy=interleave or "
+                            "policy=preferred",
+                            b->host_nodes);
+    return 0;
+}
+
+void mv_backing_clear(struct mv_config_backing *backing)
+{
+    free(backing->file);
+    free(backing->policy);
+    free(backing->host_nodes);
+    *backing = (struct mv_config_backing){0};
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the backings with a descriptor do alike: check its size, map it, punch
+ * holes, write it out.  No state and no lock; called by those kinds.
+ */
+#include "backing.h"
+
+#include "size.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#define HUGETLBFS_MAGIC 0x958458f6
+
+const char *mv_backing_size_argument(uint64_t size, char buf[MV_BACKING_SIZE_ARGUMENT])
+{
+    static const char suffixes[] = "\0KMGTP";
+    unsigned unit = 0;
+    while (size != 0 && size % 1024 == 0 && unit < 5) {
+        size /= 1024;
+        unit++;
+    }
+    snprintf(buf, MV_BACKING_SIZE_ARGUMENT, "%" PRIu64 "%.1s", size, &suffixes[unit]);
+    return buf;
+}
+
+/* Huge pages may come by way of a file or descriptor, too. */
+static void look_for_huge_pages(struct mv_backing *backing)
+{
+    struct statfs fs;
+    if (fstatfs(backing->fd, &fs) == 0 && (unsigned long)fs.f_type == HUGETLBFS_MAGIC)
+        backing->page_size = (uint64_t)fs.f_bsize;
+}
+
+static int check_pages(const struct mv_backing *backing, const struct mv_backing_request *request,
+                       const char *what, struct mv_error *err)
+{
+    char size[MV_SIZE_TEXT], page[MV_SIZE_TEXT], wanted[MV_SIZE_TEXT];
+    uint64_t wish = request->wish->hugetlb;
+    if (wish != 0 && wish != backing->page_size)
+        return mv_error_set(err, EINVAL, "%s has pages of %s, not of %s as hugetlb= asks", what,
+                            mv_size_format(backing->page_size, page), mv_size_format(wish, wanted));
+    if (request->size % backing->page_size == 0)
+        return 0;
+    uint64_t down = request->size - request->size % backing->page_size;
+    return mv_error_set(err, EINVAL,
+                        "%s has pages of %s, and %s is no multiple of that: make it %s", what,
+                        mv_size_format(backing->page_size, page),
+                        mv_size_format(request->size, size),
+                        mv_size_format(down + backing->page_size, wanted));
+}
+
+static int refuse_size(const struct mv_backing *backing, const struct mv_backing_request *request,
+                       const char *what, uint64_t has, struct mv_error *err)
+{
+    char has_words[MV_SIZE_TEXT], wants_words[MV_SIZE_TEXT], argument[MV_BACKING_SIZE_ARGUMENT];
+    mv_size_format(has, has_words);
+    mv_size_format(request->size, wants_words);
+    mv_backing_size_argument(request->size, argument);
+    if (backing->path == NULL)
+        return mv_error_set(err, EINVAL,
+                            "%s holds %s, but the block has %s: give it that size with "
+                            "ftruncate(fd, %" PRIu64 ")",
+                            what, has_words, wants_words, request->size);
+    return mv_error_set(err, EINVAL, "%s is %s long, but the block has %s: truncate -s %s '%s'",
+                        what, has_words, wants_words, argument, backing->path);
+}
+
+int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_request *request,
+                        const char *what, struct mv_error *err)
+{
+    struct stat st;
+    if (fstat(backing->fd, &st) < 0)
+        return mv_error_set_errno(err, errno, "cannot look at %s", what);
+    if (S_ISDIR(st.st_mode))
+        return mv_error_set(err, EISDIR, "%s is a directory: name a file in it", what);
+    if (!S_ISREG(st.st_mode))
+        return mv_error_set(err, ENODEV, "%s is no file that can be mapped: name a regular file",
+                            what);
+    backing->device = st.st_dev;
+    backing->inode = st.st_ino;
+    look_for_huge_pages(backing);
+    int r = check_pages(backing, request, what, err);
+    if (r == 0 && (uint64_t)st.st_size != request->size)
+        r = refuse_size(backing, request, what, (uint64_t)st.st_size, err);
+    return r;
+}
+
+int mv_backing_fd_map(struct mv_backing *backing, uint8_t *host, uint64_t size,
+                      struct mv_error *err)
+{
+    return mv_backing_mmap(backing, host, size,
+                           backing->share ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE, err);
+}
+
+/* A private page that is dropped shows the file again, so that only zeros can be written. */
+int mv_backing_fd_punch(struct mv_backing *backing, uint8_t *host, uint64_t offset, uint64_t len)
+{
+    (void)host;
+    if (!backing->share)
+        return -EOPNOTSUPP;
+    return fallocate(backing->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                     (off_t)len) < 0
+               ? -errno
+               : 0;
+}
+
+int mv_backing_fd_sync(struct mv_backing *backing, uint8_t *host, uint64_t size)
+{
+    if (!backing->share)
+        return 0;
+    return msync(host, size, MS_SYNC) < 0 ? -errno : 0;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A file: shared, so that every change of the guest is in it and other
+ * processes can map it; or private, copied on write, so that many guests
+ * start from one image that is never written.
+ *
+ * A lock of the open file description (fcntl_locking(2)) tells other memvisors
+ * of it: an exclusive one where the file is shared with nobody but those who
+ * map it on purpose, a shared one where it is only read.  No other state;
+ * called by block.c.
+ */
+#include "backing.h"
+
+#include "cleanup.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int refuse_missing(const struct mv_backing_request *request, struct mv_error *err)
+{
+    char argument[MV_BACKING_SIZE_ARGUMENT];
+    return mv_error_set(err, ENOENT,
+                        "file '%s' does not exist: make it with truncate -s %s '%s', or write "
+                        "create=on",
+                        request->wish->file, mv_backing_size_argument(request->size, argument),
+                        request->wish->file);
+}
+
+/* Why the file cannot be opened for writing although it is there. */
+static int refuse_access(const char *path, bool share, int errnum, struct mv_error *err)
+{
+    if (share && (errnum == EACCES || errnum == EROFS || errnum == EPERM) &&
+        access(path, R_OK) == 0)
+        return mv_error_set(err, errnum,
+                            "file '%s' is read-only, but share=on writes the guest's changes to "
+                            "it: write share=off, or chmod u+w '%s'",
+                            path, path);
+    if (errnum == EACCES || errnum == EPERM)
+        return mv_error_set(err, errnum, "no permission to open file '%s': chmod u+%s '%s'", path,
+                            share ? "rw" : "r", path);
+    if (errnum == EISDIR)
+        return mv_error_set(err, errnum, "file '%s' is a directory: name a file in it", path);
+    return mv_error_set_errno(err, errnum, "cannot open file '%s'", path);
+}
+
+/* A fresh file gets the size; one that cannot is not left behind. */
+static int create_file(struct mv_backing *backing, const struct mv_backing_request *request,
+                       struct mv_error *err)
+{
+    const char *path = request->wish->file;
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return -EEXIST;
+    if (fd < 0)
+        return mv_error_set_errno(err, errno, "cannot create file '%s'", path);
+    backing->fd = fd;
+    if (ftruncate(fd, (off_t)request->size) < 0) {
+        int errnum = errno;
+        unlink(path);
+        return mv_error_set_errno(err, errnum, "cannot give file '%s' its size", path);
+    }
+    return 0;
+}
+
+static int open_named(struct mv_backing *backing, const struct mv_backing_request *request,
+                      struct mv_error *err)
+{
+    const char *path = request->wish->file;
+    if (request->wish->create) {
+        int r = create_file(backing, request, err);
+        if (r != -EEXIST)
+            return r;
+    }
+    int mode = backing->share ? O_RDWR : O_RDONLY;
+    int fd = open(path, mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT)
+        return refuse_missing(request, err);
+    if (fd < 0)
+        return refuse_access(path, backing->share, errno, err);
+    backing->fd = fd;
+    return 0;
+}
+
+static int open_with_path(struct mv_backing *backing, const struct mv_backing_request *request,
+                          struct mv_error *err)
+{
+    CLEANUP_FREE char *what = NULL;
+    int r = open_named(backing, request, err);
+    if (r < 0)
+        return r;
+    backing->path = realpath(request->wish->file, NULL);
+    if (backing->path == NULL || asprintf(&what, "file '%s'", request->wish->file) < 0) {
+        what = NULL;
+        return mv_error_set_errno(err, errno, "file '%s'", request->wish->file);
+    }
+    return mv_backing_fd_check(backing, request, what, err);
+}
+
+static int open_file(const struct mv_backing_request *request, struct mv_backing **ret,
+                     struct mv_error *err)
+{
+    struct mv_backing *backing;
+    int r = mv_backing_alloc(&mv_backing_file, &backing, err);
+    if (r < 0)
+        return r;
+    backing->share = request->wish->share != MV_SWITCH_OFF;
+    if (request->wish->file != NULL)
+        r = open_with_path(backing, request, err);
+    else
+        r = mv_backing_temporary_open(backing, request, err);
+    if (r == 0 && request->wish->file == NULL)
+        r = mv_backing_fd_check(backing, request, "the unnamed file", err);
+    if (r < 0)
+        mv_backing_free(backing);
+    else
+        *ret = backing;
+    return r;
+}
+
+/* Memvisors agree among themselves; a file system without locks has none of that. */
+static int claim(struct mv_backing *backing, struct mv_error *err)
+{
+    bool alone = backing->share && !backing->same_file;
+    struct flock lock = {.l_type = alone ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+    if (fcntl(backing->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
+        return 0;
+    if (alone)
+        return mv_error_set(err, EBUSY,
+                            "file '%s' is in use by another memvisor: end that one, write "
+                            "share=off to leave the file as it is, or same-file=ok for both to "
+                            "share it",
+                            backing->path);
+    return mv_error_set(err, EBUSY,
+                        "file '%s' is in use by another memvisor, which writes to it: end that "
+                        "one, or give it same-file=ok",
+                        backing->path);
+}
+
+const struct mv_backing_ops mv_backing_file = {
+    .kind = "file",
+    .open = open_file,
+    .claim = claim,
+    .map = mv_backing_fd_map,
+    .punch = mv_backing_fd_punch,
+    .sync = mv_backing_fd_sync,
+    .fetch = mv_backing_populate,
+    .close = mv_backing_free,
+};

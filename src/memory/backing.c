@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The choice among the kinds of backings, and what all of them do alike.  No
+ * state and no lock; called by block.c and by the kinds.
+ */
+#include "backing.h"
+
+#include "size.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static bool wants_fd(const struct mv_backing_request *request)
+{
+    return request->wish->has_fd;
+}
+
+static bool wants_file(const struct mv_backing_request *request)
+{
+    return request->wish->file != NULL;
+}
+
+static bool wants_hugetlb(const struct mv_backing_request *request)
+{
+    return request->wish->hugetlb != 0;
+}
+
+static bool wants_memfd(const struct mv_backing_request *request)
+{
+    return request->wish->memfd;
+}
+
+/* Shared memory without a name of its own, or a folder for all RAM. */
+static bool wants_temporary(const struct mv_backing_request *request)
+{
+    return request->wish->share == MV_SWITCH_ON || request->mem_dir != NULL;
+}
+
+static bool wants_anonymous(const struct mv_backing_request *request)
+{
+    (void)request;
+    return true;
+}
+
+/* The first that wants the request gets it. */
+static const struct {
+    bool (*wants)(const struct mv_backing_request *request);
+    const struct mv_backing_ops *ops;
+} choices[] = {
+    {wants_fd, &mv_backing_parent_fd},   {wants_file, &mv_backing_file},
+    {wants_hugetlb, &mv_backing_hugetlb}, {wants_memfd, &mv_backing_memfd},
+    {wants_temporary, &mv_backing_file}, {wants_anonymous, &mv_backing_anonymous},
+};
+
+int mv_backing_open(const struct mv_backing_request *request, struct mv_backing **ret,
+                    struct mv_error *err)
+{
+    size_t i = 0;
+    while (!choices[i].wants(request))
+        i++;
+    int r = choices[i].ops->open(request, ret, err);
+    if (r == 0)
+        (*ret)->same_file = request->wish->same_file;
+    return r;
+}
+
+int mv_backing_alloc(const struct mv_backing_ops *ops, struct mv_backing **ret,
+                     struct mv_error *err)
+{
+    struct mv_backing *backing = calloc(1, sizeof *backing);
+    if (backing == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for a backing");
+    backing->ops = ops;
+    backing->fd = -1;
+    backing->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+    *ret = backing;
+    return 0;
+}
+
+void mv_backing_free(struct mv_backing *backing)
+{
+    if (backing->fd >= 0)
+        close(backing->fd);
+    free(backing->path);
+    free(backing);
+}
+
+int mv_backing_mmap(struct mv_backing *backing, uint8_t *host, uint64_t size, int flags,
+                    struct mv_error *err)
+{
+    char words[MV_SIZE_TEXT];
+    size_t whole = mv_align_up(size, backing->page_size);
+    if (mmap(host, whole, PROT_READ | PROT_WRITE, flags | MAP_FIXED, backing->fd, 0) == MAP_FAILED)
+        return mv_error_set_errno(err, errno, "the host cannot map %s", mv_size_format(size, words));
+    return 0;
+}
+
+/* Kernels before 5.14 have no such advice: then each page is touched. */
+static void touch(uint8_t *host, uint64_t len, uint64_t page_size)
+{
+    for (uint64_t at = 0; at < len; at += page_size)
+        __atomic_fetch_or(host + at, 0, __ATOMIC_RELAXED);
+}
+
+int mv_backing_populate(struct mv_backing *backing, uint8_t *host, uint64_t offset, uint64_t len)
+{
+    if (madvise(host + offset, len, MADV_POPULATE_WRITE) == 0)
+        return 0;
+    if (errno != EINVAL)
+        return -errno;
+    touch(host + offset, len, backing->page_size);
+    return 0;
+}

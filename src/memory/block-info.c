@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Describes blocks.  A block's fields do not change and the host's kernel
+ * counts the pages, so there is no state and no lock.
+ */
+#include "block-info.h"
+
+#include "backing.h"
+#include "block.h"
+#include "host-map.h"
+
+int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
+                      struct mv_error *err)
+{
+    const struct mv_backing *backing = block->backing;
+    struct mv_host_map map;
+    int r = mv_host_map_measure(block->host, block->size, &map, err);
+    if (r < 0)
+        return r;
+    *ret = (struct mv_block_info){
+        .id = block->id,
+        .device = block->path,
+        .generation = block->generation,
+        .size = block->size,
+        .backing = backing->ops->kind,
+        .path = backing->path,
+        .share = backing->share,
+        .save = block->save,
+        .page_size = backing->page_size,
+        .resident = map.resident,
+        .huge = map.huge,
+    };
+    return 0;
+}
+
+int mv_block_residency(const struct mv_block *block, size_t parts, uint64_t *ret_bytes,
+                       struct mv_error *err)
+{
+    return mv_host_map_residency(block->host, block->size, parts, ret_bytes, err);
+}

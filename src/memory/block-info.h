@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a block looks like from outside: for listings and control sockets.
+ * Where the guest sees it is the space's to say (mv_space_find_block).
+ */
+#ifndef MV_MEMORY_BLOCK_INFO_H
+#define MV_MEMORY_BLOCK_INFO_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mv_block;
+
+/* The texts belong to the block and live as long as it does. */
+struct mv_block_info {
+    const char *id;
+    const char *device; /* path of the owner, "" for the board */
+    uint64_t generation;
+    uint64_t size;       /* bytes */
+    const char *backing; /* "anonymous", "memfd", "file", "hugetlb", "fd" */
+    const char *path;    /* of the file; NULL where it has no name */
+    bool share;          /* others who map it see what the guest writes */
+    bool save;
+    uint64_t page_size;  /* of the host's pages, bytes */
+    uint64_t resident;   /* bytes mapped into this process now, huge pages too */
+    uint64_t huge;       /* bytes of these in huge pages */
+};
+
+/* Any thread; takes time in proportion to what is resident. */
+int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
+                      struct mv_error *err);
+
+/*
+ * How much of each of `parts` equal stretches of the block is resident, in
+ * bytes: for drawing.  The stretches are size / parts bytes, the last one what
+ * is left.  parts is at least 1.
+ */
+int mv_block_residency(const struct mv_block *block, size_t parts, uint64_t *ret_bytes,
+                       struct mv_error *err);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registry of a VM's blocks: a list in order of creation under a mutex,
+ * and what --back says of blocks that may come.  The main thread changes it;
+ * any thread may look a block up.
+ */
+#include "block-registry.h"
+
+#include "backing.h"
+#include "cleanup.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct mv_block_registry {
+    pthread_mutex_t lock; /* of the list and last_generation */
+    struct mv_block *first; /* in order of creation */
+    uint64_t last_generation;
+    const struct mv_config_back *backs; /* the main thread's, as what follows */
+    size_t back_count;
+    const char *mem_dir;
+};
+
+int mv_block_registry_create(struct mv_block_registry **ret, struct mv_error *err)
+{
+    struct mv_block_registry *registry = calloc(1, sizeof *registry);
+    if (registry == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for the block registry");
+    pthread_mutex_init(&registry->lock, NULL);
+    *ret = registry;
+    return 0;
+}
+
+void mv_block_registry_destroy(struct mv_block_registry *registry)
+{
+    if (registry == NULL)
+        return;
+    while (registry->first != NULL)
+        mv_block_destroy(registry->first);
+    pthread_mutex_destroy(&registry->lock);
+    free(registry);
+}
+
+/* --- the list */
+
+static struct mv_block *find_locked(struct mv_block_registry *registry, const char *id)
+{
+    struct mv_block *block = registry->first;
+    while (block != NULL && strcmp(block->id, id) != 0)
+        block = block->next;
+    return block;
+}
+
+struct mv_block *mv_block_find(struct mv_block_registry *registry, const char *id)
+{
+    MV_LOCK_SCOPE(&registry->lock);
+    return find_locked(registry, id);
+}
+
+struct mv_block *mv_block_find_generation(struct mv_block_registry *registry, const char *id,
+                                          uint64_t generation)
+{
+    MV_LOCK_SCOPE(&registry->lock);
+    struct mv_block *block = find_locked(registry, id);
+    return block != NULL && block->generation == generation ? block : NULL;
+}
+
+static int check_id_locked(struct mv_block_registry *registry, const struct mv_block *block,
+                           struct mv_error *err)
+{
+    const struct mv_block *other = find_locked(registry, block->id);
+    if (other == NULL)
+        return 0;
+    return mv_error_set(err, EEXIST, "block %s of %s exists already: it belongs to %s", block->id,
+                        *block->path ? block->path : "the board",
+                        *other->path ? other->path : "the board");
+}
+
+int mv_block_registry_check_id(struct mv_block_registry *registry, const struct mv_block *block,
+                               struct mv_error *err)
+{
+    MV_LOCK_SCOPE(&registry->lock);
+    return check_id_locked(registry, block, err);
+}
+
+int mv_block_registry_check_file(struct mv_block_registry *registry, const struct mv_block *block,
+                                 struct mv_error *err)
+{
+    const struct mv_backing *mine = block->backing;
+    MV_LOCK_SCOPE(&registry->lock);
+    for (const struct mv_block *other = registry->first; other != NULL; other = other->next) {
+        const struct mv_backing *its = other->backing;
+        if ((mine->same_file && its->same_file) || mine->fd < 0 || its->fd < 0 || !(mine->share || its->share) ||
+            mine->device != its->device || mine->inode != its->inode)
+            continue;
+        return mv_error_set(err, EBUSY,
+                            "%s%s%s is block %s already: give each block a file of its own, or "
+                            "both same-file=ok where they shall share the bytes",
+                            mine->path == NULL ? "its descriptor" : "file '",
+                            mine->path == NULL ? "" : mine->path, mine->path == NULL ? "" : "'",
+                            other->id);
+    }
+    return 0;
+}
+
+int mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block,
+                             struct mv_error *err)
+{
+    MV_LOCK_SCOPE(&registry->lock);
+    int r = check_id_locked(registry, block, err);
+    if (r < 0)
+        return r;
+    struct mv_block **last = &registry->first;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = block;
+    block->generation = ++registry->last_generation;
+    return 0;
+}
+
+void mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block)
+{
+    MV_LOCK_SCOPE(&registry->lock);
+    struct mv_block **link = &registry->first;
+    while (*link != block)
+        link = &(*link)->next;
+    *link = block->next;
+}
+
+void mv_block_for_each(struct mv_block_registry *registry,
+                       void (*fn)(struct mv_block *block, void *opaque), void *opaque)
+{
+    MV_LOCK_SCOPE(&registry->lock);
+    for (struct mv_block *block = registry->first; block != NULL; block = block->next)
+        fn(block, opaque);
+}
+
+/* --- --back and --mem-dir */
+
+int mv_block_registry_set_backs(struct mv_block_registry *registry,
+                                const struct mv_config_back *backs, size_t count,
+                                const char *mem_dir, struct mv_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(backs[i].id, backs[k].id) == 0)
+                return mv_error_set(err, EEXIST,
+                                    "block %s is given a file twice, by '%s' and by '%s': give it "
+                                    "once",
+                                    backs[i].id, backs[k].text, backs[i].text);
+        }
+    }
+    registry->backs = backs;
+    registry->back_count = count;
+    registry->mem_dir = mem_dir;
+    return 0;
+}
+
+static void list_ids(struct mv_block_registry *registry, char *buf, size_t size)
+{
+    size_t used = 0;
+    buf[0] = '\0';
+    MV_LOCK_SCOPE(&registry->lock);
+    for (const struct mv_block *block = registry->first; block != NULL && used < size;
+         block = block->next)
+        used += (size_t)snprintf(buf + used, size - used, "%s%s", used == 0 ? "" : ", ", block->id);
+}
+
+int mv_block_registry_check_backs(struct mv_block_registry *registry, struct mv_error *err)
+{
+    for (size_t i = 0; i < registry->back_count; i++) {
+        const struct mv_config_back *back = &registry->backs[i];
+        char ids[1024];
+        if (mv_block_find(registry, back->id) != NULL)
+            continue;
+        list_ids(registry, ids, sizeof ids);
+        return mv_error_set(err, ENOENT, "--back %s: no block is named '%s': there are %s",
+                            back->text, back->id, ids);
+    }
+    return 0;
+}
+
+static bool names_place(const struct mv_config_backing *wish)
+{
+    return wish->file != NULL || wish->has_fd || wish->memfd || wish->hugetlb != 0;
+}
+
+static void overlay_switch(enum mv_config_switch *under, enum mv_config_switch over)
+{
+    if (over != MV_SWITCH_DEFAULT)
+        *under = over;
+}
+
+/* What `over` says, else what `under` does. */
+static void overlay(struct mv_config_backing *under, const struct mv_config_backing *over)
+{
+    under->file = over->file;
+    under->create |= over->create;
+    under->same_file |= over->same_file;
+    overlay_switch(&under->share, over->share);
+    overlay_switch(&under->thp, over->thp);
+    overlay_switch(&under->prealloc, over->prealloc);
+    overlay_switch(&under->lock, over->lock);
+    overlay_switch(&under->merge, over->merge);
+    overlay_switch(&under->dump, over->dump);
+    overlay_switch(&under->save, over->save);
+    if (over->policy != NULL) {
+        under->policy = over->policy;
+        under->host_nodes = over->host_nodes;
+    }
+}
+
+int mv_block_registry_merge_wish(struct mv_block_registry *registry, const char *id,
+                                 const struct mv_config_backing *wish,
+                                 struct mv_config_backing *ret, const char **ret_mem_dir,
+                                 struct mv_error *err)
+{
+    struct mv_config_backing merged = {0};
+    if (wish != NULL)
+        merged = *wish;
+    for (size_t i = 0; i < registry->back_count; i++) {
+        const struct mv_config_back *back = &registry->backs[i];
+        if (strcmp(back->id, id) != 0)
+            continue;
+        if (names_place(&merged))
+            return mv_error_set(err, EINVAL,
+                                "block %s has a place for its bytes already, so that '%s' cannot "
+                                "give it another: give it one",
+                                id, back->text);
+        overlay(&merged, &back->backing);
+    }
+    *ret = merged;
+    *ret_mem_dir = registry->mem_dir;
+    return 0;
+}

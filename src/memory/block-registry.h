@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the memory room: what block.c and the registry offer each other. */
+#ifndef MV_MEMORY_BLOCK_REGISTRY_H
+#define MV_MEMORY_BLOCK_REGISTRY_H
+
+#include "block.h"
+
+/* -EEXIST where a block of this id is there; the message names both owners. */
+int mv_block_registry_check_id(struct mv_block_registry *registry, const struct mv_block *block,
+                               struct mv_error *err);
+/* -EBUSY where another block maps the same file, shared, and neither may. */
+int mv_block_registry_check_file(struct mv_block_registry *registry, const struct mv_block *block,
+                                 struct mv_error *err);
+/*
+ * What --back says of this id, over `wish` (NULL: nothing wished for).  The
+ * texts stay their owners'.  -EINVAL where both name a place for the bytes.
+ */
+int mv_block_registry_merge_wish(struct mv_block_registry *registry, const char *id,
+                                 const struct mv_config_backing *wish,
+                                 struct mv_config_backing *ret, const char **ret_mem_dir,
+                                 struct mv_error *err);
+/* Give the block its generation and list it; -EEXIST as above. */
+int mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block,
+                             struct mv_error *err);
+void mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block);
+
+#endif

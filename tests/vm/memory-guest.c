@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A bare-metal guest that touches memory as it is told, a line at a time:
+ *
+ *   r ADDR             "= VALUE", the doubleword there
+ *   w ADDR VALUE       store a doubleword
+ *   f ADDR PAGES VALUE store it to the first doubleword of each page
+ *   s ADDR PAGES       "= SUM" of the first doublewords of the pages
+ *   t ADDR TEXT        store the text
+ *   p ADDR A B         store a pair
+ *   a ADDR N           add N to the doubleword, atomically
+ *   z ADDR             DC ZVA
+ *   v ADDR             store 64 bytes, each 0x5a, from vector registers
+ *   l ROUNDS           read and write 128 pages, ROUNDS times
+ *   m                  turn the MMU on: memory is Normal from then on
+ *   q                  power off
+ *
+ * Numbers are hexadecimal.  Each line is answered by "ok" or "= VALUE".
+ */
+#include "../bare/lib/bare.h"
+
+#define LOOP_PAGES 128
+
+static char line[256];
+static uint64_t area[LOOP_PAGES][PAGE / 8] __attribute__((aligned(4096)));
+
+static void read_line(void)
+{
+    volatile uint8_t *uart = (volatile uint8_t *)machine.uart;
+    unsigned len = 0;
+    for (;;) {
+        while (!(uart[5] & 1))
+            for (volatile int air = 0; air < 50; air++)
+                ;
+        char c = (char)uart[0];
+        if (c == '\n')
+            break;
+        if (len < sizeof line - 1)
+            line[len++] = c;
+    }
+    line[len] = 0;
+}
+
+static const char *skip(const char *at)
+{
+    while (*at == ' ')
+        at++;
+    return at;
+}
+
+static uint64_t number(const char **at)
+{
+    uint64_t value = 0;
+    const char *p = skip(*at);
+    for (; *p && *p != ' '; p++)
+        value = value << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+    *at = p;
+    return value;
+}
+
+static void fill(uint64_t at, uint64_t pages, uint64_t value)
+{
+    for (; pages-- > 0; at += PAGE)
+        write64(at, value);
+}
+
+static uint64_t sum(uint64_t at, uint64_t pages)
+{
+    uint64_t total = 0;
+    for (; pages-- > 0; at += PAGE)
+        total += *(volatile uint64_t *)at;
+    return total;
+}
+
+static void loop(uint64_t rounds)
+{
+    volatile uint64_t *words = &area[0][0];
+    while (rounds-- > 0)
+        for (unsigned i = 0; i < LOOP_PAGES * (PAGE / 8); i += 8)
+            words[i] += rounds;
+}
+
+static void store_vectors(uint64_t at)
+{
+    __asm__ volatile(".arch_extension simd\n\tmrs x9, cpacr_el1\n\torr x9, x9, #0x300000\n\tmsr cpacr_el1, x9\n\tisb\n\t"
+                     "movi v0.16b, #0x5a\n\tmovi v1.16b, #0x5a\n\tmovi v2.16b, #0x5a\n\t"
+                     "movi v3.16b, #0x5a\n\tst1 {v0.16b-v3.16b}, [%0]" ::"r"(at)
+                     : "memory", "x9");
+}
+
+static void obey(char command, const char *rest)
+{
+    uint64_t at = command == 'm' || command == 'q' ? 0 : number(&rest);
+    uint64_t a;
+    switch (command) {
+    case 'r':
+        print("= %lx\n", *(volatile uint64_t *)at);
+        return;
+    case 's':
+        print("= %lx\n", sum(at, number(&rest)));
+        return;
+    case 'w':
+        write64(at, number(&rest));
+        break;
+    case 'f':
+        a = number(&rest);
+        fill(at, a, number(&rest));
+        break;
+    case 't':
+        for (rest = skip(rest); *rest; rest++)
+            *(volatile char *)at++ = *rest;
+        break;
+    case 'p':
+        a = number(&rest);
+        __asm__ volatile("stp %1, %2, [%0]" ::"r"(at), "r"(a), "r"(number(&rest)) : "memory");
+        break;
+    case 'a':
+        __asm__ volatile("ldadd %1, xzr, [%0]" ::"r"(at), "r"(number(&rest)) : "memory");
+        break;
+    case 'z':
+        __asm__ volatile("dc zva, %0" ::"r"(at) : "memory");
+        break;
+    case 'v':
+        store_vectors(at);
+        break;
+    case 'l':
+        loop(at);
+        break;
+    case 'm':
+        mmu_on();
+        break;
+    case 'q':
+        psci(0x84000008, 0, 0, 0);
+        break;
+    default:
+        print("unknown command\n");
+        return;
+    }
+    print("ok\n");
+}
+
+void bare_main(void)
+{
+    print("ram %lx %lx free %lx\n", machine.ram, machine.ram_size,
+          (machine.load + 0x400000) & ~0xfffful);
+    for (;;) {
+        read_line();
+        obey(line[0], line + 1);
+    }
+}
