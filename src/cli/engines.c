@@ -3,6 +3,7 @@
 #include "verb.h"
 
 #include "engine.h"
+#include "json-print.h"
 #include "log.h"
 
 struct engines_config {
@@ -19,40 +20,19 @@ static const struct mv_option options[] = {
 const struct mv_option_table mv_engines_options = {
     .verb = "engines", .options = options, .count = sizeof options / sizeof options[0]};
 
-static void print_json_string(const char *text)
-{
-    putchar('"');
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < 0x20)
-            printf("\\u%04x", c);
-        else
-            putchar(c);
-    }
-    putchar('"');
-}
-
 static void print_json(void)
 {
-    putchar('[');
+    json_t *list = json_array();
     for (size_t i = 0; mv_engines[i] != NULL; i++) {
         const struct mv_engine_ops *ops = mv_engines[i];
         struct mv_error err = {""};
         bool available = ops->probe(&err) == 0;
-        printf("%s{\"name\": ", i == 0 ? "" : ",\n ");
-        print_json_string(ops->name);
-        printf(", \"description\": ");
-        print_json_string(ops->description);
-        printf(", \"available\": %s, \"reason\": ", available ? "true" : "false");
-        if (available)
-            printf("null");
-        else
-            print_json_string(err.text);
-        putchar('}');
+        json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s?}", "name", ops->name,
+                                              "description", ops->description, "available",
+                                              available, "reason", available ? NULL : err.text));
     }
-    printf("]\n");
+    mv_json_print(list);
+    json_decref(list);
 }
 
 static void print_text(void)

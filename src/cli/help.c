@@ -59,6 +59,10 @@ static void print_options(FILE *out, const struct mv_option_table *table)
 {
     char later[512] = "In later versions:";
     bool any_later = false;
+    if (table->word_count > 0)
+        fprintf(out, "\nArguments:\n");
+    for (size_t i = 0; i < table->word_count; i++)
+        print_row(out, table->words[i].argument, table->words[i].help, HELP_COLUMN);
     fprintf(out, "\nOptions:\n");
     for (size_t i = 0; i < table->count; i++) {
         const struct mv_option *option = &table->options[i];

@@ -107,9 +107,7 @@ static int dump_dtb(struct run *run, struct mv_error *err)
 /* Only a name that is taken keeps the guest from running. */
 static int make_rundir(struct run *run, struct mv_error *err)
 {
-    char name[32];
-    snprintf(name, sizeof name, "vm-%d", (int)getpid());
-    int r = mv_rundir_create(run->config.name == NULL ? name : run->config.name, &run->rundir, err);
+    int r = mv_rundir_create(run->config.name, &run->rundir, err);
     if (r == -EEXIST)
         return r;
     if (r < 0)
@@ -156,7 +154,7 @@ static int start(struct run *run, struct mv_error *err)
     if (r == 0)
         r = mv_machine_start(run->machine, run->config.paused, err);
     if (r == 0 && run->config.paused)
-        mv_log("the virtual CPUs are paused: 'memvisor cont' lets them run");
+        mv_log("the virtual CPUs are paused: 'memvisor cont %s' lets them run", run->config.name);
     return r;
 }
 
@@ -230,6 +228,15 @@ static int run_machine(struct run *run, struct mv_error *err)
     return status_of(end, cause);
 }
 
+static int name_vm(struct mv_config *config, struct mv_error *err)
+{
+    if (config->name == NULL && asprintf(&config->name, "vm-%d", (int)getpid()) < 0) {
+        config->name = NULL;
+        return mv_error_set_errno(err, ENOMEM, "the VM's name");
+    }
+    return 0;
+}
+
 int mv_run_main(int argc, char **argv)
 {
     struct run run = {0};
@@ -244,7 +251,9 @@ int mv_run_main(int argc, char **argv)
         mv_log("%s", err.text);
         return MV_STATUS_USAGE;
     }
-    r = mv_loop_create(&run.loop, &err);
+    r = name_vm(&run.config, &err);
+    if (r == 0)
+        r = mv_loop_create(&run.loop, &err);
     if (r < 0 || run.config.dump_dtb != NULL) {
         if (r == 0)
             r = dump_dtb(&run, &err);

@@ -17,6 +17,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#define SWEEP_MS 200 /* more than it takes to empty a folder */
+
 struct mv_rundir {
     char *path;
     char *pid_path;
@@ -84,14 +86,21 @@ static void empty_folder(int fd, const char *keep)
     closedir(dir);
 }
 
+static int read_pid(int fd)
+{
+    char text[16] = "";
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    return n > 0 ? atoi(text) : 0;
+}
+
 static int refuse_live(const char *name, int fd, struct mv_error *err)
 {
     char text[32] = "";
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-    text[n > 0 ? strspn(text, "0123456789") : 0] = '\0';
+    int pid = read_pid(fd);
+    if (pid > 0)
+        snprintf(text, sizeof text, " as process %d", pid);
     return mv_error_set(err, EEXIST,
-                        "a VM named '%s' runs already%s%s: choose another name with -n", name,
-                        text[0] == '\0' ? "" : " as process ", text);
+                        "a VM named '%s' runs already%s: choose another name with -n", name, text);
 }
 
 /* Whether path still leads to fd: its owner may have removed it meanwhile. */
@@ -100,6 +109,17 @@ static bool leads_to(const char *path, int fd)
     struct stat by_path, by_fd;
     return stat(path, &by_path) == 0 && fstat(fd, &by_fd) == 0 && by_path.st_dev == by_fd.st_dev &&
            by_path.st_ino == by_fd.st_ino;
+}
+
+/* Whoever sweeps the folder of a dead VM holds the lock for a moment too. */
+static bool lock_soon(int fd)
+{
+    for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK; i++) {
+        if (i == SWEEP_MS / 10)
+            return false;
+        usleep(10 * 1000);
+    }
+    return true;
 }
 
 /* Lock the pid file: 0, -EAGAIN to be tried again, or another negative errno. */
@@ -113,7 +133,7 @@ static int lock_once(struct mv_rundir *rundir, const char *name, struct mv_error
         return -EAGAIN; /* the folder went away in between */
     if (fd < 0)
         return mv_error_set_errno(err, errno, "cannot write '%s'", rundir->pid_path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+    if (!lock_soon(fd))
         return refuse_live(name, fd, err);
     if (!leads_to(rundir->pid_path, fd))
         return -EAGAIN;
@@ -189,6 +209,129 @@ char *mv_rundir_file(const struct mv_rundir *rundir, const char *name)
     char *path;
     return asprintf(&path, "%s/%s", rundir->path, name) < 0 ? NULL : path;
 }
+
+/* --- the VMs of others */
+
+/*
+ * Whether the VM whose folder is `name` in `base` runs; the folder of one that
+ * does not is removed, under its lock.
+ */
+static bool look_at(int base, const char *name, int *ret_pid)
+{
+    CLEANUP_CLOSE int dir = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    CLEANUP_CLOSE int fd = dir < 0 ? -1 : openat(dir, "pid", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        /* Nothing in it yet, or any more; a VM that just makes it makes it again. */
+        unlinkat(base, name, AT_REMOVEDIR);
+        return false;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        *ret_pid = read_pid(fd);
+        return true;
+    }
+    struct stat by_name, by_fd;
+    if (fstatat(dir, "pid", &by_name, 0) == 0 && fstat(fd, &by_fd) == 0 &&
+        by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev) {
+        empty_folder(fcntl(dir, F_DUPFD_CLOEXEC, 0), NULL);
+        unlinkat(base, name, AT_REMOVEDIR);
+    }
+    return false;
+}
+
+static int add_vm(struct mv_rundir_vm **vms, size_t *count, const char *base, const char *name,
+                  int pid)
+{
+    struct mv_rundir_vm *more = reallocarray(*vms, *count + 1, sizeof **vms);
+    struct mv_rundir_vm vm = {.name = strdup(name), .pid = pid};
+    if (more != NULL)
+        *vms = more;
+    if (asprintf(&vm.path, "%s/%s", base, name) < 0)
+        vm.path = NULL;
+    if (more == NULL || vm.name == NULL || vm.path == NULL) {
+        free(vm.name);
+        free(vm.path);
+        return -ENOMEM;
+    }
+    (*vms)[(*count)++] = vm;
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct mv_rundir_vm *)a)->name, ((const struct mv_rundir_vm *)b)->name);
+}
+
+void mv_rundir_list_free(struct mv_rundir_vm *vms, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(vms[i].name);
+        free(vms[i].path);
+    }
+    free(vms);
+}
+
+/* Open the folder of all VMs, of which only this user may be the owner: *ret NULL where none is. */
+static int open_base(const char *base, DIR **ret, struct mv_error *err)
+{
+    struct stat st;
+    int fd = open(base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0)
+        return mv_error_set_errno(err, errno, "cannot read the folder '%s'", base);
+    if (fstat(fd, &st) < 0 || st.st_uid != geteuid()) {
+        mv_cleanup_close(&fd);
+        return mv_error_set(err, EPERM, "the folder '%s' belongs to another user: remove it", base);
+    }
+    *ret = fdopendir(fd);
+    if (*ret == NULL) {
+        mv_cleanup_close(&fd);
+        return mv_error_set_errno(err, ENOMEM, "cannot read the folder '%s'", base);
+    }
+    return 0;
+}
+
+int mv_rundir_list(struct mv_rundir_vm **ret, size_t *ret_count, struct mv_error *err)
+{
+    struct mv_rundir_vm *vms = NULL;
+    size_t count = 0;
+    CLEANUP_FREE char *base = make_base_path();
+    if (base == NULL)
+        return mv_error_set_errno(err, ENOMEM, "run-time folder");
+    DIR *dir = NULL;
+    int r = open_base(base, &dir, err);
+    if (r < 0)
+        return r;
+    for (struct dirent *entry; dir != NULL && r == 0 && (entry = readdir(dir)) != NULL;) {
+        int pid = 0;
+        if (strcmp(entry->d_name, ".") != 0 &&
+            strcmp(entry->d_name, "..") != 0 && look_at(dirfd(dir), entry->d_name, &pid))
+            r = add_vm(&vms, &count, base, entry->d_name, pid);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    if (r < 0) {
+        mv_rundir_list_free(vms, count);
+        return mv_error_set_errno(err, -r, "the list of VMs");
+    }
+    if (count > 0)
+        qsort(vms, count, sizeof *vms, by_name);
+    *ret = vms;
+    *ret_count = count;
+    return 0;
+}
+
+bool mv_rundir_await_end(const char *path, unsigned timeout_ms)
+{
+    for (unsigned ms = 0; access(path, F_OK) == 0; ms += 10) {
+        if (ms >= timeout_ms)
+            return false;
+        usleep(10 * 1000);
+    }
+    return true;
+}
+
+/* --- the end */
 
 /* While the lock is held, so that nobody takes the folder over half removed. */
 void mv_rundir_destroy(struct mv_rundir *rundir)

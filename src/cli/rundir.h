@@ -8,6 +8,9 @@
 
 #include "error.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 struct mv_rundir;
 
 /*
@@ -22,6 +25,24 @@ const char *mv_rundir_path(const struct mv_rundir *rundir);
 /* A file in it, to be freed; NULL where memory is out. */
 #define MV_RUNDIR_QMP "qmp.sock"
 char *mv_rundir_file(const struct mv_rundir *rundir, const char *name);
+
+/* A VM that runs, as others see it. */
+struct mv_rundir_vm {
+    char *name;
+    char *path; /* of its folder */
+    int pid;    /* 0 where the file does not tell */
+};
+
+/*
+ * The VMs of this user that run, by name; free with mv_rundir_list_free.
+ * Folders of processes that are gone are removed on the way.
+ */
+int mv_rundir_list(struct mv_rundir_vm **ret, size_t *ret_count, struct mv_error *err);
+void mv_rundir_list_free(struct mv_rundir_vm *vms, size_t count);
+
+/* Wait until the VM whose folder is at path has ended: false where it lives on. */
+bool mv_rundir_await_end(const char *path, unsigned timeout_ms);
+
 /* Remove the folder and free `rundir`, which may be NULL. */
 void mv_rundir_destroy(struct mv_rundir *rundir);
 

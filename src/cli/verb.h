@@ -43,6 +43,16 @@ extern const char mv_run_notes[];
 int mv_run_main(int argc, char **argv);
 extern const struct mv_option_table mv_engines_options;
 int mv_engines_main(int argc, char **argv);
+extern const struct mv_option_table mv_ps_options;
+int mv_ps_main(int argc, char **argv);
+/* steer.c */
+extern const struct mv_option_table mv_stop_options, mv_cont_options, mv_quit_options;
+int mv_stop_main(int argc, char **argv);
+int mv_cont_main(int argc, char **argv);
+int mv_quit_main(int argc, char **argv);
+extern const struct mv_option_table mv_qmp_options;
+extern const char mv_qmp_notes[];
+int mv_qmp_main(int argc, char **argv);
 int mv_help_main(int argc, char **argv);
 int mv_version_main(int argc, char **argv);
 

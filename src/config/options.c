@@ -18,6 +18,7 @@ struct parse {
     int next; /* index of the next word */
     void *target;
     const char **seen; /* the value that each option of the table got */
+    size_t words;      /* how many words that are no options there were */
     struct mv_error *err;
 };
 
@@ -167,21 +168,50 @@ static int parse_short(struct parse *p, const char *word)
     return apply(p, option, shown, word[2] == '\0' ? NULL : word + 2);
 }
 
+/* A word that is no option. */
+static int take_word(struct parse *p, const char *word)
+{
+    const struct mv_option_table *table = p->table;
+    if (table->word_count == 0)
+        return mv_error_set(p->err, EINVAL,
+                            "unexpected argument '%s': everything 'memvisor %s' takes is an "
+                            "option; 'memvisor help %s' lists them",
+                            word, table->verb, table->verb);
+    size_t last = table->word_count - 1;
+    if (p->words > last && !table->words[last].repeatable)
+        return mv_error_set(p->err, EINVAL,
+                            "unexpected argument '%s': see 'memvisor help %s' for what 'memvisor "
+                            "%s' takes",
+                            word, table->verb, table->verb);
+    const struct mv_option *option = &table->words[p->words > last ? last : p->words];
+    p->words++;
+    int r = option->set(p->target, option, word, p->err);
+    if (r < 0)
+        mv_error_prefix(p->err, "%s '%s'", option->argument, word);
+    return r;
+}
+
 static int parse_words(struct parse *p)
 {
+    bool options = true;
     while (p->next < p->argc) {
         const char *word = p->argv[p->next++];
-        if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0)
+        int r = 0;
+        if (options && (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0))
             return MV_OPTIONS_HELP;
-        if (word[0] != '-' || word[1] == '\0' || strcmp(word, "--") == 0)
-            return mv_error_set(p->err, EINVAL,
-                                "unexpected argument '%s': everything 'memvisor %s' takes is an "
-                                "option; 'memvisor help %s' lists them",
-                                word, p->table->verb, p->table->verb);
-        int r = word[1] == '-' ? parse_long(p, word) : parse_short(p, word);
+        if (options && strcmp(word, "--") == 0 && p->table->word_count > 0)
+            options = false;
+        else if (!options || word[0] != '-' || word[1] == '\0' || strcmp(word, "--") == 0)
+            r = take_word(p, word);
+        else
+            r = word[1] == '-' ? parse_long(p, word) : parse_short(p, word);
         if (r < 0)
             return r;
     }
+    if (p->words < p->table->words_needed)
+        return mv_error_set(p->err, EINVAL,
+                            "%s is missing: see 'memvisor help %s'; 'memvisor ps' lists the VMs",
+                            p->table->words[p->words].argument, p->table->verb);
     return 0;
 }
 

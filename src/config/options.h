@@ -36,6 +36,13 @@ struct mv_option_table {
     const char *verb;
     const struct mv_option *options;
     size_t count;
+    /*
+     * Words that are no options, in order, by `argument`; NULL where there are
+     * none.  A repeatable one takes all that are left.
+     */
+    const struct mv_option *words;
+    size_t word_count;
+    size_t words_needed; /* the first so many have to be there */
 };
 
 /* What mv_options_parse returns where -h or --help was given. */
@@ -43,7 +50,7 @@ struct mv_option_table {
 
 /*
  * Parse the words behind a verb.  Accepts --name VALUE, --name=VALUE, -x VALUE
- * and -xVALUE.  0, MV_OPTIONS_HELP, or -EINVAL (or what a setter returned)
+ * and -xVALUE; behind -- all are words.  0, MV_OPTIONS_HELP, or -EINVAL (or what a setter returned)
  * with a message that names the option and says what would be right; `target`
  * then holds what was stored before.
  */

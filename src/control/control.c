@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "client.h"
+#include "job.h"
 #include "log.h"
 #include "loop.h"
 #include "machine.h"
@@ -32,6 +33,7 @@ struct listener {
 struct mv_control {
     struct mv_loop *loop;
     struct mv_machine *machine;
+    struct mv_jobs *jobs;
     struct listener *listeners;
     struct mv_control_client *clients;
     unsigned client_count;
@@ -47,6 +49,11 @@ struct mv_machine *mv_control_machine(struct mv_control *control)
 struct mv_loop *mv_control_loop(struct mv_control *control)
 {
     return control->loop;
+}
+
+struct mv_jobs *mv_control_jobs(struct mv_control *control)
+{
+    return control->jobs;
 }
 
 /* --- clients */
@@ -211,6 +218,12 @@ int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct m
     control->loop = loop;
     control->machine = machine;
     control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int r = mv_jobs_create(loop, &control->jobs, err);
+    if (r < 0) {
+        mv_cleanup_close(&control->spare_fd);
+        free(control);
+        return r;
+    }
     mv_machine_observe(machine, on_machine_event, control);
     *ret = control;
     return 0;
@@ -228,6 +241,7 @@ void mv_control_destroy(struct mv_control *control)
     }
     while (control->clients != NULL)
         end_client(control->clients, control);
+    mv_jobs_destroy(control->jobs);
     mv_cleanup_close(&control->spare_fd);
     free(control);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * struct mv_control: the control sockets of a VM and the clients that are
- * connected to them.  Speaks QMP (docs/qmp.md).  Main thread.
+ * connected to them.  Speaks QMP (docs/man/memvisor-qmp.1).  Main thread.
  */
 #ifndef MV_CONTROL_CONTROL_H
 #define MV_CONTROL_CONTROL_H
@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 struct mv_control;
+struct mv_jobs;
 struct mv_loop;
 struct mv_machine;
 
@@ -29,5 +30,6 @@ void mv_control_event(struct mv_control *control, const char *name, json_t *data
 /* For the commands. */
 struct mv_machine *mv_control_machine(struct mv_control *control);
 struct mv_loop *mv_control_loop(struct mv_control *control);
+struct mv_jobs *mv_control_jobs(struct mv_control *control);
 
 #endif

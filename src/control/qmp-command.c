@@ -18,6 +18,11 @@ const struct mv_qmp_command mv_qmp_commands[] = {
     {"system_powerdown", &mv_qmp_empty, &mv_qmp_empty, mv_qmp_system_powerdown},
     {"quit", &mv_qmp_empty, &mv_qmp_empty, mv_qmp_quit},
     {"query-cpus-fast", &mv_qmp_empty, &mv_type_cpu_list, mv_qmp_query_cpus_fast},
+    {"query-memory-size-summary", &mv_qmp_empty, &mv_type_memory_size_summary,
+     mv_qmp_query_memory_size_summary},
+    {"query-memory-devices", &mv_qmp_empty, &mv_type_memory_devices, mv_qmp_query_memory_devices},
+    {"pmemsave", &mv_type_pmemsave_args, &mv_qmp_empty, mv_qmp_pmemsave},
+    {"x-query-space", &mv_qmp_empty, &mv_type_space_ranges, mv_qmp_query_space},
 };
 const size_t mv_qmp_command_count = sizeof mv_qmp_commands / sizeof mv_qmp_commands[0];
 

@@ -91,6 +91,13 @@ struct mv_qmp_later *mv_qmp_session_later(struct mv_qmp_session *session)
     return later;
 }
 
+void mv_qmp_later_forget(struct mv_qmp_later *later)
+{
+    if (later != NULL)
+        later->session->later = NULL;
+    free(later);
+}
+
 void mv_qmp_later_finish(struct mv_qmp_later *later, int r, json_t *result, struct mv_error *err)
 {
     struct mv_qmp_session *session = later->session;

@@ -49,6 +49,8 @@ void mv_qmp_session_event(struct mv_qmp_session *session, const json_t *event);
  * object) where r is 0, else with the error.
  */
 struct mv_qmp_later *mv_qmp_session_later(struct mv_qmp_session *session);
+/* As if it had never been; NULL does nothing. */
+void mv_qmp_later_forget(struct mv_qmp_later *later);
 void mv_qmp_later_finish(struct mv_qmp_later *later, int r, json_t *result, struct mv_error *err);
 
 #endif

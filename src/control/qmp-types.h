@@ -14,4 +14,8 @@ extern const struct mv_qmp_type mv_type_json_type, mv_type_meta_type;
 extern const struct mv_qmp_type mv_type_status_info, mv_type_cpu_list, mv_type_reset_data,
     mv_type_shutdown_data;
 
+/* types-memory.c (QEMU, qapi/machine.json) */
+extern const struct mv_qmp_type mv_type_memory_size_summary, mv_type_memory_devices,
+    mv_type_pmemsave_args, mv_type_space_ranges;
+
 #endif

@@ -407,6 +407,12 @@ struct mv_block_registry *mv_machine_blocks(struct mv_machine *machine)
     return machine->blocks;
 }
 
+const struct mv_window *mv_machine_windows(const struct mv_machine *machine, size_t *ret_count)
+{
+    *ret_count = mv_board_window_count;
+    return mv_board_windows;
+}
+
 unsigned mv_machine_cpu_count(const struct mv_machine *machine)
 {
     return mv_vcpus_count(machine->vcpus);

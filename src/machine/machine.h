@@ -12,12 +12,14 @@
 #include "error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct mv_block_registry;
 struct mv_loop;
 struct mv_machine;
 struct mv_space;
+struct mv_window;
 
 enum mv_machine_end {
     MV_MACHINE_POWERED_OFF, /* PSCI SYSTEM_OFF */
@@ -101,6 +103,8 @@ enum mv_machine_state mv_machine_state(const struct mv_machine *machine);
 /* The machine's parts; they live as long as it does. */
 struct mv_space *mv_machine_space(struct mv_machine *machine);
 struct mv_block_registry *mv_machine_blocks(struct mv_machine *machine);
+/* What the board keeps for devices, by address. */
+const struct mv_window *mv_machine_windows(const struct mv_machine *machine, size_t *ret_count);
 unsigned mv_machine_cpu_count(const struct mv_machine *machine);
 /* The host's number of a vCPU's thread; 0 while there is none. */
 int mv_machine_cpu_thread_id(const struct mv_machine *machine, unsigned index);

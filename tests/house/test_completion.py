@@ -15,9 +15,12 @@ def bash(tmp_path):
     (tmp_path / "my kernel").write_text("")
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "vmlinuz").write_text("")
+    for name in ("alpha", "beta two"):
+        (tmp_path / "run/memvisor" / name).mkdir(parents=True)
     shell = pexpect.spawn("bash", ["--norc", "--noprofile", "-i"], cwd=str(tmp_path),
                           env={"PATH": "/usr/bin:/bin", "TERM": "dumb", "PS1": "> ",
-                               "INPUTRC": "/dev/null", "HISTFILE": "/dev/null"},
+                               "INPUTRC": "/dev/null", "HISTFILE": "/dev/null",
+                               "XDG_RUNTIME_DIR": str(tmp_path / "run")},
                           encoding="utf-8", timeout=10 * harness.SLOW, dimensions=(50, 200))
     shell.sendline("bind 'set bell-style none'; bind 'set enable-bracketed-paste off'")
     shell.expect("> ")
@@ -72,6 +75,11 @@ def offered(bash, line):
     ("memvisor run --serial file:im", "memvisor run --serial file:images/"),
     ("memvisor run --serial=unix:im", "memvisor run --serial=unix:images/"),
     ("memvisor run -c ", "memvisor run -c "),
+    ("memvisor run --qmp im", "memvisor run --qmp images/"),
+    ("memvisor stop al", "memvisor stop alpha "),
+    ("memvisor quit alpha be", r"memvisor quit alpha beta\ two "),
+    ("memvisor qmp alpha query-st", "memvisor qmp alpha query-status "),
+    ("memvisor ps --j", "memvisor ps --json "),
     ("memvisor run --no-reboot --pa", "memvisor run --no-reboot --paused "),
 ])
 def test_completes(bash, line, expected):
@@ -80,6 +88,7 @@ def test_completes(bash, line, expected):
 
 def test_lists_verbs_and_values(bash):
     assert offered(bash, "memvisor ") == {
-        "run", "engines", "help", "version", "--help", "--version"}
+        "run", "ps", "stop", "cont", "quit", "qmp", "engines", "help", "version", "--help",
+        "--version"}
     assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
     assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}

@@ -5,6 +5,7 @@ import harness
 WANTED = {
     "bin/memvisor",
     "share/man/man1/memvisor.1",
+    "share/man/man1/memvisor-qmp.1",
     "share/man/man1/memvisor-run.1",
     "share/bash-completion/completions/memvisor",
 }

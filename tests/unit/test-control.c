@@ -7,8 +7,10 @@
 
 #include "control.h"
 #include "qmp-command.h"
+#include "space.h"
 #include "unix-socket.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -206,6 +208,16 @@ static void test_ids_in_order(void **state)
     hang_up(c);
 }
 
+static void still_serves(void)
+{
+    struct client *c = greet();
+    say(c, "{\"execute\":\"query-status\"}");
+    json_t *line = next(c);
+    assert_non_null(json_object_get(line, "return"));
+    json_decref(line);
+    hang_up(c);
+}
+
 /* --- what the commands do */
 
 static void test_run_states(void **state)
@@ -288,6 +300,110 @@ static void test_cpus(void **state)
     hang_up(c);
 }
 
+/* --- memory */
+
+static void test_memory_queries(void **state)
+{
+    struct client *c = greet();
+    say(c, "{\"execute\":\"query-memory-size-summary\"}{\"execute\":\"query-memory-devices\"}");
+    expect(c, "{\"return\":{\"base-memory\":16777216,\"plugged-memory\":0}}");
+    expect(c, "{\"return\":[]}");
+    say(c, "{\"execute\":\"x-query-space\"}");
+    json_t *line = next(c), *entry;
+    size_t i;
+    json_int_t end = 0;
+    bool ram = false, uart = false, ecam = false;
+    json_array_foreach (json_object_get(line, "return"), i, entry) {
+        const char *kind = json_string_value(json_object_get(entry, "kind"));
+        const char *name = json_string_value(json_object_get(entry, "name"));
+        json_int_t gpa = json_integer_value(json_object_get(entry, "gpa"));
+        json_int_t size = json_integer_value(json_object_get(entry, "size"));
+        if (strcmp(kind, "reserved") != 0) {
+            assert_true(gpa >= end);
+            end = gpa + size;
+        }
+        ram |= strcmp(kind, "ram") == 0 && strcmp(name, "ram0") == 0 && gpa == 0x80000000 &&
+               size == 16 << 20;
+        uart |= strcmp(kind, "mmio") == 0 && gpa == 0x1000000;
+        ecam |= strcmp(kind, "reserved") == 0 && gpa == 0x40000000 && size == 256 << 20;
+    }
+    assert_true(ram && uart && ecam);
+    json_decref(line);
+    hang_up(c);
+}
+
+static void save_memory(struct client *c, uint64_t gpa, uint64_t size, const char *file)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"execute\":\"pmemsave\",\"arguments\":{\"val\":%llu,\"size\":%llu,"
+             "\"filename\":\"%s\"}}",
+             (unsigned long long)gpa, (unsigned long long)size, file);
+    say(c, text);
+}
+
+static void test_pmemsave(void **state)
+{
+    static uint8_t bytes[3 << 20], saved[sizeof bytes + 1];
+    struct client *c = greet();
+    char file[64];
+    fake_file(file, "old", 3);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 7 + (i >> 8));
+    assert_int_equal(mv_space_write(fake.params.space, 0x80400001, bytes, sizeof bytes), 0);
+    save_memory(c, 0x80400001, sizeof bytes, file);
+    /* What comes behind it is answered behind it. */
+    say(c, "{\"execute\":\"stop\",\"id\":2}");
+    expect(c, EMPTY);
+    expect(c, "{\"return\":{},\"id\":2}");
+    FILE *f = fopen(file, "r");
+    assert_int_equal(fread(saved, 1, sizeof saved, f), sizeof bytes);
+    fclose(f);
+    assert_memory_equal(saved, bytes, sizeof bytes);
+    unlink(file);
+
+    save_memory(c, 0x80400001, 0, file);
+    expect(c, GENERIC);
+    save_memory(c, 0x1000, 16, file);
+    expect(c, GENERIC);
+    save_memory(c, 0x80000000, (16 << 20) + 1, file);
+    expect(c, GENERIC);
+    save_memory(c, 0x80000000, INT64_MAX, file);
+    expect(c, GENERIC);
+    save_memory(c, 0x80000000, 16, "/nonexistent/x");
+    expect(c, GENERIC);
+    save_memory(c, 0x80000000, 1 << 20, "/dev/full");
+    expect(c, GENERIC);
+    /* Refused before the file was touched. */
+    assert_int_equal(access(file, F_OK), -1);
+    hang_up(c);
+}
+
+/* A pipe that nobody empties holds up its client alone, and not the end. */
+static void test_pmemsave_to_a_full_pipe(void **state)
+{
+    char file[64];
+    snprintf(file, sizeof file, "/tmp/test-control-%d.pipe", (int)getpid());
+    assert_int_equal(mkfifo(file, 0600), 0);
+    struct client *c = greet();
+    save_memory(c, 0x80000000, 1 << 20, file);
+    expect(c, GENERIC); /* no reader */
+    int fd = open(file, O_RDONLY | O_NONBLOCK);
+    save_memory(c, 0x80000000, 1 << 20, file);
+    say(c, "{\"execute\":\"stop\"}");
+    still_serves();
+    struct client *gone = greet();
+    save_memory(gone, 0x80000000, 1 << 20, file);
+    hang_up(gone);
+    still_serves();
+    mv_machine_request_quit(machine, MV_CAUSE_HOST_SIGNAL);
+    expect(c, "{\"event\":\"SHUTDOWN\",\"data\":{\"guest\":false,\"reason\":\"host-signal\"}}");
+    expect_end(c);
+    hang_up(c);
+    close(fd);
+    unlink(file);
+}
+
 /* Each command answers without arguments or refuses; never both, never twice. */
 static void test_every_command(void **state)
 {
@@ -316,16 +432,6 @@ static void test_every_command(void **state)
 }
 
 /* --- bad neighbours */
-
-static void still_serves(void)
-{
-    struct client *c = greet();
-    say(c, "{\"execute\":\"query-status\"}");
-    json_t *line = next(c);
-    assert_non_null(json_object_get(line, "return"));
-    json_decref(line);
-    hang_up(c);
-}
 
 /* It asks for much and reads nothing: its commands wait, and the VM does not. */
 static void test_asks_and_does_not_read(void **state)
@@ -494,6 +600,7 @@ int main(void)
         TEST(test_leaves_early),   TEST(test_asks_and_does_not_read),
         TEST(test_ignores_events), TEST(test_half_closed),
         TEST(test_too_many),       TEST(test_four_at_once),
+        TEST(test_memory_queries), TEST(test_pmemsave), TEST(test_pmemsave_to_a_full_pipe),
         TEST(test_paths),          cmocka_unit_test(test_long_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memvisor ps: the VMs of this user that run, as they tell of themselves. */
+#include "verb.h"
+
+#include "cleanup.h"
+#include "json-print.h"
+#include "log.h"
+#include "rundir.h"
+#include "size.h"
+#include "vm-client.h"
+
+#include <string.h>
+
+/* A VM that does not answer is not to keep the others from being listed. */
+#define ANSWER_MS 2000
+
+struct ps_config {
+    bool json;
+};
+
+static const struct mv_option options[] = {
+    {.name = "json",
+     .help = "Print a list of objects with name, pid, status, cpus, memory (bytes) and path. What "
+             "a VM does not tell is null.",
+     .set = mv_option_set_flag,
+     .offset = offsetof(struct ps_config, json)},
+};
+
+const struct mv_option_table mv_ps_options = {
+    .verb = "ps", .options = options, .count = sizeof options / sizeof options[0]};
+
+/* Put what a query returned into the row, by `pick`. */
+static void ask(struct mv_vm_client *client, const char *command, json_t *row, const char *key,
+                json_t *(*pick)(const json_t *result))
+{
+    struct mv_error err;
+    json_t *result;
+    if (mv_vm_client_execute(client, command, NULL, &result, &err) < 0)
+        return;
+    json_object_set_new(row, key, pick(result));
+    json_decref(result);
+}
+
+static json_t *pick_status(const json_t *result)
+{
+    return json_incref(json_object_get(result, "status"));
+}
+
+static json_t *pick_count(const json_t *result)
+{
+    return json_integer((json_int_t)json_array_size(result));
+}
+
+static json_t *pick_memory(const json_t *result)
+{
+    return json_incref(json_object_get(result, "base-memory"));
+}
+
+static json_t *describe(const struct mv_rundir_vm *vm)
+{
+    struct mv_vm_client *client = NULL;
+    struct mv_error err;
+    json_t *row = json_pack("{s:s, s:n, s:s, s:n, s:n, s:s}", "name", vm->name, "pid", "status",
+                            "starting", "cpus", "memory", "path", vm->path);
+    if (row == NULL) /* a folder whose name is no UTF-8 is none of ours */
+        return NULL;
+    if (vm->pid > 0)
+        json_object_set_new(row, "pid", json_integer(vm->pid));
+    int r = mv_vm_client_open_at(vm->path, ANSWER_MS, &client, &err);
+    if (r == 0) {
+        ask(client, "query-status", row, "status", pick_status);
+        ask(client, "query-cpus-fast", row, "cpus", pick_count);
+        ask(client, "query-memory-size-summary", row, "memory", pick_memory);
+    } else if (r != -ENOENT && r != -ECONNREFUSED) {
+        json_object_set_new(row, "status", json_string("no answer"));
+    }
+    mv_vm_client_close(client);
+    return row;
+}
+
+static const char *text_of(const json_t *row, const char *key, char buf[32])
+{
+    const json_t *value = json_object_get(row, key);
+    if (json_is_string(value))
+        return json_string_value(value);
+    if (!json_is_integer(value))
+        return "-";
+    if (strcmp(key, "memory") == 0)
+        return mv_size_format((uint64_t)json_integer_value(value), buf);
+    snprintf(buf, 32, "%lld", (long long)json_integer_value(value));
+    return buf;
+}
+
+static void print_table(const json_t *rows)
+{
+    static const char *const keys[] = {"name", "pid", "status", "cpus", "memory"};
+    static const char *const heads[] = {"NAME", "PID", "STATUS", "CPUS", "MEMORY"};
+    enum { COLUMNS = sizeof keys / sizeof keys[0] };
+    int widths[COLUMNS];
+    char buf[32];
+    size_t i;
+    json_t *row;
+    for (size_t c = 0; c < COLUMNS; c++) {
+        widths[c] = (int)strlen(heads[c]);
+        json_array_foreach(rows, i, row)
+        {
+            int width = (int)strlen(text_of(row, keys[c], buf));
+            widths[c] = width > widths[c] ? width : widths[c];
+        }
+    }
+    for (size_t c = 0; c < COLUMNS; c++)
+        printf("%-*s%s", c + 1 == COLUMNS ? 0 : widths[c], heads[c],
+               c + 1 == COLUMNS ? "\n" : "  ");
+    json_array_foreach(rows, i, row)
+    {
+        for (size_t c = 0; c < COLUMNS; c++)
+            printf("%-*s%s", c + 1 == COLUMNS ? 0 : widths[c], text_of(row, keys[c], buf),
+                   c + 1 == COLUMNS ? "\n" : "  ");
+    }
+}
+
+static int list_vms(const struct ps_config *config, struct mv_error *err)
+{
+    struct mv_rundir_vm *vms;
+    size_t count;
+    int r = mv_rundir_list(&vms, &count, err);
+    if (r < 0)
+        return r;
+    json_t *rows = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(rows, describe(&vms[i]));
+    mv_rundir_list_free(vms, count);
+    if (config->json)
+        mv_json_print(rows);
+    else
+        print_table(rows);
+    json_decref(rows);
+    return 0;
+}
+
+int mv_ps_main(int argc, char **argv)
+{
+    struct ps_config config = {0};
+    struct mv_error err;
+    int r = mv_options_parse(&mv_ps_options, argc, argv, &config, &err);
+    if (r == MV_OPTIONS_HELP) {
+        mv_help_print_verb(stdout, mv_verb_find("ps"));
+        return MV_STATUS_OK;
+    }
+    if (r < 0) {
+        mv_log("%s", err.text);
+        return MV_STATUS_USAGE;
+    }
+    if (list_vms(&config, &err) < 0) {
+        mv_log("%s", err.text);
+        return MV_STATUS_ERROR;
+    }
+    return MV_STATUS_OK;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * memvisor qmp: one command to a VM from the command line, or a session of
+ * standard input and output with the control socket.
+ */
+#include "verb.h"
+
+#include "cleanup.h"
+#include "json-print.h"
+#include "log.h"
+#include "names.h"
+#include "vm-client.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct qmp_config {
+    char *name;
+    char *command;
+    struct mv_names arguments;
+};
+
+static const struct mv_option words[] = {
+    {.argument = "NAME",
+     .help = "Name of the VM, as 'memvisor ps' lists it.",
+     .set = mv_option_set_string,
+     .offset = offsetof(struct qmp_config, name)},
+    {.argument = "COMMAND",
+     .help = "A QMP command, such as query-status; what it returns is printed as JSON. Without "
+             "one, commands are read from standard input as JSON, and all that the VM sends is "
+             "printed.",
+     .set = mv_option_set_string,
+     .offset = offsetof(struct qmp_config, command)},
+    {.argument = "KEY=VALUE",
+     .help = "An argument of the command. VALUE is JSON, or a number in hex (0x...), or else "
+             "text. A word that starts with { is an object with all arguments.",
+     .repeatable = true,
+     .set = mv_names_append,
+     .offset = offsetof(struct qmp_config, arguments)},
+};
+
+const struct mv_option_table mv_qmp_options = {
+    .verb = "qmp", .words = words, .word_count = 3, .words_needed = 1};
+
+const char mv_qmp_notes[] =
+    "Examples:\n"
+    "  memvisor qmp vm1 query-status\n"
+    "  memvisor qmp vm1 pmemsave val=0x80000000 size=4096 filename=/tmp/page\n"
+    "  echo '{\"execute\": \"stop\"} {\"execute\": \"query-cpus-fast\"}' | memvisor qmp vm1\n"
+    "  memvisor qmp vm1 query-commands\n";
+
+/* --- one command */
+
+static json_t *parse_value(const char *text)
+{
+    json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+    if (value != NULL)
+        return value;
+    bool hex = text[0] == '0' && text[1] == 'x';
+    size_t digits = hex ? strspn(text + 2, "0123456789abcdefABCDEF") : 0;
+    if (digits > 0 && digits <= 15 && text[2 + digits] == '\0')
+        return json_integer((json_int_t)strtoull(text + 2, NULL, 16));
+    return json_string(text);
+}
+
+static int add_argument(json_t *arguments, const char *word, struct mv_error *err)
+{
+    json_error_t why;
+    if (word[0] == '{') {
+        json_t *object = json_loads(word, JSON_REJECT_DUPLICATES, &why);
+        if (object == NULL)
+            return mv_error_set(err, EINVAL, "'%s' is no JSON: %s", word, why.text);
+        json_object_update(arguments, object);
+        json_decref(object);
+        return 0;
+    }
+    const char *equals = strchr(word, '=');
+    if (equals == NULL || equals == word)
+        return mv_error_set(err, EINVAL, "'%s' is no argument of a command: write KEY=VALUE", word);
+    CLEANUP_FREE char *key = strndup(word, (size_t)(equals - word));
+    if (key == NULL || json_object_set_new(arguments, key, parse_value(equals + 1)) < 0)
+        return mv_error_set(err, EINVAL, "'%s' is not in UTF-8", word);
+    return 0;
+}
+
+static int run_command(struct mv_vm_client *client, const struct qmp_config *config,
+                       struct mv_error *err)
+{
+    json_t *arguments = json_object(), *result;
+    for (size_t i = 0; i < config->arguments.count; i++) {
+        int r = add_argument(arguments, config->arguments.list[i], err);
+        if (r < 0) {
+            json_decref(arguments);
+            return r;
+        }
+    }
+    int r = mv_vm_client_execute(client, config->command, arguments, &result, err);
+    if (r < 0)
+        return r;
+    mv_json_print(result);
+    json_decref(result);
+    return 0;
+}
+
+/* --- a session */
+
+/* Pass on what stdin has: 0 at its end, else 1 or a negative errno. */
+static int pass_input(struct mv_vm_client *client, struct mv_error *err)
+{
+    char buf[4096];
+    ssize_t n = read(STDIN_FILENO, buf, sizeof buf);
+    if (n < 0 && errno == EINTR)
+        return 1;
+    if (n < 0)
+        return mv_error_set_errno(err, errno, "cannot read standard input");
+    if (n == 0) {
+        /* The VM answers what it got, then hangs up. */
+        shutdown(mv_vm_client_fd(client), SHUT_WR);
+        return 0;
+    }
+    int r = mv_vm_client_send(client, buf, (size_t)n, err);
+    return r < 0 ? r : 1;
+}
+
+static int pass_line(struct mv_vm_client *client, struct mv_error *err)
+{
+    json_t *line;
+    int r = mv_vm_client_receive(client, &line, err);
+    if (r < 0)
+        return r;
+    mv_json_print(line);
+    fflush(stdout);
+    json_decref(line);
+    return 0;
+}
+
+static int run_session(struct mv_vm_client *client, struct mv_error *err)
+{
+    struct pollfd fds[] = {{STDIN_FILENO, POLLIN, 0}, {mv_vm_client_fd(client), POLLIN, 0}};
+    for (;;) {
+        if (!mv_vm_client_has_line(client) && poll(fds, 2, -1) < 0 && errno != EINTR)
+            return mv_error_set_errno(err, errno, "the session");
+        int r = 0;
+        if (mv_vm_client_has_line(client) || fds[1].revents != 0)
+            r = pass_line(client, err);
+        if (r == 0 && fds[0].revents != 0) {
+            r = pass_input(client, err);
+            fds[0].fd = r == 0 ? -1 : fds[0].fd;
+            r = r > 0 ? 0 : r;
+        }
+        if (r == -ESHUTDOWN)
+            return 0;
+        if (r < 0)
+            return r;
+        fds[0].revents = fds[1].revents = 0;
+    }
+}
+
+static int speak(const struct qmp_config *config, struct mv_error *err)
+{
+    struct mv_vm_client *client;
+    int r = mv_vm_client_open(config->name, &client, err);
+    if (r < 0)
+        return r;
+    r = config->command == NULL ? run_session(client, err) : run_command(client, config, err);
+    mv_vm_client_close(client);
+    return r;
+}
+
+int mv_qmp_main(int argc, char **argv)
+{
+    struct qmp_config config = {0};
+    struct mv_error err;
+    int status = MV_STATUS_OK;
+    int r = mv_options_parse(&mv_qmp_options, argc, argv, &config, &err);
+    if (r == MV_OPTIONS_HELP) {
+        mv_help_print_verb(stdout, mv_verb_find("qmp"));
+    } else if (r < 0) {
+        mv_log("%s", err.text);
+        status = MV_STATUS_USAGE;
+    } else if (speak(&config, &err) < 0) {
+        mv_log("%s", err.text);
+        status = MV_STATUS_ERROR;
+    }
+    free(config.name);
+    free(config.command);
+    mv_names_free(&config.arguments);
+    return status;
+}
