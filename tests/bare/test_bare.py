@@ -28,6 +28,13 @@ MANUAL = {
         (r"first page after stores that abort: unchanged",
          "B2.2: whether bytes of a store that aborts were written is UNKNOWN"),
     ],
+    "device": [
+        (r"off ld[rp] .*: vector 4 ec 25 iss 21",
+         "SCTLR_EL1.M is 0: data accesses are to Device-nGnRnE memory, and B2.8.2"),
+        (r"(off dc zva|zva, device): vector 4 ec 25 iss 61",
+         "DC ZVA: on any type of Device memory it takes an Alignment fault"),
+        (r"after it kept", "as it took the fault"),
+    ],
     "el0": [
         (r"wfe: vector 8 ec 1 iss 1e00001", "SCTLR_EL1.nTWE: WFE at EL0 is trapped"),
         (r" msr daifset: vector 8 ec 18 iss cd3e2",
