@@ -27,13 +27,17 @@
 #define SHIFTED (n >> (amount - 1) >> 1)
 /* Rounding adds the last bit that is shifted out. */
 #define ROUNDED (SHIFTED + (n >> (amount - 1) & 1))
+/* Sums wrap. */
+#define UNSIGNED(v)                                                                                \
+    _Generic((v), mv_s8x16: (mv_u8x16)(v), mv_s16x8: (mv_u16x8)(v), mv_s32x4: (mv_u32x4)(v),       \
+             default: (mv_u64x2)(v))
 WHOLE_BHSD(vsshr, s, SHIFTED)
 WHOLE_BHSD(vushr, u, SHIFTED)
 WHOLE_BHSD(vsrshr, s, ROUNDED)
 WHOLE_BHSD(vurshr, u, ROUNDED)
-WHOLE_BHSD(vssra, s, d + SHIFTED)
+WHOLE_BHSD(vssra, s, UNSIGNED(d) + UNSIGNED(SHIFTED))
 WHOLE_BHSD(vusra, u, d + SHIFTED)
-WHOLE_BHSD(vsrsra, s, d + ROUNDED)
+WHOLE_BHSD(vsrsra, s, UNSIGNED(d) + UNSIGNED(ROUNDED))
 WHOLE_BHSD(vursra, u, d + ROUNDED)
 WHOLE_BHSD(vshl, u, n << amount)
 
