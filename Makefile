@@ -54,6 +54,7 @@ $(BUILD)/.tests-enabled: | setup-check $(BUILD)/build.ninja
 	@touch $@
 
 check: setup-check $(BUILD)/.tests-enabled guest-files
+	@scripts/guest-headers.sh
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)
 	@scripts/check.sh $(BUILD)
 
