@@ -67,18 +67,20 @@ host_mirrors()
 }
 
 # Writes the private sources: Debian 12 from the mirrors on stdin, each with
-# the suites that such a mirror carries.
+# the suites that such a mirror carries.  $1 is deb for binary packages, deb-src
+# for sources.
 write_sources()
 {
-    local uri key suites
+    local uri key suites targets=Packages
+    [ "$1" = deb ] || targets=Sources
     while read -r uri key; do
         [ "$key" != - ] || key=$keyring
         case $uri in
         *security*) suites="$suite-security" ;;
         *) suites="$suite $suite-updates" ;;
         esac
-        printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\nTargets: Packages\n\n' \
-            "$uri" "$suites" "$key"
+        printf 'Types: %s\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\nTargets: %s\n\n' \
+            "$1" "$uri" "$suites" "$key" "$targets"
     done
 }
 
@@ -120,18 +122,20 @@ update()
     apt-get -c "$1/apt.conf" -q -o APT::Update::Error-Mode=any update >"$1/update.log" 2>&1
 }
 
-# A state in folder $1 for the architectures behind it, with Debian's lists read.
+# A state in folder $1 with Debian's lists of $2, deb or deb-src, for the
+# architectures behind that.
 open_apt()
 {
-    local apt=$1 tool
+    local apt=$1 kind=$2 tool
+    shift 2
     for tool in apt-get apt-cache dpkg-deb; do
-        have $tool || by_hand "$tool is missing (no Debian here?), so Debian's arm64 packages cannot be had"
+        have $tool || by_hand "$tool is missing (no Debian here?), so Debian's packages cannot be had"
     done
     [ -r $keyring ] || by_hand "$keyring is missing: install debian-archive-keyring"
 
-    say "reading Debian 12's package lists for arm64 (a private apt state)"
-    make_apt "$@"
-    host_mirrors | write_sources >"$apt/sources.d/debian.sources"
+    say "reading Debian 12's lists of $kind for $* (a private apt state)"
+    make_apt "$apt" "$@"
+    host_mirrors | write_sources "$kind" >"$apt/sources.d/debian.sources"
     [ -s "$apt/sources.d/debian.sources" ] ||
         by_hand "no Debian mirror stands in /etc/apt/sources.list or sources.list.d"
     update "$apt" || {
@@ -150,7 +154,7 @@ fetch()
     (cd "$debs" && apt-get -c "$apt/apt.conf" -q download "$package" >"$apt/download.log" 2>&1) ||
         {
             cat "$apt/download.log" >&2
-            by_hand "cannot fetch Debian's package $package for arm64"
+            by_hand "cannot fetch Debian's package $package"
         }
     dpkg-deb -x "$debs/${package%:*}"_*.deb "$into"
     (cd "$debs" && ls "${package%:*}"_*.deb) >>"$work/versions"

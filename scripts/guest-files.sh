@@ -46,7 +46,7 @@ kernel_package()
 download()
 {
     local apt=$work/apt package
-    open_apt "$apt" arm64
+    open_apt "$apt" deb arm64
     package=$(kernel_package "$apt")
     [ -n "$package" ] || by_hand "Debian's lists have no linux-image-cloud-arm64"
 

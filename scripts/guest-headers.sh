@@ -47,7 +47,7 @@ trap 'exit 1' HUP INT TERM
 # The build's own programs run here, so they come for this host.
 host=$(dpkg --print-architecture)
 apt=$work/apt
-open_apt "$apt" arm64 $([ "$host" = arm64 ] || echo "$host")
+open_apt "$apt" deb arm64 $([ "$host" = arm64 ] || echo "$host")
 package=linux-headers-$release
 common=$(dependency "$apt" "$package" -common)
 kbuild=$(dependency "$apt" "$package" linux-kbuild)
