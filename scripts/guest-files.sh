@@ -1,54 +1,67 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes guest-files/ (or $MEMVISOR_GUEST_FILES): vmlinuz, Debian's arm64 cloud
-# kernel as an uncompressed Image; busybox, Debian's static arm64 one;
-# modules/, the kernel's virtio and uio modules; initrd.cpio, an initramfs with
-# a shell on the console; versions, the packages they came from.
+# guest-files.sh [arm64|amd64]
+#
+# Makes guest-files/ (or $MEMVISOR_GUEST_FILES) for arm64, guest-files/amd64/ for
+# the x86-64 guests that tests run under QEMU: vmlinuz, Debian's cloud kernel
+# (for arm64 as an uncompressed Image); busybox, Debian's static one; modules/,
+# the kernel's virtio and uio modules; initrd.cpio, an initramfs with a shell on
+# the console; versions, the packages they came from.
 #
 # What is there already stays, so that a second run needs no network.  Nothing
 # is ever half there: files are made in a temporary folder and renamed, with
 # busybox and vmlinuz last.
 #
-# apt works on a state of its own for arm64 (lists, cache, package status), so
+# apt works on a state of its own for the guest (lists, cache, package status), so
 # the host's architectures and lists stay as they are and no root is needed.
 set -eu
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/debian-packages.sh"
+
+arch=${1:-arm64}
+case $arch in
+arm64) format='an uncompressed arm64 Image' ;;
+amd64) format='a bzImage' guest_files=$guest_files/$arch ;;
+*) die "$arch is no guest's architecture: it is arm64 or amd64" ;;
+esac
 
 by_hand()
 {
     cat >&2 <<END
 guest-files.sh: $1.
   To go on without it, put these files there by hand:
-    $guest_files/vmlinuz   an uncompressed arm64 Image, such as boot/vmlinuz-* of
-                           Debian's package linux-image-cloud-arm64
-    $guest_files/busybox   a static arm64 busybox, such as bin/busybox of
-                           Debian's package busybox-static for arm64
+    $guest_files/vmlinuz   $format, such as boot/vmlinuz-* of
+                           Debian's package linux-image-cloud-$arch
+    $guest_files/busybox   a static $arch busybox, such as bin/busybox of
+                           Debian's package busybox-static for $arch
   or set MEMVISOR_GUEST_FILES to a folder that has them.
 END
     exit 1
 }
 
-# An Image has "ARM\x64" at offset 56 (Documentation/arm64/booting.rst).
-is_image()
+# An Image has "ARM\x64" at offset 56 (Documentation/arm64/booting.rst), a bzImage
+# "HdrS" at 514 (Documentation/x86/boot.rst).
+is_kernel()
 {
-    [ "$(dd if="$1" bs=1 skip=56 count=4 2>/dev/null | tr -d '\0')" = ARMd ]
+    local offset=56 magic=ARMd
+    [ "$arch" = arm64 ] || { offset=514 magic=HdrS; }
+    [ "$(dd if="$1" bs=1 skip=$offset count=4 2>/dev/null | tr -d '\0')" = $magic ]
 }
 
-# The package that holds the kernel: what linux-image-cloud-arm64 depends on.
+# The package that holds the kernel: what linux-image-cloud-ARCH depends on.
 kernel_package()
 {
-    apt-cache -c "$1/apt.conf" depends linux-image-cloud-arm64 2>/dev/null |
-        awk '$1 == "Depends:" && $2 ~ /^linux-image-.*-cloud-arm64$/ { print $2; exit }'
+    apt-cache -c "$1/apt.conf" depends linux-image-cloud-$arch 2>/dev/null |
+        awk '$1 == "Depends:" && $2 ~ /^linux-image-.*-cloud-/ { print $2; exit }'
 }
 
 download()
 {
     local apt=$work/apt package
-    open_apt "$apt" deb arm64
+    open_apt "$apt" deb "$arch"
     package=$(kernel_package "$apt")
-    [ -n "$package" ] || by_hand "Debian's lists have no linux-image-cloud-arm64"
+    [ -n "$package" ] || by_hand "Debian's lists have no linux-image-cloud-$arch"
 
     fetch "$apt" "$package" "$work/debs" "$work/kernel"
     fetch "$apt" busybox-static "$work/debs" "$work/busybox-static"
@@ -57,7 +70,7 @@ download()
     chmod 755 "$work/busybox"
 }
 
-# Takes the Image out of the unpacked package, and the modules that PCI guests
+# Takes the kernel out of the unpacked package, and the modules that PCI guests
 # load; the rest of /lib/modules is large and not for a test's initramfs.
 take_kernel()
 {
@@ -69,7 +82,7 @@ take_kernel()
     else
         cp "$from" "$work/vmlinuz"
     fi
-    is_image "$work/vmlinuz" || die "boot/vmlinuz-$release of $1 is no uncompressed arm64 Image"
+    is_kernel "$work/vmlinuz" || die "boot/vmlinuz-$release of $1 is not $format"
     mkdir -p "$work/modules"
     for dir in virtio uio; do
         [ ! -d "$work/kernel/lib/modules/$release/kernel/drivers/$dir" ] ||
@@ -123,6 +136,6 @@ if ! complete; then
 fi
 if ! initrd_current; then
     say "building $guest_files/initrd.cpio"
-    "$top/scripts/initramfs.sh" "$work/initrd.cpio" "$top/scripts/guest-init"
+    MEMVISOR_GUEST_FILES=$guest_files "$top/scripts/initramfs.sh" "$work/initrd.cpio" "$top/scripts/guest-init"
     mv -f "$work/initrd.cpio" "$guest_files/initrd.cpio"
 fi

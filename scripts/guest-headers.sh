@@ -1,22 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# guest-headers.sh
+# guest-headers.sh [arm64|amd64]
 #
-# Makes guest-files/headers/ (or that of $MEMVISOR_GUEST_FILES): what modules for
-# the guest's kernel are built with, from Debian's packages of exactly that
-# kernel's version.  headers/build is the folder for `make -C`, with ARCH=arm64
-# and CROSS_COMPILE=aarch64-linux-gnu-.  What is there already stays.
+# Makes headers/ beside the guest's kernel in guest-files/ or guest-files/amd64/
+# (guest-files.sh): what modules for that kernel are built with, from Debian's
+# packages of exactly its version.  headers/build is the folder for `make -C`,
+# with ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- or ARCH=x86_64
+# CROSS_COMPILE=x86_64-linux-gnu-.  What is there already stays.
 set -eu
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/debian-packages.sh"
+
+arch=${1:-arm64}
+[ "$arch" = arm64 ] || guest_files=$guest_files/$arch
 
 by_hand()
 {
     cat >&2 <<END
 guest-headers.sh: $1.
   To go on without it, put the headers of the kernel $release there by hand:
-    $guest_files/headers/build   a folder that 'make -C' builds arm64 modules in
+    $guest_files/headers/build   a folder that 'make -C' builds $arch modules in
 END
     exit 1
 }
@@ -30,8 +34,8 @@ dependency()
 
 [ ! -e "$guest_files/headers/build" ] || exit 0
 
-# The kernel's line is linux-image-RELEASE_VERSION_arm64.deb.
-kernel=$(sed -n 's/^linux-image-\(.*\)_arm64\.deb$/\1/p' "$guest_files/versions" 2>/dev/null | head -n 1)
+# The kernel's line is linux-image-RELEASE_VERSION_ARCH.deb.
+kernel=$(sed -n "s/^linux-image-\(.*\)_$arch\.deb\$/\1/p" "$guest_files/versions" 2>/dev/null | head -n 1)
 release=${kernel%_*} version=${kernel#*_}
 [ -n "$kernel" ] || by_hand "$guest_files/versions does not say which kernel this is"
 [ -w "$guest_files" ] ||
@@ -47,7 +51,7 @@ trap 'exit 1' HUP INT TERM
 # The build's own programs run here, so they come for this host.
 host=$(dpkg --print-architecture)
 apt=$work/apt
-open_apt "$apt" deb arm64 $([ "$host" = arm64 ] || echo "$host")
+open_apt "$apt" deb "$arch" $([ "$host" = "$arch" ] || echo "$host")
 package=linux-headers-$release
 common=$(dependency "$apt" "$package" -common)
 kbuild=$(dependency "$apt" "$package" linux-kbuild)
