@@ -73,6 +73,8 @@ check-tsan:
 bench: setup-bench build guest-files
 	@echo '== measuring, in turns with QEMU'
 	@bench/boot.py --memvisor $(BUILD)/memvisor $(BENCH_FLAGS)
+	@echo '== computing, in turns with QEMU'
+	@bench/compute.py --memvisor $(BUILD)/memvisor
 
 install: build
 	@echo '== installing'
