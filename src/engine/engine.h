@@ -34,14 +34,55 @@ struct mv_engine_params {
 enum mv_exit_reason {
     MV_EXIT_KICK,      /* mv_vcpu_kick was called */
     MV_EXIT_HYPERCALL, /* HVC #0 at EL1: arguments in x0-x7 */
+    MV_EXIT_DEBUG,     /* what debug_points and vcpu_debug asked for: vcpu_debug_stop */
 };
 
-/* General registers and PC of a vCPU, as a boot loader or PSCI sets them. */
+/* General registers and PC of a vCPU, as a boot loader, PSCI or a debugger sees them. */
 struct mv_vcpu_regs {
     uint64_t x[31];
+    uint64_t sp_el0;
     uint64_t sp_el1;
     uint64_t pc;
     uint32_t pstate; /* SPSR_EL1's format */
+};
+
+/* The vector registers: low half first. */
+struct mv_vcpu_vregs {
+    uint64_t v[32][2];
+    uint32_t fpcr;
+    uint32_t fpsr;
+};
+
+/* A system register, as a debugger is shown it. */
+struct mv_vcpu_sysreg {
+    const char *name; /* as the Arm ARM has it; lives as long as the engine */
+    uint64_t value;
+};
+
+/* Of a watchpoint. */
+enum { MV_DEBUG_READ = 1, MV_DEBUG_WRITE = 2 };
+
+struct mv_debug_watch {
+    uint64_t address; /* virtual */
+    uint64_t size;    /* bytes, not 0 */
+    unsigned kinds;   /* MV_DEBUG_* */
+};
+
+/* Where a debugger outside the guest wants vCPUs to stop. */
+struct mv_debug_points {
+    const uint64_t *breaks; /* virtual addresses of instructions */
+    unsigned break_count;
+    const struct mv_debug_watch *watches;
+    unsigned watch_count;
+};
+
+enum mv_debug_reason { MV_DEBUG_BREAKPOINT, MV_DEBUG_WATCHPOINT, MV_DEBUG_STEP };
+
+/* Why a vCPU left with MV_EXIT_DEBUG.  The instruction at its PC has not been done. */
+struct mv_debug_stop {
+    enum mv_debug_reason reason;
+    uint64_t address; /* the point's */
+    unsigned kinds;   /* a watchpoint's */
 };
 
 struct mv_engine_ops {
@@ -64,6 +105,21 @@ struct mv_engine_ops {
     void (*vcpu_get_regs)(struct mv_vcpu *vcpu, struct mv_vcpu_regs *ret);
     void (*vcpu_set_regs)(struct mv_vcpu *vcpu, const struct mv_vcpu_regs *regs);
     uint64_t (*vcpu_mpidr)(struct mv_vcpu *vcpu);
+
+    /* --- for a debugger; while no vCPU runs */
+    void (*vcpu_get_vregs)(struct mv_vcpu *vcpu, struct mv_vcpu_vregs *ret);
+    void (*vcpu_set_vregs)(struct mv_vcpu *vcpu, const struct mv_vcpu_vregs *vregs);
+    /* The system register number `index`; false behind the last one. */
+    bool (*vcpu_get_sysreg)(struct mv_vcpu *vcpu, unsigned index, struct mv_vcpu_sysreg *ret);
+    /* What EL1 would read at va: false where nothing is mapped.  Changes nothing. */
+    bool (*vcpu_translate)(struct mv_vcpu *vcpu, uint64_t va, uint64_t *ret_gpa);
+    /* The points for all vCPUs; what they point to stays until the next call. */
+    void (*debug_points)(struct mv_engine *engine, const struct mv_debug_points *points);
+    /* Next time, run one instruction alone, without interrupts; pass a point at the PC. */
+    void (*vcpu_debug)(struct mv_vcpu *vcpu, bool step, bool pass);
+    void (*vcpu_debug_stop)(struct mv_vcpu *vcpu, struct mv_debug_stop *ret);
+    /* Guest memory was written from outside: it may be code. */
+    void (*memory_changed)(struct mv_engine *engine);
 };
 
 struct mv_engine {

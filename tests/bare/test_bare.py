@@ -28,6 +28,15 @@ MANUAL = {
         (r"first page after stores that abort: unchanged",
          "B2.2: whether bytes of a store that aborts were written is UNKNOWN"),
     ],
+    "debug": [
+        (r" os lock.*: passed",
+         "D2.4, OSLSR_EL1.OSLK: while the OS Lock is locked, BRK alone is a debug exception"),
+        (r" context alone, el0: vector 8 esr c2000022 elr \+0",
+         "DBGBCR_EL1.BT 0b0010: a match of the context alone"),
+        (r" both (ldadd|cas) \+40: vector 4 esr d6000022 far 40",
+         "ESR_EL1, ISS of a Watchpoint: WnR is 0 where the atomic's read would have done"),
+        (r"  ldr \+44: passed", "D2.9.3: of the doubleword only the bytes that BAS picks"),
+    ],
     "device": [
         (r"off ld[rp] .*: vector 4 ec 25 iss 21",
          "SCTLR_EL1.M is 0: data accesses are to Device-nGnRnE memory, and B2.8.2"),

@@ -132,13 +132,17 @@ static void localise_branch(struct mv_op *op, unsigned slot)
     }
 }
 
+uint32_t mv_code_cache_word(const struct mv_op *ops, unsigned slot)
+{
+    const struct code_page *page = (const struct code_page *)ops;
+    return __atomic_load_n((const uint32_t *)(page->host + slot * 4), __ATOMIC_RELAXED);
+}
+
 MV_OP(decode)
 {
     struct code_page *page = (struct code_page *)(uintptr_t)cpu->page_ops;
     unsigned slot = (unsigned)(op - page->ops);
-    uint32_t insn =
-        __atomic_load_n((const uint32_t *)(page->host + slot * 4), __ATOMIC_RELAXED);
-    mv_a64_decode(insn, &page->ops[slot]);
+    mv_a64_decode(mv_code_cache_word(page->ops, slot), &page->ops[slot]);
     localise_branch(&page->ops[slot], slot);
     MV_DISPATCH(op);
 }

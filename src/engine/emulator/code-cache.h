@@ -26,6 +26,8 @@ void mv_code_cache_destroy(struct mv_code_cache *cache);
  */
 const struct mv_op *mv_code_cache_page(struct mv_code_cache *cache, uint64_t pa,
                                        const uint8_t *host, bool *ret_dropped);
+/* The instruction in a slot (0-1023) of the page that has these ops. */
+uint32_t mv_code_cache_word(const struct mv_op *ops, unsigned slot);
 /* Forget the 64-byte line at pa. */
 void mv_code_cache_drop_line(struct mv_code_cache *cache, uint64_t pa);
 /*

@@ -8,6 +8,7 @@
 #ifndef MV_EMULATOR_CPU_H
 #define MV_EMULATOR_CPU_H
 
+#include "debug.h"
 #include "engine.h"
 #include "fp.h"
 #include "op.h"
@@ -45,6 +46,7 @@ struct mv_code_cache;
 #define MV_ATTENTION_KICK 1u      /* the machine wants the thread */
 #define MV_ATTENTION_IRQ 2u       /* an interrupt line went up */
 #define MV_ATTENTION_SHOOTDOWN 4u /* the mailbox has mail */
+#define MV_ATTENTION_STEP 8u      /* one instruction runs alone */
 
 union mv_vreg {
     uint8_t b[16];
@@ -81,6 +83,7 @@ struct mv_cpu {
     uint8_t spsel;                  /* which SP EL1 uses */
     bool fp_enabled;                /* CPACR_EL1.FPEN lets this EL use V registers */
     bool pstate_il;                 /* illegal execution state */
+    bool pstate_ss;                 /* software step: an instruction may run */
     uint32_t daif;                  /* MV_DAIF_* */
     uint64_t sp_el[2];              /* the stack pointers that are not in x[MV_REG_SP] */
     union mv_vreg v[32];
@@ -96,6 +99,7 @@ struct mv_cpu {
 
     struct mv_sysregs sys;
     struct mv_tlb tlbs;
+    struct mv_debug debug;
     struct mv_code_cache *code;
     struct mv_emulator *emulator;
     sigjmp_buf unwind; /* to the run loop, once an exception was taken */
@@ -139,6 +143,8 @@ static inline const struct mv_op *mv_cpu_leave(struct mv_cpu *cpu, uint64_t pc)
     return NULL;
 }
 enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu);
+/* Run handlers from pc, whose page has these ops, until one leaves. */
+void mv_cpu_run_from(struct mv_cpu *cpu, const struct mv_op *ops);
 /* Set attention bits and wake the vCPU where it waits; any thread. */
 void mv_cpu_attend(struct mv_cpu *cpu, unsigned bits);
 /*

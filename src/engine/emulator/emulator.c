@@ -4,6 +4,8 @@
 #include "cleanup.h"
 #include "code-cache.h"
 #include "cpu.h"
+#include "memory.h"
+#include "mmu.h"
 #include "size.h"
 
 #include <stdlib.h>
@@ -156,7 +158,9 @@ static void vcpu_get_regs(struct mv_vcpu *vcpu, struct mv_vcpu_regs *ret)
 {
     const struct mv_cpu *cpu = mv_cpu_of(vcpu);
     memcpy(ret->x, cpu->x, sizeof ret->x);
-    ret->sp_el1 = cpu->el == 1 && cpu->spsel ? cpu->x[MV_REG_SP] : cpu->sp_el[1];
+    bool on_sp1 = cpu->el == 1 && cpu->spsel;
+    ret->sp_el0 = on_sp1 ? cpu->sp_el[0] : cpu->x[MV_REG_SP];
+    ret->sp_el1 = on_sp1 ? cpu->x[MV_REG_SP] : cpu->sp_el[1];
     ret->pc = cpu->pc;
     ret->pstate = mv_cpu_pstate(cpu);
 }
@@ -166,10 +170,9 @@ static void vcpu_set_regs(struct mv_vcpu *vcpu, const struct mv_vcpu_regs *regs)
     struct mv_cpu *cpu = mv_cpu_of(vcpu);
     memcpy(cpu->x, regs->x, sizeof regs->x);
     mv_cpu_set_pstate(cpu, regs->pstate);
-    if (cpu->el == 1 && cpu->spsel)
-        cpu->x[MV_REG_SP] = regs->sp_el1;
-    else
-        cpu->sp_el[1] = regs->sp_el1;
+    bool on_sp1 = cpu->el == 1 && cpu->spsel;
+    cpu->x[MV_REG_SP] = on_sp1 ? regs->sp_el1 : regs->sp_el0;
+    cpu->sp_el[on_sp1 ? 0 : 1] = on_sp1 ? regs->sp_el0 : regs->sp_el1;
     cpu->pc = regs->pc;
 }
 
@@ -177,6 +180,71 @@ static void vcpu_set_regs(struct mv_vcpu *vcpu, const struct mv_vcpu_regs *regs)
 static uint64_t vcpu_mpidr(struct mv_vcpu *vcpu)
 {
     return UINT64_C(0x80000000) | (uint64_t)(vcpu->index >> 4) << 8 | (vcpu->index & 15);
+}
+
+/* --- for a debugger: no vCPU runs */
+
+static void vcpu_get_vregs(struct mv_vcpu *vcpu, struct mv_vcpu_vregs *ret)
+{
+    const struct mv_cpu *cpu = mv_cpu_of(vcpu);
+    memcpy(ret->v, cpu->v, sizeof ret->v);
+    ret->fpcr = cpu->fpcr;
+    ret->fpsr = cpu->fpsr;
+}
+
+static void vcpu_set_vregs(struct mv_vcpu *vcpu, const struct mv_vcpu_vregs *vregs)
+{
+    struct mv_cpu *cpu = mv_cpu_of(vcpu);
+    memcpy(cpu->v, vregs->v, sizeof vregs->v);
+    cpu->fpcr = vregs->fpcr & MV_FPCR_MASK;
+    cpu->fpsr = vregs->fpsr & MV_FPSR_MASK;
+}
+
+static bool vcpu_get_sysreg(struct mv_vcpu *vcpu, unsigned index, struct mv_vcpu_sysreg *ret)
+{
+    const struct mv_sysreg *reg = mv_sysreg_stored(index);
+    if (reg == NULL)
+        return false;
+    ret->name = reg->name;
+    ret->value = *(const uint64_t *)((const char *)mv_cpu_of(vcpu) + reg->offset);
+    return true;
+}
+
+static bool vcpu_translate(struct mv_vcpu *vcpu, uint64_t va, uint64_t *ret_gpa)
+{
+    struct mv_translation t;
+    if (!mv_mmu_translate(mv_cpu_of(vcpu), va, 1, MV_ACCESS_DEBUG, &t))
+        return false;
+    *ret_gpa = t.pa;
+    return true;
+}
+
+static void debug_points(struct mv_engine *engine, const struct mv_debug_points *points)
+{
+    struct mv_emulator *emulator = (struct mv_emulator *)engine;
+    emulator->debug_points = *points;
+    for (unsigned i = 0; i < emulator->cpu_count; i++)
+        mv_debug_update(emulator->cpus[i]);
+}
+
+static void vcpu_debug(struct mv_vcpu *vcpu, bool step, bool pass)
+{
+    struct mv_cpu *cpu = mv_cpu_of(vcpu);
+    cpu->debug.host_step = step;
+    cpu->debug.skip = pass;
+    mv_debug_update(cpu);
+}
+
+static void vcpu_debug_stop(struct mv_vcpu *vcpu, struct mv_debug_stop *ret)
+{
+    *ret = mv_cpu_of(vcpu)->debug.stop;
+}
+
+static void memory_changed(struct mv_engine *engine)
+{
+    struct mv_emulator *emulator = (struct mv_emulator *)engine;
+    for (unsigned i = 0; i < emulator->cpu_count; i++)
+        mv_shootdown_post_all(emulator->cpus[i]);
 }
 
 const struct mv_engine_ops mv_emulator_ops = {
@@ -193,4 +261,12 @@ const struct mv_engine_ops mv_emulator_ops = {
     .vcpu_get_regs = vcpu_get_regs,
     .vcpu_set_regs = vcpu_set_regs,
     .vcpu_mpidr = vcpu_mpidr,
+    .vcpu_get_vregs = vcpu_get_vregs,
+    .vcpu_set_vregs = vcpu_set_vregs,
+    .vcpu_get_sysreg = vcpu_get_sysreg,
+    .vcpu_translate = vcpu_translate,
+    .debug_points = debug_points,
+    .vcpu_debug = vcpu_debug,
+    .vcpu_debug_stop = vcpu_debug_stop,
+    .memory_changed = memory_changed,
 };

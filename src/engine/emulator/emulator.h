@@ -22,6 +22,7 @@ struct mv_emulator {
     struct mv_space_listener listener;
     struct mv_cpu *cpus[MV_VCPU_MAX];
     unsigned cpu_count;     /* created so far */
+    struct mv_debug_points debug_points;
     uint64_t counter_start; /* host's monotonic clock, ns, at counter 0 */
 };
 

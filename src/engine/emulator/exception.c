@@ -20,7 +20,8 @@ static void enter_el1(struct mv_cpu *cpu, unsigned vector, uint64_t pc)
 void mv_exception_take(struct mv_cpu *cpu, unsigned ec, uint32_t iss, uint64_t pc)
 {
     bool from_el1 = cpu->el == 1;
-    if (from_el1 && (ec == MV_EC_INSN_ABORT || ec == MV_EC_DATA_ABORT))
+    if (from_el1 && (ec == MV_EC_INSN_ABORT || ec == MV_EC_DATA_ABORT || ec == MV_EC_BREAKPOINT ||
+                     ec == MV_EC_STEP || ec == MV_EC_WATCHPOINT))
         ec++;
     enter_el1(cpu, MV_VECTOR_SYNC, pc);
     cpu->sys.esr = (uint64_t)ec << 26 | 1u << 25 | iss;
@@ -74,8 +75,10 @@ const struct mv_op *mv_exception_return(struct mv_cpu *cpu, const struct mv_op *
     uint64_t spsr = cpu->sys.spsr;
     uint64_t pc = cpu->sys.elr;
     cpu->monitor.armed = false;
+    bool step = mv_debug_step_on_return(cpu, spsr);
     if (spsr_legal(spsr)) {
         mv_cpu_set_pstate(cpu, (uint32_t)spsr);
+        cpu->pstate_ss = step;
     } else {
         /* Illegal return: EL, SPSel stay; IL is set, and the next
          * instruction takes the Illegal State exception. */
@@ -83,7 +86,7 @@ const struct mv_op *mv_exception_return(struct mv_cpu *cpu, const struct mv_op *
         cpu->daif = (uint32_t)spsr & MV_DAIF_ALL;
         cpu->pstate_il = true;
     }
-    if (cpu->pstate_il || mv_cpu_interruptible(cpu))
+    if (cpu->pstate_il || cpu->debug.on || mv_cpu_interruptible(cpu))
         return mv_cpu_leave(cpu, pc);
     MV_GO(pc);
 }

@@ -20,6 +20,9 @@ enum mv_exception_class {
     MV_EC_PC_ALIGNMENT = 0x22,
     MV_EC_DATA_ABORT = 0x24, /* from EL0; +1 from EL1 */
     MV_EC_SP_ALIGNMENT = 0x26,
+    MV_EC_BREAKPOINT = 0x30, /* these three: from EL0; +1 from EL1 */
+    MV_EC_STEP = 0x32,
+    MV_EC_WATCHPOINT = 0x34,
     MV_EC_BRK = 0x3c,
 };
 

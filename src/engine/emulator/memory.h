@@ -25,6 +25,8 @@ enum {
     MV_ACCESS_EL0 = 4,    /* with EL0's permissions (LDTR, STTR) */
     MV_ACCESS_ALIGNED = 8, /* faults when misaligned, whatever SCTLR.A */
     MV_ACCESS_CM = 16,    /* a cache maintenance instruction */
+    MV_ACCESS_BOTH = 32,  /* reads as well as writes, with MV_ACCESS_WRITE */
+    MV_ACCESS_DEBUG = 64, /* a debugger's: translation changes nothing */
 };
 
 /* size: 1, 2, 4, 8 bytes. */

@@ -202,7 +202,7 @@ bool mv_mmu_translate(struct mv_cpu *cpu, uint64_t va, unsigned el, unsigned acc
         if (!walk_tables(cpu, va, &r, &leaf, ret))
             return false;
         uint64_t desc = leaf.desc;
-        if (!(desc & DESC_AF)) {
+        if (!(desc & DESC_AF) && !(access & MV_ACCESS_DEBUG)) {
             if (!(cpu->sys.tcr & TCR_HA))
                 return fault(ret, MV_FSC_ACCESS_FLAG, leaf.level);
             desc |= DESC_AF;

@@ -46,8 +46,9 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
     struct mv_tlb_set *set = access_set(cpu, va, el);
     struct mv_dtlb_entry *entry = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
     bool mmio = range.kind == MV_RANGE_MMIO;
-    /* Device memory and SCTLR.A want alignment checked at each access. */
-    bool slow = mmio || t.device || (cpu->sys.sctlr & MV_SCTLR_A);
+    /* Device memory and SCTLR.A want alignment checked at each access, watchpoints more. */
+    bool slow = mmio || t.device || (cpu->sys.sctlr & MV_SCTLR_A) ||
+                (cpu->debug.watching && mv_debug_watches_page(cpu, va));
     uint64_t tag = (va & MV_PAGE_MASK) | (slow ? MV_TLB_SLOW : 0);
     entry->read_tag = t.readable ? tag : MV_TLB_NONE;
     entry->write_tag = t.writable ? tag : MV_TLB_NONE;
@@ -101,6 +102,8 @@ void mv_memory_probe(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, un
     mv_mmu_data(cpu, op, va, access);
     if (crosses_page(va, len))
         mv_mmu_data(cpu, op, (va + len - 1) & MV_PAGE_MASK, access);
+    if (MV_UNLIKELY(cpu->debug.watching))
+        mv_debug_check_access(cpu, op, va, len, access);
 }
 
 /* The region and offset of an MMIO access, or the external abort. */
@@ -165,6 +168,8 @@ uint64_t mv_memory_read(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
     }
     const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, access);
     check_device_alignment(cpu, op, va, size, access, entry);
+    if (MV_UNLIKELY(cpu->debug.watching))
+        mv_debug_check_access(cpu, op, va, size, access);
     if (entry->pa & MV_TLB_ATTR_MMIO) {
         uint64_t pa = entry_pa(entry, va);
         struct mv_range range = mmio_range(cpu, op, va, pa, size, access);
@@ -187,6 +192,8 @@ void mv_memory_write(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, ui
     }
     const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, access);
     check_device_alignment(cpu, op, va, size, access, entry);
+    if (MV_UNLIKELY(cpu->debug.watching))
+        mv_debug_check_access(cpu, op, va, size, access);
     if (size < 8)
         value &= (UINT64_C(1) << 8 * size) - 1;
     if (entry->pa & MV_TLB_ATTR_MMIO) {
@@ -209,6 +216,8 @@ void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, 
     check_alignment(cpu, op, va, size, access | MV_ACCESS_ALIGNED);
     const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, access);
     cpu->access_pa = entry_pa(entry, va);
+    if (MV_UNLIKELY(cpu->debug.watching))
+        mv_debug_check_access(cpu, op, va, size, access);
     return entry->pa & MV_TLB_ATTR_MMIO ? NULL : (void *)(va + entry->addend);
 }
 
@@ -245,6 +254,8 @@ const struct mv_op *mv_mmu_fetch(struct mv_cpu *cpu, uint64_t pc)
     const struct mv_op *ops = mv_code_cache_page(cpu->code, page_pa, host, &dropped);
     if (dropped)
         mv_tlb_flush_code(cpu);
+    if (MV_UNLIKELY(cpu->debug.on) && mv_debug_in_page(cpu, pc))
+        return ops;
     entry->tag = pc & MV_PAGE_MASK;
     entry->ops = ops;
     entry->log_size = t.log_size;

@@ -151,10 +151,11 @@ MV_OP(stxp64)
 }
 
 /* LSE: rd gets the old value, rm is the operand. */
+#define LSE_ACCESS (MV_ACCESS_WRITE | MV_ACCESS_BOTH)
 #define ATOMIC_OP(name, bits, expression)                                                          \
     MV_OP(name##bits)                                                                              \
     {                                                                                              \
-        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, MV_ACCESS_WRITE);               \
+        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, LSE_ACCESS);                    \
         uint##bits##_t operand = (uint##bits##_t)cpu->x[op->rm];                                   \
         cpu->x[op->rd] = (expression);                                                             \
         MV_NEXT;                                                                                   \
@@ -189,7 +190,7 @@ MV_OP(stxp64)
     /* rm is compared and gets the old value; rd is stored. */                                     \
     MV_OP(cas##bits)                                                                               \
     {                                                                                              \
-        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, MV_ACCESS_WRITE);               \
+        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, LSE_ACCESS);                    \
         uint##bits##_t expected = (uint##bits##_t)cpu->x[op->rm];                                  \
         __atomic_compare_exchange_n(host, &expected, (uint##bits##_t)cpu->x[op->rd], false,        \
                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                           \
@@ -211,7 +212,7 @@ ATOMICS(64)
 /* CASP: rm, rm+1 compared; rd, rd+1 stored; both even. */
 MV_OP(casp32)
 {
-    uint64_t *host = atomic_host(cpu, op, 8, MV_ACCESS_WRITE);
+    uint64_t *host = atomic_host(cpu, op, 8, LSE_ACCESS);
     uint64_t expected = join_words(cpu->x[op->rm], cpu->x[op->rm + 1]);
     uint64_t desired = join_words(cpu->x[op->rd], cpu->x[op->rd + 1]);
     __atomic_compare_exchange_n(host, &expected, desired, false, __ATOMIC_SEQ_CST,
@@ -223,7 +224,7 @@ MV_OP(casp32)
 
 MV_OP(casp64)
 {
-    unsigned __int128 *host = atomic_host(cpu, op, 16, MV_ACCESS_WRITE);
+    unsigned __int128 *host = atomic_host(cpu, op, 16, LSE_ACCESS);
     unsigned __int128 expected = join_doublewords(cpu->x[op->rm], cpu->x[op->rm + 1]);
     unsigned __int128 desired = join_doublewords(cpu->x[op->rd], cpu->x[op->rd + 1]);
     unsigned __int128 old = __sync_val_compare_and_swap(host, expected, desired);

@@ -126,7 +126,7 @@ MV_OP(msr_daifclr)
     if (daif_trapped(cpu))
         return mv_exception_at(cpu, op, MV_EC_SYSREG, daif_imm_iss(op, 7));
     cpu->daif &= ~((uint32_t)op->imm << 6);
-    if (mv_cpu_interruptible(cpu))
+    if (mv_cpu_interruptible(cpu) || cpu->debug.on)
         return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
     MV_NEXT;
 }
@@ -188,8 +188,10 @@ MV_OP(msr)
     MV_NEXT;
 }
 
+/* The step over it is done before it is taken (SSAdvance). */
 MV_OP(svc)
 {
+    cpu->pstate_ss = false;
     mv_exception_take(cpu, MV_EC_SVC, (uint32_t)op->imm, mv_op_pc(cpu, op) + 4);
     return NULL;
 }

@@ -47,9 +47,10 @@ _Static_assert(sizeof(struct mv_op) == 4 * MV_OP_SCALE, "an op is 16 bytes");
 
 /*
  * The list of opcodes: OP(name) for each handler mv_op_NAME.  The first is
- * what a zeroed slot runs, the second what follows the last slot of a page.
+ * what a zeroed slot runs, the second what follows the last slot of a page;
+ * single_end follows an instruction that is run alone (debug.h).
  */
-#define MV_OPCODES(OP) OP(decode) OP(page_end) OP(undef) MV_OPCODES_ALL(OP)
+#define MV_OPCODES(OP) OP(decode) OP(page_end) OP(undef) OP(single_end) MV_OPCODES_ALL(OP)
 
 #define MV_OPCODES_ALL(OP)                                                                         \
     MV_OPCODES_INTEGER(OP) MV_OPCODES_BRANCH(OP) MV_OPCODES_SYSTEM(OP) MV_OPCODES_MEMORY(OP)       \

@@ -18,7 +18,8 @@ void mv_cpu_update_context(struct mv_cpu *cpu)
 
 uint32_t mv_cpu_pstate(const struct mv_cpu *cpu)
 {
-    return cpu->nzcv | cpu->daif | (cpu->pstate_il ? MV_SPSR_IL : 0) | (uint32_t)cpu->el << 2 |
+    return cpu->nzcv | cpu->daif | (cpu->pstate_il ? MV_SPSR_IL : 0) |
+           (cpu->pstate_ss ? MV_SPSR_SS : 0) | (uint32_t)cpu->el << 2 |
            (cpu->el == 1 ? cpu->spsel : 0);
 }
 
@@ -34,6 +35,7 @@ void mv_cpu_set_pstate(struct mv_cpu *cpu, uint32_t pstate)
     cpu->nzcv = pstate & 0xf0000000;
     cpu->daif = pstate & MV_DAIF_ALL;
     cpu->pstate_il = pstate & MV_SPSR_IL;
+    cpu->pstate_ss = pstate & MV_SPSR_SS;
     cpu->el = pstate >> 2 & 1;
     cpu->spsel = pstate & 1;
     cpu->x[MV_REG_SP] = cpu->sp_el[sp_bank(cpu)];
@@ -60,7 +62,7 @@ void mv_cpu_reset(struct mv_cpu *cpu)
     mv_sysreg_reset(cpu);
     mv_timers_reset(cpu);
     mv_cpu_set_pstate(cpu, 0x5 | MV_DAIF_ALL);
-    mv_tlb_flush_all(cpu);
+    mv_debug_update(cpu); /* flushes the TLB */
     mv_code_cache_drop_all(cpu->code);
     atomic_fetch_and(&cpu->attention, MV_ATTENTION_KICK);
 }
@@ -75,6 +77,7 @@ static const struct mv_state_field cpu_fields[] = {
     FIELD(el, MV_STATE_U8),
     FIELD(spsel, MV_STATE_U8),
     FIELD(pstate_il, MV_STATE_BOOL),
+    FIELD(pstate_ss, MV_STATE_BOOL),
     MV_STATE_ARRAY(struct mv_cpu, sp_el, MV_STATE_U64),
     {.name = "v", .type = MV_STATE_U64, .offset = offsetof(struct mv_cpu, v), .count = 64},
     FIELD(fpcr, MV_STATE_U32),

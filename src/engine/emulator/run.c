@@ -6,6 +6,7 @@
  */
 #include "cleanup.h"
 #include "cpu.h"
+#include "debug.h"
 #include "exception.h"
 #include "mmu.h"
 
@@ -30,7 +31,7 @@ void mv_cpu_attend(struct mv_cpu *cpu, unsigned bits)
 static bool must_wake(struct mv_cpu *cpu, bool for_event)
 {
     return atomic_load(&cpu->irq_line) || atomic_load(&cpu->fiq_line) ||
-           (atomic_load(&cpu->attention) & MV_ATTENTION_KICK) ||
+           (atomic_load(&cpu->attention) & (MV_ATTENTION_KICK | MV_ATTENTION_STEP)) ||
            (for_event && atomic_load(&cpu->event));
 }
 
@@ -75,18 +76,33 @@ static bool attend(struct mv_cpu *cpu)
         cpu->exit = MV_EXIT_KICK;
         return true;
     }
-    if (mv_cpu_interruptible(cpu)) {
+    /* A debugger's step is of the code it looks at, not of a handler's. */
+    if (mv_cpu_interruptible(cpu) && !cpu->debug.host_step) {
         bool fiq = atomic_load(&cpu->fiq_line) && !(cpu->daif & MV_DAIF_F);
         mv_exception_interrupt(cpu, fiq ? MV_VECTOR_FIQ : MV_VECTOR_IRQ, cpu->pc);
     }
     return false;
 }
 
+void mv_cpu_run_from(struct mv_cpu *cpu, const struct mv_op *ops)
+{
+    cpu->page_va = cpu->pc & MV_PAGE_MASK;
+    cpu->page_ops = ops;
+    const struct mv_op *op = &ops[(cpu->pc & ~MV_PAGE_MASK) / 4];
+    while (op != NULL)
+        op = mv_op_handlers[op->code](cpu, op);
+}
+
 enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu)
 {
     atomic_store(&cpu->running, true);
-    sigsetjmp(cpu->unwind, 0);
+    if (sigsetjmp(cpu->unwind, 0) != 0 && cpu->debug.on)
+        mv_debug_settle(cpu);
     while (!attend(cpu)) {
+        if (MV_UNLIKELY(cpu->debug.on)) {
+            mv_debug_run(cpu);
+            continue;
+        }
         if (cpu->pstate_il) {
             mv_exception_take(cpu, MV_EC_ILLEGAL_STATE, 0, cpu->pc);
             continue;
@@ -94,11 +110,7 @@ enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu)
         const struct mv_op *ops = mv_mmu_fetch(cpu, cpu->pc);
         if (ops == NULL)
             continue;
-        cpu->page_va = cpu->pc & MV_PAGE_MASK;
-        cpu->page_ops = ops;
-        const struct mv_op *op = &ops[(cpu->pc & ~MV_PAGE_MASK) / 4];
-        while (op != NULL)
-            op = mv_op_handlers[op->code](cpu, op);
+        mv_cpu_run_from(cpu, ops);
     }
     atomic_store(&cpu->running, false);
     return cpu->exit;

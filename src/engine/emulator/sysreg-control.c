@@ -140,8 +140,6 @@ static bool write_daif(struct mv_cpu *cpu, const struct mv_op *op, uint64_t valu
     return true;
 }
 
-#define FPCR_MASK 0x07c00000u /* AHP, DN, FZ, RMode: no traps */
-#define FPSR_MASK 0x0800009fu /* QC, IDC, IXC, UFC, OFC, DZC, IOC */
 
 static void check_fp(struct mv_cpu *cpu, const struct mv_op *op)
 {
@@ -161,7 +159,7 @@ static bool read_fpcr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 static bool write_fpcr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     check_fp(cpu, op);
-    cpu->fpcr = (uint32_t)value & FPCR_MASK;
+    cpu->fpcr = (uint32_t)value & MV_FPCR_MASK;
     return true;
 }
 
@@ -175,7 +173,7 @@ static bool read_fpsr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 static bool write_fpsr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     check_fp(cpu, op);
-    cpu->fpsr = (uint32_t)value & FPSR_MASK;
+    cpu->fpsr = (uint32_t)value & MV_FPSR_MASK;
     return true;
 }
 

@@ -16,6 +16,14 @@ static bool write_oslar(struct mv_cpu *cpu, const struct mv_op *op, uint64_t val
     return true;
 }
 
+/* What breakpoints, watchpoints and steps there are follows from these. */
+static bool write_debug(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
+{
+    *(uint64_t *)((char *)cpu + mv_sysreg_of(op)->offset) = value;
+    mv_debug_update(cpu);
+    return true;
+}
+
 static bool write_claim_set(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     (void)op;
@@ -50,7 +58,7 @@ static bool read_claim(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret
 #define FIELD(field) .offset = offsetof(struct mv_cpu, sys.field)
 #define POINT(n, op2, reg_name, field)                                                             \
     {                                                                                              \
-        DEBUG(0, n, op2, reg_name), FIELD(field[n])                                                \
+        DEBUG(0, n, op2, reg_name), FIELD(field[n]), .write = write_debug, .flags = MV_SYSREG_EXIT \
     }
 #define BREAKPOINT(n)                                                                              \
     POINT(n, 4, "DBGBVR" #n "_EL1", dbgbvr), POINT(n, 5, "DBGBCR" #n "_EL1", dbgbcr)
@@ -59,7 +67,7 @@ static bool read_claim(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret
 
 static const struct mv_sysreg rows[] = {
     {DEBUG(0, 2, 0, "MDCCINT_EL1"), FIELD(mdccint)},
-    {DEBUG(0, 2, 2, "MDSCR_EL1"), FIELD(mdscr)},
+    {DEBUG(0, 2, 2, "MDSCR_EL1"), FIELD(mdscr), .write = write_debug, .flags = MV_SYSREG_EXIT},
     BREAKPOINT(0),
     BREAKPOINT(1),
     BREAKPOINT(2),
@@ -71,10 +79,11 @@ static const struct mv_sysreg rows[] = {
     WATCHPOINT(2),
     WATCHPOINT(3),
     {DEBUG(1, 0, 0, "MDRAR_EL1"), .flags = MV_SYSREG_RO},
-    {DEBUG(1, 0, 4, "OSLAR_EL1"), .flags = MV_SYSREG_WO, .write = write_oslar},
+    {DEBUG(1, 0, 4, "OSLAR_EL1"), .flags = MV_SYSREG_WO | MV_SYSREG_EXIT,
+     .write = write_oslar},
     {DEBUG(1, 1, 4, "OSLSR_EL1"), FIELD(oslsr), .flags = MV_SYSREG_RO,
      .value = OSLSR_OSLM | OSLSR_OSLK},
-    {DEBUG(1, 3, 4, "OSDLR_EL1"), FIELD(osdlr)},
+    {DEBUG(1, 3, 4, "OSDLR_EL1"), FIELD(osdlr), .flags = MV_SYSREG_EXIT},
     {DEBUG(1, 4, 4, "DBGPRCR_EL1")},
     {DEBUG(7, 8, 6, "DBGCLAIMSET_EL1"), .read = read_claim_set, .write = write_claim_set},
     {DEBUG(7, 9, 6, "DBGCLAIMCLR_EL1"), .read = read_claim, .write = write_claim_clear},

@@ -43,6 +43,9 @@ static bool dc_zva(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
         entry = mv_mmu_data(cpu, op, va, MV_ACCESS_WRITE);
         if (entry->pa & (MV_TLB_ATTR_DEVICE | MV_TLB_ATTR_MMIO))
             mv_exception_data_abort(cpu, op, va, MV_FSC_ALIGNMENT | MV_ISS_WNR);
+        if (MV_UNLIKELY(cpu->debug.watching))
+            mv_debug_check_access(cpu, op, va & ~(uint64_t)(ZVA_BYTES - 1), ZVA_BYTES,
+                                  MV_ACCESS_WRITE);
     }
     uint64_t *host = (uint64_t *)((va & ~(uint64_t)(ZVA_BYTES - 1)) + entry->addend);
     for (unsigned i = 0; i < ZVA_BYTES / 8; i++)

@@ -24,6 +24,10 @@ struct mv_sysregs {
     uint64_t dbgbvr[6], dbgbcr[6], dbgwvr[4], dbgwcr[4];
 };
 
+/* The bits that are there. */
+#define MV_FPCR_MASK 0x07c00000u /* AHP, DN, FZ, RMode: no traps */
+#define MV_FPSR_MASK 0x0800009fu /* QC, IDC, IXC, UFC, OFC, DZC, IOC */
+
 /* Bits 20-5 of the instruction. */
 #define MV_SYSREG_ENC(op0, op1, crn, crm, op2)                                                     \
     ((uint16_t)((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2)))
@@ -70,6 +74,8 @@ static inline const struct mv_sysreg *mv_sysreg_of(const struct mv_op *op)
     const struct mv_sysreg_table variable = {.rows = array,                                        \
                                              .count = sizeof(array) / sizeof(array[0])}
 
+/* The register number `index` of those that are plain storage; NULL behind the last. */
+const struct mv_sysreg *mv_sysreg_stored(unsigned index);
 /* NULL where the encoding is unallocated. */
 const struct mv_sysreg *mv_sysreg_find(uint16_t encoding);
 void mv_sysreg_reset(struct mv_cpu *cpu);

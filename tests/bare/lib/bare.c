@@ -7,6 +7,7 @@
 struct machine machine;
 struct fault fault;
 void (*irq_handler)(struct frame *frame);
+bool (*sync_handler)(unsigned vector, struct frame *frame);
 extern uint64_t trial_sp;
 extern char image_start[], trial_fault[], secondary_start[];
 
@@ -171,6 +172,8 @@ void bare_exception(unsigned vector, struct frame *frame)
         irq_handler(frame);
         return;
     }
+    if (!irq && sync_handler && sync_handler(vector, frame))
+        return;
     if (trial_sp == 0) {
         died(vector, frame);
         return;

@@ -39,6 +39,8 @@ struct fault {
 extern struct fault fault;
 /* Called for IRQs (vectors 5 and 9) where set. */
 extern void (*irq_handler)(struct frame *frame);
+/* Called for synchronous exceptions where set; false: it is the trial's. */
+extern bool (*sync_handler)(unsigned vector, struct frame *frame);
 
 /* Run code(a, b); true where it took an exception, which `fault` has. */
 int trial(const void *code, uint64_t a, uint64_t b, uint64_t *result);
