@@ -26,6 +26,7 @@ files | debian-archive-keyring   | /usr/share/keyrings/debian-archive-keyring.gp
 check | clang                    | clang
 check | device-tree-compiler     | dtc
 check | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc
+check | gdb-multiarch            | gdb-multiarch
 check | libc6-dev-arm64-cross    | /usr/aarch64-linux-gnu/include/stdio.h
 check | libcmocka-dev            | <cmocka.h>
 check | libglib2.0-dev           | /usr/include/glib-2.0/glib.h

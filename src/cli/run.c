@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "config.h"
 #include "control.h"
+#include "gdb.h"
 #include "log.h"
 #include "loop.h"
 #include "machine.h"
@@ -46,6 +47,7 @@ struct run {
     struct mv_rundir *rundir;
     struct mv_machine *machine;
     struct mv_control *control;
+    struct mv_gdb *gdb;
 };
 
 static void end_by_signal(void *opaque)
@@ -143,6 +145,8 @@ static int set_up(struct run *run, struct mv_error *err)
                               err);
     if (r == 0)
         r = open_control(run, err);
+    if (r == 0 && run->config.gdb != NULL)
+        r = mv_gdb_create(run->loop, run->machine, run->config.gdb, &run->gdb, err);
     return r;
 }
 
@@ -175,6 +179,7 @@ static void tear_down(struct run *run)
     mv_signals_release();
     if (run->serial != NULL)
         run->serial->ops->stop(run->serial);
+    mv_gdb_destroy(run->gdb);
     mv_control_destroy(run->control);
     mv_machine_destroy(run->machine);
     if (run->serial != NULL)
@@ -195,7 +200,9 @@ static int status_of(enum mv_machine_end end, enum mv_machine_cause cause)
             mv_log("ended by %s", mv_signals_name(number));
             return MV_STATUS_SIGNAL + number;
         }
-        mv_log("ended by %s", cause == MV_CAUSE_HOST_QMP ? "the command quit" : "Ctrl-A X");
+        mv_log("ended by %s", cause == MV_CAUSE_HOST_QMP        ? "the command quit"
+                              : cause == MV_CAUSE_HOST_DEBUGGER ? "the debugger"
+                                                                : "Ctrl-A X");
         break;
     case MV_MACHINE_FAILED:
         return MV_STATUS_ERROR;

@@ -17,7 +17,7 @@ void mv_config_free(struct mv_config *config)
 {
     char *texts[] = {config->name,    config->kernel,      config->firmware,
                      config->initrd,  config->cmdline,     config->engine,
-                     config->machine, config->serial_path, config->qmp_path,
+                     config->machine, config->serial_path, config->qmp_path, config->gdb,
                      config->dump_dtb,    config->mem_dir};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);

@@ -70,6 +70,7 @@ struct mv_config {
     enum mv_config_serial serial;
     char *serial_path; /* file:, unix: */
     char *qmp_path;    /* of a control socket besides the VM's own; or NULL */
+    char *gdb;         /* where the debugger's server listens; or NULL */
     char *dump_dtb;    /* or NULL */
     bool paused;
     bool no_reboot;

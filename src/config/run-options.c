@@ -243,6 +243,12 @@ static const struct mv_option options[] = {
              "run-time folder.",
      .set = mv_option_set_string,
      FIELD(qmp_path)},
+    {.name = "gdb",
+     .argument = "ADDRESS",
+     .help = "Listen for GDB at [HOST]:PORT (loopback where HOST is left out) or on a Unix socket, "
+             "whose path has a '/'. With --paused the guest waits for the debugger's continue.",
+     .set = mv_option_set_string,
+     FIELD(gdb)},
     {.name = "dump-dtb",
      .argument = "FILE",
      .help = "Write the guest's device tree to FILE and exit without running.",

@@ -33,6 +33,7 @@ struct listener {
 struct mv_control {
     struct mv_loop *loop;
     struct mv_machine *machine;
+    struct mv_machine_observer observer;
     struct mv_jobs *jobs;
     struct listener *listeners;
     struct mv_control_client *clients;
@@ -189,6 +190,7 @@ static const struct {
     [MV_CAUSE_HOST_SIGNAL] = {false, "host-signal", "host-signal"},
     [MV_CAUSE_HOST_UI] = {false, "host-ui", "host-ui"},
     [MV_CAUSE_HOST_QMP] = {false, "host-qmp-quit", "host-qmp-system-reset"},
+    [MV_CAUSE_HOST_DEBUGGER] = {false, "host-ui", "host-ui"},
     [MV_CAUSE_HOST_ERROR] = {false, "host-error", "host-error"},
 };
 
@@ -224,7 +226,8 @@ int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct m
         free(control);
         return r;
     }
-    mv_machine_observe(machine, on_machine_event, control);
+    control->observer = (struct mv_machine_observer){.event = on_machine_event, .opaque = control};
+    mv_machine_observe(machine, &control->observer);
     *ret = control;
     return 0;
 }
@@ -233,7 +236,7 @@ void mv_control_destroy(struct mv_control *control)
 {
     if (control == NULL)
         return;
-    mv_machine_observe(control->machine, NULL, NULL);
+    mv_machine_unobserve(control->machine, &control->observer);
     while (control->listeners != NULL) {
         struct listener *next = control->listeners->next;
         close_listener(control->listeners);

@@ -25,17 +25,19 @@
 
 /* What a request wants, a bit for each; what ends the machine stands first. */
 static const struct request {
-    enum { WANT_END, WANT_GUEST_RESET, WANT_RESET, WANT_POWERDOWN } want;
+    enum { WANT_END, WANT_GUEST_RESET, WANT_RESET, WANT_POWERDOWN, WANT_DEBUG } want;
     enum mv_machine_cause cause;
     enum mv_machine_end end; /* of WANT_END, and of a guest's reset under --no-reboot */
 } requests[] = {
     {WANT_END, MV_CAUSE_HOST_SIGNAL, MV_MACHINE_QUIT},
     {WANT_END, MV_CAUSE_HOST_UI, MV_MACHINE_QUIT},
     {WANT_END, MV_CAUSE_HOST_QMP, MV_MACHINE_QUIT},
+    {WANT_END, MV_CAUSE_HOST_DEBUGGER, MV_MACHINE_QUIT},
     {WANT_END, MV_CAUSE_GUEST_SHUTDOWN, MV_MACHINE_POWERED_OFF},
     {WANT_GUEST_RESET, MV_CAUSE_GUEST_RESET, MV_MACHINE_RESET},
     {WANT_RESET, MV_CAUSE_HOST_UI},
     {WANT_POWERDOWN, MV_CAUSE_HOST_UI},
+    {WANT_DEBUG, MV_CAUSE_HOST_DEBUGGER},
 };
 #define REQUESTS (sizeof requests / sizeof requests[0])
 
@@ -62,8 +64,7 @@ struct mv_machine {
     bool ended;
     enum mv_machine_end end;
     enum mv_machine_cause end_cause;
-    mv_machine_event_fn *event_fn;
-    void *event_opaque;
+    struct mv_machine_observer *observers;
 };
 
 /* --- requests */
@@ -71,8 +72,10 @@ struct mv_machine {
 static void tell(struct mv_machine *machine, enum mv_machine_event event,
                  enum mv_machine_cause cause)
 {
-    if (machine->event_fn != NULL)
-        machine->event_fn(machine->event_opaque, event, cause);
+    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
+        next = o->next;
+        o->event(o->opaque, event, cause);
+    }
 }
 
 static void request(struct mv_machine *machine, int want, enum mv_machine_cause cause)
@@ -137,17 +140,35 @@ void mv_machine_powerdown(struct mv_machine *machine)
     tell(machine, MV_MACHINE_EVENT_POWERDOWN, MV_CAUSE_HOST_UI);
 }
 
+/* A vCPU left for the debugger, and the others are about to: nobody else is asked. */
+static void stop_for_debugger(struct mv_machine *machine)
+{
+    unsigned cpu;
+    if (!mv_vcpus_take_debug_stop(machine->vcpus, &cpu))
+        return;
+    mv_vcpus_stop(machine->vcpus);
+    machine->paused = true;
+    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
+        next = o->next;
+        if (o->debug != NULL)
+            o->debug(o->opaque, cpu);
+    }
+    tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_DEBUGGER);
+}
+
 static void serve(struct mv_machine *machine, const struct request *r)
 {
     if (r->want == WANT_END || (r->want == WANT_GUEST_RESET && machine->no_reboot))
         end_with(machine, r->end, r->cause);
     else if (r->want == WANT_POWERDOWN)
         mv_machine_powerdown(machine);
+    else if (r->want == WANT_DEBUG)
+        stop_for_debugger(machine);
     else
         mv_machine_reset(machine, r->cause);
 }
 
-/* Of several requests the first of the table counts. */
+/* Of several requests the first of the table counts; a stop for the debugger does always. */
 static void serve_requests(void *opaque, uint32_t events)
 {
     struct mv_machine *machine = opaque;
@@ -156,8 +177,11 @@ static void serve_requests(void *opaque, uint32_t events)
     ssize_t n = read(machine->request_fd, &count, sizeof count);
     (void)n;
     unsigned wanted = atomic_exchange(&machine->requests, 0);
-    if (wanted != 0 && !machine->ended)
-        serve(machine, &requests[__builtin_ctz(wanted)]);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        bool counts = requests[i].want == WANT_DEBUG || (wanted & ((1u << i) - 1)) == 0;
+        if ((wanted >> i & 1) && counts && !machine->ended)
+            serve(machine, &requests[i]);
+    }
 }
 
 /* In the thread of the vCPU that asked. */
@@ -165,6 +189,8 @@ static void guest_event(void *opaque, enum mv_vcpu_event event)
 {
     if (event == MV_VCPU_SYSTEM_OFF)
         request(opaque, WANT_END, MV_CAUSE_GUEST_SHUTDOWN);
+    else if (event == MV_VCPU_DEBUG)
+        request(opaque, WANT_DEBUG, MV_CAUSE_HOST_DEBUGGER);
     else
         request(opaque, WANT_GUEST_RESET, MV_CAUSE_GUEST_RESET);
 }
@@ -189,10 +215,19 @@ enum mv_machine_cause mv_machine_end_cause(const struct mv_machine *machine)
     return machine->end_cause;
 }
 
-void mv_machine_observe(struct mv_machine *machine, mv_machine_event_fn *fn, void *opaque)
+void mv_machine_observe(struct mv_machine *machine, struct mv_machine_observer *observer)
 {
-    machine->event_fn = fn;
-    machine->event_opaque = opaque;
+    observer->next = machine->observers;
+    machine->observers = observer;
+}
+
+void mv_machine_unobserve(struct mv_machine *machine, struct mv_machine_observer *observer)
+{
+    struct mv_machine_observer **link = &machine->observers;
+    while (*link != NULL && *link != observer)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = observer->next;
 }
 
 enum mv_machine_state mv_machine_state(const struct mv_machine *machine)
@@ -418,6 +453,21 @@ unsigned mv_machine_cpu_count(const struct mv_machine *machine)
     return mv_vcpus_count(machine->vcpus);
 }
 
+struct mv_engine *mv_machine_engine(struct mv_machine *machine)
+{
+    return machine->engine;
+}
+
+struct mv_vcpu *mv_machine_vcpu(struct mv_machine *machine, unsigned index)
+{
+    return mv_vcpus_get(machine->vcpus, index);
+}
+
+bool mv_machine_cpu_is_on(struct mv_machine *machine, unsigned index)
+{
+    return mv_vcpus_power(machine->vcpus, index) != MV_VCPU_OFF;
+}
+
 int mv_machine_cpu_thread_id(const struct mv_machine *machine, unsigned index)
 {
     return mv_vcpus_thread_id(machine->vcpus, index);
@@ -445,7 +495,7 @@ void mv_machine_pause(struct mv_machine *machine)
         tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP);
 }
 
-void mv_machine_resume(struct mv_machine *machine)
+void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask)
 {
     bool stood = machine->paused;
     if (machine->ended)
@@ -454,7 +504,12 @@ void mv_machine_resume(struct mv_machine *machine)
     machine->launched = true;
     if (stood)
         tell(machine, MV_MACHINE_EVENT_RESUME, MV_CAUSE_HOST_QMP);
-    mv_vcpus_go(machine->vcpus);
+    mv_vcpus_go_only(machine->vcpus, mask);
+}
+
+void mv_machine_resume(struct mv_machine *machine)
+{
+    mv_machine_resume_only(machine, UINT64_MAX);
 }
 
 enum mv_machine_end mv_machine_wait(struct mv_machine *machine)

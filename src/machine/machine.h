@@ -16,9 +16,11 @@
 #include <stdint.h>
 
 struct mv_block_registry;
+struct mv_engine;
 struct mv_loop;
 struct mv_machine;
 struct mv_space;
+struct mv_vcpu;
 struct mv_window;
 
 enum mv_machine_end {
@@ -35,6 +37,7 @@ enum mv_machine_cause {
     MV_CAUSE_HOST_SIGNAL,
     MV_CAUSE_HOST_UI,  /* a key of the console */
     MV_CAUSE_HOST_QMP, /* a command of the control socket */
+    MV_CAUSE_HOST_DEBUGGER,
     MV_CAUSE_HOST_ERROR,
 };
 
@@ -80,6 +83,8 @@ int mv_machine_start(struct mv_machine *machine, bool paused, struct mv_error *e
 /* Stop and continue all vCPUs; main thread.  Stop returns once none runs. */
 void mv_machine_pause(struct mv_machine *machine);
 void mv_machine_resume(struct mv_machine *machine);
+/* Let the vCPUs of a mask alone run: a debugger's wish. */
+void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask);
 
 /* Press the power button; reset, and go on unless it is paused.  Main thread. */
 void mv_machine_powerdown(struct mv_machine *machine);
@@ -96,8 +101,17 @@ void mv_machine_request_quit(struct mv_machine *machine, enum mv_machine_cause c
 /* Why it ended; known once mv_machine_wait has returned. */
 enum mv_machine_cause mv_machine_end_cause(const struct mv_machine *machine);
 
-/* Have fn hear of events; NULL: nobody does.  There is one observer.  Main thread. */
-void mv_machine_observe(struct mv_machine *machine, mv_machine_event_fn *fn, void *opaque);
+/* Who hears of events, and of vCPUs that left for the debugger, where `debug` is set. */
+struct mv_machine_observer {
+    mv_machine_event_fn *event;
+    void (*debug)(void *opaque, unsigned cpu);
+    void *opaque;
+    struct mv_machine_observer *next; /* the machine's */
+};
+/* Observers stay the caller's.  Main thread. */
+void mv_machine_observe(struct mv_machine *machine, struct mv_machine_observer *observer);
+void mv_machine_unobserve(struct mv_machine *machine, struct mv_machine_observer *observer);
+
 enum mv_machine_state mv_machine_state(const struct mv_machine *machine);
 
 /* The machine's parts; they live as long as it does. */
@@ -106,6 +120,10 @@ struct mv_block_registry *mv_machine_blocks(struct mv_machine *machine);
 /* What the board keeps for devices, by address. */
 const struct mv_window *mv_machine_windows(const struct mv_machine *machine, size_t *ret_count);
 unsigned mv_machine_cpu_count(const struct mv_machine *machine);
+struct mv_engine *mv_machine_engine(struct mv_machine *machine);
+struct mv_vcpu *mv_machine_vcpu(struct mv_machine *machine, unsigned index);
+/* Whether the guest has it powered on. */
+bool mv_machine_cpu_is_on(struct mv_machine *machine, unsigned index);
 /* The host's number of a vCPU's thread; 0 while there is none. */
 int mv_machine_cpu_thread_id(const struct mv_machine *machine, unsigned index);
 

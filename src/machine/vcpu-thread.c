@@ -30,6 +30,7 @@ struct mv_vcpu_thread {
     int thread_id; /* 0: not yet */
     pthread_cond_t wake;
     enum mv_vcpu_power power;
+    bool debug_stopped; /* it left for the debugger */
     bool running; /* between the look at the wishes and the return from the guest */
     uint64_t entry_pc;
     uint64_t entry_x0;
@@ -41,6 +42,7 @@ struct mv_vcpus {
     pthread_mutex_t lock; /* of what follows, and of power, running and entry_* */
     pthread_cond_t stopped_one; /* or has begun */
     bool go;
+    uint64_t allowed; /* those that `go` is for */
     bool quit;
     unsigned count;
     struct mv_vcpu_thread threads[MV_VCPU_MAX];
@@ -113,7 +115,7 @@ void mv_vcpus_destroy(struct mv_vcpus *vcpus)
 
 static bool may_run(const struct mv_vcpu_thread *t)
 {
-    return t->vcpus->go && t->power != MV_VCPU_OFF;
+    return t->vcpus->go && (t->vcpus->allowed >> t->index & 1) && t->power != MV_VCPU_OFF;
 }
 
 static void enter(struct mv_vcpu_thread *t)
@@ -143,6 +145,19 @@ static bool wait_for_leave(struct mv_vcpu_thread *t)
     return true;
 }
 
+/* All others are to stop where they are; the main thread waits for them. */
+static void leave_for_debugger(struct mv_vcpu_thread *t)
+{
+    struct mv_vcpus *vcpus = t->vcpus;
+    {
+        MV_LOCK_SCOPE(&vcpus->lock);
+        t->debug_stopped = true;
+        vcpus->go = false;
+        nudge_all(vcpus, true);
+    }
+    vcpus->event_fn(vcpus->opaque, MV_VCPU_DEBUG);
+}
+
 static void *run_thread(void *opaque)
 {
     struct mv_vcpu_thread *t = opaque;
@@ -152,8 +167,16 @@ static void *run_thread(void *opaque)
         pthread_cond_signal(&t->vcpus->stopped_one);
     }
     while (wait_for_leave(t)) {
-        if (t->vcpu->ops->vcpu_run(t->vcpu) == MV_EXIT_HYPERCALL)
+        switch (t->vcpu->ops->vcpu_run(t->vcpu)) {
+        case MV_EXIT_KICK:
+            break;
+        case MV_EXIT_HYPERCALL:
             mv_psci_call(t->vcpus, t->index, t->vcpu);
+            break;
+        case MV_EXIT_DEBUG:
+            leave_for_debugger(t);
+            break;
+        }
     }
     return NULL;
 }
@@ -189,11 +212,19 @@ int mv_vcpus_start(struct mv_vcpus *vcpus, struct mv_error *err)
     return 0;
 }
 
-void mv_vcpus_go(struct mv_vcpus *vcpus)
+void mv_vcpus_go_only(struct mv_vcpus *vcpus, uint64_t mask)
 {
     MV_LOCK_SCOPE(&vcpus->lock);
     vcpus->go = true;
+    vcpus->allowed = mask;
+    for (unsigned i = 0; i < vcpus->count; i++)
+        vcpus->threads[i].debug_stopped = false;
     nudge_all(vcpus, false);
+}
+
+void mv_vcpus_go(struct mv_vcpus *vcpus)
+{
+    mv_vcpus_go_only(vcpus, UINT64_MAX);
 }
 
 static bool any_running(const struct mv_vcpus *vcpus)
@@ -229,6 +260,25 @@ unsigned mv_vcpus_count(const struct mv_vcpus *vcpus)
     return vcpus->count;
 }
 
+struct mv_vcpu *mv_vcpus_get(const struct mv_vcpus *vcpus, unsigned index)
+{
+    return vcpus->threads[index].vcpu;
+}
+
+bool mv_vcpus_take_debug_stop(struct mv_vcpus *vcpus, unsigned *ret_index)
+{
+    bool found = false;
+    MV_LOCK_SCOPE(&vcpus->lock);
+    for (unsigned i = vcpus->count; i-- > 0;) {
+        if (!vcpus->threads[i].debug_stopped)
+            continue;
+        found = true;
+        *ret_index = i;
+        vcpus->threads[i].debug_stopped = false;
+    }
+    return found;
+}
+
 int mv_vcpus_thread_id(struct mv_vcpus *vcpus, unsigned index)
 {
     MV_LOCK_SCOPE(&vcpus->lock);
@@ -257,6 +307,9 @@ enum mv_vcpu_power mv_vcpus_power_on(struct mv_vcpus *vcpus, unsigned index, uin
     t->power = MV_VCPU_ON_PENDING;
     t->entry_pc = pc;
     t->entry_x0 = x0;
+    /* Where all stand still, a debugger may look at it before it runs. */
+    if (!vcpus->go && !t->running)
+        enter(t);
     pthread_cond_signal(&t->wake);
     return before;
 }

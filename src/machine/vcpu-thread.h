@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct mv_vcpus;
@@ -21,8 +22,12 @@ enum mv_vcpu_power {
     MV_VCPU_ON_PENDING, /* its thread has not entered the guest yet */
 };
 
-/* What a guest may ask of the machine as a whole. */
-enum mv_vcpu_event { MV_VCPU_SYSTEM_OFF, MV_VCPU_SYSTEM_RESET };
+/* What a guest may ask of the machine as a whole, and a debugger's points. */
+enum mv_vcpu_event {
+    MV_VCPU_SYSTEM_OFF,
+    MV_VCPU_SYSTEM_RESET,
+    MV_VCPU_DEBUG, /* for the debugger: mv_vcpus_take_debug_stop tells which */
+};
 
 /* Called in a vCPU's thread, which runs no more guest code until it is powered on. */
 typedef void mv_vcpu_event_fn(void *opaque, enum mv_vcpu_event event);
@@ -40,6 +45,8 @@ void mv_vcpus_destroy(struct mv_vcpus *vcpus);
 int mv_vcpus_start(struct mv_vcpus *vcpus, struct mv_error *err);
 /* Let them run; stop them and return once none does.  Main thread. */
 void mv_vcpus_go(struct mv_vcpus *vcpus);
+/* Let those of a mask alone run, by index. */
+void mv_vcpus_go_only(struct mv_vcpus *vcpus, uint64_t mask);
 void mv_vcpus_stop(struct mv_vcpus *vcpus);
 
 /* All off and in their reset state, while they are stopped.  Main thread. */
@@ -48,6 +55,13 @@ void mv_vcpus_reset(struct mv_vcpus *vcpus);
 /* --- any thread */
 
 unsigned mv_vcpus_count(const struct mv_vcpus *vcpus);
+/* The engine's handle of one, for its state functions. */
+struct mv_vcpu *mv_vcpus_get(const struct mv_vcpus *vcpus, unsigned index);
+/*
+ * One of those that left for the debugger since they were let go, as all of
+ * them are forgotten; false where none has.
+ */
+bool mv_vcpus_take_debug_stop(struct mv_vcpus *vcpus, unsigned *ret_index);
 /* As gettid(2) tells it in the vCPU's thread; 0 before mv_vcpus_start. */
 int mv_vcpus_thread_id(struct mv_vcpus *vcpus, unsigned index);
 uint64_t mv_vcpus_mpidr(const struct mv_vcpus *vcpus, unsigned index);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The packets that there are, as one table, and the small ones among them. */
+#include "stub.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+bool mv_gdb_parse_hex(const char **text, uint64_t *ret)
+{
+    uint64_t value = 0;
+    const char *c = *text;
+    for (; (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'f') || (*c >= 'A' && *c <= 'F'); c++) {
+        if (value >> 60)
+            return false;
+        value = value << 4 | (unsigned)(*c <= '9' ? *c - '0' : (*c | 0x20) - 'a' + 10);
+    }
+    if (c == *text)
+        return false;
+    *text = c;
+    *ret = value;
+    return true;
+}
+
+bool mv_gdb_parse_bytes(const char *text, void *bytes, size_t len)
+{
+    uint8_t *to = bytes;
+    for (size_t i = 0; i < len; i++) {
+        char pair[3] = {text[2 * i], text[2 * i] ? text[2 * i + 1] : '\0', '\0'};
+        const char *next = pair;
+        uint64_t value;
+        if (!mv_gdb_parse_hex(&next, &value) || next != pair + 2)
+            return false;
+        to[i] = (uint8_t)value;
+    }
+    return true;
+}
+
+/* --- questions */
+
+static void supported(struct mv_gdb *gdb, const char *arguments)
+{
+    struct mv_gdb_text text = {0};
+    (void)arguments;
+    mv_gdb_text_print(&text,
+                      "PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;vContSupported+;"
+                      "qemu.PhyMemMode+",
+                      MV_GDB_PACKET_MAX);
+    mv_gdb_send_text(gdb, &text);
+}
+
+static void start_no_ack(struct mv_gdb *gdb, const char *arguments)
+{
+    (void)arguments;
+    mv_gdb_send_string(gdb, "OK");
+    gdb->no_ack = true;
+}
+
+static void thread_list(struct mv_gdb *gdb, const char *arguments)
+{
+    struct mv_gdb_text text = {0};
+    (void)arguments;
+    for (unsigned i = 0; i < mv_machine_cpu_count(gdb->machine); i++)
+        mv_gdb_text_print(&text, "%c%x", i == 0 ? 'm' : ',', i + 1);
+    mv_gdb_send_text(gdb, &text);
+}
+
+static void thread_list_end(struct mv_gdb *gdb, const char *arguments)
+{
+    (void)arguments;
+    mv_gdb_send_string(gdb, "l");
+}
+
+static void thread_info(struct mv_gdb *gdb, const char *arguments)
+{
+    struct mv_gdb_text text = {0};
+    unsigned cpu;
+    bool any;
+    char name[32];
+    if (!mv_gdb_parse_thread(gdb, &arguments, &cpu, &any)) {
+        mv_gdb_send_error(gdb, EINVAL);
+        return;
+    }
+    bool on = mv_machine_cpu_is_on(gdb->machine, cpu);
+    int len = snprintf(name, sizeof name, "CPU %u%s", cpu, on ? "" : " (off)");
+    mv_gdb_text_hex(&text, name, (size_t)len);
+    mv_gdb_send_text(gdb, &text);
+}
+
+static void current_thread(struct mv_gdb *gdb, const char *arguments)
+{
+    struct mv_gdb_text text = {0};
+    (void)arguments;
+    mv_gdb_text_print(&text, "QC%x", gdb->stopped_cpu + 1);
+    mv_gdb_send_text(gdb, &text);
+}
+
+static void attached(struct mv_gdb *gdb, const char *arguments)
+{
+    (void)arguments;
+    mv_gdb_send_string(gdb, "1");
+}
+
+/* Hg and Hc; what steps or runs is said by vCont. */
+static void choose_thread(struct mv_gdb *gdb, const char *arguments)
+{
+    unsigned cpu;
+    bool any;
+    char what = *arguments;
+    arguments += what != '\0';
+    if ((what != 'g' && what != 'c') || !mv_gdb_parse_thread(gdb, &arguments, &cpu, &any)) {
+        mv_gdb_send_error(gdb, EINVAL);
+        return;
+    }
+    if (what == 'g')
+        gdb->general_cpu = cpu;
+    mv_gdb_send_string(gdb, "OK");
+}
+
+static void thread_lives(struct mv_gdb *gdb, const char *arguments)
+{
+    unsigned cpu;
+    bool any;
+    if (mv_gdb_parse_thread(gdb, &arguments, &cpu, &any))
+        mv_gdb_send_string(gdb, "OK");
+    else
+        mv_gdb_send_error(gdb, ESRCH);
+}
+
+static void physical_mode(struct mv_gdb *gdb, const char *arguments)
+{
+    (void)arguments;
+    mv_gdb_send_string(gdb, gdb->physical ? "1" : "0");
+}
+
+static void set_physical_mode(struct mv_gdb *gdb, const char *arguments)
+{
+    gdb->physical = *arguments == '1';
+    mv_gdb_send_string(gdb, "OK");
+}
+
+static void vcont_actions(struct mv_gdb *gdb, const char *arguments)
+{
+    (void)arguments;
+    mv_gdb_send_string(gdb, "vCont;c;C;s;S");
+}
+
+/* --- ends */
+
+static void detach(struct mv_gdb *gdb, const char *arguments)
+{
+    (void)arguments;
+    mv_gdb_send_string(gdb, "OK");
+    mv_gdb_close(gdb);
+}
+
+static void kill_machine(struct mv_gdb *gdb, const char *arguments)
+{
+    (void)arguments;
+    mv_machine_request_quit(gdb->machine, MV_CAUSE_HOST_DEBUGGER);
+}
+
+static void kill_with_answer(struct mv_gdb *gdb, const char *arguments)
+{
+    mv_gdb_send_string(gdb, "OK");
+    kill_machine(gdb, arguments);
+}
+
+/* --- monitor */
+
+static const struct monitor_row {
+    const char *name;
+    const char *help;
+} monitor_rows[] = {
+    {"help", "show this list"},
+    {"reset", "reset the guest, which stays stopped"},
+    {"powerdown", "press the power button"},
+    {"quit", "end the VM at once"},
+};
+
+static void monitor_help(struct mv_gdb_text *text)
+{
+    for (size_t i = 0; i < sizeof monitor_rows / sizeof monitor_rows[0]; i++)
+        mv_gdb_text_print(text, "monitor %-10s %s\n", monitor_rows[i].name, monitor_rows[i].help);
+}
+
+static void monitor(struct mv_gdb *gdb, const char *arguments)
+{
+    char command[64] = "";
+    struct mv_gdb_text says = {0}, hex = {0};
+    size_t len = strlen(arguments) / 2;
+    if (len >= sizeof command || !mv_gdb_parse_bytes(arguments, command, len))
+        command[0] = '\0';
+    if (strcmp(command, "reset") == 0) {
+        mv_machine_reset(gdb->machine, MV_CAUSE_HOST_DEBUGGER);
+        mv_gdb_text_print(&says, "The guest is reset.\n");
+    } else if (strcmp(command, "powerdown") == 0) {
+        mv_machine_powerdown(gdb->machine);
+        mv_gdb_text_print(&says, "The power button is pressed.\n");
+    } else if (strcmp(command, "quit") == 0) {
+        kill_machine(gdb, "");
+        mv_gdb_text_print(&says, "The VM ends.\n");
+    } else {
+        if (strcmp(command, "help") != 0)
+            mv_gdb_text_print(&says, "There is no such command. There are:\n");
+        monitor_help(&says);
+    }
+    mv_gdb_text_hex(&hex, says.bytes, says.len);
+    mv_gdb_text_clear(&says);
+    mv_gdb_send_text(gdb, &hex);
+}
+
+/* --- the table */
+
+/* What a packet begins with; the first row that fits counts. */
+static const struct row {
+    const char *name;
+    void (*serve)(struct mv_gdb *gdb, const char *arguments);
+} rows[] = {
+    {"?", mv_gdb_why},
+    {"qSupported", supported},
+    {"QStartNoAckMode", start_no_ack},
+    {"qXfer:features:read:", mv_gdb_read_features},
+    {"qfThreadInfo", thread_list},
+    {"qsThreadInfo", thread_list_end},
+    {"qThreadExtraInfo,", thread_info},
+    {"qC", current_thread},
+    {"qAttached", attached},
+    {"qRcmd,", monitor},
+    {"qqemu.PhyMemMode", physical_mode},
+    {"Qqemu.PhyMemMode:", set_physical_mode},
+    {"vCont?", vcont_actions},
+    {"vCont", mv_gdb_vcont},
+    {"vKill", kill_with_answer},
+    {"k", kill_machine},
+    {"D", detach},
+    {"H", choose_thread},
+    {"T", thread_lives},
+    {"g", mv_gdb_read_registers},
+    {"G", mv_gdb_write_registers},
+    {"p", mv_gdb_read_register},
+    {"P", mv_gdb_write_register},
+    {"m", mv_gdb_read_memory},
+    {"M", mv_gdb_write_memory},
+    {"Z", mv_gdb_insert_point},
+    {"z", mv_gdb_remove_point},
+    {"c", mv_gdb_continue},
+    {"s", mv_gdb_step},
+};
+
+void mv_gdb_packet(struct mv_gdb *gdb, char *packet, size_t len)
+{
+    /* While it runs, the one thing to say is Ctrl-C. */
+    if (gdb->running)
+        return;
+    if (packet[0] == 'X') {
+        mv_gdb_write_binary(gdb, packet + 1, len - 1);
+        return;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t name_len = strlen(rows[i].name);
+        if (strncmp(packet, rows[i].name, name_len) == 0) {
+            rows[i].serve(gdb, packet + name_len);
+            return;
+        }
+    }
+    /* The protocol's way to say that there is no such packet. */
+    mv_gdb_send_string(gdb, "");
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * m, M and X packets: guest memory at virtual addresses, as the chosen vCPU
+ * translates them at EL1, or at physical ones (qemu.PhyMemMode).
+ */
+#include "stub.h"
+
+#include "space.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE UINT64_C(4096)
+
+/* The guest-physical address of va, and how many bytes up to len lie there in a row. */
+static bool locate(struct mv_gdb *gdb, uint64_t va, uint64_t len, uint64_t *ret_gpa,
+                   uint64_t *ret_run)
+{
+    uint64_t in_page = PAGE - va % PAGE;
+    struct mv_vcpu *vcpu = mv_gdb_vcpu(gdb);
+    *ret_run = len < in_page ? len : in_page;
+    *ret_gpa = va;
+    return gdb->physical || vcpu->ops->vcpu_translate(vcpu, va, ret_gpa);
+}
+
+/* Copies up to len bytes; returns how many there were. */
+static uint64_t copy(struct mv_gdb *gdb, uint64_t va, uint8_t *buf, uint64_t len, bool write)
+{
+    struct mv_space *space = mv_machine_space(gdb->machine);
+    uint64_t done = 0, gpa, run;
+    while (done < len && locate(gdb, va + done, len - done, &gpa, &run)) {
+        int r = write ? mv_space_write(space, gpa, buf + done, run)
+                      : mv_space_read(space, gpa, buf + done, run);
+        if (r < 0)
+            break;
+        done += run;
+    }
+    return done;
+}
+
+/* ADDRESS,LENGTH up to `end`; moves *text behind it. */
+static bool parse_range(const char **text, char end, uint64_t *ret_va, uint64_t *ret_len)
+{
+    return mv_gdb_parse_hex(text, ret_va) && *(*text)++ == ',' &&
+           mv_gdb_parse_hex(text, ret_len) && *(*text)++ == end &&
+           *ret_len <= MV_GDB_PACKET_MAX / 2;
+}
+
+void mv_gdb_read_memory(struct mv_gdb *gdb, const char *arguments)
+{
+    uint8_t buf[MV_GDB_PACKET_MAX / 2];
+    struct mv_gdb_text text = {0};
+    uint64_t va, len;
+    if (!parse_range(&arguments, '\0', &va, &len)) {
+        mv_gdb_send_error(gdb, EINVAL);
+        return;
+    }
+    uint64_t done = copy(gdb, va, buf, len, false);
+    if (done == 0 && len > 0) {
+        mv_gdb_send_error(gdb, EFAULT);
+        return;
+    }
+    mv_gdb_text_hex(&text, buf, done);
+    mv_gdb_send_text(gdb, &text);
+}
+
+static void write_bytes(struct mv_gdb *gdb, uint64_t va, uint8_t *buf, uint64_t len)
+{
+    struct mv_engine *engine = mv_machine_engine(gdb->machine);
+    uint64_t done = copy(gdb, va, buf, len, true);
+    engine->ops->memory_changed(engine);
+    if (done < len)
+        mv_gdb_send_error(gdb, EFAULT);
+    else
+        mv_gdb_send_string(gdb, "OK");
+}
+
+void mv_gdb_write_memory(struct mv_gdb *gdb, const char *arguments)
+{
+    uint8_t buf[MV_GDB_PACKET_MAX / 2];
+    uint64_t va, len;
+    if (!parse_range(&arguments, ':', &va, &len) || !mv_gdb_parse_bytes(arguments, buf, len)) {
+        mv_gdb_send_error(gdb, EINVAL);
+        return;
+    }
+    write_bytes(gdb, va, buf, len);
+}
+
+void mv_gdb_write_binary(struct mv_gdb *gdb, const char *arguments, size_t arguments_len)
+{
+    const char *text = arguments;
+    uint64_t va, len;
+    if (!parse_range(&text, ':', &va, &len) ||
+        arguments_len - (size_t)(text - arguments) != len) {
+        mv_gdb_send_error(gdb, EINVAL);
+        return;
+    }
+    uint8_t buf[MV_GDB_PACKET_MAX / 2];
+    memcpy(buf, text, len);
+    write_bytes(gdb, va, buf, len);
+}

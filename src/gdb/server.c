@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listening, the connection, and packets: $BYTES#SUM, acknowledged by + or -
+ * until QStartNoAckMode.  What a client sends is bounded by the packet's size,
+ * what waits for it by OUTPUT_MAX.
+ */
+#include "stub.h"
+
+#include "cleanup.h"
+#include "log.h"
+#include "loop.h"
+#include "unix-socket.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#define OUTPUT_MAX (1 << 20)
+
+enum input_state { IDLE, BODY, ESCAPED, SUM_1, SUM_2 };
+
+/* --- output */
+
+static void watch(struct mv_gdb *gdb)
+{
+    mv_loop_modify(gdb->source, EPOLLIN | (gdb->output.len > 0 ? EPOLLOUT : 0));
+}
+
+static void drop_connection(struct mv_gdb *gdb)
+{
+    mv_loop_remove(gdb->source);
+    gdb->source = NULL;
+    mv_cleanup_close(&gdb->fd);
+    gdb->fd = -1;
+    mv_gdb_text_clear(&gdb->output);
+    mv_gdb_text_clear(&gdb->last);
+    mv_gdb_detach(gdb);
+}
+
+static void flush(struct mv_gdb *gdb)
+{
+    size_t sent = 0;
+    while (sent < gdb->output.len) {
+        ssize_t n = send(gdb->fd, gdb->output.bytes + sent, gdb->output.len - sent,
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN)
+            gdb->closing = true;
+        if (n < 0)
+            break;
+        sent += (size_t)n;
+    }
+    gdb->output.len -= sent;
+    memmove(gdb->output.bytes, gdb->output.bytes + sent, gdb->output.len);
+    if (gdb->output.len > OUTPUT_MAX || gdb->output.failed) {
+        mv_warn("gdb: the debugger does not read its answers and is dropped");
+        gdb->output.len = 0;
+        gdb->closing = true;
+    }
+    watch(gdb);
+}
+
+static void queue(struct mv_gdb *gdb, const char *bytes, size_t len)
+{
+    if (gdb->fd < 0)
+        return;
+    mv_gdb_text_add(&gdb->output, bytes, len);
+    flush(gdb);
+}
+
+/* The bytes that a packet cannot hold as they are. */
+static bool is_special(char c)
+{
+    return c == '$' || c == '#' || c == '}' || c == '*';
+}
+
+void mv_gdb_send(struct mv_gdb *gdb, const char *bytes, size_t len)
+{
+    uint8_t sum = 0;
+    gdb->last.len = 0;
+    mv_gdb_text_add(&gdb->last, "$", 1);
+    for (size_t i = 0; i < len; i++) {
+        char escaped[2] = {'}', (char)(bytes[i] ^ 0x20)};
+        if (is_special(bytes[i]))
+            mv_gdb_text_add(&gdb->last, escaped, 2);
+        else
+            mv_gdb_text_add(&gdb->last, &bytes[i], 1);
+    }
+    for (size_t i = 1; i < gdb->last.len; i++)
+        sum = (uint8_t)(sum + (uint8_t)gdb->last.bytes[i]);
+    mv_gdb_text_print(&gdb->last, "#%02x", sum);
+    queue(gdb, gdb->last.bytes, gdb->last.len);
+}
+
+void mv_gdb_send_string(struct mv_gdb *gdb, const char *text)
+{
+    mv_gdb_send(gdb, text, strlen(text));
+}
+
+void mv_gdb_send_text(struct mv_gdb *gdb, struct mv_gdb_text *text)
+{
+    if (text->failed)
+        mv_gdb_send_error(gdb, ENOMEM);
+    else
+        mv_gdb_send(gdb, text->bytes, text->len);
+    mv_gdb_text_clear(text);
+}
+
+void mv_gdb_send_error(struct mv_gdb *gdb, int errnum)
+{
+    char text[8];
+    snprintf(text, sizeof text, "E%02x", (unsigned)errnum & 0xff);
+    mv_gdb_send_string(gdb, text);
+}
+
+void mv_gdb_close(struct mv_gdb *gdb)
+{
+    gdb->closing = true;
+}
+
+/* --- input */
+
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+static void keep(struct mv_gdb *gdb, char c)
+{
+    if (gdb->input_len < MV_GDB_PACKET_MAX)
+        gdb->input[gdb->input_len++] = c;
+    else
+        gdb->input_long = true;
+}
+
+static void end_packet(struct mv_gdb *gdb)
+{
+    gdb->input_state = IDLE;
+    if (!gdb->no_ack) {
+        bool right = gdb->input_said == gdb->input_sum;
+        queue(gdb, right ? "+" : "-", 1);
+        if (!right)
+            return;
+    }
+    if (gdb->input_long) {
+        mv_gdb_send_error(gdb, E2BIG);
+        return;
+    }
+    gdb->input[gdb->input_len] = '\0';
+    mv_gdb_packet(gdb, gdb->input, gdb->input_len);
+}
+
+static void take_idle(struct mv_gdb *gdb, char c)
+{
+    if (c == '$') {
+        gdb->input_state = BODY;
+        gdb->input_len = 0;
+        gdb->input_sum = 0;
+        gdb->input_long = false;
+    } else if (c == 3) {
+        mv_gdb_interrupt(gdb);
+    } else if (c == '-' && gdb->last.len > 0) {
+        queue(gdb, gdb->last.bytes, gdb->last.len);
+    }
+}
+
+static void take_byte(struct mv_gdb *gdb, char c)
+{
+    int digit = digit_of(c);
+    if (gdb->input_state == BODY && c == '#') {
+        gdb->input_state = SUM_1;
+        return;
+    }
+    if (gdb->input_state == BODY || gdb->input_state == ESCAPED)
+        gdb->input_sum = (uint8_t)(gdb->input_sum + (uint8_t)c);
+    switch ((enum input_state)gdb->input_state) {
+    case IDLE:
+        take_idle(gdb, c);
+        break;
+    case BODY:
+        if (c == '}')
+            gdb->input_state = ESCAPED;
+        else
+            keep(gdb, c);
+        break;
+    case ESCAPED:
+        gdb->input_state = BODY;
+        keep(gdb, (char)(c ^ 0x20));
+        break;
+    case SUM_1:
+        gdb->input_state = digit < 0 ? IDLE : SUM_2;
+        gdb->input_said = (uint8_t)(digit << 4);
+        break;
+    case SUM_2:
+        gdb->input_said |= (uint8_t)(digit < 0 ? 0 : digit);
+        end_packet(gdb);
+        break;
+    }
+}
+
+static void on_socket(void *opaque, uint32_t events)
+{
+    struct mv_gdb *gdb = opaque;
+    char bytes[4096];
+    ssize_t n = 0;
+    if ((events & EPOLLOUT) != 0)
+        flush(gdb);
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+        n = recv(gdb->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            gdb->closing = true;
+    }
+    for (ssize_t i = 0; i < n && !gdb->closing; i++)
+        take_byte(gdb, bytes[i]);
+    if (gdb->closing)
+        drop_connection(gdb);
+}
+
+/* --- listening */
+
+/* A debugger that has gone may not have been noticed when the next one comes. */
+static bool is_taken(struct mv_gdb *gdb)
+{
+    char byte;
+    for (unsigned round = 0; gdb->fd >= 0 && round < 64; round++) {
+        if (recv(gdb->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+            break;
+        on_socket(gdb, EPOLLIN);
+    }
+    return gdb->fd >= 0;
+}
+
+static void on_connect(void *opaque, uint32_t events)
+{
+    struct mv_gdb *gdb = opaque;
+    struct mv_error err;
+    (void)events;
+    int fd = accept4(gdb->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    if (is_taken(gdb)) {
+        if (!gdb->refused)
+            mv_warn("gdb: a second debugger is refused: one is connected");
+        gdb->refused = true;
+        close(fd);
+        return;
+    }
+    if (mv_loop_add(gdb->loop, fd, EPOLLIN, on_socket, gdb, &gdb->source, &err) < 0) {
+        mv_warn("gdb: %s", err.text);
+        close(fd);
+        return;
+    }
+    gdb->fd = fd;
+    gdb->input_state = IDLE;
+    gdb->no_ack = gdb->closing = gdb->refused = false;
+    mv_gdb_attach(gdb);
+}
+
+/* [HOST]:PORT or PORT, split at the last colon; an IPv6 HOST may stand in brackets. */
+static int resolve(const char *address, struct addrinfo **ret, struct mv_error *err)
+{
+    const char *colon = strrchr(address, ':');
+    const char *port = colon == NULL ? address : colon + 1;
+    CLEANUP_FREE char *host = strndup(address, colon == NULL ? 0 : (size_t)(colon - address));
+    if (host == NULL)
+        return mv_error_set_errno(err, ENOMEM, "gdb");
+    char *name = host;
+    size_t len = strlen(host);
+    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+        host[len - 1] = '\0';
+        name++;
+    }
+    if (port[0] == '\0' || strspn(port, "0123456789") != strlen(port) || strlen(port) > 5 ||
+        atoi(port) > 65535)
+        return mv_error_set(err, EINVAL,
+                            "--gdb %s: '%s' is no port: give HOST:PORT, a PORT from 0 to 65535, or "
+                            "the path of a socket with a '/' in it",
+                            address, port);
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    int r = getaddrinfo(name[0] == '\0' ? "127.0.0.1" : name, port, &hints, ret);
+    if (r != 0)
+        return mv_error_set(err, EADDRNOTAVAIL, "--gdb %s: no address of '%s': %s", address, name,
+                            gai_strerror(r));
+    return 0;
+}
+
+static int listen_tcp(const char *address, int *ret_fd, struct mv_error *err)
+{
+    struct addrinfo *info;
+    int one = 1;
+    int r = resolve(address, &info, err);
+    if (r < 0)
+        return r;
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+        bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, 4) < 0) {
+        r = mv_error_set_errno(err, errno, "--gdb %s: cannot listen there", address);
+        mv_cleanup_close(&fd);
+    }
+    freeaddrinfo(info);
+    if (r == 0)
+        *ret_fd = fd;
+    return r;
+}
+
+int mv_gdb_create(struct mv_loop *loop, struct mv_machine *machine, const char *address,
+                  struct mv_gdb **ret, struct mv_error *err)
+{
+    struct mv_gdb *gdb = calloc(1, sizeof *gdb);
+    if (gdb == NULL || (gdb->input = malloc(MV_GDB_PACKET_MAX + 1)) == NULL) {
+        free(gdb);
+        return mv_error_set_errno(err, ENOMEM, "gdb");
+    }
+    gdb->loop = loop;
+    gdb->machine = machine;
+    gdb->listen_fd = gdb->fd = -1;
+    bool is_path = strchr(address, '/') != NULL;
+    int r = is_path ? mv_unix_listen("--gdb", address, &gdb->listen_fd, err)
+                    : listen_tcp(address, &gdb->listen_fd, err);
+    if (r == 0 && is_path && (gdb->socket_path = strdup(address)) == NULL)
+        r = mv_error_set_errno(err, ENOMEM, "gdb");
+    if (r == 0)
+        r = mv_loop_add(loop, gdb->listen_fd, EPOLLIN, on_connect, gdb, &gdb->listen_source, err);
+    gdb->observer = (struct mv_machine_observer){mv_gdb_on_event, mv_gdb_on_debug, gdb, NULL};
+    mv_machine_observe(machine, &gdb->observer);
+    if (r < 0) {
+        mv_gdb_destroy(gdb);
+        return r;
+    }
+    *ret = gdb;
+    return 0;
+}
+
+void mv_gdb_destroy(struct mv_gdb *gdb)
+{
+    if (gdb == NULL)
+        return;
+    mv_machine_unobserve(gdb->machine, &gdb->observer);
+    if (gdb->source != NULL)
+        mv_loop_remove(gdb->source);
+    if (gdb->listen_source != NULL)
+        mv_loop_remove(gdb->listen_source);
+    mv_cleanup_close(&gdb->fd);
+    mv_cleanup_close(&gdb->listen_fd);
+    if (gdb->socket_path != NULL)
+        unlink(gdb->socket_path);
+    free(gdb->socket_path);
+    mv_gdb_clear_points(gdb);
+    mv_gdb_text_clear(&gdb->output);
+    mv_gdb_text_clear(&gdb->last);
+    mv_gdb_text_clear(&gdb->stop_reply);
+    free(gdb->input);
+    free(gdb);
+}
