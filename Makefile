@@ -55,6 +55,7 @@ $(BUILD)/.tests-enabled: | setup-check $(BUILD)/build.ninja
 
 check: setup-check $(BUILD)/.tests-enabled guest-files
 	@scripts/guest-headers.sh
+	@scripts/guest-userland.sh
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)
 	@scripts/check.sh $(BUILD)
 

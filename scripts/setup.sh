@@ -31,6 +31,7 @@ check | libc6-dev-arm64-cross    | /usr/aarch64-linux-gnu/include/stdio.h
 check | libcmocka-dev            | <cmocka.h>
 check | libglib2.0-dev           | /usr/include/glib-2.0/glib.h
 check | mandoc                   | mandoc
+check | openssl                  | openssl
 check | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
 check | python3-pytest           | /usr/lib/python3/dist-packages/pytest
 check | qemu-system-arm          | qemu-system-aarch64
