@@ -7,7 +7,7 @@ import subprocess
 import harness
 
 CROSS = "aarch64-linux-gnu-"
-CFLAGS = "-std=gnu11 -O2 -Wall -Wextra -Werror -static".split()
+CFLAGS = "-std=gnu11 -O2 -pthread -Wall -Wextra -Werror -static".split()
 
 
 def _run(command):
