@@ -27,7 +27,7 @@ LONG_COUNT = 5000
 COARSE = {"integer": 10, "memory": 10, "atomic": 8, "scalar floating point": 10, "structure": 8}
 # How many a peer takes at once, and how peer.h has its memory.
 BATCH = 40000
-CODE_BASE, SLOT_SIZE, BUFFER_MIDDLE = 0x40000000, 12, 0x40082000
+CODE_BASE, BUFFER_MIDDLE = 0x40000000, 0x40082000
 # What a failing case shows.
 SHOWN = 5
 
@@ -39,6 +39,13 @@ KINDS = {"memory": MEMORY, "structure": MEMORY, "atomic": ALIGNED}
 LEFT_OUT = {"branch", "system"}
 # v8.0 with what memvisor has, and everything that QEMU has.
 CPU_V8_0, CPU_MAX = "cortex-a57", "max"
+
+
+def case_pc(index, words=1):
+    """Where the first instruction of a case stands: case_pc() of peer.h."""
+    size = 4 * (words + 2)
+    slots = 4096 // size
+    return CODE_BASE + index // slots * 4096 + index % slots * size + 4
 
 
 class Form:
@@ -66,7 +73,7 @@ class Form:
         if width == 12:
             word = self.put(word, "i", rng.randrange(64))
         elif width == 19:
-            pc = CODE_BASE + index * SLOT_SIZE + 4
+            pc = case_pc(index)
             word = self.put(word, "i", (BUFFER_MIDDLE + 4 * rng.randrange(-32, 32) - pc) // 4)
         return word
 

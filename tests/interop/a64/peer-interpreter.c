@@ -74,23 +74,36 @@ static void get_state(struct state *state)
     state->fpsr = cpu->fpsr;
 }
 
+/* Where exceptions go: beyond all code. */
+#define VECTORS UINT64_C(0x7ffff000)
+
+static void run_from(uint64_t start)
+{
+    cpu->page_va = start & MV_PAGE_MASK;
+    cpu->page_ops = ops;
+    const struct mv_op *op = &ops[(cpu->pc - cpu->page_va) / 4];
+    while (op != NULL)
+        op = mv_op_handlers[op->code](cpu, op);
+}
+
 enum outcome peer_execute(unsigned index, struct state *state)
 {
-    uint64_t pc = case_pc(index);
+    uint64_t pc = case_pc(index), end = pc + 4 * CASE_WORDS;
     unsigned slot = (unsigned)(pc % MV_PAGE_SIZE) / 4;
-    mv_a64_decode(all_cases[index].word, &ops[slot]);
-    memset(&ops[slot + 1], 0, sizeof ops[0]);
-    ops[slot + 1].code = MV_OPCODE_undef;
-    cpu->page_va = pc & MV_PAGE_MASK;
-    cpu->page_ops = ops;
+    for (unsigned k = 0; k < CASE_WORDS; k++)
+        mv_a64_decode(all_cases[index].words[k], &ops[slot + k]);
+    memset(&ops[slot + CASE_WORDS], 0, sizeof ops[0]);
+    ops[slot + CASE_WORDS].code = MV_OPCODE_undef;
     set_state(state);
+    cpu->pc = pc;
+    cpu->sys.vbar = VECTORS;
     if (sigsetjmp(cpu->unwind, 0) == 0) {
-        const struct mv_op *op = &ops[slot];
-        while (op != NULL)
-            op = mv_op_handlers[op->code](cpu, op);
+        /* A branch leaves the handlers, for its page is in no TLB. */
+        while (cpu->pc < VECTORS)
+            run_from(pc);
     }
-    /* The undefined instruction after it is where a good one ends. */
-    if (cpu->sys.elr != pc) {
+    /* The undefined instruction after them is where good ones end. */
+    if (cpu->sys.elr == end) {
         get_state(state);
         if (cpu->x[MV_REG_ZR] != 0)
             fprintf(stderr, "case %u changed the zero register\n", index);

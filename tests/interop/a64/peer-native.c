@@ -142,7 +142,7 @@ bool peer_start(const struct test_case *cases, unsigned count, uint8_t **ret_mem
     if (code == MAP_FAILED || memory == MAP_FAILED || area == MAP_FAILED)
         return false;
     /* The program's text is too far away for a branch. */
-    uint64_t stub = CODE_BASE + MAX_CASES * SLOT_SIZE;
+    uint64_t stub = BUFFER_BASE - 64;
     uint64_t leave = (uint64_t)leave_slot;
     const uint32_t stub_code[] = {
         0xd51bd05e,                           /* msr tpidr_el0, x30 */
@@ -154,9 +154,11 @@ bool peer_start(const struct test_case *cases, unsigned count, uint8_t **ret_mem
     for (unsigned i = 0; i < count; i++) {
         uint64_t slot = case_pc(i) - 4;
         uint64_t x30 = AREA_BASE + offsetof(struct area, state.x[30]);
-        code[3 * i] = 0x58000000 | ((uint32_t)((x30 - slot) / 4) & 0x7ffff) << 5 | 30;
-        code[3 * i + 1] = cases[i].word;
-        code[3 * i + 2] = branch(slot + 8, stub);
+        uint32_t *words = (uint32_t *)slot;
+        words[0] = 0x58000000 | ((uint32_t)((x30 - slot) / 4) & 0x7ffff) << 5 | 30;
+        for (unsigned k = 0; k < CASE_WORDS; k++)
+            words[1 + k] = cases[i].words[k];
+        words[SLOT_WORDS - 1] = branch(slot + SLOT_SIZE - 4, stub);
     }
     __builtin___clear_cache((char *)code, (char *)code + (BUFFER_BASE - CODE_BASE));
     catch_signals();

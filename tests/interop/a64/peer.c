@@ -117,7 +117,14 @@ static void make_state(uint64_t seed, unsigned index, struct state *s)
     const struct test_case *c = &cases[index];
     if (c->kind == CASE_DATA)
         return;
-    unsigned rn = c->word >> 5 & 31, rm = c->word >> 16 & 31;
+    if (c->kind == CASE_PROGRAM) {
+        for (unsigned i = 24; i < 28; i++)
+            s->x[i] = (WINDOW_BASE + WINDOW_SIZE / 2 + random_below(1024) - 512) &
+                      ~(i < 26 ? UINT64_C(0) : UINT64_C(15));
+        s->x[28] = random_below(2) ? random_below(64) : -(uint64_t)random_below(64);
+        return;
+    }
+    unsigned rn = c->words[0] >> 5 & 31, rm = c->words[0] >> 16 & 31;
     uint64_t base = WINDOW_BASE + WINDOW_SIZE / 2 + random_below(256) - 128;
     if (c->kind == CASE_ALIGNED)
         base &= ~UINT64_C(15);
