@@ -376,6 +376,7 @@ void bare_main(void)
     print("breakpoints %lu watchpoints %lu contexts %lu\n",
           read_sysreg(id_aa64dfr0_el1) >> 12 & 15, read_sysreg(id_aa64dfr0_el1) >> 20 & 15,
           read_sysreg(id_aa64dfr0_el1) >> 28 & 15);
+    print("mdccsr %lx\n", read_sysreg(mdccsr_el0));
     fill_code();
     breakpoints();
     contexts();

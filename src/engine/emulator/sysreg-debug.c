@@ -53,6 +53,25 @@ static bool read_claim(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret
     return true;
 }
 
+#define MDSCR_TDCC (1u << 12)
+
+/* The channel to an external debugger, which is not there: empty for ever. */
+static bool read_channel(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
+{
+    if (cpu->el == 0 && (cpu->sys.mdscr & MDSCR_TDCC))
+        mv_sysreg_trap(cpu, op, true);
+    *ret = 0;
+    return true;
+}
+
+static bool write_channel(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
+{
+    (void)value;
+    if (cpu->el == 0 && (cpu->sys.mdscr & MDSCR_TDCC))
+        mv_sysreg_trap(cpu, op, false);
+    return true;
+}
+
 #define DEBUG(crn, crm, op2, reg_name)                                                             \
     .name = reg_name, .encoding = MV_SYSREG_ENC(2, 0, crn, crm, op2)
 #define FIELD(field) .offset = offsetof(struct mv_cpu, sys.field)
@@ -78,6 +97,15 @@ static const struct mv_sysreg rows[] = {
     WATCHPOINT(1),
     WATCHPOINT(2),
     WATCHPOINT(3),
+    {DEBUG(0, 0, 2, "OSDTRRX_EL1")},
+    {DEBUG(0, 3, 2, "OSDTRTX_EL1")},
+    {DEBUG(0, 6, 2, "OSECCR_EL1")},
+    {.name = "MDCCSR_EL0", .encoding = MV_SYSREG_ENC(2, 3, 0, 1, 0), .read = read_channel,
+     .flags = MV_SYSREG_RO | MV_SYSREG_EL0_R},
+    {.name = "DBGDTR_EL0", .encoding = MV_SYSREG_ENC(2, 3, 0, 4, 0), .read = read_channel,
+     .write = write_channel, .flags = MV_SYSREG_EL0_R | MV_SYSREG_EL0_W},
+    {.name = "DBGDTRRX_EL0", .encoding = MV_SYSREG_ENC(2, 3, 0, 5, 0), .read = read_channel,
+     .write = write_channel, .flags = MV_SYSREG_EL0_R | MV_SYSREG_EL0_W},
     {DEBUG(1, 0, 0, "MDRAR_EL1"), .flags = MV_SYSREG_RO},
     {DEBUG(1, 0, 4, "OSLAR_EL1"), .flags = MV_SYSREG_WO | MV_SYSREG_EXIT,
      .write = write_oslar},
