@@ -28,6 +28,7 @@
 
 static void free_block(struct mv_block *block)
 {
+    mv_dirty_log_end(&block->log);
     if (block->host != NULL)
         mv_unreserve(block->host, block->size);
     if (block->backing != NULL)
@@ -131,7 +132,7 @@ void mv_block_destroy(struct mv_block *block)
     free_block(block);
 }
 
-void mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
+static void zero(struct mv_block *block, uint64_t offset, uint64_t len)
 {
     struct mv_backing *backing = block->backing;
     uint64_t page = backing->page_size, end = offset + len;
@@ -142,4 +143,10 @@ void mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
     }
     mv_guest_zero(block->host + offset, first - offset);
     mv_guest_zero(block->host + last, end - last);
+}
+
+void mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
+{
+    zero(block, offset, len);
+    mv_dirty_mark(&block->log, offset, len);
 }

@@ -5,12 +5,13 @@
  * "path/name"; a block of the board itself has an empty path and is written
  * "name".  The registry holds every block of a VM, refuses an identity that
  * exists, and is guarded by its own mutex; a block's fields never change
- * between creation and destruction.
+ * between creation and destruction, but for its log (dirty-log.h).
  */
 #ifndef MV_MEMORY_BLOCK_H
 #define MV_MEMORY_BLOCK_H
 
 #include "config.h"
+#include "dirty-log.h"
 #include "error.h"
 
 #include <stdbool.h>
@@ -28,6 +29,7 @@ struct mv_block {
     uint64_t size;       /* bytes, a multiple of 4 KiB */
     uint8_t *host;       /* 2 MiB-aligned */
     bool save;           /* a saved state holds the bytes */
+    struct mv_dirty_log log;
     struct mv_backing *backing;
     struct mv_block_registry *registry;
     struct mv_block *next;

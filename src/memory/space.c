@@ -163,6 +163,17 @@ void mv_space_unlisten(struct mv_space *space, struct mv_space_listener *listene
         *link = listener->next;
 }
 
+/* Copies hold the lock, so that none is under way while it is held for writing. */
+void mv_space_settle(struct mv_space *space)
+{
+    pthread_rwlock_wrlock(&space->lock);
+    pthread_rwlock_unlock(&space->lock);
+    for (struct mv_space_listener *l = space->listeners; l != NULL; l = l->next) {
+        if (l->settle != NULL)
+            l->settle(l);
+    }
+}
+
 static const struct mv_range *find_locked(struct mv_space *space, uint64_t gpa)
 {
     size_t at = lower_bound(space, gpa);
@@ -226,6 +237,7 @@ static void copy_out(struct mv_block *block, uint64_t offset, uint8_t *buf, uint
 static void copy_in(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
 {
     mv_guest_copy_in(block->host + offset, buf, len);
+    mv_dirty_mark(&block->log, offset, len);
 }
 
 static void zero(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)

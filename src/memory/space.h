@@ -52,6 +52,11 @@ struct mv_range {
 
 struct mv_space_listener {
     void (*changed)(struct mv_space_listener *listener, uint64_t gpa, uint64_t size);
+    /*
+     * Finish every write that did not ask a block's dirty log, and ask it for
+     * all that come.  Any thread but a vCPU's.  NULL: it writes by the space alone.
+     */
+    void (*settle)(struct mv_space_listener *listener);
     struct mv_space_listener *next;
 };
 
@@ -68,6 +73,13 @@ void mv_space_remove(struct mv_space *space, uint64_t gpa);
 
 void mv_space_listen(struct mv_space *space, struct mv_space_listener *listener);
 void mv_space_unlisten(struct mv_space *space, struct mv_space_listener *listener);
+
+/*
+ * Return once every write that was under way is done, and all that come will
+ * look at the dirty logs as they are now.  Any thread but a vCPU's; one at a
+ * time (dirty-log.c calls it under its lock).
+ */
+void mv_space_settle(struct mv_space *space);
 
 /* The range that holds gpa, copied; false where there is none. */
 bool mv_space_find(struct mv_space *space, uint64_t gpa, struct mv_range *ret);

@@ -55,6 +55,12 @@ static void space_changed(struct mv_space_listener *listener, uint64_t gpa, uint
         mv_shootdown_post_all(emulator->cpus[i]);
 }
 
+static void settle(struct mv_space_listener *listener)
+{
+    mv_shootdown_settle(
+        (struct mv_emulator *)((char *)listener - offsetof(struct mv_emulator, listener)));
+}
+
 static int create(const struct mv_engine_params *params, struct mv_engine **ret,
                   struct mv_error *err)
 {
@@ -72,6 +78,7 @@ static int create(const struct mv_engine_params *params, struct mv_engine **ret,
     emulator->sink.set_lines = set_lines;
     emulator->irqchip->ops->set_sink(emulator->irqchip, &emulator->sink);
     emulator->listener.changed = space_changed;
+    emulator->listener.settle = settle;
     mv_space_listen(emulator->space, &emulator->listener);
     *ret = &emulator->engine;
     return 0;

@@ -72,21 +72,26 @@ static bool in_range(uint64_t va, unsigned half, const struct regime *r)
     return bits == (half ? mask : 0);
 }
 
-/* The host's address of a descriptor, or NULL where no RAM is. */
-static uint64_t *descriptor_host(struct mv_cpu *cpu, uint64_t pa)
-{
-    struct mv_range range;
-    if (!mv_space_find(cpu->emulator->space, pa, &range) || range.kind != MV_RANGE_RAM)
-        return NULL;
-    return (uint64_t *)(range.block->host + range.offset + (pa - range.gpa));
-}
-
 struct leaf {
-    uint64_t *host;
+    uint64_t *host; /* the descriptor's address */
+    struct mv_block *block; /* where that is, and its offset there */
+    uint64_t offset;
     uint64_t desc;
     uint64_t tables; /* attributes of the tables passed, or-ed */
     unsigned level;
 };
+
+/* Find the descriptor at pa; false where no RAM is. */
+static bool find_descriptor(struct mv_cpu *cpu, uint64_t pa, struct leaf *leaf)
+{
+    struct mv_range range;
+    if (!mv_space_find(cpu->emulator->space, pa, &range) || range.kind != MV_RANGE_RAM)
+        return false;
+    leaf->block = range.block;
+    leaf->offset = range.offset + (pa - range.gpa);
+    leaf->host = (uint64_t *)(range.block->host + leaf->offset);
+    return true;
+}
 
 static bool walk_tables(struct mv_cpu *cpu, uint64_t va, const struct regime *r,
                         struct leaf *leaf, struct mv_translation *ret)
@@ -104,8 +109,7 @@ static bool walk_tables(struct mv_cpu *cpu, uint64_t va, const struct regime *r,
     for (;; level++, shift -= 9) {
         if (out_bits < PA_BITS && base >> out_bits)
             return fault(ret, MV_FSC_ADDRESS_SIZE, reached);
-        leaf->host = descriptor_host(cpu, base + index * 8);
-        if (leaf->host == NULL)
+        if (!find_descriptor(cpu, base + index * 8, leaf))
             return fault(ret, MV_FSC_EXTERNAL_WALK, level);
         uint64_t desc = __atomic_load_n(leaf->host, __ATOMIC_ACQUIRE);
         bool table = desc & DESC_TABLE;
@@ -166,8 +170,11 @@ static bool update_descriptor(struct leaf *leaf, uint64_t new_desc)
     if (new_desc == leaf->desc)
         return true;
     uint64_t expected = leaf->desc;
-    return __atomic_compare_exchange_n(leaf->host, &expected, new_desc, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_SEQ_CST);
+    if (!__atomic_compare_exchange_n(leaf->host, &expected, new_desc, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST))
+        return false;
+    mv_dirty_mark(&leaf->block->log, leaf->offset, sizeof new_desc);
+    return true;
 }
 
 static bool translate_off(uint64_t va, unsigned access, struct mv_translation *ret)

@@ -46,18 +46,23 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
     struct mv_tlb_set *set = access_set(cpu, va, el);
     struct mv_dtlb_entry *entry = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
     bool mmio = range.kind == MV_RANGE_MMIO;
+    uint64_t offset = range.offset + (page_pa - range.gpa);
+    /* While a dirty log listens, the first write to a page comes by here. */
+    bool writable = t.writable;
+    if (!mmio && writable && mv_dirty_listened(&range.block->log)) {
+        writable = access & MV_ACCESS_WRITE;
+        if (writable)
+            mv_dirty_mark(&range.block->log, offset, MV_PAGE_SIZE);
+    }
     /* Device memory and SCTLR.A want alignment checked at each access, watchpoints more. */
     bool slow = mmio || t.device || (cpu->sys.sctlr & MV_SCTLR_A) ||
                 (cpu->debug.watching && mv_debug_watches_page(cpu, va));
     uint64_t tag = (va & MV_PAGE_MASK) | (slow ? MV_TLB_SLOW : 0);
     entry->read_tag = t.readable ? tag : MV_TLB_NONE;
-    entry->write_tag = t.writable ? tag : MV_TLB_NONE;
+    entry->write_tag = writable ? tag : MV_TLB_NONE;
     entry->pa = page_pa | (t.device ? MV_TLB_ATTR_DEVICE : 0) | (mmio ? MV_TLB_ATTR_MMIO : 0);
     entry->log_size = t.log_size;
-    entry->addend =
-        mmio ? 0
-             : (uintptr_t)(range.block->host + range.offset + (page_pa - range.gpa)) -
-                   (va & MV_PAGE_MASK);
+    entry->addend = mmio ? 0 : (uintptr_t)(range.block->host + offset) - (va & MV_PAGE_MASK);
     set->used = true;
     set->blocks |= t.log_size > 12;
     set->non_global |= !t.global;

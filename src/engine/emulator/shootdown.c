@@ -21,6 +21,9 @@ void mv_shootdown_local(struct mv_cpu *cpu, const struct mv_shootdown *what)
     case MV_SHOOTDOWN_TLB_VA:
         mv_tlb_flush_va(cpu, what->address);
         break;
+    case MV_SHOOTDOWN_TLB_WRITES:
+        mv_tlb_flush_writes(cpu);
+        break;
     case MV_SHOOTDOWN_CODE_LINE:
         mv_code_cache_drop_line(cpu->code, what->address);
         break;
@@ -112,5 +115,17 @@ void mv_shootdown_wait(struct mv_cpu *cpu)
             if (spins > SPINS_BEFORE_YIELD)
                 sched_yield();
         }
+    }
+}
+
+void mv_shootdown_settle(struct mv_emulator *emulator)
+{
+    for (unsigned i = 0; i < emulator->cpu_count; i++)
+        post(emulator->cpus[i], &(struct mv_shootdown){.kind = MV_SHOOTDOWN_TLB_WRITES});
+    for (unsigned i = 0; i < emulator->cpu_count; i++) {
+        struct mv_cpu *target = emulator->cpus[i];
+        unsigned long long ticket = atomic_load(&target->mailbox.posted);
+        while (atomic_load(&target->mailbox.done) < ticket && atomic_load(&target->running))
+            sched_yield();
     }
 }

@@ -14,11 +14,13 @@
 #include <stdint.h>
 
 struct mv_cpu;
+struct mv_emulator;
 
 enum mv_shootdown_kind {
     MV_SHOOTDOWN_TLB_ALL,
     MV_SHOOTDOWN_TLB_ASID,    /* asid */
     MV_SHOOTDOWN_TLB_VA,      /* address; any ASID */
+    MV_SHOOTDOWN_TLB_WRITES,  /* which pages may be written without a look-up */
     MV_SHOOTDOWN_CODE_LINE,   /* physical address */
     MV_SHOOTDOWN_CODE_ALL,
 };
@@ -48,6 +50,11 @@ void mv_shootdown_local(struct mv_cpu *cpu, const struct mv_shootdown *what);
 void mv_shootdown_broadcast(struct mv_cpu *cpu, const struct mv_shootdown *what);
 /* Have a vCPU forget all translations and code before it runs on; any thread. */
 void mv_shootdown_post_all(struct mv_cpu *target);
+/*
+ * Have all vCPUs look pages up again before they write to them, and return
+ * once no write by an earlier look-up is under way.  Any thread but a vCPU's.
+ */
+void mv_shootdown_settle(struct mv_emulator *emulator);
 /* Wait until all that was posted before has been done (DSB). */
 void mv_shootdown_wait(struct mv_cpu *cpu);
 /* Empty this vCPU's own mailbox. */

@@ -97,6 +97,20 @@ void mv_tlb_flush_va(struct mv_cpu *cpu, uint64_t va)
     for_each_set(cpu, va >> 55 & 1, flush_set_va, va);
 }
 
+static void flush_set_writes(struct mv_tlb_set *set, uint64_t va)
+{
+    (void)va;
+    if (!set->used)
+        return;
+    for (unsigned i = 0; i < MV_DTLB_ENTRIES; i++)
+        set->d[i].write_tag = MV_TLB_NONE;
+}
+
+void mv_tlb_flush_writes(struct mv_cpu *cpu)
+{
+    for_each_set(cpu, -1, flush_set_writes, 0);
+}
+
 static void flush_set_code(struct mv_tlb_set *set, uint64_t va)
 {
     (void)va;

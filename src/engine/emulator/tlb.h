@@ -65,6 +65,8 @@ void mv_tlb_flush_all(struct mv_cpu *cpu);
 void mv_tlb_flush_asid(struct mv_cpu *cpu, uint16_t asid);
 /* Drop what translates va, and the block it lies in. */
 void mv_tlb_flush_va(struct mv_cpu *cpu, uint64_t va);
+/* Forget which pages may be written. */
+void mv_tlb_flush_writes(struct mv_cpu *cpu);
 /* Forget which ops stand for which page (the code cache gave some up). */
 void mv_tlb_flush_code(struct mv_cpu *cpu);
 /* Choose the lower half's slot for an ASID that became current. */
