@@ -24,7 +24,7 @@ static void *run_thread(void *opaque)
     struct mv_job *job = opaque;
     uint64_t one = 1;
     int fd = job->jobs->fd;
-    job->result = job->run(job, &job->err);
+    job->result = job->run(job, &job->answer, &job->err);
     atomic_store(&job->done, true);
     /* The job may be gone from here on. */
     ssize_t n = write(fd, &one, sizeof one);
@@ -40,7 +40,7 @@ static void finish(struct mv_job *job)
     while (*link != job)
         link = &(*link)->next;
     *link = job->next;
-    mv_qmp_later_finish(job->later, job->result, NULL, &job->err);
+    mv_qmp_later_finish(job->later, job->result, job->answer, &job->err);
     job->destroy(job);
 }
 

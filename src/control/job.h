@@ -17,8 +17,11 @@ struct mv_loop;
 struct mv_jobs;
 
 struct mv_job {
-    /* Do it, in the thread: 0 or a negative errno; soon where *cancelled gets true. */
-    int (*run)(struct mv_job *job, struct mv_error *err);
+    /*
+     * Do it, in the thread: 0, and the answer in *ret (NULL: an empty object),
+     * or a negative errno; soon where `cancelled` gets true.
+     */
+    int (*run)(struct mv_job *job, json_t **ret, struct mv_error *err);
     void (*destroy)(struct mv_job *job);
     atomic_bool cancelled;
     /* The rest is job.c's own. */
@@ -28,6 +31,7 @@ struct mv_job {
     pthread_t thread;
     atomic_bool done;
     int result;
+    json_t *answer;
     struct mv_error err;
 };
 

@@ -44,7 +44,7 @@ static int write_chunk(struct save *save, size_t len, struct mv_error *err)
     return 0;
 }
 
-static int run(struct mv_job *job, struct mv_error *err)
+static int run(struct mv_job *job, json_t **ret, struct mv_error *err)
 {
     struct save *save = (struct save *)job;
     int r = 0;

@@ -21,8 +21,10 @@ const struct mv_qmp_command mv_qmp_commands[] = {
     {"query-memory-size-summary", &mv_qmp_empty, &mv_type_memory_size_summary,
      mv_qmp_query_memory_size_summary},
     {"query-memory-devices", &mv_qmp_empty, &mv_type_memory_devices, mv_qmp_query_memory_devices},
+    {"query-memdev", &mv_qmp_empty, &mv_type_memdevs, mv_qmp_query_memdev},
     {"pmemsave", &mv_type_pmemsave_args, &mv_qmp_empty, mv_qmp_pmemsave},
     {"x-query-space", &mv_qmp_empty, &mv_type_space_ranges, mv_qmp_query_space},
+    {"x-query-blocks", &mv_type_blocks_args, &mv_type_blocks, mv_qmp_query_blocks},
 };
 const size_t mv_qmp_command_count = sizeof mv_qmp_commands / sizeof mv_qmp_commands[0];
 

@@ -16,6 +16,7 @@ extern const struct mv_qmp_type mv_type_status_info, mv_type_cpu_list, mv_type_r
 
 /* types-memory.c (QEMU, qapi/machine.json) */
 extern const struct mv_qmp_type mv_type_memory_size_summary, mv_type_memory_devices,
-    mv_type_pmemsave_args, mv_type_space_ranges;
+    mv_type_memdevs, mv_type_pmemsave_args, mv_type_space_ranges, mv_type_blocks_args,
+    mv_type_blocks;
 
 #endif

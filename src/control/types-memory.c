@@ -28,7 +28,48 @@ static const struct mv_qmp_member pmemsave_members[] = {
     {"val", &mv_qmp_uint}, {"size", &mv_qmp_uint}, {"filename", &mv_qmp_str}, {NULL}};
 OBJECT(mv_type_pmemsave_args, "q_obj_pmemsave-arg", pmemsave_members);
 
+static const char *const policy_values[] = {"default", "preferred", "bind", "interleave", NULL};
+static const struct mv_qmp_type policy = {
+    .kind = MV_QMP_ENUM, .name = "HostMemPolicy", .values = policy_values};
+static const struct mv_qmp_type uint_list = {
+    .kind = MV_QMP_ARRAY, .name = "intList", .element = &mv_qmp_uint};
+static const struct mv_qmp_member memdev_members[] = {{"id", &mv_qmp_str, true},
+                                                      {"size", &mv_qmp_uint},
+                                                      {"merge", &mv_qmp_bool},
+                                                      {"dump", &mv_qmp_bool},
+                                                      {"prealloc", &mv_qmp_bool},
+                                                      {"share", &mv_qmp_bool},
+                                                      {"reserve", &mv_qmp_bool, true},
+                                                      {"host-nodes", &uint_list},
+                                                      {"policy", &policy},
+                                                      {NULL}};
+static OBJECT(memdev, "Memdev", memdev_members);
+const struct mv_qmp_type mv_type_memdevs = {
+    .kind = MV_QMP_ARRAY, .name = "MemdevList", .element = &memdev};
+
 /* --- our own */
+
+/* How finely to tell where in a block the bytes are. */
+static const struct mv_qmp_member blocks_args_members[] = {{"parts", &mv_qmp_uint, true}, {NULL}};
+OBJECT(mv_type_blocks_args, "q_obj_x-query-blocks-arg", blocks_args_members);
+
+static const struct mv_qmp_member block_members[] = {{"id", &mv_qmp_str},
+                                                     {"device", &mv_qmp_str},
+                                                     {"generation", &mv_qmp_uint},
+                                                     {"gpa", &mv_qmp_uint, true},
+                                                     {"size", &mv_qmp_uint},
+                                                     {"backing", &mv_qmp_str},
+                                                     {"path", &mv_qmp_str, true},
+                                                     {"share", &mv_qmp_bool},
+                                                     {"save", &mv_qmp_bool},
+                                                     {"page-size", &mv_qmp_uint},
+                                                     {"resident", &mv_qmp_uint},
+                                                     {"huge", &mv_qmp_uint},
+                                                     {"residency", &uint_list, true},
+                                                     {NULL}};
+static OBJECT(block, "BlockInfo", block_members);
+const struct mv_qmp_type mv_type_blocks = {
+    .kind = MV_QMP_ARRAY, .name = "BlockInfoList", .element = &block};
 
 static const char *const range_values[] = {"ram", "mmio", "reserved", NULL};
 static const struct mv_qmp_type range_kind = {
