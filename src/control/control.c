@@ -35,6 +35,7 @@ struct mv_control {
     struct mv_machine *machine;
     struct mv_machine_observer observer;
     struct mv_jobs *jobs;
+    struct mv_dirty_rate dirty_rate;
     struct listener *listeners;
     struct mv_control_client *clients;
     unsigned client_count;
@@ -45,6 +46,11 @@ struct mv_control {
 struct mv_machine *mv_control_machine(struct mv_control *control)
 {
     return control->machine;
+}
+
+struct mv_dirty_rate *mv_control_dirty_rate(struct mv_control *control)
+{
+    return &control->dirty_rate;
 }
 
 struct mv_loop *mv_control_loop(struct mv_control *control)

@@ -9,6 +9,7 @@
 #include "error.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 struct mv_control;
 struct mv_jobs;
@@ -27,7 +28,20 @@ int mv_control_listen(struct mv_control *control, const char *path, struct mv_er
 /* Send an event of mv_qmp_events to all clients; `data` (may be NULL) is given away. */
 void mv_control_event(struct mv_control *control, const char *name, json_t *data);
 
+/* What calc-dirty-rate left for query-dirty-rate. */
+struct mv_dirty_rate {
+    enum {
+        MV_DIRTY_RATE_UNSTARTED,
+        MV_DIRTY_RATE_MEASURING,
+        MV_DIRTY_RATE_MEASURED,
+    } state;
+    uint64_t start_s; /* since the host was started */
+    uint64_t calc_s;
+    uint64_t bytes_per_second;
+};
+
 /* For the commands. */
+struct mv_dirty_rate *mv_control_dirty_rate(struct mv_control *control);
 struct mv_machine *mv_control_machine(struct mv_control *control);
 struct mv_loop *mv_control_loop(struct mv_control *control);
 struct mv_jobs *mv_control_jobs(struct mv_control *control);

@@ -40,7 +40,8 @@ static void finish(struct mv_job *job)
     while (*link != job)
         link = &(*link)->next;
     *link = job->next;
-    mv_qmp_later_finish(job->later, job->result, job->answer, &job->err);
+    if (job->later != NULL)
+        mv_qmp_later_finish(job->later, job->result, job->answer, &job->err);
     job->destroy(job);
 }
 
@@ -106,8 +107,8 @@ int mv_jobs_start(struct mv_jobs *jobs, struct mv_job *job, struct mv_qmp_sessio
                   struct mv_error *err)
 {
     job->jobs = jobs;
-    job->later = mv_qmp_session_later(session);
-    int errnum = job->later == NULL ? ENOMEM : start_thread(job);
+    job->later = session == NULL ? NULL : mv_qmp_session_later(session);
+    int errnum = session != NULL && job->later == NULL ? ENOMEM : start_thread(job);
     if (errnum != 0) {
         mv_qmp_later_forget(job->later);
         job->destroy(job);
@@ -115,5 +116,5 @@ int mv_jobs_start(struct mv_jobs *jobs, struct mv_job *job, struct mv_qmp_sessio
     }
     job->next = jobs->first;
     jobs->first = job;
-    return MV_QMP_LATER;
+    return session == NULL ? 0 : MV_QMP_LATER;
 }

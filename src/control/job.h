@@ -41,7 +41,8 @@ void mv_jobs_destroy(struct mv_jobs *jobs);
 
 /*
  * Start a job for the session's command, which is to return what this does:
- * MV_QMP_LATER, or a negative errno.  Owns the job in either case.
+ * MV_QMP_LATER, or a negative errno.  Owns the job in either case.  Without a
+ * session (NULL) the command is answered at once: 0, and `run` leaves *ret alone.
  */
 int mv_jobs_start(struct mv_jobs *jobs, struct mv_job *job, struct mv_qmp_session *session,
                   struct mv_error *err);

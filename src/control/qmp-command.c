@@ -23,8 +23,11 @@ const struct mv_qmp_command mv_qmp_commands[] = {
     {"query-memory-devices", &mv_qmp_empty, &mv_type_memory_devices, mv_qmp_query_memory_devices},
     {"query-memdev", &mv_qmp_empty, &mv_type_memdevs, mv_qmp_query_memdev},
     {"pmemsave", &mv_type_pmemsave_args, &mv_qmp_empty, mv_qmp_pmemsave},
+    {"calc-dirty-rate", &mv_type_calc_dirty_rate_args, &mv_qmp_empty, mv_qmp_calc_dirty_rate},
+    {"query-dirty-rate", &mv_qmp_empty, &mv_type_dirty_rate, mv_qmp_query_dirty_rate},
     {"x-query-space", &mv_qmp_empty, &mv_type_space_ranges, mv_qmp_query_space},
     {"x-query-blocks", &mv_type_blocks_args, &mv_type_blocks, mv_qmp_query_blocks},
+    {"x-dirty-map", &mv_type_dirty_map_args, &mv_type_dirty_map, mv_qmp_dirty_map},
 };
 const size_t mv_qmp_command_count = sizeof mv_qmp_commands / sizeof mv_qmp_commands[0];
 

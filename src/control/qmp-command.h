@@ -62,8 +62,10 @@ mv_qmp_command_fn mv_qmp_capabilities, mv_qmp_query_version, mv_qmp_query_comman
 mv_qmp_command_fn mv_qmp_query_status, mv_qmp_stop, mv_qmp_cont, mv_qmp_system_reset,
     mv_qmp_system_powerdown, mv_qmp_quit, mv_qmp_query_cpus_fast; /* commands-machine.c */
 mv_qmp_command_fn mv_qmp_query_memory_size_summary, mv_qmp_query_memory_devices,
-    mv_qmp_query_space;                                           /* commands-memory.c */
-mv_qmp_command_fn mv_qmp_query_blocks, mv_qmp_query_memdev;       /* commands-block.c */
-mv_qmp_command_fn mv_qmp_pmemsave;                                /* pmemsave.c */
+    mv_qmp_query_space;                                     /* commands-memory.c */
+mv_qmp_command_fn mv_qmp_query_blocks, mv_qmp_query_memdev; /* commands-block.c */
+mv_qmp_command_fn mv_qmp_calc_dirty_rate, mv_qmp_query_dirty_rate,
+    mv_qmp_dirty_map;              /* commands-dirty.c */
+mv_qmp_command_fn mv_qmp_pmemsave; /* pmemsave.c */
 
 #endif

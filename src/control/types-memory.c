@@ -31,7 +31,7 @@ OBJECT(mv_type_pmemsave_args, "q_obj_pmemsave-arg", pmemsave_members);
 static const char *const policy_values[] = {"default", "preferred", "bind", "interleave", NULL};
 static const struct mv_qmp_type policy = {
     .kind = MV_QMP_ENUM, .name = "HostMemPolicy", .values = policy_values};
-static const struct mv_qmp_type uint_list = {
+const struct mv_qmp_type mv_type_uint_list = {
     .kind = MV_QMP_ARRAY, .name = "intList", .element = &mv_qmp_uint};
 static const struct mv_qmp_member memdev_members[] = {{"id", &mv_qmp_str, true},
                                                       {"size", &mv_qmp_uint},
@@ -40,7 +40,7 @@ static const struct mv_qmp_member memdev_members[] = {{"id", &mv_qmp_str, true},
                                                       {"prealloc", &mv_qmp_bool},
                                                       {"share", &mv_qmp_bool},
                                                       {"reserve", &mv_qmp_bool, true},
-                                                      {"host-nodes", &uint_list},
+                                                      {"host-nodes", &mv_type_uint_list},
                                                       {"policy", &policy},
                                                       {NULL}};
 static OBJECT(memdev, "Memdev", memdev_members);
@@ -65,7 +65,7 @@ static const struct mv_qmp_member block_members[] = {{"id", &mv_qmp_str},
                                                      {"page-size", &mv_qmp_uint},
                                                      {"resident", &mv_qmp_uint},
                                                      {"huge", &mv_qmp_uint},
-                                                     {"residency", &uint_list, true},
+                                                     {"residency", &mv_type_uint_list, true},
                                                      {NULL}};
 static OBJECT(block, "BlockInfo", block_members);
 const struct mv_qmp_type mv_type_blocks = {

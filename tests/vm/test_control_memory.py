@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the control socket tells of a guest's memory, against what the host says."""
 import threading
+import time
 
 import pytest
 
+import harness
 from memory_guest import Guest
 
 MIB = 1 << 20
@@ -79,3 +81,51 @@ def test_four_clients_list_pause_and_continue(guest):
         qmp.execute("cont")
     guest.answer(60)
     assert guest.end() == 0
+
+
+def test_dirty_map(guest):
+    with guest.qmp() as qmp, guest.qmp() as other:
+        quiet = {entry["id"]: entry for entry in qmp.execute("x-dirty-map", milliseconds=1)}
+        assert quiet["ram1"]["dirty"] == 0 and "map" not in quiet["ram1"]
+        # Another client is served meanwhile.
+        qmp.send({"execute": "x-dirty-map", "arguments": {"milliseconds": 1500, "parts": 4}})
+        assert other.execute("query-status")["running"]
+        time.sleep(0.3)
+        guest.do("f", 0x100000000 + 4 * MIB - 0x2000, 5, 7)
+        found = {entry["id"]: entry for entry in qmp.answer()["return"]}
+        one = found["ram1"]
+        assert (one["size"], one["dirty"]) == (16 * MIB, 5 * 4096)
+        assert one["map"] == [2 * 4096, 3 * 4096, 0, 0]
+        assert one["milliseconds"] >= 1500
+        for wrong in {"parts": 0}, {"parts": 5000}, {"milliseconds": 0}, {"milliseconds": 60001}:
+            assert qmp.command("x-dirty-map", **wrong)["error"]["class"] == "GenericError"
+
+
+def test_dirty_rate(guest):
+    with guest.qmp() as qmp:
+        assert qmp.execute("query-dirty-rate")["status"] == "unstarted"
+        assert "error" in qmp.command("calc-dirty-rate", calc_time=0)
+        assert "error" in qmp.command("calc-dirty-rate", calc_time=61)
+        assert "dirty-bitmap" in qmp.command("calc-dirty-rate", calc_time=1, mode="page-sampling")[
+            "error"]["desc"]
+        qmp.execute("calc-dirty-rate", calc_time=2)
+        assert "under way" in qmp.command("calc-dirty-rate", calc_time=1)["error"]["desc"]
+        assert qmp.execute("query-dirty-rate")["status"] == "measuring"
+        time.sleep(0.3)
+        guest.do("f", 0x100000000, 8 * MIB // 4096, 1)
+        end = time.monotonic() + 30 * harness.SLOW
+        while (rate := qmp.execute("query-dirty-rate"))["status"] != "measured":
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        # 8 MiB and a page or two of the guest's own, in 2 seconds or a bit more.
+        assert (rate["calc-time"], rate["mode"]) == (2, "dirty-bitmap")
+        assert rate["dirty-rate"] in (3, 4), rate
+
+
+def test_a_measurement_does_not_keep_a_vm_from_ending(guest):
+    with guest.qmp() as qmp:
+        qmp.execute("calc-dirty-rate", calc_time=60)
+        start = time.monotonic()
+        qmp.execute("quit")
+        assert guest.wait() == 0
+        assert time.monotonic() - start < 10 * harness.SLOW
