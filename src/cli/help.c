@@ -10,7 +10,7 @@
 
 #define WIDTH       80
 #define HELP_COLUMN 26
-#define VERB_COLUMN 12
+#define VERB_COLUMN 18
 
 /* Write words from `column` on, wrapped, each further line indented to `indent`. */
 static void print_wrapped(FILE *out, const char *text, int column, int indent)

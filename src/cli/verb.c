@@ -41,6 +41,12 @@ const struct mv_verb mv_verbs[] = {
      .options = &mv_qmp_options,
      .notes = mv_qmp_notes,
      .run = mv_qmp_main},
+    {.name = "ivshmem-server",
+     .summary = "Serve memory that guests and programs share, or show the status of a server.",
+     .synopsis = "memvisor ivshmem-server SOCKET --size SIZE [OPTION]...\n"
+                 "       memvisor ivshmem-server SOCKET --status [--json] [--watch]",
+     .options = &mv_ivshmem_server_options,
+     .run = mv_ivshmem_server_main},
     {.name = "engines",
      .summary = "List what can run virtual CPUs here.",
      .synopsis = "memvisor engines [--json]",
@@ -60,7 +66,6 @@ const struct mv_verb mv_verbs[] = {
     {.name = "send", .later = "send a VM to another host"},
     {.name = "receive", .later = "receive a VM from another host"},
     {.name = "info", .later = "describe a saved VM"},
-    {.name = "ivshmem-server", .later = "serve memory that guests share"},
     {.name = "ivshmem-client", .later = "join memory that guests share"},
 };
 

@@ -79,6 +79,9 @@ def offered(bash, line):
     ("memvisor stop al", "memvisor stop alpha "),
     ("memvisor quit alpha be", r"memvisor quit alpha beta\ two "),
     ("memvisor qmp alpha query-st", "memvisor qmp alpha query-status "),
+    ("memvisor ivshmem-server im", "memvisor ivshmem-server images/"),
+    ("memvisor ivshmem-server s --si", "memvisor ivshmem-server s --size "),
+    ("memvisor ivshmem-server s --mem me", "memvisor ivshmem-server s --mem memfd "),
     ("memvisor ps --j", "memvisor ps --json "),
     ("memvisor run --no-reboot --pa", "memvisor run --no-reboot --paused "),
 ])
@@ -88,7 +91,7 @@ def test_completes(bash, line, expected):
 
 def test_lists_verbs_and_values(bash):
     assert offered(bash, "memvisor ") == {
-        "run", "ps", "stop", "cont", "quit", "qmp", "engines", "help", "version", "--help",
+        "run", "ps", "stop", "cont", "quit", "qmp", "ivshmem-server", "engines", "help", "version", "--help",
         "--version"}
     assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
     assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}

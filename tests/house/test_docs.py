@@ -39,6 +39,14 @@ def completed_options(verb):
     return set(harness.run(["bash", "-c", script, "-", COMPLETION, verb]).out.split())
 
 
+def test_ivshmem_server_options_are_the_same_everywhere(memvisor):
+    told = help_options(memvisor, "ivshmem-server") - {"-h", "--help"}
+    assert {"--size", "--watch", "-v"} <= told
+    page = harness.TOP / "docs/man/memvisor-ivshmem-server.1"
+    assert man_options(page) - {"-h", "--help"} == told
+    assert completed_options("ivshmem-server") - {"-h", "--help"} == told
+
+
 def test_run_options_are_the_same_everywhere(memvisor):
     told = help_options(memvisor, "run")
     assert {"-k", "--kernel", "-m", "--no-reboot"} <= told

@@ -4,7 +4,10 @@ import harness
 
 WANTED = {
     "bin/memvisor",
+    "lib/systemd/system/memvisor-ivshmem@.service",
+    "lib/systemd/system/memvisor-ivshmem@.socket",
     "share/man/man1/memvisor.1",
+    "share/man/man1/memvisor-ivshmem-server.1",
     "share/man/man1/memvisor-qmp.1",
     "share/man/man1/memvisor-run.1",
     "share/bash-completion/completions/memvisor",

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memvisor ivshmem-server: shared memory for peers that connect to a socket. */
+#include "verb.h"
+
+#include "cleanup.h"
+#include "ivshmem-memory.h"
+#include "ivshmem-server.h"
+#include "ivshmem-verb.h"
+#include "ivshmem-wire.h"
+#include "log.h"
+#include "loop.h"
+#include "service.h"
+#include "signals.h"
+#include "size.h"
+#include "unix-socket.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+/* Descriptors that are no peer's: standard ones, sockets, the loop, status readers. */
+#define OWN_FDS 64
+
+struct server_options {
+    char *socket, *size_text, *vectors_text, *mem, *mode_text, *owner_text, *max_peers_text,
+        *control;
+    bool status, json, watch, verbose;
+    uint64_t size;
+    unsigned vectors, max_peers;
+    bool max_peers_asked;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+};
+
+#define FIELD(member) .offset = offsetof(struct server_options, member)
+static const struct mv_option options[] = {
+    {.name = "size",
+     .argument = "SIZE",
+     .help = "How much memory to share, rounded up to a power of two; a bare number counts MiB.",
+     .set = mv_option_set_string,
+     FIELD(size_text)},
+    {.name = "vectors",
+     .argument = "N",
+     .help = "Interrupt vectors a peer, 1 to 2048; default 1. QEMU rings up to 256.",
+     .set = mv_option_set_string,
+     FIELD(vectors_text)},
+    {.name = "mem",
+     .argument = "KIND",
+     .help = "Where the bytes are: memfd (default; sealed, so that no peer can shrink it), "
+             "shm:NAME, file:PATH, hugetlb, hugetlb:2M or hugetlb:1G. Named memory stays when "
+             "the server ends, and is found again.",
+     .set = mv_option_set_string,
+     FIELD(mem)},
+    {.name = "mode",
+     .argument = "MODE",
+     .help = "Permissions of the socket and of named memory that is made; octal, default 0660.",
+     .set = mv_option_set_string,
+     FIELD(mode_text)},
+    {.name = "owner",
+     .argument = "USER:GROUP",
+     .help = "Owner of the same; USER, USER:GROUP or :GROUP, names or numbers.",
+     .set = mv_option_set_string,
+     FIELD(owner_text)},
+    {.name = "max-peers",
+     .argument = "N",
+     .help = "Turn away more than so many; default as many as the limit of descriptors allows, "
+             "at most 65536.",
+     .set = mv_option_set_string,
+     FIELD(max_peers_text)},
+    {.name = "control",
+     .argument = "PATH",
+     .help = "Where the status socket is; default SOCKET.control; 'none' for none.",
+     .set = mv_option_set_string,
+     FIELD(control)},
+    {.name = "status",
+     .help = "Do not serve: print what the server of SOCKET says of itself and its peers.",
+     .set = mv_option_set_flag,
+     FIELD(status)},
+    {.name = "json",
+     .help = "With --status: print an object with pid, uptime (seconds), memory, size (bytes), "
+             "vectors, max-peers, joined, left, dropped, refused and peers, a list of objects "
+             "with id, pid, uid, gid, vectors, since and queue.",
+     .set = mv_option_set_flag,
+     FIELD(json)},
+    {.name = "watch",
+     .help = "With --status: again each second.",
+     .set = mv_option_set_flag,
+     FIELD(watch)},
+    {.name = "verbose",
+     .letter = 'v',
+     .help = "Say when a peer comes or goes.",
+     .set = mv_option_set_flag,
+     FIELD(verbose)},
+};
+
+static const struct mv_option words[] = {
+    {.argument = "SOCKET",
+     .help = "Path where peers connect. Sockets passed by a service manager (LISTEN_FDS) take "
+             "its place: the first is for peers, the second for the status.",
+     .set = mv_option_set_string,
+     FIELD(socket)},
+};
+
+const struct mv_option_table mv_ivshmem_server_options = {
+    .verb = "ivshmem-server",
+    .options = options,
+    .count = sizeof options / sizeof options[0],
+    .words = words,
+    .word_count = 1,
+};
+
+static int parse_count(const char *name, const char *text, unsigned max, unsigned *ret,
+                       struct mv_error *err)
+{
+    char *end;
+    if (text == NULL)
+        return 0;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (errno != 0 || *end != '\0' || text[0] < '0' || text[0] > '9' || value < 1 || value > max)
+        return mv_error_set(err, EINVAL, "--%s %s: it is a number from 1 to %u", name, text, max);
+    *ret = (unsigned)value;
+    return 0;
+}
+
+static int parse_mode(struct server_options *o, struct mv_error *err)
+{
+    char *end;
+    o->mode = 0660;
+    if (o->mode_text == NULL)
+        return 0;
+    unsigned long value = strtoul(o->mode_text, &end, 8);
+    if (*end != '\0' || o->mode_text[0] < '0' || o->mode_text[0] > '7' || value > 0777)
+        return mv_error_set(err, EINVAL, "--mode %s: it is octal, up to 0777, such as 0660",
+                            o->mode_text);
+    o->mode = (mode_t)value;
+    return 0;
+}
+
+/* A number, or the name that `look_up` knows. */
+static int parse_id(const char *what, const char *text, bool (*look_up)(const char *, unsigned *),
+                    unsigned *ret, struct mv_error *err)
+{
+    char *end;
+    if (text[0] == '\0' || look_up(text, ret))
+        return 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*end != '\0' || text[0] < '0' || text[0] > '9' || value >= UINT32_MAX)
+        return mv_error_set(err, EINVAL, "--owner: there is no %s '%s'", what, text);
+    *ret = (unsigned)value;
+    return 0;
+}
+
+static bool look_up_user(const char *name, unsigned *ret)
+{
+    const struct passwd *entry = getpwnam(name);
+    if (entry != NULL)
+        *ret = entry->pw_uid;
+    return entry != NULL;
+}
+
+static bool look_up_group(const char *name, unsigned *ret)
+{
+    const struct group *entry = getgrnam(name);
+    if (entry != NULL)
+        *ret = entry->gr_gid;
+    return entry != NULL;
+}
+
+static int parse_owner(struct server_options *o, struct mv_error *err)
+{
+    o->uid = (uid_t)-1;
+    o->gid = (gid_t)-1;
+    if (o->owner_text == NULL)
+        return 0;
+    CLEANUP_FREE char *user = strdup(o->owner_text);
+    if (user == NULL)
+        return mv_error_set_errno(err, ENOMEM, "--owner");
+    char *group = strchr(user, ':');
+    if (group != NULL)
+        *group++ = '\0';
+    int r = parse_id("user", user, look_up_user, &o->uid, err);
+    return r < 0 || group == NULL ? r : parse_id("group", group, look_up_group, &o->gid, err);
+}
+
+static int check_options(struct server_options *o, struct mv_error *err)
+{
+    o->vectors = 1;
+    o->max_peers = MV_IVSHMEM_ID_COUNT;
+    o->max_peers_asked = o->max_peers_text != NULL;
+    if ((o->json || o->watch) && !o->status)
+        return mv_error_set(err, EINVAL, "--%s goes with --status", o->json ? "json" : "watch");
+    if (o->socket == NULL && (o->status || getenv("LISTEN_FDS") == NULL))
+        return mv_error_set(err, EINVAL, "SOCKET is missing: the path where peers connect");
+    if (o->status)
+        return 0;
+    if (o->size_text == NULL)
+        return mv_error_set(err, EINVAL,
+                            "--size is missing: how much memory to share, such as "
+                            "--size 64M");
+    int r = mv_size_parse(o->size_text, &o->size, err);
+    if (r < 0)
+        mv_error_prefix(err, "--size %s", o->size_text);
+    if (r == 0)
+        r = parse_count("vectors", o->vectors_text, MV_IVSHMEM_VECTORS_MAX, &o->vectors, err);
+    if (r == 0)
+        r = parse_count("max-peers", o->max_peers_text, MV_IVSHMEM_ID_COUNT, &o->max_peers, err);
+    if (r == 0)
+        r = parse_mode(o, err);
+    if (r == 0)
+        r = parse_owner(o, err);
+    if (r == 0 && o->mem != NULL)
+        r = mv_ivshmem_memory_check(o->mem, err);
+    return r;
+}
+
+/* Raise RLIMIT_NOFILE for max_peers, or take fewer where nobody asked for so many. */
+static int make_room(struct server_options *o, struct mv_error *err)
+{
+    struct rlimit limit;
+    uint64_t each = 1 + (uint64_t)o->vectors;
+    /* Queues may hold vectors of peers that are gone. */
+    uint64_t besides = OWN_FDS + (uint64_t)MV_IVSHMEM_QUEUE_LIMIT;
+    uint64_t wanted = o->max_peers * each + besides;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted) {
+        rlim_t hard = limit.rlim_max;
+        limit.rlim_cur = wanted < hard ? wanted : hard;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            getrlimit(RLIMIT_NOFILE, &limit);
+        /* Those who may raise the hard limit too, do. */
+        struct rlimit more = {.rlim_cur = wanted, .rlim_max = wanted};
+        if (o->max_peers_asked && hard < wanted && setrlimit(RLIMIT_NOFILE, &more) == 0)
+            limit = more;
+    }
+    uint64_t fit = limit.rlim_cur > OWN_FDS ? (limit.rlim_cur - OWN_FDS) / each : 0;
+    if (limit.rlim_cur > 2 * besides)
+        fit = (limit.rlim_cur - besides) / each;
+    if (fit >= o->max_peers)
+        return 0;
+    if (o->max_peers_asked || fit == 0)
+        return mv_error_set(err, EMFILE,
+                            "--max-peers %u with %u vectors each needs %llu descriptors, and this "
+                            "process may have %llu: raise the limit (ulimit -Hn, LimitNOFILE=) or "
+                            "ask for %llu",
+                            o->max_peers, o->vectors, (unsigned long long)wanted,
+                            (unsigned long long)limit.rlim_cur, (unsigned long long)fit);
+    o->max_peers = (unsigned)fit;
+    return 0;
+}
+
+/* A socket that is there with its permissions from its first moment on. */
+static int listen_at(const struct server_options *o, const char *what, const char *path,
+                     int *ret_fd, struct mv_error *err)
+{
+    mode_t old = umask(0777 & ~o->mode);
+    int r = mv_unix_listen(what, path, ret_fd, err);
+    umask(old);
+    if (r == 0 && lchown(path, o->uid, o->gid) < 0)
+        return mv_error_set_errno(err, errno, "--owner %s: %s", o->owner_text, path);
+    return r;
+}
+
+/* A listening socket, and its file where that is ours to remove. */
+struct listener {
+    int fd;
+    const char *path;
+    struct stat st;
+};
+
+static void end_listener(struct listener *listener)
+{
+    struct stat st;
+    mv_cleanup_close(&listener->fd);
+    /* Not one that another server has put in its place. */
+    if (listener->path != NULL && lstat(listener->path, &st) == 0 &&
+        st.st_ino == listener->st.st_ino && st.st_dev == listener->st.st_dev)
+        unlink(listener->path);
+}
+#define CLEANUP_LISTENER __attribute__((cleanup(end_listener)))
+
+static int open_listener(const struct server_options *o, const char *what, const char *path,
+                         struct listener *listener, struct mv_error *err)
+{
+    int r = listen_at(o, what, path, &listener->fd, err);
+    if (listener->fd >= 0) {
+        listener->path = path;
+        lstat(path, &listener->st);
+    }
+    return r;
+}
+
+static int open_listeners(const struct server_options *o, const char *control_path,
+                          struct listener *peers, struct listener *control, struct mv_error *err)
+{
+    int fds[2] = {-1, -1};
+    int r = mv_service_sockets(fds, 2, err);
+    if (r < 0)
+        return r;
+    peers->fd = fds[0];
+    control->fd = fds[1];
+    if (r == 0 && o->socket == NULL)
+        return mv_error_set(err, EINVAL, "SOCKET is missing: the path where peers connect");
+    if (r == 0)
+        r = open_listener(o, "SOCKET", o->socket, peers, err);
+    if (r >= 0 && control->fd < 0 && control_path != NULL)
+        r = open_listener(o, "--control", control_path, control, err);
+    return r < 0 ? r : 0;
+}
+
+static void on_end(void *opaque)
+{
+    mv_loop_stop(opaque);
+}
+
+static int serve_until_signal(const struct mv_ivshmem_server_config *config, struct mv_error *err)
+{
+    struct mv_loop *loop;
+    struct mv_ivshmem_server *server = NULL;
+    int r = mv_loop_create(&loop, err);
+    if (r < 0)
+        return r;
+    r = mv_signals_catch(loop, on_end, loop, err);
+    if (r == 0)
+        r = mv_ivshmem_server_create(loop, config, &server, err);
+    if (r == 0) {
+        mv_service_notify("READY=1");
+        mv_loop_run(loop);
+        mv_service_notify("STOPPING=1");
+        mv_log("ivshmem-server: ends on %s, %zu peers connected",
+               mv_signals_name(mv_signals_caught()), mv_ivshmem_server_peers(server));
+    }
+    mv_ivshmem_server_destroy(server);
+    mv_signals_release();
+    mv_loop_destroy(loop);
+    return r;
+}
+
+static void say_ready(const struct server_options *o, const char *mem,
+                      const struct mv_ivshmem_memory *memory)
+{
+    char size[MV_SIZE_TEXT], wished[MV_SIZE_TEXT];
+    if (memory->size != o->size)
+        mv_log("ivshmem-server: --size %s becomes %s, the next power of two",
+               mv_size_format(o->size, wished), mv_size_format(memory->size, size));
+    if (o->vectors > 256)
+        mv_warn("ivshmem-server: guests of QEMU ring vectors up to 255 alone");
+    mv_log("ivshmem-server: %s in %s%s, %u vectors, up to %u peers, on %s",
+           mv_size_format(memory->size, size), mem, memory->found ? " with what is in it" : "",
+           o->vectors, o->max_peers, o->socket == NULL ? "the sockets passed" : o->socket);
+}
+
+static int serve(struct server_options *o, const char *control_path, struct mv_error *err)
+{
+    CLEANUP_LISTENER struct listener peers = {.fd = -1}, control = {.fd = -1};
+    struct mv_ivshmem_memory memory;
+    const char *mem = o->mem == NULL ? "memfd" : o->mem;
+    int r = make_room(o, err);
+    if (r == 0)
+        r = open_listeners(o, control_path, &peers, &control, err);
+    if (r < 0)
+        return r;
+    struct mv_ivshmem_memory_config wish = {
+        .text = mem, .size = o->size, .mode = o->mode, .uid = o->uid, .gid = o->gid};
+    r = mv_ivshmem_memory_open(&wish, &memory, err);
+    if (r < 0)
+        return r;
+    say_ready(o, mem, &memory);
+    struct mv_ivshmem_server_config config = {.listen_fd = peers.fd,
+                                              .control_fd = control.fd,
+                                              .memory_fd = memory.fd,
+                                              .size = memory.size,
+                                              .memory = mem,
+                                              .vectors = o->vectors,
+                                              .max_peers = o->max_peers,
+                                              .verbose = o->verbose};
+    r = serve_until_signal(&config, err);
+    close(memory.fd);
+    return r;
+}
+
+static int run(struct server_options *o, struct mv_error *err)
+{
+    CLEANUP_FREE char *default_path = NULL;
+    const char *control_path = o->control;
+    if (control_path == NULL && o->socket != NULL) {
+        if (asprintf(&default_path, "%s%s", o->socket, MV_IVSHMEM_CONTROL_SUFFIX) < 0)
+            return mv_error_set_errno(err, ENOMEM, "ivshmem-server");
+        control_path = default_path;
+    } else if (control_path != NULL && strcmp(control_path, "none") == 0) {
+        control_path = NULL;
+    }
+    if (!o->status)
+        return serve(o, control_path, err);
+    if (control_path == NULL)
+        return mv_error_set(err, EINVAL, "--status asks the status socket: --control names it");
+    return mv_ivshmem_status_show(control_path, o->json, o->watch, err);
+}
+
+static void free_options(struct server_options *o)
+{
+    char *texts[] = {o->socket,    o->size_text,  o->vectors_text,   o->mem,
+                     o->mode_text, o->owner_text, o->max_peers_text, o->control};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        free(texts[i]);
+}
+
+int mv_ivshmem_server_main(int argc, char **argv)
+{
+    __attribute__((cleanup(free_options))) struct server_options o = {0};
+    struct mv_error err;
+    int r = mv_options_parse(&mv_ivshmem_server_options, argc, argv, &o, &err);
+    if (r == MV_OPTIONS_HELP) {
+        mv_help_print_verb(stdout, mv_verb_find("ivshmem-server"));
+        return MV_STATUS_OK;
+    }
+    if (r == 0)
+        r = check_options(&o, &err);
+    if (r < 0) {
+        mv_log("ivshmem-server: %s", err.text);
+        return MV_STATUS_USAGE;
+    }
+    if (run(&o, &err) < 0) {
+        mv_log("ivshmem-server: %s", err.text);
+        return MV_STATUS_ERROR;
+    }
+    return MV_STATUS_OK;
+}

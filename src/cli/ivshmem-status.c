@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memvisor ivshmem-server --status: what a server says on its second socket. */
+#include "ivshmem-verb.h"
+
+#include "cleanup.h"
+#include "json-print.h"
+#include "size.h"
+#include "unix-socket.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define ANSWER_SECONDS 5
+
+static int fetch(const char *path, json_t **ret, struct mv_error *err)
+{
+    CLEANUP_CLOSE int fd = -1;
+    int r = mv_unix_connect("--status", path, &fd, err);
+    if (r < 0)
+        return r;
+    struct timeval patience = {.tv_sec = ANSWER_SECONDS};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    CLEANUP_FREE char *text = NULL;
+    size_t have = 0, room = 0;
+    ssize_t n;
+    do {
+        if (room - have < 4096) {
+            room = room * 2 + 16384;
+            char *larger = realloc(text, room);
+            if (larger == NULL)
+                return mv_error_set_errno(err, ENOMEM, "--status");
+            text = larger;
+        }
+        n = recv(fd, text + have, room - have, 0);
+        if (n < 0)
+            return mv_error_set_errno(err, errno, "--status '%s'", path);
+        have += (size_t)n;
+    } while (n > 0);
+    json_error_t problem;
+    json_t *status = json_loadb(text, have, 0, &problem);
+    if (status == NULL)
+        return mv_error_set(err, EPROTO,
+                            "--status '%s': what answers there is no status socket of "
+                            "an ivshmem-server",
+                            path);
+    *ret = status;
+    return 0;
+}
+
+static long long number(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static const char *word(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text == NULL ? "-" : text;
+}
+
+static void print_table(const json_t *status)
+{
+    char size[MV_SIZE_TEXT];
+    const json_t *peers = json_object_get(status, "peers");
+    long long uptime = number(status, "uptime");
+    printf("memory   %s, %s\n", word(status, "memory"),
+           mv_size_format((uint64_t)number(status, "size"), size));
+    printf("server   pid %lld, up %lldd %02lld:%02lld:%02lld\n", number(status, "pid"),
+           uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60, uptime % 60);
+    printf("peers    %zu of %lld, %lld vectors each; %lld joined, %lld left, %lld dropped, "
+           "%lld refused\n",
+           json_array_size(peers), number(status, "max-peers"), number(status, "vectors"),
+           number(status, "joined"), number(status, "left"), number(status, "dropped"),
+           number(status, "refused"));
+    size_t i;
+    json_t *peer;
+    if (json_array_size(peers) > 0)
+        printf("\n%5s  %7s  %5s  %7s  %5s  SINCE\n", "ID", "PID", "UID", "VECTORS", "QUEUE");
+    json_array_foreach((json_t *)peers, i, peer)
+    {
+        printf("%5lld  %7lld  %5lld  %7lld  %5lld  %s\n", number(peer, "id"), number(peer, "pid"),
+               number(peer, "uid"), number(peer, "vectors"), number(peer, "queue"),
+               word(peer, "since"));
+    }
+}
+
+int mv_ivshmem_status_show(const char *control_path, bool json, bool watch, struct mv_error *err)
+{
+    for (;;) {
+        json_t *status;
+        int r = fetch(control_path, &status, err);
+        if (r < 0)
+            return r;
+        if (watch && !json && isatty(STDOUT_FILENO))
+            fputs("\033[H\033[2J", stdout);
+        if (json)
+            mv_json_print(status);
+        else
+            print_table(status);
+        json_decref(status);
+        if (!watch || fflush(stdout) != 0)
+            return 0;
+        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    }
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owns each peer's queue and the eventfds that it shares with others' queues. */
+#include "ivshmem-peer.h"
+
+#include "cleanup.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define BATCH 64
+
+int mv_ivshmem_vectors_create(unsigned count, struct mv_ivshmem_vectors **ret)
+{
+    struct mv_ivshmem_vectors *vectors = malloc(sizeof *vectors + count * sizeof vectors->fds[0]);
+    if (vectors == NULL)
+        return -ENOMEM;
+    *vectors = (struct mv_ivshmem_vectors){.refs = 1};
+    for (; vectors->count < count; vectors->count++) {
+        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (fd < 0) {
+            int r = -errno;
+            mv_ivshmem_vectors_unref(vectors);
+            return r;
+        }
+        vectors->fds[vectors->count] = fd;
+    }
+    *ret = vectors;
+    return 0;
+}
+
+void mv_ivshmem_vectors_unref(struct mv_ivshmem_vectors *vectors)
+{
+    if (vectors == NULL || --vectors->refs > 0)
+        return;
+    for (unsigned i = 0; i < vectors->count; i++)
+        close(vectors->fds[i]);
+    free(vectors);
+}
+
+static int make_room(struct mv_ivshmem_peer *peer)
+{
+    size_t queued = mv_ivshmem_peer_queued(peer);
+    if (peer->queue_first > 0 && peer->queue_first >= queued) {
+        memcpy(peer->queue, peer->queue + peer->queue_first, queued * sizeof *peer->queue);
+        peer->queue_first = 0;
+        peer->queue_end = queued;
+        return 0;
+    }
+    size_t room = peer->queue_room == 0 ? 16 : peer->queue_room * 2;
+    struct mv_ivshmem_entry *queue = reallocarray(peer->queue, room, sizeof *queue);
+    if (queue == NULL)
+        return -ENOMEM;
+    peer->queue = queue;
+    peer->queue_room = room;
+    return 0;
+}
+
+int mv_ivshmem_peer_queue(struct mv_ivshmem_peer *peer, struct mv_ivshmem_entry entry)
+{
+    if (mv_ivshmem_peer_queued(peer) >= peer->queue_limit)
+        return -ENOBUFS;
+    if (peer->queue_end == peer->queue_room) {
+        int r = make_room(peer);
+        if (r < 0)
+            return r;
+    }
+    if (entry.vectors != NULL)
+        entry.vectors->refs++;
+    peer->queue[peer->queue_end++] = entry;
+    return 0;
+}
+
+/* The next messages of the queue, a connect's one by one. */
+static size_t gather(const struct mv_ivshmem_peer *peer, struct mv_ivshmem_message batch[BATCH])
+{
+    size_t count = 0;
+    for (size_t i = peer->queue_first; i < peer->queue_end && count < BATCH; i++) {
+        const struct mv_ivshmem_entry *entry = &peer->queue[i];
+        unsigned v = entry->next, end = entry->vectors == NULL ? v + 1 : entry->vectors->count;
+        for (; v < end && count < BATCH; v++)
+            batch[count++] = (struct mv_ivshmem_message){
+                .kind = entry->kind,
+                .id = entry->id,
+                .fd = entry->vectors == NULL ? entry->fd : entry->vectors->fds[v]};
+    }
+    return count;
+}
+
+static void advance(struct mv_ivshmem_peer *peer, size_t sent)
+{
+    while (sent > 0) {
+        struct mv_ivshmem_entry *entry = &peer->queue[peer->queue_first];
+        size_t left = entry->vectors == NULL ? 1 : entry->vectors->count - entry->next;
+        if (sent < left) {
+            entry->next += (unsigned)sent;
+            return;
+        }
+        sent -= left;
+        mv_ivshmem_vectors_unref(entry->vectors);
+        peer->queue_first++;
+    }
+}
+
+int mv_ivshmem_peer_flush(struct mv_ivshmem_peer *peer)
+{
+    struct mv_ivshmem_message batch[BATCH];
+    size_t count;
+    while ((count = gather(peer, batch)) > 0) {
+        int n = mv_ivshmem_wire_send(peer->fd, batch, count);
+        if (n < 0)
+            return n;
+        advance(peer, (size_t)n);
+    }
+    /* A peer that was told of thousands keeps no room for them. */
+    free(peer->queue);
+    peer->queue = NULL;
+    peer->queue_first = peer->queue_end = peer->queue_room = 0;
+    return 0;
+}
+
+void mv_ivshmem_peer_free(struct mv_ivshmem_peer *peer)
+{
+    for (size_t i = peer->queue_first; i < peer->queue_end; i++)
+        mv_ivshmem_vectors_unref(peer->queue[i].vectors);
+    free(peer->queue);
+    mv_ivshmem_vectors_unref(peer->vectors);
+    mv_cleanup_close(&peer->fd);
+    free(peer);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What ivshmem-server.c and ivshmem-status.c share: the server's state. */
+#ifndef MV_IVSHMEM_SERVER_STATE_H
+#define MV_IVSHMEM_SERVER_STATE_H
+
+#include "ivshmem-peer.h"
+#include "ivshmem-server.h"
+
+struct mv_ivshmem_status_reader;
+
+struct mv_ivshmem_server {
+    struct mv_loop *loop;
+    struct mv_ivshmem_server_config config;
+    struct timespec started; /* CLOCK_MONOTONIC */
+    struct mv_loop_source *listen_source;
+    struct mv_ivshmem_peer *peers, *last_peer; /* in order of arrival */
+    struct mv_ivshmem_peer *dirty, **dirty_end;
+    struct mv_ivshmem_peer *by_id[MV_IVSHMEM_ID_COUNT];
+    unsigned peer_count;
+    unsigned next_id;
+    uint64_t joined, left, dropped, refused;
+    bool full_told; /* that nobody more can join was logged */
+    int spare_fd;   /* given up to turn somebody away when there is none left */
+    int retry_fd;   /* timer for peers that wait_to_retry */
+    struct mv_loop_source *retry_source;
+    struct mv_loop_source *control_source;
+    struct mv_ivshmem_status_reader *readers;
+    unsigned reader_count;
+};
+
+/* There is no descriptor for a connection at fd: take it by the spare one and end it. */
+void mv_ivshmem_server_turn_away(struct mv_ivshmem_server *server, int listen_fd);
+
+/* Serve the status socket: config.control_fd. */
+int mv_ivshmem_status_start(struct mv_ivshmem_server *server, struct mv_error *err);
+void mv_ivshmem_status_stop(struct mv_ivshmem_server *server);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_ivshmem_server: hands one shared memory and everybody's eventfds
+ * to the peers that connect.  Runs in the thread of its loop and never waits
+ * for a peer.  Called by the verb ivshmem-server and tests.
+ */
+#ifndef MV_IVSHMEM_SERVER_H
+#define MV_IVSHMEM_SERVER_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mv_ivshmem_server;
+struct mv_loop;
+
+/* Events that a peer may be behind, besides those of its greeting. */
+#define MV_IVSHMEM_QUEUE_LIMIT 4096
+
+struct mv_ivshmem_server_config {
+    int listen_fd;      /* non-blocking; stays the caller's */
+    int control_fd;     /* status socket, likewise; -1: none */
+    int memory_fd;      /* stays the caller's */
+    uint64_t size;      /* bytes */
+    const char *memory; /* what it is called in the status */
+    unsigned vectors;   /* a peer: 1..MV_IVSHMEM_VECTORS_MAX */
+    unsigned max_peers; /* 1..MV_IVSHMEM_ID_COUNT */
+    bool verbose;       /* a log line for each peer that comes or goes */
+};
+
+int mv_ivshmem_server_create(struct mv_loop *loop, const struct mv_ivshmem_server_config *config,
+                             struct mv_ivshmem_server **ret, struct mv_error *err);
+/* Every peer sees the end of its connection. */
+void mv_ivshmem_server_destroy(struct mv_ivshmem_server *server);
+
+/* How many are connected. */
+size_t mv_ivshmem_server_peers(const struct mv_ivshmem_server *server);
+
+#endif

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""memvisor ivshmem-server: the protocol against QEMU's reference server and
+client, its options, its status, and peers that misbehave."""
+import fcntl
+import mmap
+import os
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import harness
+import ivshmem
+
+MIB = 1 << 20
+F_GET_SEALS = 1034
+
+
+@pytest.fixture(scope="module")
+def tools():
+    """QEMU's reference server and client; fetched and built once."""
+    return ivshmem.reference_tools()
+
+
+def history(path):
+    """What three peers are told while they come, ring and go."""
+    a = ivshmem.Peer(path).knows([0], 2)
+    b = ivshmem.Peer(path).knows([0, 1], 2)
+    a.knows([0, 1], 2)
+    c = ivshmem.Peer(path).knows([0, 1, 2], 2)
+    a.knows([0, 1, 2], 2)
+    b.knows([0, 1, 2], 2)
+    c.ring(0, 1)
+    assert a.rung(1) == 1 and a.rung(0, 0.05) == 0
+    b.close()
+    a.knows([0, 2], 2)
+    c.knows([0, 2], 2)
+    logs = [a.log, b.log, c.log]
+    a.close()
+    c.close()
+    return logs
+
+
+def test_same_messages_as_the_reference_server(memvisor, tools, tmp_path):
+    with ivshmem.reference_server(tmp_path, vectors=2) as server:
+        told = history(server.path)
+    assert told[2][:3] == [(0, 0), (2, 0), (-1, 1)] and (1, 0) in told[0]
+    with ivshmem.our_server(memvisor, tmp_path, vectors=2) as server:
+        assert history(server.path) == told
+
+
+def test_reference_client_sees_peers_and_rings_them(memvisor, tools, tmp_path):
+    with ivshmem.our_server(memvisor, tmp_path, vectors=2) as server:
+        client = subprocess.Popen(["stdbuf", "-oL", tools / "ivshmem-client", "-S", server.path],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        peer = None
+        try:
+            deadline = time.monotonic() + 10 * harness.SLOW
+            while len(ivshmem.status(memvisor, server.path)["peers"]) < 1:
+                assert time.monotonic() < deadline
+            peer = ivshmem.Peer(server.path).knows([0, 1], 2)
+            peer.ring(0, 1)
+            time.sleep(0.3)  # the client reads its command and its messages in turns
+            client.stdin.write("dump\nint 1 1\n")
+            client.stdin.flush()
+            assert peer.rung(1) == 1
+        finally:
+            client.kill()
+            said = client.communicate()[0]
+        assert "receive notification from peer_id=0 vector=1" in said
+        assert "our_id = 0" in said and "vector 1 is enabled" in said, said
+        assert "peer_id = 1" in said, said
+        peer.knows([1], 2).close()
+
+
+def test_memory_is_shared_rounded_and_sealed(memvisor, tmp_path):
+    with ivshmem.our_server(memvisor, tmp_path, size="3M") as server:
+        a, b = ivshmem.Peer(server.path), ivshmem.Peer(server.path)
+        assert os.fstat(a.memory).st_size == 4 * MIB
+        with mmap.mmap(a.memory, 4 * MIB) as one, mmap.mmap(b.memory, 4 * MIB) as other:
+            one[4 * MIB - 5:] = b"bytes"
+            assert other[4 * MIB - 5:] == b"bytes"
+        for size in (MIB, 8 * MIB):
+            with pytest.raises(PermissionError):
+                os.ftruncate(b.memory, size)
+        assert fcntl.fcntl(a.memory, F_GET_SEALS) == 7  # seal, shrink, grow
+        a.close()
+        b.close()
+    assert "--size 3 MiB becomes 4 MiB, the next power of two" in server.errors.read_text()
+
+
+@pytest.mark.parametrize("kind", ["shm", "file"])
+def test_restarted_on_named_memory_it_goes_on(memvisor, tmp_path, kind):
+    name = "memvisor-test-%d" % os.getpid()
+    path = "/dev/shm/" + name if kind == "shm" else str(tmp_path / "bytes")
+    mem = "shm:" + name if kind == "shm" else "file:" + path
+    try:
+        with ivshmem.our_server(memvisor, tmp_path, "--mem", mem, "--mode", "0600") as server:
+            peer = ivshmem.Peer(server.path).knows([0])
+            os.pwrite(peer.memory, b"kept", 4096)
+            assert os.stat(path).st_mode & 0o777 == 0o600
+            server.kill()  # its socket file stays
+            server.wait()
+            with pytest.raises(ivshmem.Gone):
+                peer.take()
+            peer.close()
+        with ivshmem.our_server(memvisor, tmp_path, "--mem", mem) as server:
+            time.sleep(0.2)
+            peer = ivshmem.Peer(server.path)
+            assert os.pread(peer.memory, 4, 4096) == b"kept"
+            peer.close()
+        result = memvisor.run("ivshmem-server", tmp_path / "other", "--size", "2M", "--mem", mem)
+        assert result.code == 1
+        assert "it is there with 1 MiB, and --size asks for 2 MiB" in result.err
+    finally:
+        os.unlink(path)
+
+
+def test_sockets(memvisor, tmp_path):
+    """Permissions, a live server's socket, a file in the way, a clean end."""
+    with ivshmem.our_server(memvisor, tmp_path, "--mode", "0640") as server:
+        control = tmp_path / "sock.control"
+        assert [p.stat().st_mode & 0o777 for p in (server.path, control)] == [0o640, 0o640]
+        second = memvisor.run("ivshmem-server", server.path, "--size", "1M")
+        assert second.code == 1 and "another process listens there" in second.err
+        server.terminate()
+        assert server.wait(10) == 0
+        assert not server.path.exists() and not control.exists()
+    (tmp_path / "file").write_text("mine")
+    result = memvisor.run("ivshmem-server", tmp_path / "file", "--size", "1M")
+    assert result.code == 1 and "no socket" in result.err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_owner(memvisor, tmp_path):
+    if os.getuid() != 0:
+        result = memvisor.run("ivshmem-server", tmp_path / "s", "--size", "1M", "--owner", "root")
+        assert result.code == 1 and "--owner root" in result.err
+        return
+    with ivshmem.our_server(memvisor, tmp_path, "--owner", "nobody:12") as server:
+        time.sleep(0.1)
+        assert (server.path.stat().st_gid, server.path.stat().st_uid != 0) == (12, True)
+
+
+def test_status(memvisor, tmp_path):
+    with ivshmem.our_server(memvisor, tmp_path, vectors=3) as server:
+        peers = [ivshmem.Peer(server.path).knows(range(n + 1), 3) for n in range(2)]
+        told = ivshmem.status(memvisor, server.path)
+        assert (told["size"], told["memory"], told["vectors"]) == (MIB, "memfd", 3)
+        assert told["pid"] == server.pid and told["uptime"] >= 0
+        assert [(p["id"], p["pid"], p["uid"], p["vectors"], p["queue"]) for p in told["peers"]] == \
+            [(n, os.getpid(), os.getuid(), 3, 0) for n in range(2)]
+        text = memvisor.run("ivshmem-server", server.path, "--status").out
+        assert "memfd, 1 MiB" in text and str(os.getpid()) in text
+        assert ivshmem.status(memvisor, server.path)["joined"] == 2  # asking is no joining
+        # Those who do not read the status harm nobody.
+        idle = []
+        for _ in range(40):
+            idle.append(socket.socket(socket.AF_UNIX))
+            idle[-1].connect(str(tmp_path / "sock.control"))
+        assert len(ivshmem.status(memvisor, server.path)["peers"]) == 2
+        for one in idle + peers:
+            one.close()
+    result = memvisor.run("ivshmem-server", server.path, "--status")
+    assert result.code == 1 and "sock.control" in result.err
+
+
+def test_hostile_peers(memvisor, tmp_path):
+    """Each costs one line at most, and the others see it go."""
+    with ivshmem.our_server(memvisor, tmp_path) as server:
+        good = ivshmem.Peer(server.path).knows([0])
+
+        def connect():
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(str(server.path))
+            return sock
+
+        talker = connect()
+        talker.send(b"x")
+        passer = connect()
+        passer.sendmsg([b"12345678" * 1000], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                              b"\0\0\0\0\1\0\0\0")])
+        for _ in range(50):
+            connect().close()
+        half = [connect() for _ in range(1000)]
+        for sock in half:
+            sock.close()
+        good.until(lambda p: len(p.log) == 3 + 1 + 2 * 1052, 60)
+        assert list(good.peers) == [0]
+        talker.close()
+        passer.close()
+        later = ivshmem.Peer(server.path).knows([0, 1053])
+        good.knows([0, 1053]).ring(1053, 0)
+        assert later.rung(0) == 1
+        good.close()
+        later.close()
+    lines = [line for line in server.errors.read_text().splitlines() if "dropped" in line]
+    assert len(lines) == 2 and all("it sent something" in line for line in lines), lines
+
+
+def test_a_peer_that_does_not_read_is_dropped(memvisor, tmp_path):
+    with ivshmem.our_server(memvisor, tmp_path) as server:
+        stalled = ivshmem.Peer(server.path)
+        watch = ivshmem.Peer(server.path).knows([0, 1])
+        slowest = 0
+        for number in range(2, 2500):
+            start = time.monotonic()
+            peer = ivshmem.Peer(server.path)
+            slowest = max(slowest, time.monotonic() - start)
+            peer.close()
+            watch.until(lambda p: p.log[-1] == (number, 0))
+        watch.until(lambda p: 0 not in p.peers)
+        assert slowest < 0.1 * harness.SLOW
+        assert ivshmem.status(memvisor, server.path)["dropped"] == 1
+        stalled.close()
+        watch.close()
+    assert server.errors.read_text().count("it does not read what the server tells it") == 1
+
+
+def test_more_than_max_peers_are_turned_away(memvisor, tmp_path):
+    with ivshmem.our_server(memvisor, tmp_path, "--max-peers", "2") as server:
+        peers = [ivshmem.Peer(server.path) for _ in range(2)]
+        for _ in range(5):
+            with pytest.raises((ivshmem.Gone, ConnectionError)):
+                ivshmem.Peer(server.path)
+        peers[0].close()
+        peers[1].until(lambda p: p.log[-1] == (0, 0))
+        third = ivshmem.Peer(server.path).knows([1, 2])
+        third.close()
+        peers[1].close()
+        assert ivshmem.status(memvisor, server.path)["refused"] == 5
+    assert server.errors.read_text().count("turned away") == 1
+
+
+def limited(descriptors):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+
+def test_too_few_descriptors_are_told(memvisor, tmp_path):
+    """What is asked for and cannot be is refused; without a wish, what fits is served."""
+    drop = [] if os.getuid() != 0 else ["setpriv", "--bounding-set", "-sys_resource",
+                                        "--inh-caps", "-sys_resource"]
+    argv = drop + [memvisor.path, "ivshmem-server", tmp_path / "s", "--size", "1M"]
+    result = subprocess.run([str(a) for a in argv + ["--max-peers", "1000"]], text=True,
+                            preexec_fn=limited(200), stderr=subprocess.PIPE)
+    assert result.returncode == 1
+    assert "this process may have 200: raise the limit (ulimit -Hn, LimitNOFILE=) or ask for 68" \
+        in result.stderr
+    with ivshmem.our_server(memvisor, tmp_path, preexec_fn=limited(200)) as server:
+        peers = [ivshmem.Peer(server.path) for _ in range(68)]
+        with pytest.raises((ivshmem.Gone, ConnectionError)):
+            ivshmem.Peer(server.path)
+        assert ivshmem.status(memvisor, server.path)["max-peers"] == 68
+        for peer in peers:
+            peer.close()
+
+
+def test_socket_activation_and_readiness(memvisor, tmp_path):
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(str(tmp_path / "notify"))
+    notify.settimeout(10 * harness.SLOW)
+    listeners = []
+    for name in ("sock", "sock.control"):
+        listeners.append(socket.socket(socket.AF_UNIX))
+        listeners[-1].bind(str(tmp_path / name))
+        listeners[-1].listen()
+    first, second = (listener.fileno() for listener in listeners)
+    script = 'exec 3<&%d 4<&%d; export LISTEN_FDS=2 LISTEN_PID=$$; exec "$0" "$@"' % (first, second)
+    server = subprocess.Popen(
+        ["bash", "-c", script, str(memvisor.path), "ivshmem-server", "--size", "1M"],
+        pass_fds=(first, second), env=dict(os.environ, NOTIFY_SOCKET=str(tmp_path / "notify")),
+        stderr=subprocess.PIPE, text=True)
+    try:
+        assert notify.recv(100) == b"READY=1"
+        peer = ivshmem.Peer(tmp_path / "sock").knows([0])
+        assert len(ivshmem.status(memvisor, tmp_path / "sock")["peers"]) == 1
+        server.terminate()
+        assert notify.recv(100) == b"STOPPING=1"
+        assert server.wait(10) == 0
+        assert (tmp_path / "sock").exists()  # the manager's, to go on with
+        peer.close()
+    finally:
+        server.kill()
+        server.communicate()
+
+
+@pytest.mark.parametrize("words, remedy", [
+    ([], "SOCKET is missing"),
+    (["s"], "--size is missing"),
+    (["s", "--size", "0"], "there has to be memory to share"),
+    (["s", "--size", "16384P"], "too large"),
+    (["s", "--size", "1M", "--vectors", "0"], "--vectors 0: it is a number from 1 to 2048"),
+    (["s", "--size", "1M", "--vectors", "2049"], "from 1 to 2048"),
+    (["s", "--size", "1M", "--max-peers", "65537"], "from 1 to 65536"),
+    (["s", "--size", "1M", "--mode", "888"], "--mode 888: it is octal"),
+    (["s", "--size", "1M", "--owner", "no-such-user"], "there is no user 'no-such-user'"),
+    (["s", "--size", "1M", "--mem", "disk"], "it is memfd, shm:NAME, file:PATH, hugetlb"),
+    (["s", "--size", "1M", "--json"], "--json goes with --status"),
+])
+def test_wrong_usage(memvisor, tmp_path, words, remedy):
+    words = [str(tmp_path / "s") if word == "s" else word for word in words]
+    result = memvisor.run("ivshmem-server", *words)
+    assert result.code in (1, 2) and remedy in result.err, result
+    assert result.err.count("\n") == 1 and not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_ends_in_order(memvisor, tmp_path, signum):
+    with ivshmem.our_server(memvisor, tmp_path) as server:
+        peer = ivshmem.Peer(server.path).knows([0])
+        server.send_signal(signum)
+        assert server.wait(10) == 0
+        with pytest.raises(ivshmem.Gone):
+            peer.take()
+        peer.close()
