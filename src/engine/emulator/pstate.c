@@ -64,7 +64,7 @@ void mv_cpu_reset(struct mv_cpu *cpu)
     mv_cpu_set_pstate(cpu, 0x5 | MV_DAIF_ALL);
     mv_debug_update(cpu); /* flushes the TLB */
     mv_code_cache_drop_all(cpu->code);
-    atomic_fetch_and(&cpu->attention, MV_ATTENTION_KICK);
+    /* What asks for attention stays: others may be waiting for their mail to be done. */
 }
 
 #define FIELD(name, type) MV_STATE_FIELD(struct mv_cpu, name, type)
