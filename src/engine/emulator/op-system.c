@@ -83,7 +83,8 @@ MV_OP(clrex)
 MV_OP(dsb)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    mv_shootdown_wait(cpu);
+    if (mv_shootdown_wait(cpu))
+        return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
     MV_NEXT;
 }
 

@@ -95,11 +95,12 @@ void mv_shootdown_serve(struct mv_cpu *cpu)
 
 #define SPINS_BEFORE_YIELD 200
 
-void mv_shootdown_wait(struct mv_cpu *cpu)
+bool mv_shootdown_wait(struct mv_cpu *cpu)
 {
     if (!cpu->mailbox.unwaited)
-        return;
+        return false;
     cpu->mailbox.unwaited = false;
+    bool served = false;
     struct mv_emulator *emulator = cpu->emulator;
     for (unsigned i = 0; i < emulator->cpu_count; i++) {
         struct mv_cpu *target = emulator->cpus[i];
@@ -110,12 +111,15 @@ void mv_shootdown_wait(struct mv_cpu *cpu)
              atomic_load(&target->mailbox.done) < ticket && atomic_load(&target->running);
              spins++) {
             /* Two that wait for each other serve each other. */
-            if (atomic_load(&cpu->attention) & MV_ATTENTION_SHOOTDOWN)
+            if (atomic_load(&cpu->attention) & MV_ATTENTION_SHOOTDOWN) {
                 mv_shootdown_serve(cpu);
+                served = true;
+            }
             if (spins > SPINS_BEFORE_YIELD)
                 sched_yield();
         }
     }
+    return served;
 }
 
 void mv_shootdown_settle(struct mv_emulator *emulator)

@@ -55,8 +55,12 @@ void mv_shootdown_post_all(struct mv_cpu *target);
  * once no write by an earlier look-up is under way.  Any thread but a vCPU's.
  */
 void mv_shootdown_settle(struct mv_emulator *emulator);
-/* Wait until all that was posted before has been done (DSB). */
-void mv_shootdown_wait(struct mv_cpu *cpu);
+/*
+ * Wait until all that was posted before has been done (DSB).  True where this
+ * vCPU has done others' mail meanwhile: it then has to leave its handlers, as
+ * the page of code that it runs may be forgotten.
+ */
+bool mv_shootdown_wait(struct mv_cpu *cpu);
 /* Empty this vCPU's own mailbox. */
 void mv_shootdown_serve(struct mv_cpu *cpu);
 
