@@ -122,7 +122,7 @@ static bool translate(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
     .name = sys_name, .encoding = MV_SYSREG_ENC(1, op1, crn, crm, op2), .write = fn
 #define EL1 .flags = MV_SYSREG_WO
 #define EL0 .flags = MV_SYSREG_WO | MV_SYSREG_EL0_W
-/* Code that was dropped may be what runs. */
+/* Code that was dropped may be what runs, and so may a page that is no longer mapped. */
 #define CODE .flags = MV_SYSREG_WO | MV_SYSREG_EXIT
 #define LOCAL .value = 0
 #define BROADCAST .value = 1
@@ -143,17 +143,17 @@ static const struct mv_sysreg rows[] = {
     {SYS(0, 7, 8, 1, "AT S1E1W", translate), EL1, .value = 3},
     {SYS(0, 7, 8, 2, "AT S1E0R", translate), EL1, .value = 0},
     {SYS(0, 7, 8, 3, "AT S1E0W", translate), EL1, .value = 1},
-    {SYS(0, 8, 3, 0, "TLBI VMALLE1IS", tlbi_all), EL1, BROADCAST},
-    {SYS(0, 8, 3, 1, "TLBI VAE1IS", tlbi_va), EL1, BROADCAST},
-    {SYS(0, 8, 3, 2, "TLBI ASIDE1IS", tlbi_asid), EL1, BROADCAST},
-    {SYS(0, 8, 3, 3, "TLBI VAAE1IS", tlbi_va), EL1, BROADCAST},
-    {SYS(0, 8, 3, 5, "TLBI VALE1IS", tlbi_va), EL1, BROADCAST},
-    {SYS(0, 8, 3, 7, "TLBI VAALE1IS", tlbi_va), EL1, BROADCAST},
-    {SYS(0, 8, 7, 0, "TLBI VMALLE1", tlbi_all), EL1, LOCAL},
-    {SYS(0, 8, 7, 1, "TLBI VAE1", tlbi_va), EL1, LOCAL},
-    {SYS(0, 8, 7, 2, "TLBI ASIDE1", tlbi_asid), EL1, LOCAL},
-    {SYS(0, 8, 7, 3, "TLBI VAAE1", tlbi_va), EL1, LOCAL},
-    {SYS(0, 8, 7, 5, "TLBI VALE1", tlbi_va), EL1, LOCAL},
-    {SYS(0, 8, 7, 7, "TLBI VAALE1", tlbi_va), EL1, LOCAL},
+    {SYS(0, 8, 3, 0, "TLBI VMALLE1IS", tlbi_all), CODE, BROADCAST},
+    {SYS(0, 8, 3, 1, "TLBI VAE1IS", tlbi_va), CODE, BROADCAST},
+    {SYS(0, 8, 3, 2, "TLBI ASIDE1IS", tlbi_asid), CODE, BROADCAST},
+    {SYS(0, 8, 3, 3, "TLBI VAAE1IS", tlbi_va), CODE, BROADCAST},
+    {SYS(0, 8, 3, 5, "TLBI VALE1IS", tlbi_va), CODE, BROADCAST},
+    {SYS(0, 8, 3, 7, "TLBI VAALE1IS", tlbi_va), CODE, BROADCAST},
+    {SYS(0, 8, 7, 0, "TLBI VMALLE1", tlbi_all), CODE, LOCAL},
+    {SYS(0, 8, 7, 1, "TLBI VAE1", tlbi_va), CODE, LOCAL},
+    {SYS(0, 8, 7, 2, "TLBI ASIDE1", tlbi_asid), CODE, LOCAL},
+    {SYS(0, 8, 7, 3, "TLBI VAAE1", tlbi_va), CODE, LOCAL},
+    {SYS(0, 8, 7, 5, "TLBI VALE1", tlbi_va), CODE, LOCAL},
+    {SYS(0, 8, 7, 7, "TLBI VAALE1", tlbi_va), CODE, LOCAL},
 };
 MV_SYSREG_TABLE(mv_sysreg_maintenance, rows);
