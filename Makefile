@@ -77,6 +77,8 @@ bench: setup-bench build guest-files
 	@bench/boot.py --memvisor $(BUILD)/memvisor $(BENCH_FLAGS)
 	@echo '== computing, in turns with QEMU'
 	@bench/compute.py --memvisor $(BUILD)/memvisor
+	@echo '== the cost of memory'
+	@bench/memory.py --memvisor $(BUILD)/memvisor
 
 install: build
 	@echo '== installing'

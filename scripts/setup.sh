@@ -36,7 +36,9 @@ check | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
 check | python3-pytest           | /usr/lib/python3/dist-packages/pytest
 check | qemu-system-arm          | qemu-system-aarch64
 check | qemu-user-static         | qemu-aarch64-static
+bench | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc
 bench | python3                  | python3
+bench | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
 bench | qemu-system-arm          | qemu-system-aarch64
 '
 
