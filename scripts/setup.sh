@@ -30,7 +30,9 @@ check | gdb-multiarch            | gdb-multiarch
 check | libc6-dev-arm64-cross    | /usr/aarch64-linux-gnu/include/stdio.h
 check | libcmocka-dev            | <cmocka.h>
 check | libglib2.0-dev           | /usr/include/glib-2.0/glib.h
+check | libnbd-bin               | nbdcopy
 check | mandoc                   | mandoc
+check | nbdkit                   | nbdkit
 check | openssl                  | openssl
 check | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
 check | python3-pytest           | /usr/lib/python3/dist-packages/pytest
