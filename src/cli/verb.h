@@ -45,6 +45,9 @@ extern const struct mv_option_table mv_engines_options;
 int mv_engines_main(int argc, char **argv);
 extern const struct mv_option_table mv_ps_options;
 int mv_ps_main(int argc, char **argv);
+extern const struct mv_option_table mv_mem_options;
+extern const char mv_mem_notes[];
+int mv_mem_main(int argc, char **argv);
 /* steer.c */
 extern const struct mv_option_table mv_stop_options, mv_cont_options, mv_quit_options;
 int mv_stop_main(int argc, char **argv);

@@ -91,7 +91,7 @@ def test_completes(bash, line, expected):
 
 def test_lists_verbs_and_values(bash):
     assert offered(bash, "memvisor ") == {
-        "run", "ps", "stop", "cont", "quit", "qmp", "ivshmem-server", "engines", "help", "version", "--help",
+        "run", "ps", "mem", "stop", "cont", "quit", "qmp", "ivshmem-server", "engines", "help", "version", "--help",
         "--version"}
     assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
     assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memvisor mem: a VM's memory, as a table, JSON, a map, or by what is used; or its bytes. */
+#include "verb.h"
+
+#include "cleanup.h"
+#include "log.h"
+#include "mem.h"
+#include "size.h"
+#include "vm-client.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define ONCE_MS  250
+#define WATCH_MS 1000
+
+struct mem_config {
+    char *name;
+    char *read;
+    char *length;
+    bool json, map, heat, watch;
+};
+
+static const struct mv_option words[] = {
+    {.argument = "NAME",
+     .help = "Name of the VM, as 'memvisor ps' lists it.",
+     .set = mv_option_set_string,
+     .offset = offsetof(struct mem_config, name)},
+    {.argument = "LEN",
+     .help = "Behind --read: how much, in bytes, or with a suffix K M G.",
+     .set = mv_option_set_string,
+     .offset = offsetof(struct mem_config, length)},
+};
+
+#define FLAG(word, text)                                                                           \
+    {                                                                                              \
+        .name = #word, .help = text, .set = mv_option_set_flag,                                    \
+        .offset = offsetof(struct mem_config, word)                                                \
+    }
+static const struct mv_option options[] = {
+    FLAG(json, "Print a list of objects with id, gpa (hex, or null), size, backing, path, share, "
+               "save, resident, huge and dirty_rate (bytes, bytes a second)."),
+    FLAG(map, "Draw the guest-physical map: banks, holes and device windows, to scale."),
+    FLAG(heat, "Draw which parts of each block are resident and which are being written."),
+    FLAG(watch, "Show it anew each second, until Ctrl-C or the VM's end."),
+    {.name = "read",
+     .argument = "GPA",
+     .help = "Write LEN bytes of guest memory from this address on to standard output; to a "
+             "terminal, in hex. GPA is 0x... in bytes, or a number with a suffix.",
+     .set = mv_option_set_string,
+     .offset = offsetof(struct mem_config, read)},
+};
+
+const struct mv_option_table mv_mem_options = {.verb = "mem",
+                                               .options = options,
+                                               .count = sizeof options / sizeof options[0],
+                                               .words = words,
+                                               .word_count = 2,
+                                               .words_needed = 1};
+
+const char mv_mem_notes[] = "Examples:\n"
+                            "  memvisor mem vm1\n"
+                            "  memvisor mem vm1 --heat --watch\n"
+                            "  memvisor mem vm1 --read 0x80000000 4K >page\n";
+
+static struct mv_mem_screen look_at_screen(void)
+{
+    struct winsize size;
+    setlocale(LC_CTYPE, "");
+    const char *columns = getenv("COLUMNS");
+    struct mv_mem_screen screen = {80, strcmp(nl_langinfo(CODESET), "UTF-8") == 0};
+    if (columns != NULL && atoi(columns) > 0)
+        screen.columns = (unsigned)atoi(columns);
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        screen.columns = size.ws_col;
+    return screen;
+}
+
+static int show_once(struct mv_vm_client *client, const struct mv_mem_view *view, bool watched,
+                     struct mv_error *err)
+{
+    struct mv_mem_screen screen = look_at_screen();
+    unsigned parts = view->parts == NULL ? 0 : view->parts(&screen);
+    json_t *rows;
+    int r = view->needs_blocks
+                ? mv_mem_query(client, parts, watched ? WATCH_MS : ONCE_MS, &rows, err)
+                : mv_vm_client_execute(client, "x-query-space", NULL, &rows, err);
+    if (r < 0)
+        return r;
+    /* To the top, and what was below is wiped, so that nothing flickers. */
+    if (watched && isatty(STDOUT_FILENO))
+        fputs("\033[H\033[2J\033[3J", stdout);
+    view->print(rows, &screen);
+    json_decref(rows);
+    if (watched && !view->needs_blocks)
+        usleep(WATCH_MS * 1000);
+    return fflush(stdout) == 0 ? 0 : mv_error_set_errno(err, errno, "standard output");
+}
+
+static int show(struct mv_vm_client *client, const struct mem_config *config, struct mv_error *err)
+{
+    const struct mv_mem_view *view = config->json   ? &mv_mem_json
+                                     : config->map  ? &mv_mem_map
+                                     : config->heat ? &mv_mem_heat
+                                                    : &mv_mem_table;
+    int r;
+    do {
+        r = show_once(client, view, config->watch, err);
+    } while (r == 0 && config->watch);
+    if (config->watch && r == -ESHUTDOWN) {
+        mv_log("%s has ended", config->name);
+        r = 0;
+    }
+    return r;
+}
+
+/* A number of bytes: unlike sizes of memory, a bare number is not MiB. */
+static int parse_length(const char *text, uint64_t *ret, struct mv_error *err)
+{
+    if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text))
+        return strncmp(text, "0x", 2) == 0 ? mv_address_parse(text, ret, err)
+                                           : mv_size_parse(text, ret, err);
+    errno = 0;
+    *ret = strtoull(text, NULL, 10);
+    return errno == 0 ? 0 : mv_error_set(err, ERANGE, "'%s' is too large", text);
+}
+
+static int check(const struct mem_config *config, uint64_t *ret_gpa, uint64_t *ret_len,
+                 struct mv_error *err)
+{
+    int views = config->json + config->map + config->heat + (config->read != NULL);
+    if (views > 1)
+        return mv_error_set(err, EINVAL, "--json, --map, --heat and --read exclude each other");
+    if (config->read == NULL && config->length != NULL)
+        return mv_error_set(err, EINVAL, "unexpected argument '%s': LEN is for --read alone",
+                            config->length);
+    if (config->read == NULL)
+        return 0;
+    if (config->length == NULL)
+        return mv_error_set(err, EINVAL, "--read: LEN is missing, as in --read 0x80000000 4K");
+    if (config->watch)
+        return mv_error_set(err, EINVAL, "--read and --watch exclude each other");
+    int r = mv_address_parse(config->read, ret_gpa, err);
+    if (r < 0) {
+        mv_error_prefix(err, "--read %s", config->read);
+        return r;
+    }
+    r = parse_length(config->length, ret_len, err);
+    if (r < 0)
+        mv_error_prefix(err, "LEN");
+    else if (*ret_len == 0 || *ret_len > INT64_MAX || *ret_gpa > INT64_MAX)
+        r = mv_error_set(err, ERANGE, "--read %s %s: no guest memory is that %s", config->read,
+                         config->length, *ret_len == 0 ? "small" : "large");
+    return r;
+}
+
+static int serve(const struct mem_config *config, uint64_t gpa, uint64_t len, struct mv_error *err)
+{
+    struct mv_vm_client *client = NULL;
+    int r = mv_vm_client_open(config->name, &client, err);
+    if (r < 0)
+        return r;
+    r = config->read != NULL ? mv_mem_read(client, gpa, len, err) : show(client, config, err);
+    if (r < 0)
+        mv_error_prefix(err, "%s", config->name);
+    mv_vm_client_close(client);
+    return r;
+}
+
+int mv_mem_main(int argc, char **argv)
+{
+    struct mem_config config = {0};
+    uint64_t gpa = 0, len = 0;
+    struct mv_error err;
+    int status = MV_STATUS_OK;
+    int r = mv_options_parse(&mv_mem_options, argc, argv, &config, &err);
+    if (r == MV_OPTIONS_HELP) {
+        mv_help_print_verb(stdout, mv_verb_find("mem"));
+    } else if (r < 0 || check(&config, &gpa, &len, &err) < 0) {
+        mv_log("%s", err.text);
+        status = MV_STATUS_USAGE;
+    } else if (serve(&config, gpa, len, &err) < 0) {
+        mv_log("%s", err.text);
+        status = MV_STATUS_ERROR;
+    }
+    free(config.name);
+    free(config.read);
+    free(config.length);
+    return status;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of `memvisor mem` know of one another; each draws one view. */
+#ifndef MV_CLI_MEM_H
+#define MV_CLI_MEM_H
+
+#include "error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mv_vm_client;
+
+/* Where a view is drawn. */
+struct mv_mem_screen {
+    unsigned columns;
+    bool utf8;
+};
+
+struct mv_mem_view {
+    /* Ask for so many parts of each block; NULL: none. */
+    unsigned (*parts)(const struct mv_mem_screen *screen);
+    bool needs_blocks; /* mv_mem_query's rows; else *rows is what x-query-space returns */
+    void (*print)(const json_t *rows, const struct mv_mem_screen *screen);
+};
+extern const struct mv_mem_view mv_mem_table, mv_mem_json; /* mem-table.c */
+extern const struct mv_mem_view mv_mem_map;                /* mem-map.c */
+extern const struct mv_mem_view mv_mem_heat;               /* mem-heat.c */
+
+/*
+ * The blocks as x-query-blocks tells of them, each with dirty_rate (bytes a
+ * second, measured for so long), and with parts > 0 residency and written: a
+ * list of numbers each.
+ */
+int mv_mem_query(struct mv_vm_client *client, unsigned parts, unsigned milliseconds, json_t **ret,
+                 struct mv_error *err);
+
+/* Guest memory to standard output: bytes, or a dump where that is a terminal.  mem-read.c */
+int mv_mem_read(struct mv_vm_client *client, uint64_t gpa, uint64_t len, struct mv_error *err);
+
+/* A field as a number, 0 where it is none; as text that a terminal may get, "-" where none. */
+uint64_t mv_mem_number(const json_t *row, const char *key);
+const char *mv_mem_text(const json_t *row, const char *key);
+
+/* Bytes with three digits or so, as in "1.5 MiB". */
+#define MV_MEM_SIZE 32
+const char *mv_mem_size(uint64_t bytes, char buf[MV_MEM_SIZE]);
+
+#endif
