@@ -5,6 +5,8 @@
  */
 #include "verb.h"
 
+#include "block-info.h"
+#include "block.h"
 #include "cleanup.h"
 #include "config.h"
 #include "control.h"
@@ -133,6 +135,21 @@ static int open_control(struct run *run, struct mv_error *err)
     return 0;
 }
 
+static void link_block(struct mv_block *block, void *opaque)
+{
+    struct mv_error err;
+    CLEANUP_FREE char *target = mv_block_map_path(block);
+    if (target != NULL && mv_rundir_link_block(opaque, block->id, target, &err) < 0)
+        mv_warn("%s", err.text);
+}
+
+/* Others find by these what they can map. */
+static void link_blocks(struct run *run)
+{
+    if (run->rundir != NULL)
+        mv_block_for_each(mv_machine_blocks(run->machine), link_block, run->rundir);
+}
+
 static int set_up(struct run *run, struct mv_error *err)
 {
     const struct mv_serial_keys keys = {end_by_key, press_power, request_reset, run};
@@ -143,6 +160,8 @@ static int set_up(struct run *run, struct mv_error *err)
         r = mv_machine_create(&run->config, run->loop,
                               run->serial == NULL ? NULL : &run->serial->backend, &run->machine,
                               err);
+    if (r == 0)
+        link_blocks(run);
     if (r == 0)
         r = open_control(run, err);
     if (r == 0 && run->config.gdb != NULL)

@@ -210,6 +210,42 @@ char *mv_rundir_file(const struct mv_rundir *rundir, const char *name)
     return asprintf(&path, "%s/%s", rundir->path, name) < 0 ? NULL : path;
 }
 
+/* Whether a part of the id is "", "." or "..", which are no names of files. */
+static bool leads_elsewhere(const char *id)
+{
+    for (;;) {
+        size_t len = strcspn(id, "/");
+        if (len == 0 || (len == 1 && id[0] == '.') || (len == 2 && id[0] == '.' && id[1] == '.'))
+            return true;
+        if (id[len] == '\0')
+            return false;
+        id += len + 1;
+    }
+}
+
+int mv_rundir_link_block(struct mv_rundir *rundir, const char *id, const char *target,
+                         struct mv_error *err)
+{
+    CLEANUP_FREE char *path = NULL;
+    if (leads_elsewhere(id))
+        return mv_error_set(err, EINVAL, "block '%s' gets no link: its id is no name of a file", id);
+    if (asprintf(&path, "%s/ram/%s", rundir->path, id) < 0) {
+        path = NULL;
+        return mv_error_set_errno(err, ENOMEM, "a link to block '%s'", id);
+    }
+    for (char *slash = path + strlen(rundir->path) + 1; (slash = strchr(slash, '/')) != NULL;
+         slash++) {
+        *slash = '\0';
+        int r = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+        if (r < 0)
+            return mv_error_set_errno(err, -r, "cannot make the folder '%s'", path);
+        *slash = '/';
+    }
+    if (symlink(target, path) < 0)
+        return mv_error_set_errno(err, errno, "cannot make the link '%s'", path);
+    return 0;
+}
+
 /* --- the VMs of others */
 
 /*

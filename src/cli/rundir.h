@@ -26,6 +26,13 @@ const char *mv_rundir_path(const struct mv_rundir *rundir);
 #define MV_RUNDIR_QMP "qmp.sock"
 char *mv_rundir_file(const struct mv_rundir *rundir, const char *name);
 
+/*
+ * Make the link ram/ID in it, with a folder for each '/' in the id, to `target`.
+ * An id whose link would not stand there is refused.
+ */
+int mv_rundir_link_block(struct mv_rundir *rundir, const char *id, const char *target,
+                         struct mv_error *err);
+
 /* A VM that runs, as others see it. */
 struct mv_rundir_vm {
     char *name;

@@ -9,6 +9,10 @@
 #include "block.h"
 #include "host-map.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
 int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
                       struct mv_error *err)
 {
@@ -31,6 +35,17 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
         .huge = map.huge,
     };
     return 0;
+}
+
+char *mv_block_map_path(const struct mv_block *block)
+{
+    const struct mv_backing *backing = block->backing;
+    char *path;
+    if (!backing->share || backing->fd < 0)
+        return NULL;
+    if (backing->path != NULL)
+        return strdup(backing->path);
+    return asprintf(&path, "/proc/%d/fd/%d", (int)getpid(), backing->fd) < 0 ? NULL : path;
 }
 
 int mv_block_residency(const struct mv_block *block, size_t parts, uint64_t *ret_bytes,

@@ -34,6 +34,13 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
                       struct mv_error *err);
 
 /*
+ * The path by which another process of this host can open and map the block's
+ * bytes, as long as this one runs; to be freed.  NULL where none can, or where
+ * memory is out.
+ */
+char *mv_block_map_path(const struct mv_block *block);
+
+/*
  * How much of each of `parts` equal stretches of the block is resident, in
  * bytes: for drawing.  The stretches are size / parts bytes, the last one what
  * is left.  parts is at least 1.

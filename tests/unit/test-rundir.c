@@ -82,6 +82,25 @@ static void test_life(void **state)
     mv_rundir_destroy(NULL);
 }
 
+static void test_links(void **state)
+{
+    static const char *const refused[] = {"", ".", "..", "a/../b", "a/", "/a", "a//b", "../pid"};
+    struct mv_rundir *a = NULL;
+    struct mv_error err = {""};
+    char target[32] = "";
+    assert_int_equal(mv_rundir_create("one", &a, &err), 0);
+    assert_int_equal(mv_rundir_link_block(a, "ram0", "/some/file", &err), 0);
+    assert_int_equal(mv_rundir_link_block(a, "pci/03.0/bar2", "/another", &err), 0);
+    assert_int_equal(mv_rundir_link_block(a, "pci/03.0/bar4", "/one more", &err), 0);
+    assert_true(readlink(in_base("one/ram/pci/03.0/bar2"), target, sizeof target - 1) > 0);
+    assert_string_equal(target, "/another");
+    assert_int_equal(mv_rundir_link_block(a, "ram0", "/other", &err), -EEXIST);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        assert_int_equal(mv_rundir_link_block(a, refused[i], "/x", &err), -EINVAL);
+    mv_rundir_destroy(a);
+    assert_false(exists("one"));
+}
+
 /* A process that dies leaves its folder, with whatever is in it. */
 static void test_stale_folder(void **state)
 {
@@ -129,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_life, make_base, remove_base),
+        cmocka_unit_test_setup_teardown(test_links, make_base, remove_base),
         cmocka_unit_test_setup_teardown(test_stale_folder, make_base, remove_base),
         cmocka_unit_test_setup_teardown(test_folders_of_others, make_base, remove_base),
     };
