@@ -44,6 +44,26 @@ def test_online_64(memvisor, initrd):
     check(memvisor, initrd, 64, timeout=300)
 
 
+# Processes that come and go have mappings that others must forget (TLBI, DSB).
+HOTPLUG = """
+for i in 1 2 3; do while :; do busybox true; done & done
+i=0
+while [ $i -lt 20 ]; do
+    echo 0 > /sys/devices/system/cpu/cpu3/online && echo 1 > /sys/devices/system/cpu/cpu3/online || break
+    i=$((i + 1))
+done
+echo "rounds: $i"
+echo "online: $(cat /sys/devices/system/cpu/online)"
+"""
+
+
+def test_off_and_on_under_load(memvisor, initrd):
+    result = memvisor.boot(initrd(HOTPLUG), "-c", "4", "-m", "256M", timeout=120)
+    assert result.code == 0, result
+    assert result.value("rounds") == "20", result
+    assert result.value("online") == "0-3", result
+
+
 @pytest.mark.parametrize("count", ["0", "65", "x", ""])
 def test_refused(memvisor, kernel, count):
     result = memvisor.run("run", "-k", kernel, "-c", count)
