@@ -49,13 +49,6 @@ def test_links(memvisor, tmp_path, binary):
     assert (tmp_path / "image").read_bytes()[100:112] == b"by the guest"
 
 
-def test_an_id_that_is_no_name(memvisor, tmp_path, binary):
-    with Guest(memvisor, tmp_path, "-m", "16M", "-m", "4M@4G,memfd=on,id=..", binary=binary) as guest:
-        assert links(guest) == set()
-        assert "block '..' gets no link" in guest.errors()
-        assert guest.end() == 0
-
-
 def test_the_programs_of_the_docs(memvisor, tmp_path, binary):
     c_text, = re.findall(r"```c\n(.*?)```", DOCS, re.S)
     python_text, = re.findall(r"```python\n(.*?)```", DOCS, re.S)
