@@ -53,6 +53,12 @@ const struct mv_verb mv_verbs[] = {
                  "       memvisor ivshmem-server SOCKET --status [--json] [--watch]",
      .options = &mv_ivshmem_server_options,
      .run = mv_ivshmem_server_main},
+    {.name = "ivshmem-client",
+     .summary = "Join shared memory: list peers, ring and wait, read and write.",
+     .synopsis = "memvisor ivshmem-client SOCKET [COMMAND [ARGUMENT]...] [OPTION]...",
+     .options = &mv_ivshmem_client_options,
+     .notes = mv_ivshmem_client_notes,
+     .run = mv_ivshmem_client_main},
     {.name = "engines",
      .summary = "List what can run virtual CPUs here.",
      .synopsis = "memvisor engines [--json]",
@@ -71,7 +77,6 @@ const struct mv_verb mv_verbs[] = {
     {.name = "send", .later = "send a VM to another host"},
     {.name = "receive", .later = "receive a VM from another host"},
     {.name = "info", .later = "describe a saved VM"},
-    {.name = "ivshmem-client", .later = "join memory that guests share"},
 };
 
 const size_t mv_verb_count = sizeof mv_verbs / sizeof mv_verbs[0];

@@ -58,6 +58,9 @@ extern const char mv_qmp_notes[];
 int mv_qmp_main(int argc, char **argv);
 extern const struct mv_option_table mv_ivshmem_server_options;
 int mv_ivshmem_server_main(int argc, char **argv);
+extern const struct mv_option_table mv_ivshmem_client_options;
+extern const char mv_ivshmem_client_notes[];
+int mv_ivshmem_client_main(int argc, char **argv);
 int mv_help_main(int argc, char **argv);
 int mv_version_main(int argc, char **argv);
 

@@ -82,6 +82,8 @@ def offered(bash, line):
     ("memvisor ivshmem-server im", "memvisor ivshmem-server images/"),
     ("memvisor ivshmem-server s --si", "memvisor ivshmem-server s --size "),
     ("memvisor ivshmem-server s --mem me", "memvisor ivshmem-server s --mem memfd "),
+    ("memvisor ivshmem-client im", "memvisor ivshmem-client images/"),
+    ("memvisor ivshmem-client s ri", "memvisor ivshmem-client s ring "),
     ("memvisor ps --j", "memvisor ps --json "),
     ("memvisor run --no-reboot --pa", "memvisor run --no-reboot --paused "),
 ])
@@ -91,7 +93,8 @@ def test_completes(bash, line, expected):
 
 def test_lists_verbs_and_values(bash):
     assert offered(bash, "memvisor ") == {
-        "run", "ps", "mem", "stop", "cont", "quit", "qmp", "ivshmem-server", "engines", "help", "version", "--help",
+        "run", "ps", "mem", "stop", "cont", "quit", "qmp", "ivshmem-server", "ivshmem-client",
+        "engines", "help", "version", "--help",
         "--version"}
     assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
     assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}

@@ -8,7 +8,7 @@ import pytest
 
 import harness
 
-MAN = sorted((harness.TOP / "docs/man").glob("*.1"))
+MAN = sorted((harness.TOP / "docs/man").glob("*.[13]"))
 COMPLETION = harness.TOP / "data/completion/memvisor"
 
 
@@ -39,12 +39,14 @@ def completed_options(verb):
     return set(harness.run(["bash", "-c", script, "-", COMPLETION, verb]).out.split())
 
 
-def test_ivshmem_server_options_are_the_same_everywhere(memvisor):
-    told = help_options(memvisor, "ivshmem-server") - {"-h", "--help"}
-    assert {"--size", "--watch", "-v"} <= told
-    page = harness.TOP / "docs/man/memvisor-ivshmem-server.1"
+@pytest.mark.parametrize("verb, some", [
+    ("ivshmem-server", {"--size", "--watch", "-v"}), ("ivshmem-client", {"--timeout", "--json"})])
+def test_ivshmem_options_are_the_same_everywhere(memvisor, verb, some):
+    told = help_options(memvisor, verb) - {"-h", "--help"}
+    assert some <= told
+    page = harness.TOP / ("docs/man/memvisor-%s.1" % verb)
     assert man_options(page) - {"-h", "--help"} == told
-    assert completed_options("ivshmem-server") - {"-h", "--help"} == told
+    assert completed_options(verb) - {"-h", "--help"} == told
 
 
 def test_run_options_are_the_same_everywhere(memvisor):

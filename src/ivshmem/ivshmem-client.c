@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client: owns a connection, the view of the peers that it gives, and the
+ * mapping of the memory.  Whatever a server sends ends in an error and a lost
+ * connection at most.  No lock: a handle belongs to one thread at a time.
+ *
+ * One epoll set has the connection, our vectors and the timer of reconnecting,
+ * so that a program's own loop can wait for it.
+ */
+#include "memvisor-ivshmem.h"
+
+#include "cleanup.h"
+#include "error.h"
+#include "ivshmem-wire.h"
+#include "unix-socket.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#define RETRY_MS 100
+/* The last of our vectors are often a moment behind the first. */
+#define SETTLE_MS 10
+
+/* epoll's word: a vector's number, or one of these. */
+#define WORD_SOCKET (UINT64_C(1) << 32)
+#define WORD_TIMER  (UINT64_C(2) << 32)
+
+struct peer {
+    unsigned count;
+    int fds[];
+};
+
+struct mv_ivshmem {
+    char *path; /* to connect to again; NULL: never */
+    int socket_fd, epoll_fd, timer_fd;
+    struct mv_ivshmem_decoder decoder;
+    bool has_id;
+    unsigned id;
+    void *memory; /* NULL: none so far */
+    uint64_t size;
+    bool mapped; /* by this connection */
+    bool ready;  /* our first vector has come, which is behind all peers */
+    bool was_lost;
+    struct peer *peers[MV_IVSHMEM_ID_COUNT];
+    size_t peer_count; /* we among them */
+    struct mv_error err;
+};
+
+static long long now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static void forget_peer(struct mv_ivshmem *shm, unsigned id)
+{
+    struct peer *peer = shm->peers[id];
+    if (peer == NULL)
+        return;
+    for (unsigned i = 0; i < peer->count; i++) {
+        /* Others hold our eventfd too, so that closing alone keeps it watched. */
+        if (shm->has_id && id == shm->id)
+            epoll_ctl(shm->epoll_fd, EPOLL_CTL_DEL, peer->fds[i], NULL);
+        close(peer->fds[i]);
+    }
+    free(peer);
+    shm->peers[id] = NULL;
+    shm->peer_count--;
+}
+
+static void disconnect(struct mv_ivshmem *shm)
+{
+    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && shm->peer_count > 0; id++)
+        forget_peer(shm, id);
+    mv_ivshmem_decoder_clear(&shm->decoder);
+    mv_cleanup_close(&shm->socket_fd);
+    shm->socket_fd = -1;
+    shm->has_id = shm->mapped = shm->ready = false;
+}
+
+static void set_timer(struct mv_ivshmem *shm, long ms)
+{
+    struct itimerspec when = {.it_value = {.tv_nsec = ms * 1000000},
+                              .it_interval = {.tv_nsec = ms * 1000000}};
+    timerfd_settime(shm->timer_fd, 0, &when, NULL);
+}
+
+static int watch(struct mv_ivshmem *shm, int fd, uint64_t word)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = word};
+    return epoll_ctl(shm->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0
+               ? 0
+               : mv_error_set_errno(&shm->err, errno, "watching a descriptor");
+}
+
+static int start_session(struct mv_ivshmem *shm, int fd)
+{
+    shm->socket_fd = fd;
+    mv_ivshmem_decoder_init(&shm->decoder);
+    return watch(shm, fd, WORD_SOCKET);
+}
+
+/* An eventfd, by what the kernel calls it: ringing anything else would write to it. */
+static bool is_eventfd(int fd)
+{
+    char path[64], name[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, name, sizeof name - 1);
+    if (n < 0)
+        return false;
+    name[n] = '\0';
+    return strcmp(name, "anon_inode:[eventfd]") == 0;
+}
+
+/* Takes the descriptor in any case.  1: the peer is new; 0: one vector more. */
+static int add_vector(struct mv_ivshmem *shm, unsigned id, int fd)
+{
+    CLEANUP_CLOSE int owned = fd;
+    struct peer *peer = shm->peers[id];
+    unsigned count = peer == NULL ? 0 : peer->count;
+    if (!is_eventfd(fd))
+        return mv_error_set(&shm->err, EPROTO,
+                            "the server sent a descriptor that is no eventfd for vector %u of "
+                            "peer %u",
+                            count, id);
+    if (count == MV_IVSHMEM_VECTORS_MAX)
+        return mv_error_set(&shm->err, EPROTO, "the server sent more than %d vectors for peer %u",
+                            MV_IVSHMEM_VECTORS_MAX, id);
+    /* Ringing is never to wait for a counter that is full, nor waiting for one taken. */
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    struct peer *larger = realloc(peer, sizeof *peer + (count + 1) * sizeof peer->fds[0]);
+    if (larger == NULL)
+        return mv_error_set_errno(&shm->err, ENOMEM, "peer %u", id);
+    if (peer == NULL)
+        shm->peer_count++;
+    shm->peers[id] = larger;
+    larger->count = count;
+    if (id == shm->id) {
+        int r = watch(shm, fd, count);
+        if (r < 0)
+            return r;
+    }
+    larger->fds[larger->count++] = fd;
+    owned = -1;
+    return count == 0;
+}
+
+static int check_memory(struct mv_ivshmem *shm, const struct stat *st)
+{
+    uint64_t size = (uint64_t)st->st_size;
+    if (!S_ISREG(st->st_mode))
+        return mv_error_set(&shm->err, EPROTO, "the server sent a descriptor that is no memory");
+    if (st->st_size < sysconf(_SC_PAGESIZE) || (size & (size - 1)) != 0)
+        return mv_error_set(&shm->err, EPROTO,
+                            "the server's memory has %" PRIu64 " bytes, which is no power of two "
+                            "of whole pages",
+                            size);
+    if (shm->memory != NULL && size != shm->size)
+        return mv_error_set(&shm->err, EPROTO,
+                            "the server is back with %" PRIu64 " bytes of memory in the place of "
+                            "%" PRIu64,
+                            size, shm->size);
+    return 0;
+}
+
+/* A later connection's memory takes the place of the earlier one's. */
+static int map_memory(struct mv_ivshmem *shm, int fd)
+{
+    CLEANUP_CLOSE int owned = fd;
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return mv_error_set_errno(&shm->err, errno, "the server's memory");
+    int r = check_memory(shm, &st);
+    if (r < 0)
+        return r;
+    void *at = mmap(shm->memory, (size_t)st.st_size, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | (shm->memory == NULL ? 0 : MAP_FIXED), fd, 0);
+    if (at == MAP_FAILED)
+        return mv_error_set_errno(&shm->err, errno, "mapping the server's memory");
+    shm->memory = at;
+    shm->size = (uint64_t)st.st_size;
+    shm->mapped = true;
+    return 0;
+}
+
+static int take_connect(struct mv_ivshmem *shm, const struct mv_ivshmem_message *message,
+                        struct mv_ivshmem_event *event)
+{
+    int r = add_vector(shm, message->id, message->fd);
+    if (r <= 0)
+        return r;
+    if (message->id != shm->id) {
+        *event = (struct mv_ivshmem_event){.kind = MV_IVSHMEM_JOINED, .peer = message->id};
+        return shm->ready;
+    }
+    shm->ready = shm->mapped;
+    if (!shm->ready)
+        return mv_error_set(&shm->err, EPROTO, "the server sent our vectors before its memory");
+    *event = (struct mv_ivshmem_event){.kind = MV_IVSHMEM_BACK, .peer = shm->id};
+    bool back = shm->was_lost;
+    shm->was_lost = false;
+    return back;
+}
+
+static int take_disconnect(struct mv_ivshmem *shm, unsigned id, struct mv_ivshmem_event *event)
+{
+    if (id == shm->id)
+        return mv_error_set(&shm->err, ECONNRESET, "the server says that we are gone");
+    /* One that left before it was told of is no news. */
+    if (shm->peers[id] == NULL)
+        return 0;
+    forget_peer(shm, id);
+    *event = (struct mv_ivshmem_event){.kind = MV_IVSHMEM_LEFT, .peer = id};
+    return shm->ready;
+}
+
+/* 1 with an event, 0 without, or an error after which the connection is of no use. */
+static int take_message(struct mv_ivshmem *shm, const struct mv_ivshmem_message *message,
+                        struct mv_ivshmem_event *event)
+{
+    switch (message->kind) {
+    case MV_IVSHMEM_VERSION:
+        return 0;
+    case MV_IVSHMEM_OWN_ID:
+        shm->id = message->id;
+        shm->has_id = true;
+        return 0;
+    case MV_IVSHMEM_MEMORY:
+        return map_memory(shm, message->fd);
+    case MV_IVSHMEM_CONNECT:
+        return take_connect(shm, message, event);
+    case MV_IVSHMEM_DISCONNECT:
+        return take_disconnect(shm, message->id, event);
+    }
+    return 0;
+}
+
+/* Messages until one is an event (1) or there are no more (0). */
+static int serve_socket(struct mv_ivshmem *shm, struct mv_ivshmem_event *event)
+{
+    for (;;) {
+        struct mv_ivshmem_message message;
+        int r = mv_ivshmem_wire_receive(&shm->decoder, shm->socket_fd, &message, &shm->err);
+        if (r <= 0)
+            return r;
+        r = take_message(shm, &message, event);
+        if (r != 0)
+            return r;
+    }
+}
+
+/* 1 where this is news for the program. */
+static int lose(struct mv_ivshmem *shm, int error, struct mv_ivshmem_event *event)
+{
+    bool told = shm->was_lost;
+    disconnect(shm);
+    if (shm->path == NULL)
+        return error;
+    set_timer(shm, RETRY_MS);
+    shm->was_lost = true;
+    *event = (struct mv_ivshmem_event){.kind = MV_IVSHMEM_LOST};
+    return !told;
+}
+
+static void retry(struct mv_ivshmem *shm)
+{
+    uint64_t count;
+    struct mv_error ignored;
+    int fd;
+    ssize_t n = read(shm->timer_fd, &count, sizeof count);
+    (void)n;
+    if (shm->socket_fd >= 0 || mv_unix_connect("the server's socket", shm->path, &fd, &ignored) < 0)
+        return;
+    set_timer(shm, 0);
+    if (start_session(shm, fd) < 0) {
+        disconnect(shm);
+        set_timer(shm, RETRY_MS);
+    }
+}
+
+static int serve_vector(struct mv_ivshmem *shm, unsigned vector, struct mv_ivshmem_event *event)
+{
+    const struct peer *self = shm->has_id ? shm->peers[shm->id] : NULL;
+    uint64_t count;
+    if (self == NULL || vector >= self->count ||
+        read(self->fds[vector], &count, sizeof count) != sizeof count)
+        return 0;
+    *event = (struct mv_ivshmem_event){
+        .kind = MV_IVSHMEM_RUNG, .peer = shm->id, .vector = vector, .count = count};
+    return 1;
+}
+
+/* What epoll has, up to the deadline: 1 with an event, 0, or an error. */
+static int step(struct mv_ivshmem *shm, int timeout_ms, struct mv_ivshmem_event *event,
+                bool *ret_idle)
+{
+    struct epoll_event ready;
+    int n = epoll_wait(shm->epoll_fd, &ready, 1, timeout_ms);
+    *ret_idle = n == 0;
+    if (n < 0)
+        return errno == EINTR ? 0 : mv_error_set_errno(&shm->err, errno, "epoll_wait");
+    if (n == 0)
+        return 0;
+    if (ready.data.u64 == WORD_TIMER) {
+        retry(shm);
+        return 0;
+    }
+    if (ready.data.u64 != WORD_SOCKET)
+        return serve_vector(shm, (unsigned)ready.data.u64, event);
+    int r = serve_socket(shm, event);
+    return r < 0 ? lose(shm, r, event) : r;
+}
+
+static int remaining(long long deadline)
+{
+    if (deadline < 0)
+        return -1;
+    long long left = deadline - now_ms();
+    return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+int mv_ivshmem_wait(struct mv_ivshmem *shm, int timeout_ms, struct mv_ivshmem_event *ret_event)
+{
+    long long deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    if (shm->socket_fd < 0 && shm->path == NULL)
+        return -ECONNRESET;
+    for (;;) {
+        struct mv_ivshmem_event event;
+        bool idle;
+        int left = remaining(deadline);
+        int r = step(shm, left, &event, &idle);
+        if (r > 0)
+            *ret_event = event;
+        if (r != 0)
+            return r;
+        if (left == 0 && (idle || timeout_ms > 0))
+            return 0;
+    }
+}
+
+/* Until our own vectors have come, or nothing more does behind the memory. */
+static int join(struct mv_ivshmem *shm, int timeout_ms)
+{
+    struct mv_ivshmem_event event;
+    long long deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    for (;;) {
+        int left = remaining(deadline);
+        struct pollfd readable = {.fd = shm->socket_fd, .events = POLLIN};
+        int wait = shm->ready && (left < 0 || left > SETTLE_MS) ? SETTLE_MS : left;
+        int n = poll(&readable, 1, wait);
+        if (n == 0 && shm->ready)
+            return 0;
+        if (n == 0)
+            return mv_error_set(&shm->err, ETIMEDOUT,
+                                "the server did not send %s within %d milliseconds",
+                                !shm->has_id   ? "our ID"
+                                : !shm->mapped ? "its memory"
+                                               : "our vectors",
+                                timeout_ms);
+        int r = serve_socket(shm, &event);
+        if (r < 0)
+            return r;
+        /* Others may come and go all the time. */
+        if (r > 0 && shm->ready && left == 0)
+            return 0;
+    }
+}
+
+static struct mv_ivshmem *create(struct mv_error *err)
+{
+    struct mv_ivshmem *shm = calloc(1, sizeof *shm);
+    if (shm == NULL) {
+        mv_error_set_errno(err, ENOMEM, "ivshmem");
+        return NULL;
+    }
+    shm->socket_fd = -1;
+    shm->decoder.fd = -1;
+    shm->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    shm->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (shm->epoll_fd >= 0 && shm->timer_fd >= 0 && watch(shm, shm->timer_fd, WORD_TIMER) == 0)
+        return shm;
+    mv_error_set_errno(err, errno, "ivshmem");
+    mv_ivshmem_close(shm);
+    return NULL;
+}
+
+static struct mv_ivshmem *fail(struct mv_ivshmem *shm, const struct mv_error *err, char *ret_error)
+{
+    if (ret_error != NULL)
+        snprintf(ret_error, MV_IVSHMEM_ERROR_SIZE, "%.*s", MV_IVSHMEM_ERROR_SIZE - 1,
+                 shm == NULL ? err->text : shm->err.text);
+    mv_ivshmem_close(shm);
+    return NULL;
+}
+
+struct mv_ivshmem *mv_ivshmem_open_fd(int socket_fd, int timeout_ms, char *ret_error)
+{
+    struct mv_error err;
+    struct mv_ivshmem *shm = create(&err);
+    if (shm == NULL)
+        close(socket_fd);
+    if (shm == NULL || start_session(shm, socket_fd) < 0 || join(shm, timeout_ms) < 0)
+        return fail(shm, &err, ret_error);
+    return shm;
+}
+
+struct mv_ivshmem *mv_ivshmem_open(const char *path, unsigned flags, int timeout_ms,
+                                   char *ret_error)
+{
+    struct mv_error err = {""};
+    int fd;
+    if (mv_unix_connect("the server's socket", path, &fd, &err) < 0)
+        return fail(NULL, &err, ret_error);
+    struct mv_ivshmem *shm = mv_ivshmem_open_fd(fd, timeout_ms, ret_error);
+    if (shm == NULL || (flags & MV_IVSHMEM_RECONNECT) == 0)
+        return shm;
+    shm->path = strdup(path);
+    if (shm->path != NULL)
+        return shm;
+    mv_error_set_errno(&shm->err, ENOMEM, "ivshmem");
+    return fail(shm, &err, ret_error);
+}
+
+void mv_ivshmem_close(struct mv_ivshmem *shm)
+{
+    if (shm == NULL)
+        return;
+    disconnect(shm);
+    if (shm->memory != NULL)
+        munmap(shm->memory, shm->size);
+    mv_cleanup_close(&shm->timer_fd);
+    mv_cleanup_close(&shm->epoll_fd);
+    free(shm->path);
+    free(shm);
+}
+
+unsigned mv_ivshmem_id(const struct mv_ivshmem *shm)
+{
+    return shm->id;
+}
+
+void *mv_ivshmem_memory(const struct mv_ivshmem *shm)
+{
+    return shm->memory;
+}
+
+uint64_t mv_ivshmem_size(const struct mv_ivshmem *shm)
+{
+    return shm->size;
+}
+
+size_t mv_ivshmem_peers(const struct mv_ivshmem *shm, unsigned *ret_ids, size_t room)
+{
+    size_t count = 0;
+    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT; id++) {
+        if (shm->peers[id] == NULL || (shm->has_id && id == shm->id))
+            continue;
+        if (count < room)
+            ret_ids[count] = id;
+        count++;
+    }
+    return count;
+}
+
+unsigned mv_ivshmem_vectors(const struct mv_ivshmem *shm, unsigned peer)
+{
+    return peer < MV_IVSHMEM_ID_COUNT && shm->peers[peer] != NULL ? shm->peers[peer]->count : 0;
+}
+
+int mv_ivshmem_ring(struct mv_ivshmem *shm, unsigned peer, unsigned vector)
+{
+    uint64_t one = 1;
+    unsigned vectors = mv_ivshmem_vectors(shm, peer);
+    if (vectors == 0)
+        return mv_error_set(&shm->err, ENOENT, "there is no peer %u", peer);
+    if (vector >= vectors)
+        return mv_error_set(&shm->err, EINVAL, "peer %u has no vector %u: its last is %u", peer,
+                            vector, vectors - 1);
+    /* A counter that is full (EAGAIN) rings already. */
+    if (write(shm->peers[peer]->fds[vector], &one, sizeof one) < 0 && errno != EAGAIN)
+        return mv_error_set_errno(&shm->err, errno, "ringing peer %u", peer);
+    return 0;
+}
+
+int mv_ivshmem_fd(const struct mv_ivshmem *shm)
+{
+    return shm->epoll_fd;
+}
+
+/* The kernel copies, so that a page that is gone is an error and no signal. */
+static int copy(struct mv_ivshmem *shm, uint64_t offset, void *bytes, size_t size, bool out)
+{
+    if (offset > shm->size || size > shm->size - offset)
+        return mv_error_set(&shm->err, ERANGE,
+                            "%zu bytes at offset %" PRIu64 " reach beyond the memory, which has "
+                            "%" PRIu64,
+                            size, offset, shm->size);
+    size_t done = 0;
+    while (done < size) {
+        struct iovec ours = {.iov_base = (char *)bytes + done, .iov_len = size - done};
+        struct iovec theirs = {.iov_base = (char *)shm->memory + offset + done,
+                               .iov_len = size - done};
+        ssize_t n =
+            process_vm_readv(getpid(), out ? &ours : &theirs, 1, out ? &theirs : &ours, 1, 0);
+        if (n <= 0)
+            return mv_error_set(&shm->err, EFAULT,
+                                "the memory at offset %" PRIu64 " is gone: the object behind it "
+                                "has shrunk",
+                                offset + done);
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int mv_ivshmem_read(struct mv_ivshmem *shm, uint64_t offset, void *to, size_t size)
+{
+    return copy(shm, offset, to, size, true);
+}
+
+int mv_ivshmem_write(struct mv_ivshmem *shm, uint64_t offset, const void *from, size_t size)
+{
+    return copy(shm, offset, (void *)from, size, false);
+}
+
+const char *mv_ivshmem_error(const struct mv_ivshmem *shm)
+{
+    return shm->err.text;
+}
