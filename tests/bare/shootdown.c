@@ -2,7 +2,8 @@
 /*
  * Maintenance that meets other CPUs, and wake-ups: TLBIs while a CPU starts,
  * code that runs on while all code is forgotten, permissions that end under
- * stores, a page that forbids its own execution, WFI in a ring.
+ * stores, a page that forbids its own execution, WFI in a ring, more mail than
+ * fits for a CPU that sleeps.
  */
 #include "lib/bare.h"
 
@@ -240,6 +241,79 @@ static void wake_ups(void)
     print("laps of a wake-up: %u\n", lap);
 }
 
+/* --- more mail than a mailbox may hold, for a CPU that sleeps meanwhile */
+
+#define MANY 100
+
+static volatile bool asleep;
+static volatile unsigned old_data, new_data, old_code, new_code;
+
+static void look(volatile unsigned *data, volatile unsigned *code)
+{
+    unsigned sum = 0, results = 0;
+    for (unsigned i = 0; i < MANY; i++)
+        sum += *(volatile uint32_t *)(DATA + i * PAGE);
+    for (unsigned line = 0; line < 64; line++)
+        results += call(CODE + line * 64, 0, 0, 0) + call(CODE + PAGE + line * 64, 0, 0, 0);
+    *data = sum;
+    *code = results;
+}
+
+static void sleeper(unsigned cpu)
+{
+    uint64_t intid;
+    mmu_on_this_cpu();
+    gic_init_cpu(cpu);
+    gic_enable(0, 0x80);
+    look(&old_data, &old_code);
+    asleep = true;
+    while ((intid = read_sysreg(s3_0_c12_c12_0)) == 1023)
+        __asm__ volatile("dsb sy\n\twfi");
+    write_sysreg(s3_0_c12_c12_1, intid);
+    look(&new_data, &new_code);
+}
+
+static void write_lines(uint32_t *page, unsigned value)
+{
+    for (unsigned line = 0; line < 64; line++) {
+        page[line * 16] = MOVZ_X0(value);
+        page[line * 16 + 1] = RET;
+    }
+    for (unsigned line = 0; line < 64; line++)
+        __asm__ volatile("dc cvau, %0\n\tdsb ish\n\tic ivau, %0" ::"r"(page + line * 16) : "memory");
+    dsb();
+}
+
+static void much_mail(void)
+{
+    uint32_t *data[2] = {page_alloc(), page_alloc()}, *code[2] = {page_alloc(), page_alloc()};
+    data[0][0] = 1;
+    data[1][0] = 2;
+    for (unsigned i = 0; i < MANY; i++)
+        mmu_set(DATA + i * PAGE, (uint64_t)data[0], PTE_NORMAL | PTE_PXN | PTE_UXN);
+    for (unsigned i = 0; i < 2; i++) {
+        write_lines(code[i], 3);
+        mmu_set(CODE + i * PAGE, (uint64_t)code[i], PTE_NORMAL | PTE_RO | PTE_UXN);
+    }
+    cpu_start(1, sleeper);
+    while (!asleep)
+        ;
+    for (volatile unsigned spin = 0; spin < 20000; spin++)
+        ;
+    for (unsigned i = 0; i < 2; i++)
+        write_lines(code[i], 4);
+    for (unsigned i = 0; i < MANY; i++) {
+        uint64_t *entry = mmu_entry(DATA + i * PAGE, 3), value = *entry;
+        *entry = 0;
+        tlbi_page(DATA + i * PAGE);
+        *entry = value - (uint64_t)data[0] + (uint64_t)data[1];
+    }
+    dsb();
+    send_to(1);
+    cpu_wait(1);
+    print("much mail: data %u %u, code %u %u\n", old_data, new_data, old_code, new_code);
+}
+
 void bare_main(void)
 {
     mmu_on();
@@ -249,4 +323,5 @@ void bare_main(void)
     permissions_end();
     own_execution();
     wake_ups();
+    much_mail();
 }
