@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control socket and others' clients: QEMU's own in Python, socat, and what
+QEMU itself says of the commands that both have."""
+import asyncio
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+import harness
+from ivshmem import reference_tools
+from qmp import Qmp, Vm
+
+
+@pytest.fixture
+def vm(memvisor, tmp_path):
+    with Vm(memvisor, tmp_path) as vm:
+        yield vm
+
+
+@pytest.fixture
+def qemu_qmp():
+    """QEMU's package qemu.qmp."""
+    folder = str(reference_tools() / "python")
+    sys.path.insert(0, folder)
+    try:
+        yield importlib.import_module("qemu.qmp")
+    finally:
+        sys.path.remove(folder)
+
+
+@pytest.fixture
+def qemu(tmp_path):
+    """QEMU's own monitor, on a machine that has nothing."""
+    path = tmp_path / "qemu.sock"
+    with subprocess.Popen(
+            ["qemu-system-aarch64", "-M", "none", "-display", "none", "-S", "-qmp",
+             "unix:%s,server=on,wait=off" % path], stdin=subprocess.DEVNULL) as process:
+        try:
+            wait_for_socket(path)
+            with Qmp(path) as qmp:
+                yield qmp
+        finally:
+            process.kill()
+
+
+def wait_for_socket(path):
+    end = time.monotonic() + 30 * harness.SLOW
+    while not path.exists():
+        assert time.monotonic() < end, "QEMU does not listen at %s" % path
+        time.sleep(0.02)
+
+
+def test_qemus_client(vm, qemu_qmp):
+    async def session():
+        client = qemu_qmp.QMPClient("test")
+        await client.connect(str(vm.rundir / "qmp.sock"))
+        with client.listener(("STOP", "RESUME", "RESET")) as events:
+            assert (await client.execute("query-status"))["status"] == "running"
+            await client.execute("stop")
+            event = await asyncio.wait_for(events.get(), 20 * harness.SLOW)
+            assert event["event"] == "STOP" and event["timestamp"]["seconds"] > 0
+            await client.execute("system_reset")
+            event = await asyncio.wait_for(events.get(), 20 * harness.SLOW)
+            assert (event["event"], event["data"]["reason"]) == ("RESET", "host-qmp-system-reset")
+            await client.execute("cont")
+        with pytest.raises(qemu_qmp.ExecuteError) as why:
+            await client.execute("no-such-command")
+        assert why.value.error_class == "CommandNotFound"
+        # Several at once: answers are matched by their ids.
+        blocks, space, status = await asyncio.gather(
+            client.execute("x-query-blocks"), client.execute("x-query-space"),
+            client.execute("query-status"))
+        assert blocks[0]["id"] == "ram0" and space and status["running"]
+        await client.execute("quit")
+        await client.disconnect()
+
+    asyncio.run(session())
+    assert vm.end() == 0
+
+
+def test_qemus_legacy_client(vm, qemu_qmp):
+    legacy = importlib.import_module("qemu.qmp.legacy")
+    asyncio.set_event_loop(asyncio.new_event_loop())  # it takes the thread's
+    with legacy.QEMUMonitorProtocol(str(vm.rundir / "qmp.sock")) as monitor:
+        assert "QMP" in monitor.connect()
+        assert monitor.cmd("query-status") == {
+            "return": {"running": True, "singlestep": False, "status": "running"}}
+        monitor.cmd("stop")
+        assert monitor.pull_event(wait=20.0 * harness.SLOW)["event"] == "STOP"
+
+
+def test_socat(vm):
+    assert shutil.which("socat"), "socat is missing: run scripts/setup.sh check"
+    text = ('{"execute":"qmp_capabilities"}{"execute":"query-status","id":{"a":[1]}}\n'
+            '{"execute":"x-query-blocks", "id":"b"}')
+    result = harness.run(["socat", "-t5", "-", "UNIX-CONNECT:%s" % (vm.rundir / "qmp.sock")],
+                         30, text)
+    assert result.code == 0, result
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    assert "QMP" in lines[0] and lines[1] == {"return": {}}
+    assert lines[2]["id"] == {"a": [1]} and lines[3]["id"] == "b"
+
+
+def resolve(types, name, depth=6):
+    """A type of a schema as plain words, without the names of types."""
+    kind = types[name]
+    meta = kind["meta-type"]
+    if meta == "builtin":
+        return kind["json-type"]
+    if meta == "enum":
+        return {"enum": {value["name"] for value in kind["members"]}}
+    if meta == "array":
+        return [resolve(types, kind["element-type"], depth - 1) if depth else "..."]
+    if meta == "alternate":
+        return "alternate"
+    return {member["name"]: (resolve(types, member["type"], depth - 1) if depth else "...",
+                             "default" in member)
+            for member in kind["members"]}
+
+
+def fits(ours, theirs, where):
+    """What we have is there in QEMU's, of the same type; enums may know less."""
+    if isinstance(ours, dict) and "enum" in ours and isinstance(ours["enum"], set):
+        assert ours["enum"] <= theirs["enum"], where
+    elif isinstance(ours, dict):
+        for name, (kind, optional) in ours.items():
+            assert name in theirs, "%s: QEMU has no %s" % (where, name)
+            fits(kind, theirs[name][0], "%s %s" % (where, name))
+            assert optional == theirs[name][1], "%s: %s is optional in one" % (where, name)
+    elif isinstance(ours, list):
+        fits(ours[0], theirs[0], where)
+    else:
+        assert ours == theirs, where
+
+
+def schema_of(qmp):
+    entries = qmp.execute("query-qmp-schema")
+    return {entry["name"]: entry for entry in entries}
+
+
+def test_schema_agrees_with_qemus(vm, qemu):
+    with vm.qmp() as qmp:
+        ours = schema_of(qmp)
+    theirs = schema_of(qemu)
+    shared = 0
+    for name, entry in ours.items():
+        if entry["meta-type"] not in ("command", "event") or name.lower().startswith("x"):
+            continue
+        peer = theirs[name]
+        assert peer["meta-type"] == entry["meta-type"]
+        for part in "arg-type", "ret-type":
+            if part in entry:
+                mine, other = resolve(ours, entry[part]), resolve(theirs, peer[part])
+                fits(mine, other, "%s %s" % (name, part))
+                # What QEMU's clients must be told, or must tell, is there.
+                if isinstance(other, dict) and "enum" not in other:
+                    assert {key for key, (_, optional) in other.items() if not optional} <= set(
+                        mine), name
+        shared += 1
+    assert shared >= 20
+
+
+@pytest.mark.parametrize("request_text", [
+    '{"execute": "no-such"}', '{"execute": 1}', '{"execute": "stop", "arguments": 3}',
+    '{"arguments": {}}', '{"execute": "stop", "extra": 1}', '[]', '"text"', '3',
+    '{"execute": "stop", "arguments": {"x": 1}}', '{"execute": "pmemsave"}', '{"a" 1}', '}',
+    '{"execute": "query-status", "id": null}', '{"execute": "query-qmp-schema", "id": [{}, -1.5]}',
+    '{"execute": "qmp_capabilities"}', "{'execute': 'query-version'}",
+])
+def test_answers_as_qemu_does(vm, qemu, request_text):
+    """The same kind of answer, of the same class, with the same id."""
+    def ask(qmp):
+        qmp.send(request_text.encode() + b"\n")
+        answer = qmp.answer()
+        return (set(answer) - {"timestamp"}, answer.get("error", {}).get("class"),
+                answer.get("id"))
+
+    with vm.qmp() as qmp:
+        assert ask(qmp) == ask(qemu)
