@@ -37,8 +37,8 @@ check | openssl                  | openssl
 check | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
 check | python3-pytest           | /usr/lib/python3/dist-packages/pytest
 check | qemu-system-arm          | qemu-system-aarch64
-check | socat                    | socat
 check | qemu-user-static         | qemu-aarch64-static
+check | socat                    | socat
 bench | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc
 bench | python3                  | python3
 bench | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect

@@ -9,7 +9,7 @@ import pytest
 import console_guest
 
 LATER_VERBS = ["save", "restore", "send", "receive",
-               "info", "ivshmem-client"]
+               "info"]
 LATER_OPTIONS = ["--ivshmem", "--device"]
 LATER_KEYS = ["thp=on", "prealloc=on", "lock=on", "merge=on", "dump=on", "policy=bind",
               "host-nodes=0", "save=off"]
