@@ -37,6 +37,7 @@ check | openssl                  | openssl
 check | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
 check | python3-pytest           | /usr/lib/python3/dist-packages/pytest
 check | qemu-system-arm          | qemu-system-aarch64
+check | qemu-system-x86          | qemu-system-x86_64
 check | qemu-user-static         | qemu-aarch64-static
 check | socat                    | socat
 bench | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc

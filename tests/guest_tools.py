@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs and the kernel module of guest/, built for the arm64 guest."""
+"""The programs and the kernel module of guest/, built for the arm64 guest, or
+for an x86-64 one."""
 import pathlib
 import shutil
 import subprocess
@@ -24,15 +25,17 @@ def program(name, folder, compiler=CROSS + "gcc"):
     return out
 
 
-def module(name, folder):
-    """The kernel module of guest/NAME (with - in the folder's name for _), in folder."""
+def module(name, folder, arch="arm64", cross=CROSS):
+    """The kernel module of guest/NAME (with - in the folder's name for _), in
+    folder; arch as the kernel's makefiles call it."""
     source = harness.TOP / "guest" / name.replace("_", "-")
     work = pathlib.Path(folder) / (name + ".build")
     out = work / (name + ".ko")
     if not out.exists():
-        headers = harness.GUEST_FILES / "headers/build"
+        files = harness.GUEST_FILES / ("amd64" if arch == "x86" else "")
+        headers = files / "headers/build"
         assert headers.exists(), "%s is missing: run scripts/guest-headers.sh" % headers
         shutil.copytree(source, work)
-        _run(["make", "-C", headers.resolve(), "M=%s" % work, "ARCH=arm64",
-              "CROSS_COMPILE=" + CROSS, "modules"])
+        _run(["make", "-C", headers.resolve(), "M=%s" % work, "ARCH=" + arch,
+              "CROSS_COMPILE=" + cross, "modules"])
     return out

@@ -152,14 +152,15 @@ class Qemu(Machine):
                     "-kernel", binary], timeout)
 
 
-def build_initrd(script, folder, files=(), raw=False):
+def build_initrd(script, folder, files=(), raw=False, guest_files=GUEST_FILES):
     """Builds (once for the same content) an initramfs whose /init is script.
 
     Unless raw, script is put between INIT_HEAD, which mounts proc, sys and
-    dev, and a poweroff.  files are (host path, guest path) pairs.
+    dev, and a poweroff.  files are (host path, guest path) pairs.  guest_files
+    has the busybox.
     """
     text = script if raw else INIT_HEAD + script + INIT_TAIL
-    key = hashlib.sha256(text.encode())
+    key = hashlib.sha256(text.encode() + str(guest_files).encode())
     extras = []
     for host, guest in files:
         key.update(str(guest).encode() + b"\0" + pathlib.Path(host).read_bytes())
@@ -169,6 +170,7 @@ def build_initrd(script, folder, files=(), raw=False):
         init = out.with_suffix(".init")
         init.write_text(text)
         made = subprocess.run([TOP / "scripts/initramfs.sh", out, init, *extras],
+                              env=dict(os.environ, MEMVISOR_GUEST_FILES=str(guest_files)),
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert made.returncode == 0, made.stdout
     return out
