@@ -9,6 +9,7 @@
 #include "backing.h"
 #include "block-registry.h"
 #include "guest-copy.h"
+#include "policy.h"
 #include "reserve.h"
 #include "size.h"
 
@@ -103,6 +104,8 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
         r = mv_block_registry_merge_wish(registry, block->id, wish, &merged, &mem_dir, err);
     if (r == 0) {
         r = open_and_map(block, &merged, mem_dir, err);
+        if (r == 0)
+            r = mv_policy_apply(block, &merged, err);
         if (r < 0)
             mv_error_prefix(err, "block %s", block->id);
     }

@@ -11,8 +11,7 @@ import console_guest
 LATER_VERBS = ["save", "restore", "send", "receive",
                "info"]
 LATER_OPTIONS = ["--ivshmem", "--device"]
-LATER_KEYS = ["thp=on", "prealloc=on", "lock=on", "merge=on", "dump=on", "policy=bind",
-              "host-nodes=0", "save=off"]
+LATER_KEYS = ["policy=bind", "host-nodes=0", "save=off"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policies of a block: advice to the host's kernel, pages that are locked or
+ * allocated beforehand.  What the kernel accepts without doing it is told by
+ * its own account of the mapping (host-map.h).  No state; called by block.c.
+ */
+#include "policy.h"
+
+#include "backing.h"
+#include "block.h"
+#include "host-map.h"
+#include "log.h"
+#include "size.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define THP_ENABLED "/sys/kernel/mm/transparent_hugepage/enabled"
+#define KSM_RUN     "/sys/kernel/mm/ksm/run"
+
+#define PREALLOC_THREADS_MAX 16
+#define PREALLOC_CHUNK       (64 * MV_MIB)
+
+/* Whether the first line of a file of the kernel's has the word in it. */
+static bool kernel_says(const char *path, const char *word)
+{
+    char line[128] = "";
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    if (fgets(line, sizeof line, file) == NULL)
+        line[0] = '\0';
+    fclose(file);
+    return strstr(line, word) != NULL;
+}
+
+/* --- advice */
+
+struct advice {
+    const char *key;
+    int on, off;            /* madvise(2)'s advice, or -1 for nothing to do */
+    unsigned on_flag, off_flag; /* of host-map.h */
+    const char *refused;    /* why the kernel may not have taken it */
+};
+static const struct advice thp = {
+    "thp", MADV_HUGEPAGE, MADV_NOHUGEPAGE, MV_HOST_MAP_HUGE, MV_HOST_MAP_NO_HUGE,
+    "the host's kernel has no transparent huge pages for such memory"};
+static const struct advice merge = {
+    "merge", MADV_MERGEABLE, MADV_UNMERGEABLE, MV_HOST_MAP_MERGEABLE, 0,
+    "the host merges pages of private memory alone (KSM): leave out memfd=, file= and share="};
+static const struct advice dump = {
+    "dump", MADV_DODUMP, MADV_DONTDUMP, 0, MV_HOST_MAP_NO_DUMP,
+    "the host's kernel does not keep such memory out of core dumps"};
+
+static int advise(const struct mv_block *block, const struct advice *advice,
+                  enum mv_config_switch wish, struct mv_error *err)
+{
+    bool on = wish == MV_SWITCH_ON;
+    unsigned flag = on ? advice->on_flag : advice->off_flag;
+    const char *value = on ? "on" : "off";
+    struct mv_host_map map;
+    if (wish == MV_SWITCH_DEFAULT)
+        return 0;
+    if (madvise(block->host, block->size, on ? advice->on : advice->off) < 0 && flag != 0)
+        return mv_error_set(err, errno, "%s=%s: %s", advice->key, value, advice->refused);
+    int r = mv_host_map_measure(block->host, block->size, &map, err);
+    if (r == 0 && (map.all & flag) != flag)
+        return mv_error_set(err, ENOTSUP, "%s=%s: %s", advice->key, value, advice->refused);
+    return r;
+}
+
+static int set_thp(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)
+{
+    if (wish == MV_SWITCH_ON && kernel_says(THP_ENABLED, "[never]"))
+        return mv_error_set(err, ENOTSUP,
+                            "thp=on: transparent huge pages are off on this host: type 'echo "
+                            "madvise > " THP_ENABLED "'");
+    return advise(block, &thp, wish, err);
+}
+
+static int set_merge(const struct mv_block *block, enum mv_config_switch wish,
+                     struct mv_error *err)
+{
+    int r = advise(block, &merge, wish, err);
+    if (r == 0 && wish == MV_SWITCH_ON && !kernel_says(KSM_RUN, "1"))
+        mv_warn("block %s: merge=on waits for the host's KSM, which does not run: type 'echo 1 > "
+                KSM_RUN "'", block->id);
+    return r;
+}
+
+/* --- locking */
+
+static int refuse_lock(const struct mv_block *block, int errnum, struct mv_error *err)
+{
+    char size[MV_SIZE_TEXT], limit[MV_SIZE_TEXT];
+    struct rlimit rlimit;
+    if (getrlimit(RLIMIT_MEMLOCK, &rlimit) == 0 && rlimit.rlim_cur != RLIM_INFINITY &&
+        rlimit.rlim_cur < block->size)
+        return mv_error_set(err, errnum,
+                            "lock=on: %s cannot be locked, the limit of this user is %s: type "
+                            "'ulimit -l %llu', or as root 'prlimit -p $$ --memlock=unlimited'",
+                            mv_size_format(block->size, size),
+                            mv_size_format(rlimit.rlim_cur, limit),
+                            (unsigned long long)(block->size / 1024));
+    return mv_error_set(err, errnum,
+                        "lock=on: the host cannot keep %s in memory: %s: give a smaller bank, or "
+                        "leave lock=on out",
+                        mv_size_format(block->size, size), strerror(errnum));
+}
+
+static int lock(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)
+{
+    struct mv_host_map map;
+    if (wish != MV_SWITCH_ON)
+        return 0;
+    if (mlock(block->host, block->size) < 0)
+        return refuse_lock(block, errno, err);
+    int r = mv_host_map_measure(block->host, block->size, &map, err);
+    if (r == 0 && !(map.all & MV_HOST_MAP_LOCKED))
+        return refuse_lock(block, ENOMEM, err);
+    return r;
+}
+
+/* --- allocation beforehand: threads take chunks in turn */
+
+struct prealloc {
+    const struct mv_block *block;
+    _Atomic uint64_t next;
+    atomic_int result; /* the first negative errno */
+};
+
+static void *populate(void *opaque)
+{
+    struct prealloc *p = opaque;
+    const struct mv_block *block = p->block;
+    while (atomic_load(&p->result) == 0) {
+        uint64_t offset = atomic_fetch_add(&p->next, PREALLOC_CHUNK);
+        if (offset >= block->size)
+            break;
+        uint64_t len = block->size - offset < PREALLOC_CHUNK ? block->size - offset
+                                                             : PREALLOC_CHUNK;
+        int none = 0;
+        int r = block->backing->ops->fetch(block->backing, block->host, offset, len);
+        if (r < 0)
+            atomic_compare_exchange_strong(&p->result, &none, r);
+    }
+    return NULL;
+}
+
+/* As many threads as processors, this one among them. */
+static int prealloc(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)
+{
+    struct prealloc p = {.block = block};
+    pthread_t threads[PREALLOC_THREADS_MAX];
+    char size[MV_SIZE_TEXT];
+    unsigned count = 0;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (wish != MV_SWITCH_ON)
+        return 0;
+    while (count + 1 < processors && count < PREALLOC_THREADS_MAX &&
+           pthread_create(&threads[count], NULL, populate, &p) == 0)
+        count++;
+    populate(&p);
+    while (count > 0)
+        pthread_join(threads[--count], NULL);
+    int r = atomic_load(&p.result);
+    if (r == -EFAULT && block->backing->fd >= 0) /* what a SIGBUS would tell */
+        return mv_error_set(err, ENOSPC,
+                            "prealloc=on: there is no room for %s where its bytes are kept: make "
+                            "room in that file system, or leave prealloc=on out",
+                            mv_size_format(block->size, size));
+    if (r < 0)
+        return mv_error_set(err, -r,
+                            "prealloc=on: the host cannot give %s: %s: give a smaller bank, or "
+                            "leave prealloc=on out",
+                            mv_size_format(block->size, size), strerror(-r));
+    return 0;
+}
+
+int mv_policy_apply(struct mv_block *block, const struct mv_config_backing *wish,
+                    struct mv_error *err)
+{
+    int r = set_thp(block, wish->thp, err);
+    if (r == 0)
+        r = set_merge(block, wish->merge, err);
+    if (r == 0)
+        r = advise(block, &dump, wish->dump, err);
+    if (r == 0)
+        r = prealloc(block, wish->prealloc, err);
+    if (r == 0)
+        r = lock(block, wish->lock, err);
+    return r;
+}
