@@ -3,73 +3,41 @@
 #include "mem.h"
 
 #include "json-print.h"
+#include "text-table.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 10, CELL = 64 };
-
-static const struct {
-    const char *head;
-    bool right;
-} columns[COLUMNS] = {
-    {"ID", false},   {"GPA", true},      {"SIZE", true}, {"BACKING", false},  {"SHARE", false},
-    {"SAVE", false}, {"RESIDENT", true}, {"HUGE", true}, {"WRITTEN/S", true}, {"PATH", false},
+static const struct mv_text_column columns[] = {
+    {"id", "ID"},
+    {"gpa", "GPA", true},
+    {"size", "SIZE", true},
+    {"backing", "BACKING"},
+    {"share", "SHARE"},
+    {"save", "SAVE"},
+    {"resident", "RESIDENT", true},
+    {"huge", "HUGE", true},
+    {"dirty_rate", "WRITTEN/S", true},
+    {"path", "PATH"},
 };
 
-static const char *on_off(const json_t *row, const char *key)
+static const char *cell(const json_t *row, const char *key, char buf[MV_TEXT_CELL])
 {
-    return json_is_true(json_object_get(row, key)) ? "on" : "off";
-}
-
-/* The text of one cell; it lives as long as the row or buf. */
-static const char *cell(const json_t *row, int column, char buf[CELL])
-{
-    static const char *const keys[COLUMNS] = {"id",   "gpa",      "size", "backing",    "share",
-                                              "save", "resident", "huge", "dirty_rate", "path"};
-    const char *key = keys[column];
     const json_t *value = json_object_get(row, key);
     if (json_is_boolean(value))
-        return on_off(row, key);
+        return json_is_true(value) ? "on" : "off";
     if (!json_is_integer(value))
         return mv_mem_text(row, key);
-    if (column == 1)
-        snprintf(buf, CELL, "0x%" PRIx64, mv_mem_number(row, key));
+    if (strcmp(key, "gpa") == 0)
+        snprintf(buf, MV_TEXT_CELL, "0x%" PRIx64, mv_mem_number(row, key));
     else
         mv_mem_size(mv_mem_number(row, key), buf);
     return buf;
 }
 
-static void print_cell(const char *text, int column, int width)
-{
-    if (column + 1 == COLUMNS)
-        printf("%s\n", text);
-    else
-        printf("%*s  ", columns[column].right ? width : -width, text);
-}
-
 static void print_table(const json_t *rows, const struct mv_mem_screen *screen)
 {
-    int widths[COLUMNS];
-    char buf[CELL];
-    size_t i;
-    json_t *row;
-    for (int c = 0; c < COLUMNS; c++) {
-        widths[c] = (int)strlen(columns[c].head);
-        json_array_foreach(rows, i, row)
-        {
-            int width = (int)strlen(cell(row, c, buf));
-            widths[c] = width > widths[c] ? width : widths[c];
-        }
-    }
-    for (int c = 0; c < COLUMNS; c++)
-        print_cell(columns[c].head, c, widths[c]);
-    json_array_foreach(rows, i, row)
-    {
-        for (int c = 0; c < COLUMNS; c++)
-            print_cell(cell(row, c, buf), c, widths[c]);
-    }
+    mv_text_table_print(rows, columns, sizeof columns / sizeof columns[0], cell);
 }
 
 const struct mv_mem_view mv_mem_table = {.needs_blocks = true, .print = print_table};

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "rundir.h"
 #include "size.h"
+#include "text-table.h"
 #include "vm-client.h"
 
 #include <string.h>
@@ -78,7 +79,7 @@ static json_t *describe(const struct mv_rundir_vm *vm)
     return row;
 }
 
-static const char *text_of(const json_t *row, const char *key, char buf[32])
+static const char *text_of(const json_t *row, const char *key, char buf[MV_TEXT_CELL])
 {
     const json_t *value = json_object_get(row, key);
     if (json_is_string(value))
@@ -87,37 +88,13 @@ static const char *text_of(const json_t *row, const char *key, char buf[32])
         return "-";
     if (strcmp(key, "memory") == 0)
         return mv_size_format((uint64_t)json_integer_value(value), buf);
-    snprintf(buf, 32, "%lld", (long long)json_integer_value(value));
+    snprintf(buf, MV_TEXT_CELL, "%lld", (long long)json_integer_value(value));
     return buf;
 }
 
-static void print_table(const json_t *rows)
-{
-    static const char *const keys[] = {"name", "pid", "status", "cpus", "memory"};
-    static const char *const heads[] = {"NAME", "PID", "STATUS", "CPUS", "MEMORY"};
-    enum { COLUMNS = sizeof keys / sizeof keys[0] };
-    int widths[COLUMNS];
-    char buf[32];
-    size_t i;
-    json_t *row;
-    for (size_t c = 0; c < COLUMNS; c++) {
-        widths[c] = (int)strlen(heads[c]);
-        json_array_foreach(rows, i, row)
-        {
-            int width = (int)strlen(text_of(row, keys[c], buf));
-            widths[c] = width > widths[c] ? width : widths[c];
-        }
-    }
-    for (size_t c = 0; c < COLUMNS; c++)
-        printf("%-*s%s", c + 1 == COLUMNS ? 0 : widths[c], heads[c],
-               c + 1 == COLUMNS ? "\n" : "  ");
-    json_array_foreach(rows, i, row)
-    {
-        for (size_t c = 0; c < COLUMNS; c++)
-            printf("%-*s%s", c + 1 == COLUMNS ? 0 : widths[c], text_of(row, keys[c], buf),
-                   c + 1 == COLUMNS ? "\n" : "  ");
-    }
-}
+static const struct mv_text_column columns[] = {
+    {"name", "NAME"}, {"pid", "PID"}, {"status", "STATUS"}, {"cpus", "CPUS"}, {"memory", "MEMORY"},
+};
 
 static int list_vms(const struct ps_config *config, struct mv_error *err)
 {
@@ -133,7 +110,7 @@ static int list_vms(const struct ps_config *config, struct mv_error *err)
     if (config->json)
         mv_json_print(rows);
     else
-        print_table(rows);
+        mv_text_table_print(rows, columns, sizeof columns / sizeof columns[0], text_of);
     json_decref(rows);
     return 0;
 }
