@@ -40,7 +40,7 @@ $wrap meson test -C "$build" --no-rebuild --print-errorlogs \
 python=$(find_python)
 [ -n "$python" ] || die "no python3 with pytest and pexpect: run scripts/setup.sh check"
 folders=
-for folder in tests/house tests/vm tests/bare tests/interop; do
+for folder in tests/house tests/vm tests/bare tests/interop tests/fuzz; do
     [ -z "$(find $folder -name 'test_*.py' 2>/dev/null)" ] || folders="$folders $folder"
 done
 for folder in $folders; do
