@@ -81,6 +81,8 @@ bench: setup-bench build guest-files
 	@bench/compute.py --memvisor $(BUILD)/memvisor
 	@echo '== the cost of memory'
 	@bench/memory.py --memvisor $(BUILD)/memvisor
+	@echo '== taking in ivshmem peers, in turns with QEMU'\''s reference server'
+	@bench/ivshmem.py --memvisor $(BUILD)/memvisor
 
 install: build
 	@echo '== installing'

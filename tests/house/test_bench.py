@@ -19,6 +19,14 @@ def test_measures_a_guest(qemu, kernel):
     assert figures["idle_percent"] < 50
 
 
+def test_measures_ivshmem_peers(memvisor):
+    result = harness.run([harness.TOP / "bench/ivshmem.py", "--memvisor", memvisor.path, "--rounds",
+                          "1", "--peers", "20", "--many", "30", "--json", "-"], timeout=120)
+    assert result.code in (0, 1), result  # so few peers say nothing of the ratio
+    figures = json.loads(result.out[result.out.index("{"):])
+    assert figures["bare"]["ratio"] > 0 and len(figures["bare"]["pairs"]) == 1
+
+
 def test_a_guest_that_does_not_boot_is_an_error(kernel, tmp_path):
     fake = tmp_path / "fake"
     fake.write_text("#!/bin/sh\necho no machine here\n")

@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures how fast ivshmem-server takes in peers: 250 against QEMU's reference
+server, 1,000 against bare sendmsg and recvmsg of as many descriptors.
+
+The sides take turns, and a ratio is the median of the pairs' ratios.  For the
+reference, the time is the server's alone: from the first connect until all that
+the peers are to be told waits in their sockets, which hold as much.
+"""
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+GUEST_FILES = pathlib.Path(os.environ.get("MEMVISOR_GUEST_FILES") or TOP / "guest-files")
+REFERENCE = GUEST_FILES / "qemu/ivshmem-server"
+# The most of the other side's time that memvisor may take.
+MOST = {"reference": 0.6, "bare": 1.5}
+
+
+@contextlib.contextmanager
+def server(argv, path):
+    process = subprocess.Popen([str(word) for word in argv], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 10
+        while not path.exists():
+            if process.poll() is not None or time.monotonic() > end:
+                sys.exit("ivshmem.py: %s does not start" % argv[0])
+            time.sleep(0.01)
+        yield path
+    finally:
+        process.terminate()
+        process.wait()
+        path.unlink(missing_ok=True)
+
+
+def herd(program, mode, path, peers):
+    done = subprocess.run([program, mode, str(path), str(peers)], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit("ivshmem.py: %s with %d peers: %s" % (mode, peers, done.stderr.strip()))
+    return float(done.stdout)
+
+
+def ours(memvisor, folder, program, mode, peers):
+    path = folder / "ours"
+    with server([memvisor, "ivshmem-server", path, "--size", "1M", "--control", "none"], path):
+        return herd(program, mode, path, peers)
+
+
+def reference(folder, program, peers):
+    path = folder / "reference"
+    with server([REFERENCE, "-F", "-S", path, "-l", "1M", "-n", "1", "-M",
+                 "memvisor-bench-%d" % os.getpid()], path):
+        return herd(program, "queue", path, peers)
+
+
+def measure(args, folder, program):
+    pairs = {}
+    if subprocess.run([TOP / "scripts/qemu-reference.sh"], stdout=subprocess.DEVNULL).returncode:
+        print("QEMU's reference server cannot be had: no comparison with it")
+    else:
+        pairs["reference"] = [(ours(args.memvisor, folder, program, "queue", args.peers),
+                               reference(folder, program, args.peers))
+                              for _ in range(args.rounds)]
+    pairs["bare"] = [(ours(args.memvisor, folder, program, "join", args.many),
+                      herd(program, "bare", "-", args.many)) for _ in range(args.rounds)]
+    return pairs
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--memvisor", default=TOP / "build/memvisor", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", type=int, default=250, help="against the reference server")
+    parser.add_argument("--many", type=int, default=1000, help="against bare sendmsg and recvmsg")
+    parser.add_argument("--json", metavar="FILE", help="figures as JSON; - for standard output")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        program = folder / "herd"
+        subprocess.run(["cc", "-O2", TOP / "bench/ivshmem-herd.c", "-o", program], check=True)
+        pairs = measure(args, folder, program)
+    figures, bad = {}, False
+    for side, times in pairs.items():
+        ratio = statistics.median(a / b for a, b in times)
+        bad = bad or ratio > MOST[side]
+        figures[side] = {"ratio": ratio, "most": MOST[side], "pairs": times}
+        if args.json != "-":
+            print("%4d peers against %-9s  %.2f of its time (at most %.1f)%s"
+                  % (args.peers if side == "reference" else args.many, side, ratio, MOST[side],
+                     "" if ratio <= MOST[side] else "  TOO SLOW"))
+    if args.json == "-":
+        json.dump(figures, sys.stdout, indent=2)
+    elif args.json:
+        pathlib.Path(args.json).write_text(json.dumps(figures, indent=2))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
