@@ -18,12 +18,31 @@ static const struct mv_text_column columns[] = {
     {"resident", "RESIDENT", true},
     {"huge", "HUGE", true},
     {"dirty_rate", "WRITTEN/S", true},
+    {"policies", "POLICY"},
     {"path", "PATH"},
 };
+
+/* Words with commas between them. */
+static const char *join(const json_t *list, char buf[MV_TEXT_CELL])
+{
+    size_t i, used = 0;
+    json_t *word;
+    buf[0] = '\0';
+    json_array_foreach(list, i, word)
+    {
+        const char *text = json_is_string(word) ? json_string_value(word) : "?";
+        if (used + strlen(text) + 2 > MV_TEXT_CELL)
+            break;
+        used += (size_t)sprintf(buf + used, "%s%s", i == 0 ? "" : ",", text);
+    }
+    return used == 0 ? "-" : buf;
+}
 
 static const char *cell(const json_t *row, const char *key, char buf[MV_TEXT_CELL])
 {
     const json_t *value = json_object_get(row, key);
+    if (json_is_array(value))
+        return join(value, buf);
     if (json_is_boolean(value))
         return json_is_true(value) ? "on" : "off";
     if (!json_is_integer(value))

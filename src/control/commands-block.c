@@ -38,6 +38,24 @@ static json_t *list_residency(const struct mv_block *block, size_t parts, struct
     return list;
 }
 
+static json_t *list_policies(const struct mv_block_info *info)
+{
+    const struct {
+        bool stands;
+        const char *word;
+    } policies[] = {{info->locked, "lock"},
+                    {info->merge, "merge"},
+                    {!info->dump, "no-dump"},
+                    {info->thp, "thp"},
+                    {info->no_thp, "no-thp"}};
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++) {
+        if (policies[i].stands)
+            json_array_append_new(list, json_string(policies[i].word));
+    }
+    return list;
+}
+
 static json_t *describe_block(struct query *query, const struct mv_block *block,
                               const struct mv_block_info *info, struct mv_error *err)
 {
@@ -60,6 +78,7 @@ static json_t *describe_block(struct query *query, const struct mv_block *block,
         return NULL;
     }
     json_object_update(entry, rest);
+    json_object_set_new(entry, "policies", list_policies(info));
     json_decref(rest);
     return entry;
 }
@@ -67,9 +86,11 @@ static json_t *describe_block(struct query *query, const struct mv_block *block,
 static json_t *describe_memdev(struct query *query, const struct mv_block *block,
                                const struct mv_block_info *info, struct mv_error *err)
 {
+    /* Of a policy the host tells what stands: memory that is all there counts as preallocated. */
     return json_pack("{s:s, s:I, s:b, s:b, s:b, s:b, s:b, s:[], s:s}", "id", info->id, "size",
-                     (json_int_t)info->size, "merge", 0, "dump", 1, "prealloc", 0, "share",
-                     info->share, "reserve", 0, "host-nodes", "policy", "default");
+                     (json_int_t)info->size, "merge", info->merge, "dump", info->dump, "prealloc",
+                     info->resident == info->size, "share", info->share, "reserve", 0, "host-nodes",
+                     "policy", "default");
 }
 
 static void add_block(struct mv_block *block, void *opaque)

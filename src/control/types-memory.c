@@ -53,6 +53,12 @@ const struct mv_qmp_type mv_type_memdevs = {
 static const struct mv_qmp_member blocks_args_members[] = {{"parts", &mv_qmp_uint, true}, {NULL}};
 OBJECT(mv_type_blocks_args, "q_obj_x-query-blocks-arg", blocks_args_members);
 
+static const char *const block_policy_values[] = {"lock", "merge",  "no-dump",
+                                                  "thp",  "no-thp", NULL};
+static const struct mv_qmp_type block_policy = {
+    .kind = MV_QMP_ENUM, .name = "BlockPolicy", .values = block_policy_values};
+static const struct mv_qmp_type block_policies = {
+    .kind = MV_QMP_ARRAY, .name = "BlockPolicyList", .element = &block_policy};
 static const struct mv_qmp_member block_members[] = {{"id", &mv_qmp_str},
                                                      {"device", &mv_qmp_str},
                                                      {"generation", &mv_qmp_uint},
@@ -65,6 +71,7 @@ static const struct mv_qmp_member block_members[] = {{"id", &mv_qmp_str},
                                                      {"page-size", &mv_qmp_uint},
                                                      {"resident", &mv_qmp_uint},
                                                      {"huge", &mv_qmp_uint},
+                                                     {"policies", &block_policies},
                                                      {"residency", &mv_type_uint_list, true},
                                                      {NULL}};
 static OBJECT(block, "BlockInfo", block_members);

@@ -33,6 +33,11 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
         .page_size = backing->page_size,
         .resident = map.resident,
         .huge = map.huge,
+        .locked = (map.all & MV_HOST_MAP_LOCKED) != 0,
+        .merge = (map.all & MV_HOST_MAP_MERGEABLE) != 0,
+        .dump = (map.any & MV_HOST_MAP_NO_DUMP) == 0,
+        .thp = (map.all & MV_HOST_MAP_HUGE) != 0,
+        .no_thp = (map.all & MV_HOST_MAP_NO_HUGE) != 0,
     };
     return 0;
 }

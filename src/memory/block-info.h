@@ -24,9 +24,14 @@ struct mv_block_info {
     const char *path;    /* of the file; NULL where it has no name */
     bool share;          /* others who map it see what the guest writes */
     bool save;
-    uint64_t page_size;  /* of the host's pages, bytes */
-    uint64_t resident;   /* bytes mapped into this process now, huge pages too */
-    uint64_t huge;       /* bytes of these in huge pages */
+    uint64_t page_size; /* of the host's pages, bytes */
+    uint64_t resident;  /* bytes mapped into this process now, huge pages too */
+    uint64_t huge;      /* bytes of these in huge pages */
+    /* What stands for all of the block, by what the host's kernel says. */
+    bool locked;
+    bool merge;       /* KSM may share its pages */
+    bool dump;        /* a core file has it */
+    bool thp, no_thp; /* asked for, or refused; neither: the host's default */
 };
 
 /* Any thread; takes time in proportion to what is resident. */

@@ -129,3 +129,16 @@ def test_a_measurement_does_not_keep_a_vm_from_ending(guest):
         qmp.execute("quit")
         assert guest.wait() == 0
         assert time.monotonic() - start < 10 * harness.SLOW
+
+
+def test_policies(memvisor, tmp_path):
+    """As the bank's keys say, and as smaps does."""
+    with Guest(memvisor, tmp_path, "-m", "16M,merge=on,dump=off,thp=off", "-m",
+               "4M@0x100000000,lock=on,thp=on") as guest, guest.qmp() as qmp:
+        found = blocks(qmp)
+        assert found["ram0"]["policies"] == ["merge", "no-dump", "no-thp"]
+        assert found["ram1"]["policies"] == ["lock", "thp"]
+        memdevs = {memdev["id"]: memdev for memdev in qmp.execute("query-memdev")}
+        zero, one = memdevs["ram0"], memdevs["ram1"]
+        assert (zero["merge"], zero["dump"], zero["prealloc"]) == (True, False, False)
+        assert (one["merge"], one["dump"], one["prealloc"]) == (False, True, True)

@@ -63,7 +63,7 @@ def test_dirty_rate_of_a_busy_guest(guest):
 def test_table(guest, tmp_path):
     lines = show(guest).splitlines()
     assert lines[0].split() == ["ID", "GPA", "SIZE", "BACKING", "SHARE", "SAVE", "RESIDENT", "HUGE",
-                                "WRITTEN/S", "PATH"]
+                                "WRITTEN/S", "POLICY", "PATH"]
     file = next(line for line in lines if line.startswith("file "))
     assert file.split()[1:7] == [hex(HIGH), "16", "MiB", "file", "on", "off"]
     assert file.endswith(str(tmp_path / "ram.img"))
