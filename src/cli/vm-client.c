@@ -76,6 +76,8 @@ int mv_vm_client_send(struct mv_vm_client *client, const char *text, size_t len,
         if (r < 0)
             return r;
         ssize_t n = send(client->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+            return mv_error_set(err, ESHUTDOWN, "the VM closed the connection");
         if (n < 0 && errno != EAGAIN && errno != EINTR)
             return mv_error_set_errno(err, errno, "the VM's control socket");
         text += n > 0 ? n : 0;

@@ -77,7 +77,10 @@ def test_qemus_client(vm, qemu_qmp):
             client.execute("query-status"))
         assert blocks[0]["id"] == "ram0" and space and status["running"]
         await client.execute("quit")
-        await client.disconnect()
+        try:
+            await client.disconnect()
+        except EOFError:  # the VM was faster
+            pass
 
     asyncio.run(session())
     assert vm.end() == 0
