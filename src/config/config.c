@@ -27,6 +27,9 @@ void mv_config_free(struct mv_config *config)
     for (size_t i = 0; i < config->back_count; i++)
         mv_config_back_clear(&config->backs[i]);
     free(config->backs);
+    for (size_t i = 0; i < config->device_count; i++)
+        mv_config_device_clear(&config->devices[i]);
+    free(config->devices);
     *config = (struct mv_config){0};
 }
 

@@ -51,6 +51,15 @@ struct mv_config_back {
     struct mv_config_backing backing;
 };
 
+/* --device and --ivshmem: a PCI function. */
+struct mv_config_device {
+    char *type; /* "edu", "ivshmem-plain" */
+    char *text; /* as the user wrote it, for messages */
+    int slot;   /* 0 to 31; -1: the next free one */
+    uint64_t size; /* of a memory device: bytes */
+    struct mv_config_backing backing;
+};
+
 enum mv_config_serial { MV_SERIAL_STDIO, MV_SERIAL_NONE, MV_SERIAL_FILE, MV_SERIAL_UNIX };
 
 struct mv_config {
@@ -64,6 +73,8 @@ struct mv_config {
     size_t bank_count;
     struct mv_config_back *backs;
     size_t back_count;
+    struct mv_config_device *devices;
+    size_t device_count;
     char *mem_dir; /* or NULL */
     char *engine;  /* "auto", "emulator", "kvm" */
     char *machine; /* "arm64", "pc" */
@@ -90,6 +101,14 @@ void mv_config_bank_clear(struct mv_config_bank *bank);
  */
 int mv_config_parse_back(const char *text, struct mv_config_back *ret, struct mv_error *err);
 void mv_config_back_clear(struct mv_config_back *back);
+
+/*
+ * Parse one --device argument, TYPE[,addr=SLOT.0], or one --ivshmem argument,
+ * mem=FILE,size=SIZE[,addr=SLOT.0][,key=value…] with the keys that a bank has.
+ */
+int mv_config_parse_device(const char *text, struct mv_config_device *ret, struct mv_error *err);
+int mv_config_parse_ivshmem(const char *text, struct mv_config_device *ret, struct mv_error *err);
+void mv_config_device_clear(struct mv_config_device *device);
 
 /*
  * Parse the words behind `memvisor run` and fill in the defaults: 0,

@@ -70,6 +70,22 @@ static int set_back(void *target, const struct mv_option *option, const char *va
     return r < 0 ? r : mv_config_add_back(target, &back, err);
 }
 
+static int set_device(void *target, const struct mv_option *option, const char *value,
+                      struct mv_error *err)
+{
+    struct mv_config_device device;
+    int r = mv_config_parse_device(value, &device, err);
+    return r < 0 ? r : mv_config_add_device(target, &device, err);
+}
+
+static int set_ivshmem(void *target, const struct mv_option *option, const char *value,
+                       struct mv_error *err)
+{
+    struct mv_config_device device;
+    int r = mv_config_parse_ivshmem(value, &device, err);
+    return r < 0 ? r : mv_config_add_device(target, &device, err);
+}
+
 static int set_pcram_file(void *target, const struct mv_option *option, const char *value,
                           struct mv_error *err)
 {
@@ -262,8 +278,19 @@ static const struct mv_option options[] = {
      .help = "End with exit status 3 where the guest resets itself, instead of booting it again.",
      .set = mv_option_set_flag,
      FIELD(no_reboot)},
-    {.name = "ivshmem", .argument = "SPEC", .later = "share memory with other guests"},
-    {.name = "device", .argument = "SPEC", .later = "add a device to the machine"},
+    {.name = "ivshmem",
+     .argument = "SPEC",
+     .repeatable = true,
+     .help = "Memory that other guests and programs share, as a PCI device of QEMU's kind "
+             "ivshmem-plain: mem=FILE,size=SIZE[,addr=SLOT.0]; a bank's keys, such as create=on, "
+             "may follow. SIZE is a power of two.",
+     .set = set_ivshmem},
+    {.name = "device",
+     .argument = "SPEC",
+     .repeatable = true,
+     .help = "A PCI device, as TYPE[,addr=SLOT.0]; without addr it takes the next free slot. The "
+             "one type is edu, QEMU's device for writers of drivers (without DMA).",
+     .set = set_device},
 };
 
 const struct mv_option_table mv_run_options = {

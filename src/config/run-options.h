@@ -13,5 +13,8 @@ int mv_config_add_bank(struct mv_config *config, const char *text, struct mv_err
 /* Append a --back, which becomes the configuration's. */
 int mv_config_add_back(struct mv_config *config, struct mv_config_back *back,
                        struct mv_error *err);
+/* Append a device, which becomes the configuration's. */
+int mv_config_add_device(struct mv_config *config, struct mv_config_device *device,
+                         struct mv_error *err);
 
 #endif

@@ -6,11 +6,14 @@
 #include "device.h"
 #include "error.h"
 #include "irqchip.h"
+#include "pci.h"
 #include "space.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mv_block_registry;
+struct mv_config_backing;
 struct mv_loop;
 
 /* --- gicv3.c: GICv3 distributor, redistributors, CPU interfaces, GICv2m frame. */
@@ -64,5 +67,27 @@ int mv_pl061_create(const struct mv_irq *irq, struct mv_device **ret, struct mv_
 const struct mv_mmio_region *mv_pl061_region(struct mv_device *device);
 /* Drive an input line, 0..7.  Any thread. */
 void mv_pl061_set_input(struct mv_device *device, unsigned line, bool level);
+
+/* --- pci-host.c: host bridge with ECAM; it owns the bus. */
+#define MV_PCI_ECAM_SIZE 0x10000000
+int mv_pci_host_create(const struct mv_pci_bus_params *params, struct mv_device **ret,
+                       struct mv_error *err);
+const struct mv_mmio_region *mv_pci_host_region(struct mv_device *device);
+struct mv_pci_bus *mv_pci_host_bus(struct mv_device *device);
+
+/* --- PCI functions: made here, then put into a slot by the board. */
+struct mv_pci_device_params {
+    const char *path; /* "pci/03.0" */
+    struct mv_block_registry *blocks;
+    uint64_t size;                           /* of a memory device: bytes */
+    const struct mv_config_backing *backing; /* of a memory device */
+};
+
+/* ivshmem-plain.c: -EINVAL unless size is a power of two of at least 4 KiB. */
+int mv_ivshmem_plain_create(const struct mv_pci_device_params *params,
+                            struct mv_pci_function **ret, struct mv_error *err);
+/* edu.c: the teaching device of QEMU: registers, INTx and MSI, no DMA. */
+int mv_edu_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
+                  struct mv_error *err);
 
 #endif

@@ -34,6 +34,7 @@ _Static_assert(MV_BOARD_DIST + MV_GICV3_DIST_SIZE == MV_BOARD_ECAM, "the GIC end
 
 struct parts {
     unsigned cpus;
+    const struct mv_bank_layout *layout;
     struct mv_loop *loop;
     struct mv_serial_backend *serial;
     struct mv_device_tree *devices;
@@ -120,14 +121,50 @@ static int add_gpio(struct parts *parts, struct mv_error *err)
     return r;
 }
 
-int mv_board_create(unsigned cpus, struct mv_loop *loop, struct mv_serial_backend *serial,
-                    struct mv_device_tree *devices, struct mv_space *space, struct mv_board *ret,
-                    struct mv_error *err)
+uint64_t mv_board_pci64(const struct mv_bank_layout *layout)
+{
+    uint64_t gpa = MV_BOARD_PCI64, next = UINT64_C(1) << MV_BOARD_IPA_BITS;
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct mv_bank *bank = &layout->banks[i];
+        if (bank->gpa < gpa + MV_BOARD_PCI64_SIZE && gpa < bank->gpa + bank->size) {
+            next -= MV_BOARD_PCI64_SIZE;
+            gpa = next;
+            i = (size_t)-1; /* all of them again */
+        }
+    }
+    return gpa;
+}
+
+static int add_pci(struct parts *parts, struct mv_error *err)
+{
+    struct mv_pci_bus_params params = {
+        .space = parts->space,
+        .windows = {{MV_BOARD_PCI, MV_BOARD_RAM_BASE - MV_BOARD_PCI},
+                    {mv_board_pci64(parts->layout), MV_BOARD_PCI64_SIZE}},
+        .msi_gpa = MV_BOARD_V2M,
+        .msi_size = MV_GICV2M_SIZE,
+        .msi_region = mv_gicv3_v2m_region(parts->board.gic),
+    };
+    for (unsigned i = 0; i < MV_PCI_LINES; i++)
+        params.lines[i] = irq_of(parts, MV_BOARD_PCI_SPI + i);
+    struct mv_device **pci = &parts->board.pci;
+    int r = mv_pci_host_create(&params, pci, err);
+    if (r == 0)
+        r = add_device(parts, *pci, "pci", err);
+    if (r == 0)
+        r = mv_space_add_mmio(parts->space, MV_BOARD_ECAM, MV_PCI_ECAM_SIZE,
+                              mv_pci_host_region(*pci), err);
+    return r;
+}
+
+int mv_board_create(unsigned cpus, const struct mv_bank_layout *layout, struct mv_loop *loop,
+                    struct mv_serial_backend *serial, struct mv_device_tree *devices,
+                    struct mv_space *space, struct mv_board *ret, struct mv_error *err)
 {
     /* The GIC first: the others have wires to it, and it outlives them. */
     static int (*const add[])(struct parts *, struct mv_error *) = {add_gic, add_uart, add_rtc,
-                                                                    add_gpio};
-    struct parts parts = {cpus, loop, serial, devices, space, {NULL}};
+                                                                    add_gpio, add_pci};
+    struct parts parts = {cpus, layout, loop, serial, devices, space, {NULL}};
     for (size_t i = 0; i < sizeof add / sizeof add[0]; i++) {
         int r = add[i](&parts, err);
         if (r < 0)

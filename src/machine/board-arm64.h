@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct mv_block_registry;
+struct mv_config_device;
 struct mv_device_tree;
 struct mv_loop;
 struct mv_space;
@@ -30,11 +32,16 @@ struct mv_space;
 #define MV_BOARD_ECAM   UINT64_C(0x40000000)
 #define MV_BOARD_PCI    UINT64_C(0x50000000)
 
+/* The 64-bit PCI window, where no bank stands there. */
+#define MV_BOARD_PCI64      UINT64_C(0x8000000000)
+#define MV_BOARD_PCI64_SIZE UINT64_C(0x8000000000)
+
 /* Shared interrupts, counted from 0 as in the device tree. */
 #define MV_BOARD_SPIS     928
 #define MV_BOARD_UART_SPI 1
 #define MV_BOARD_RTC_SPI  2
 #define MV_BOARD_GPIO_SPI 3
+#define MV_BOARD_PCI_SPI  4  /* and three more: INTA# of slot n is 4 + n % 4 */
 #define MV_BOARD_MSI_SPI  32 /* and all above */
 
 /* Private interrupts of the generic timer (Arm BSA, "Private peripheral interrupts"). */
@@ -54,14 +61,28 @@ struct mv_board {
     struct mv_device *uart;
     struct mv_device *rtc;
     struct mv_device *gpio;
+    struct mv_device *pci;
 };
 
 /*
  * Make the devices, put them into the tree (which owns them) and the space.
  * On failure the tree holds those that were made until then.
  */
-int mv_board_create(unsigned cpus, struct mv_loop *loop, struct mv_serial_backend *serial,
-                    struct mv_device_tree *devices, struct mv_space *space, struct mv_board *ret,
-                    struct mv_error *err);
+int mv_board_create(unsigned cpus, const struct mv_bank_layout *layout, struct mv_loop *loop,
+                    struct mv_serial_backend *serial, struct mv_device_tree *devices,
+                    struct mv_space *space, struct mv_board *ret, struct mv_error *err);
+
+/* Where the 64-bit PCI window is: the highest free place where a bank is in the usual one. */
+uint64_t mv_board_pci64(const struct mv_bank_layout *layout);
+
+/* --- board-pci.c */
+
+/*
+ * Make a PCI device and put it into its slot and into the tree, which owns it.
+ * -ENOENT for an unknown type, -EBUSY where the slot is taken.  Main thread.
+ */
+int mv_board_plug(const struct mv_board *board, struct mv_device_tree *devices,
+                  struct mv_block_registry *blocks, const struct mv_config_device *wish,
+                  struct mv_error *err);
 
 #endif

@@ -276,6 +276,51 @@ static void add_power_button(struct builder *b)
     end(b);
 }
 
+/* INTA# to INTD# of slot n go to shared interrupts 4 to 7, turned by n. */
+static void add_pci_interrupts(struct builder *b)
+{
+    enum { CELLS_EACH = 10 }; /* three of address, pin, GIC, two of its address, three of it */
+    uint32_t map[MV_PCI_LINES * MV_PCI_LINES * CELLS_EACH];
+    uint32_t *at = map;
+    for (uint32_t slot = 0; slot < MV_PCI_LINES; slot++) {
+        for (uint32_t pin = 1; pin <= MV_PCI_LINES; pin++) {
+            uint32_t number = MV_BOARD_PCI_SPI + (slot + pin - 1) % MV_PCI_LINES;
+            const uint32_t entry[CELLS_EACH] = {slot << 11, 0,       0,      pin,
+                                                PHANDLE_GIC, 0,      0,      GIC_SPI,
+                                                number,      IRQ_LEVEL_HIGH};
+            memcpy(at, entry, sizeof entry);
+            at += CELLS_EACH;
+        }
+    }
+    CELLS(b, "#interrupt-cells", 1);
+    CELLS(b, "interrupt-map-mask", (MV_PCI_LINES - 1) << 11, 0, 0, 7);
+    cells(b, "interrupt-map", map, sizeof map / sizeof map[0]);
+}
+
+/* Windows of 32-bit and of 64-bit addresses (IEEE 1275, PCI bus binding, 2.2.1.1). */
+static void add_pci(struct builder *b, const struct mv_bank_layout *layout)
+{
+    const uint32_t memory32 = UINT32_C(2) << 24, memory64 = UINT32_C(3) << 24;
+    uint64_t window = mv_board_pci64(layout);
+    begin_at(b, "pcie", MV_BOARD_ECAM);
+    text(b, "compatible", "pci-host-ecam-generic");
+    text(b, "device_type", "pci");
+    reg(b, MV_BOARD_ECAM, MV_PCI_ECAM_SIZE);
+    CELLS(b, "#address-cells", 3);
+    CELLS(b, "#size-cells", 2);
+    CELLS(b, "bus-range", 0, MV_PCI_ECAM_SIZE / 0x100000 - 1);
+    CELLS(b, "linux,pci-domain", 0);
+    empty(b, "dma-coherent");
+    CELLS(b, "ranges",
+          memory32, high(MV_BOARD_PCI), low(MV_BOARD_PCI), high(MV_BOARD_PCI), low(MV_BOARD_PCI),
+          0, low(MV_BOARD_RAM_BASE - MV_BOARD_PCI),
+          memory64, high(window), low(window), high(window), low(window),
+          high(MV_BOARD_PCI64_SIZE), low(MV_BOARD_PCI64_SIZE));
+    CELLS(b, "msi-parent", PHANDLE_V2M);
+    add_pci_interrupts(b);
+    end(b);
+}
+
 static int build_into(void *fdt, int size, const struct mv_fdt_params *params)
 {
     struct builder b = {fdt, 0};
@@ -298,6 +343,7 @@ static int build_into(void *fdt, int size, const struct mv_fdt_params *params)
     add_uart(&b);
     add_rtc(&b);
     add_power_button(&b);
+    add_pci(&b, params->layout);
     end(&b);
     if (b.error == 0)
         note(&b, fdt_finish(fdt));

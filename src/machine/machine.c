@@ -347,6 +347,19 @@ static int watch_requests(struct mv_machine *machine, struct mv_error *err)
                        &machine->request_source, err);
 }
 
+/* Those with a slot of their own first: the others take what is left. */
+static int plug_devices(struct mv_machine *machine, const struct mv_config *config,
+                        struct mv_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < 2 * config->device_count; i++) {
+        const struct mv_config_device *wish = &config->devices[i % config->device_count];
+        if ((wish->slot >= 0) == (i < config->device_count))
+            r = mv_board_plug(&machine->board, &machine->devices, machine->blocks, wish, err);
+    }
+    return r;
+}
+
 static int make(struct mv_machine *machine, const struct mv_config *config,
                 struct mv_serial_backend *serial, struct mv_error *err)
 {
@@ -361,7 +374,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     if (r == 0)
         r = make_map(machine, config, err);
     if (r == 0)
-        r = mv_board_create(config->cpus, machine->loop, serial, &machine->devices,
+        r = mv_board_create(config->cpus, &machine->layout, machine->loop, serial, &machine->devices,
                             machine->space, &machine->board, err);
     if (r == 0)
         r = mv_power_button_create(machine->loop, machine->board.gpio, MV_BOARD_POWER_LINE,
@@ -372,6 +385,8 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
         r = place_boot(machine, config->cpus, err);
     if (r == 0)
         r = make_banks(machine, err);
+    if (r == 0)
+        r = plug_devices(machine, config, err);
     if (r == 0)
         r = mv_block_registry_check_backs(machine->blocks, err);
     if (r == 0)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest's tool and driver for ivshmem (guest/ivshmem, guest/uio-ivshmem), on
-QEMU's own devices."""
+QEMU's own devices and on memvisor's."""
 import pytest
 
 import guest_tools
@@ -26,7 +26,13 @@ def plain(number, path, size):
             "-device", "ivshmem-plain,memdev=m%d,addr=%#x" % (number, 4 + number)]
 
 
-def test_plain_devices(qemu, initrd, files, tmp_path):
+def ours(number, path, size):
+    """memvisor's options for the same."""
+    return ["--ivshmem", "mem=%s,size=%dM,addr=%02x.0" % (path, size // MIB, 4 + number)]
+
+
+@pytest.mark.parametrize("name,option", [("qemu", plain), ("memvisor", ours)])
+def test_plain_devices(request, initrd, files, tmp_path, name, option):
     """Two devices, whose small BARs share a page; bytes both ways, by each way
     to map the memory."""
     for number, text in ((0, b"from the host"), (1, b"another one")):
@@ -34,7 +40,8 @@ def test_plain_devices(qemu, initrd, files, tmp_path):
             file.truncate((number + 1) * MIB)
             file.seek(5)
             file.write(text)
-    result = qemu.boot(initrd("""
+    machine = request.getfixturevalue(name)
+    result = machine.boot(initrd("""
 ivshmem list
 ivshmem ring 0 0
 echo "exit: $?"
@@ -55,7 +62,8 @@ for way in cached combining device; do
     ivshmem add -n 1000 -o 512 -d 00:05.0 --map $way
     echo "$way: $(ivshmem bandwidth -s 65536 -o 65536 -d 00:05.0 --map $way)"
 done
-""", files), "-m", "512", *plain(0, tmp_path / "m0", MIB), *plain(1, tmp_path / "m1", 2 * MIB))
+""", files), "-m", "512M", *option(0, tmp_path / "m0", MIB),
+        *option(1, tmp_path / "m1", 2 * MIB))
     lines = [line.split() for line in result.out.splitlines() if line.startswith("0000:00:")]
     assert lines == [["0000:00:04.0", "1", str(MIB), "0", "-"],
                      ["0000:00:05.0", "1", str(2 * MIB), "0", "-"],

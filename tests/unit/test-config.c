@@ -198,9 +198,13 @@ static void test_refusals(void **state)
         {"-k|K|--mem-dir=", {"the DIR is empty"}},
         {"-k|K|--pcram-file=", {"the PATH is empty"}},
         {"-k|K|--pcram-file|x|--pcram-file|y", {"--pcram-file is given twice"}},
-        {"-k|K|--ivshmem|64,unix:x", {"--ivshmem is not in this version (" MV_VERSION ")"}},
-        {"-k|K|--device|x", {"--device is not in this version"}},
-        {"-k|K|--device=x", {"--device is not in this version"}},
+        {"-k|K|--ivshmem|64,unix:x", {"--ivshmem 64,unix:x:", "there is no key '64'"}},
+        {"-k|K|--ivshmem|size=1M", {"--ivshmem size=1M:", "mem=FILE,size=64M"}},
+        {"-k|K|--ivshmem|mem=x", {"--ivshmem mem=x:", "the size is missing"}},
+        {"-k|K|--ivshmem|mem=x,size=1M,addr=20.0", {"addr=20.0 is no PCI slot", "00.0 to 1f.0"}},
+        {"-k|K|--device|edu,addr=3.1", {"--device edu,addr=3.1:", "addr=3.1 is no PCI slot"}},
+        {"-k|K|--device|edu,addr", {"addr= is no PCI slot"}},
+        {"-k|K|--device|edu,x=1", {"there is no key 'x'"}},
         {"-k|K|-m|256M@2048", {"-m 256M@2048:", "ambiguous"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_pci_function: configuration space as bytes with a mask of writable
+ * bits, and what its registers mean.  A write changes the bits that the mask
+ * allows and nothing else; BAR sizing follows from that.  Under the bus's lock
+ * once the function sits in a slot.
+ */
+#include "pci.h"
+
+#include "block.h"
+#include "size.h"
+
+#include <string.h>
+
+#define CAPABILITY_MSI 0x05
+
+/* Offsets in an MSI capability with 64-bit addresses and mask bits (6.8.1). */
+#define MSI_CONTROL  0x02
+#define MSI_ADDRESS  0x04
+#define MSI_DATA     0x0c
+#define MSI_MASK     0x10
+#define MSI_PENDING  0x14
+#define MSI_SIZE     0x18
+#define MSI_ENABLE   1u
+#define MSI_64BIT    (1u << 7)
+#define MSI_MASKABLE (1u << 8)
+
+#define BAR_64BIT        (2u << 1)
+#define BAR_PREFETCHABLE (1u << 3)
+#define BAR_FLAGS        UINT64_C(0xf)
+
+static void put(uint8_t *bytes, unsigned offset, unsigned size, uint64_t value)
+{
+    for (unsigned i = 0; i < size; i++)
+        bytes[offset + i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint64_t get(const uint8_t *bytes, unsigned offset, unsigned size)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint64_t)bytes[offset + i] << (8 * i);
+    return value;
+}
+
+/* What a register holds at power-on, and which of its bits a write changes. */
+static void define(struct mv_pci_function *f, unsigned offset, unsigned size, uint64_t value,
+                   uint64_t writable)
+{
+    put(f->power_on, offset, size, value);
+    put(f->config, offset, size, value);
+    put(f->writable, offset, size, writable);
+}
+
+void mv_pci_function_init(struct mv_pci_function *function, const struct mv_device_ops *ops,
+                          const struct mv_pci_ids *ids)
+{
+    function->device.ops = ops;
+    function->capability_end = 0x40;
+    define(function, 0x00, 2, ids->vendor, 0);
+    define(function, 0x02, 2, ids->device, 0);
+    define(function, MV_PCI_COMMAND, 2, 0,
+           MV_PCI_COMMAND_MEMORY | MV_PCI_COMMAND_MASTER |
+               (ids->interrupt ? MV_PCI_COMMAND_INTX_DISABLE : 0));
+    define(function, 0x08, 1, ids->revision, 0);
+    define(function, 0x09, 3, ids->class_code, 0);
+    define(function, 0x0c, 1, 0, 0xff); /* cache line size */
+    define(function, 0x2c, 2, ids->subsystem_vendor, 0);
+    define(function, 0x2e, 2, ids->subsystem, 0);
+    define(function, MV_PCI_INTERRUPT_LINE, 1, 0, 0xff);
+    define(function, MV_PCI_INTERRUPT_PIN, 1, ids->interrupt, 0);
+}
+
+void mv_pci_bar_mmio(struct mv_pci_function *function, unsigned index, uint64_t size,
+                     const struct mv_mmio_region *region)
+{
+    function->bars[index] = (struct mv_pci_bar){.size = size, .region = region};
+    define(function, MV_PCI_BAR0 + 4 * index, 4, 0, ~(size - 1));
+}
+
+void mv_pci_bar_ram(struct mv_pci_function *function, unsigned index, struct mv_block *block)
+{
+    function->bars[index] =
+        (struct mv_pci_bar){.size = block->size, .block = block, .wide = true};
+    define(function, MV_PCI_BAR0 + 4 * index, 8, BAR_64BIT | BAR_PREFETCHABLE,
+           ~(block->size - 1));
+}
+
+/* Put a capability at the head of the list. */
+static uint8_t add_capability(struct mv_pci_function *f, uint8_t id, unsigned size)
+{
+    uint8_t at = f->capability_end;
+    define(f, at, 1, id, 0);
+    define(f, at + 1u, 1, f->power_on[MV_PCI_CAPABILITIES], 0);
+    define(f, MV_PCI_CAPABILITIES, 1, at, 0);
+    define(f, MV_PCI_STATUS, 2, MV_PCI_STATUS_CAPABILITIES, 0);
+    f->capability_end = (uint8_t)mv_align_up(at + size, 4);
+    return at;
+}
+
+void mv_pci_msi_add(struct mv_pci_function *function)
+{
+    uint8_t at = add_capability(function, CAPABILITY_MSI, MSI_SIZE);
+    function->msi = at;
+    define(function, at + MSI_CONTROL, 2, MSI_64BIT | MSI_MASKABLE, MSI_ENABLE);
+    define(function, at + MSI_ADDRESS, 8, 0, ~UINT64_C(3));
+    define(function, at + MSI_DATA, 2, 0, 0xffff);
+    define(function, at + MSI_MASK, 4, 0, 1);
+}
+
+uint32_t mv_pci_config_read(const struct mv_pci_function *function, unsigned offset, unsigned size)
+{
+    if (offset > MV_PCI_CONFIG_SIZE - size)
+        return UINT32_MAX;
+    uint32_t value = (uint32_t)get(function->config, offset, size);
+    if (offset <= MV_PCI_STATUS && offset + size > MV_PCI_STATUS && function->intx_wanted)
+        value |= MV_PCI_STATUS_INTERRUPT << (8 * (MV_PCI_STATUS - offset));
+    return value;
+}
+
+void mv_pci_config_write(struct mv_pci_function *function, unsigned offset, uint32_t value,
+                         unsigned size)
+{
+    for (unsigned i = 0; i < size && offset + i < MV_PCI_CONFIG_SIZE; i++) {
+        uint8_t mask = function->writable[offset + i];
+        uint8_t *byte = &function->config[offset + i];
+        *byte = (uint8_t)((*byte & ~mask) | ((value >> (8 * i)) & mask));
+    }
+}
+
+bool mv_pci_bar_address(const struct mv_pci_function *function, unsigned index, uint64_t *ret_gpa)
+{
+    const struct mv_pci_bar *bar = &function->bars[index];
+    if (bar->size == 0 || !(function->config[MV_PCI_COMMAND] & MV_PCI_COMMAND_MEMORY))
+        return false;
+    *ret_gpa = get(function->config, MV_PCI_BAR0 + 4 * index, bar->wide ? 8 : 4) & ~BAR_FLAGS;
+    return true;
+}
+
+bool mv_pci_msi_enabled(const struct mv_pci_function *function)
+{
+    return function->msi != 0 && (function->config[function->msi + MSI_CONTROL] & MSI_ENABLE);
+}
+
+static bool message(const struct mv_pci_function *f, uint64_t *ret_address, uint32_t *ret_data)
+{
+    if (!(f->config[MV_PCI_COMMAND] & MV_PCI_COMMAND_MASTER))
+        return false;
+    *ret_address = get(f->config, f->msi + MSI_ADDRESS, 8);
+    *ret_data = (uint32_t)get(f->config, f->msi + MSI_DATA, 2);
+    return true;
+}
+
+bool mv_pci_msi_message(struct mv_pci_function *function, uint64_t *ret_address,
+                        uint32_t *ret_data)
+{
+    if (!mv_pci_msi_enabled(function))
+        return false;
+    if (function->config[function->msi + MSI_MASK] & 1) {
+        function->config[function->msi + MSI_PENDING] |= 1;
+        return false;
+    }
+    return message(function, ret_address, ret_data);
+}
+
+bool mv_pci_msi_unmasked(struct mv_pci_function *function, uint64_t *ret_address,
+                         uint32_t *ret_data)
+{
+    if (!mv_pci_msi_enabled(function) || (function->config[function->msi + MSI_MASK] & 1) ||
+        !(function->config[function->msi + MSI_PENDING] & 1))
+        return false;
+    function->config[function->msi + MSI_PENDING] = 0;
+    return message(function, ret_address, ret_data);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PCI functions and the bus they sit on (PCI Local Bus Specification 3.0).
+ *
+ * The bus's mutex guards configuration spaces, where BARs are mapped and the
+ * interrupt lines.  It is taken by configuration accesses (vCPU threads), and
+ * by devices that interrupt (any thread), which may hold their own lock: the
+ * bus calls no device.  What a guest writes never fails the process: a BAR
+ * that would stand on something else, or outside the host bridge's windows,
+ * is not mapped, and is tried again whenever another one moves.
+ */
+#ifndef MV_BUS_PCI_H
+#define MV_BUS_PCI_H
+
+#include "device.h"
+#include "error.h"
+#include "irqchip.h"
+#include "space.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MV_PCI_CONFIG_SIZE 256
+#define MV_PCI_BARS        6
+#define MV_PCI_SLOTS       32
+#define MV_PCI_LINES       4
+
+/* Offsets in configuration space (6.1). */
+#define MV_PCI_COMMAND         0x04
+#define MV_PCI_STATUS          0x06
+#define MV_PCI_BAR0            0x10
+#define MV_PCI_CAPABILITIES    0x34
+#define MV_PCI_INTERRUPT_LINE  0x3c
+#define MV_PCI_INTERRUPT_PIN   0x3d
+
+#define MV_PCI_COMMAND_MEMORY       (1u << 1)
+#define MV_PCI_COMMAND_MASTER       (1u << 2)
+#define MV_PCI_COMMAND_INTX_DISABLE (1u << 10)
+#define MV_PCI_STATUS_INTERRUPT     (1u << 3)
+#define MV_PCI_STATUS_CAPABILITIES  (1u << 4)
+
+struct mv_pci_bus;
+
+struct mv_pci_bar {
+    uint64_t size; /* bytes, a power of two; 0: there is none */
+    bool wide;     /* takes the next BAR's register as its high half */
+    struct mv_block *block;              /* RAM-like, or */
+    const struct mv_mmio_region *region; /* registers */
+    bool mapped;
+    uint64_t gpa; /* while mapped */
+};
+
+/* A device embeds it as its first member. */
+struct mv_pci_function {
+    struct mv_device device;
+    struct mv_pci_bus *bus; /* NULL while it sits in no slot */
+    unsigned slot;
+    uint8_t config[MV_PCI_CONFIG_SIZE];
+    uint8_t power_on[MV_PCI_CONFIG_SIZE];
+    uint8_t writable[MV_PCI_CONFIG_SIZE]; /* the bits that a write changes */
+    uint8_t capability_end;               /* where the next capability goes */
+    uint8_t msi;                          /* its capability's offset, or 0 */
+    bool intx_wanted;                     /* by the device */
+    bool intx_driven;                     /* on its line */
+    struct mv_pci_bar bars[MV_PCI_BARS];
+};
+
+/* The part of a function's state that a save carries; for devices' tables. */
+#define MV_PCI_STATE_FIELDS(struct_type)                                                           \
+    MV_STATE_ARRAY(struct_type, function.config, MV_STATE_U8),                                     \
+        MV_STATE_FIELD(struct_type, function.intx_wanted, MV_STATE_BOOL)
+
+/* --- pci-function.c: making a function, before it is put into a slot */
+
+struct mv_pci_ids {
+    uint16_t vendor;
+    uint16_t device;
+    uint16_t subsystem_vendor;
+    uint16_t subsystem;
+    uint32_t class_code; /* 24 bits: class, subclass, interface */
+    uint8_t revision;
+    bool interrupt; /* uses INTA# */
+};
+
+void mv_pci_function_init(struct mv_pci_function *function, const struct mv_device_ops *ops,
+                          const struct mv_pci_ids *ids);
+/* size: a power of two, at least 16; below 2 GiB for a 32-bit BAR. */
+void mv_pci_bar_mmio(struct mv_pci_function *function, unsigned index, uint64_t size,
+                     const struct mv_mmio_region *region);
+/* A 64-bit prefetchable BAR whose bytes are the block's, as long as the block. */
+void mv_pci_bar_ram(struct mv_pci_function *function, unsigned index, struct mv_block *block);
+/* MSI with one vector, 64-bit addresses and a mask bit (6.8.1). */
+void mv_pci_msi_add(struct mv_pci_function *function);
+
+/* --- pci-function.c: for the bus, which holds its lock */
+
+uint32_t mv_pci_config_read(const struct mv_pci_function *function, unsigned offset, unsigned size);
+void mv_pci_config_write(struct mv_pci_function *function, unsigned offset, uint32_t value,
+                         unsigned size);
+/* Where a BAR is to be seen, as the registers stand; false where nowhere. */
+bool mv_pci_bar_address(const struct mv_pci_function *function, unsigned index, uint64_t *ret_gpa);
+bool mv_pci_msi_enabled(const struct mv_pci_function *function);
+/* The interrupt's message, if it may go out now; else it is pending where it is masked. */
+bool mv_pci_msi_message(struct mv_pci_function *function, uint64_t *ret_address,
+                        uint32_t *ret_data);
+/* The message that was pending, once its mask bit is clear. */
+bool mv_pci_msi_unmasked(struct mv_pci_function *function, uint64_t *ret_address,
+                         uint32_t *ret_data);
+
+/* --- pci-bus.c */
+
+struct mv_pci_bus_params {
+    struct mv_space *space;
+    /* Where BARs may be: a 32-bit and a 64-bit window. */
+    struct {
+        uint64_t gpa;
+        uint64_t size;
+    } windows[2];
+    struct mv_irq lines[MV_PCI_LINES]; /* INTA# of slot n is line n % 4 */
+    /* Where messages go; writes to anywhere else are dropped. */
+    uint64_t msi_gpa;
+    uint64_t msi_size;
+    const struct mv_mmio_region *msi_region;
+};
+
+int mv_pci_bus_create(const struct mv_pci_bus_params *params, struct mv_pci_bus **ret,
+                      struct mv_error *err);
+/* No function sits in it any more. */
+void mv_pci_bus_destroy(struct mv_pci_bus *bus);
+struct mv_space *mv_pci_bus_space(struct mv_pci_bus *bus);
+
+/* The lowest free slot from 1 on; -1 where all are taken.  Main thread. */
+int mv_pci_bus_free_slot(struct mv_pci_bus *bus);
+/* -EBUSY where the slot is taken.  Main thread. */
+int mv_pci_bus_plug(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_function *function,
+                    struct mv_error *err);
+/* Its BARs are gone from the space afterwards; does nothing for one in no slot. */
+void mv_pci_bus_unplug(struct mv_pci_function *function);
+/* Power-on values. */
+void mv_pci_function_reset(struct mv_pci_function *function);
+
+/* A configuration access (1, 2 or 4 bytes, aligned); all ones where nothing is. */
+uint32_t mv_pci_bus_read(struct mv_pci_bus *bus, unsigned slot, unsigned offset, unsigned size);
+void mv_pci_bus_write(struct mv_pci_bus *bus, unsigned slot, unsigned offset, uint32_t value,
+                      unsigned size);
+
+/* --- for devices, any thread */
+
+/* The level of INTA#; it stays off the line while MSI is enabled. */
+void mv_pci_intx_set(struct mv_pci_function *function, bool level);
+/* Send the device's message, if the guest has enabled MSI. */
+void mv_pci_msi_send(struct mv_pci_function *function);
+/* Whether the function may access memory. */
+bool mv_pci_is_master(struct mv_pci_function *function);
+
+#endif

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PCI as Debian's kernel sees it: enumeration, BARs, and INTx by uio_pci_generic,
+which has to come out the same under QEMU."""
+import pytest
+
+import harness
+
+LOOK = """
+for d in /sys/bus/pci/devices/*; do
+    echo $(basename $d): $(cat $d/vendor $d/device $d/subsystem_vendor $d/subsystem_device \\
+        $d/class $d/revision)
+    echo $(basename $d) bars: $(awk '$1 != 0 || $2 != 0 { print NR-1 ":" $1 "-" $2 }' $d/resource)
+done
+"""
+
+# The second interrupt comes because the first was not acknowledged at the device.
+INTX = """
+insmod /uio.ko
+insmod /uio_pci_generic.ko
+echo 1234 11e8 > /sys/bus/pci/drivers/uio_pci_generic/new_id
+cd /sys/bus/pci/devices/0000:00:05.0
+set -- $(cat resource)
+register() { busybox devmem $(printf 0x%x $(($1 + $2))) 32 $3; }
+word() { busybox od -An -tx2 -j$1 -N2 config; }
+heard() { busybox dd if=/dev/uio0 bs=4 count=1 2>/dev/null | busybox od -An -td4; }
+echo id: $(register $1 0)
+register $1 4 0x12345678
+echo liveness: $(register $1 4)
+register $1 8 5
+echo factorial: $(register $1 8)
+register $1 0x60 1
+echo first: $(heard)
+echo masked: $(($((0x$(word 4))) >> 10 & 1)) status: $(($((0x$(word 6))) >> 3 & 1))
+printf '\\003\\000' | busybox dd of=config bs=1 seek=4 count=2 conv=notrunc 2>/dev/null
+echo again: $(heard)
+register $1 0x64 1
+echo acknowledged: $(($((0x$(word 6))) >> 3 & 1)) $(register $1 0x24)
+printf '\\003\\000' | busybox dd of=config bs=1 seek=4 count=2 conv=notrunc 2>/dev/null
+register $1 0x60 8
+echo third: $(heard)
+"""
+
+
+def test_enumeration(memvisor, initrd, tmp_path):
+    """With slots that were asked for and one that is the next free one."""
+    with open(tmp_path / "shared", "wb") as file:
+        file.truncate(4 << 20)
+    result = memvisor.boot(initrd(LOOK), "-m", "256M", "--device", "edu", "--device",
+                           "edu,addr=1.0", "--ivshmem", f"mem={tmp_path}/shared,size=4M,addr=1f.0")
+    assert result.code == 0, result
+    for slot in ("01", "02"):
+        assert result.value(f"0000:00:{slot}.0") == "0x1234 0x11e8 0x1af4 0x1100 0x00ff00 0x10"
+    assert result.value("0000:00:1f.0") == "0x1af4 0x1110 0x1af4 0x1100 0x050000 0x01", result
+    bars = dict(word.split(":") for word in result.value("0000:00:1f.0 bars").split())
+    spans = {bar: [int(end, 16) for end in span.split("-")] for bar, span in bars.items()}
+    assert sorted(spans) == ["0", "2"], result
+    assert spans["0"][1] - spans["0"][0] + 1 == 256
+    assert spans["2"][1] - spans["2"][0] + 1 == 4 << 20
+    assert 0x50000000 <= spans["0"][0] < 0x80000000
+    assert 0x8000000000 <= spans["2"][0] < 0x10000000000
+
+
+def test_bank_in_the_64_bit_window(memvisor, initrd, tmp_path):
+    """The window gives way."""
+    result = memvisor.boot(initrd(LOOK), "-m", "256M", "-m", "64M@512G", "--ivshmem",
+                           f"mem={tmp_path}/shared,size=4M,create=on")
+    bars = dict(word.split(":") for word in result.value("0000:00:01.0 bars").split())
+    assert int(bars["2"].split("-")[0], 16) >= (1 << 48) - (512 << 30), result
+
+
+@pytest.mark.parametrize("name,options", [("memvisor", ["--device", "edu,addr=05.0"]),
+                                          ("qemu", ["-device", "edu,addr=5"])])
+def test_line_interrupts(request, initrd, name, options):
+    modules = [(harness.GUEST_FILES / "modules" / file, file)
+               for file in ("uio.ko", "uio_pci_generic.ko")]
+    machine = request.getfixturevalue(name)
+    result = machine.boot(initrd(INTX, modules), "-m", "256M", *options)
+    found = [result.value(word) for word in ("id", "liveness", "factorial", "first", "masked",
+                                             "again", "acknowledged", "third")]
+    assert found == ["0x010000ED", "0xEDCBA987", "0x00000078", "1", "1 status: 1", "2",
+                     "0 0x00000000", "3"], result
+
+
+@pytest.mark.parametrize("options,parts", [
+    (["--device", "nonsense"], ["--device nonsense: there is no device of the type 'nonsense'"]),
+    (["--device", "edu,addr=4", "--device", "edu,addr=04.0"], ["PCI slot 04.0 holds a edu"]),
+    (["--ivshmem", "mem=x,size=3M,create=on"], ["power of two"]),
+    (["--ivshmem", "mem=/nowhere/x,size=1M"], ["/nowhere/x"]),
+])
+def test_refused(memvisor, kernel, options, parts):
+    result = memvisor.run("run", "-k", kernel, *options)
+    assert result.code == 1 and result.err.count("\n") == 1, result
+    for part in parts:
+        assert part in result.err, result
