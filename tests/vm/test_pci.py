@@ -18,11 +18,12 @@ INTX = """
 insmod /uio.ko
 insmod /uio_pci_generic.ko
 echo 1234 11e8 > /sys/bus/pci/drivers/uio_pci_generic/new_id
+exec 3< /dev/uio0
 cd /sys/bus/pci/devices/0000:00:05.0
 set -- $(cat resource)
 register() { busybox devmem $(printf 0x%x $(($1 + $2))) 32 $3; }
-word() { busybox od -An -tx2 -j$1 -N2 config; }
-heard() { busybox dd if=/dev/uio0 bs=4 count=1 2>/dev/null | busybox od -An -td4; }
+word() { echo $(busybox od -An -tx2 -j$1 -N2 config); }
+heard() { echo $(busybox timeout 20 busybox dd bs=4 count=1 <&3 2>/dev/null | busybox od -An -td4); }
 echo id: $(register $1 0)
 register $1 4 0x12345678
 echo liveness: $(register $1 4)
@@ -30,11 +31,11 @@ register $1 8 5
 echo factorial: $(register $1 8)
 register $1 0x60 1
 echo first: $(heard)
-echo masked: $(($((0x$(word 4))) >> 10 & 1)) status: $(($((0x$(word 6))) >> 3 & 1))
+echo masked: $((0x$(word 4) >> 10 & 1)) status: $((0x$(word 6) >> 3 & 1))
 printf '\\003\\000' | busybox dd of=config bs=1 seek=4 count=2 conv=notrunc 2>/dev/null
 echo again: $(heard)
 register $1 0x64 1
-echo acknowledged: $(($((0x$(word 6))) >> 3 & 1)) $(register $1 0x24)
+echo acknowledged: $((0x$(word 6) >> 3 & 1)) $(register $1 0x24)
 printf '\\003\\000' | busybox dd of=config bs=1 seek=4 count=2 conv=notrunc 2>/dev/null
 register $1 0x60 8
 echo third: $(heard)
