@@ -32,11 +32,11 @@ echo factorial: $(register $1 8)
 register $1 0x60 1
 echo first: $(heard)
 echo masked: $((0x$(word 4) >> 10 & 1)) status: $((0x$(word 6) >> 3 & 1))
-printf '\\003\\000' | busybox dd of=config bs=1 seek=4 count=2 conv=notrunc 2>/dev/null
+printf '\\003\\000' | busybox dd of=config bs=2 seek=2 count=1 conv=notrunc 2>/dev/null
 echo again: $(heard)
 register $1 0x64 1
 echo acknowledged: $((0x$(word 6) >> 3 & 1)) $(register $1 0x24)
-printf '\\003\\000' | busybox dd of=config bs=1 seek=4 count=2 conv=notrunc 2>/dev/null
+printf '\\003\\000' | busybox dd of=config bs=2 seek=2 count=1 conv=notrunc 2>/dev/null
 register $1 0x60 8
 echo third: $(heard)
 """
