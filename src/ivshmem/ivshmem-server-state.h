@@ -17,6 +17,7 @@ struct mv_ivshmem_server {
     struct mv_ivshmem_peer *dirty, **dirty_end;
     struct mv_ivshmem_peer *by_id[MV_IVSHMEM_ID_COUNT];
     unsigned peer_count;
+    unsigned most_peers; /* since memory was last given back */
     unsigned next_id;
     uint64_t joined, left, dropped, refused;
     bool full_told; /* that nobody more can join was logged */

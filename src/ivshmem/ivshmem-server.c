@@ -12,6 +12,7 @@
 #include "loop.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -105,6 +106,19 @@ static void flush_peer(struct mv_ivshmem_peer *peer)
         doom(peer, strerror(-r));
 }
 
+/* What a crowd's queues took goes back to the system when the crowd has gone. */
+static void give_back(struct mv_ivshmem_server *server)
+{
+    if (server->peer_count > server->most_peers)
+        server->most_peers = server->peer_count;
+    if (server->most_peers < 64 || server->peer_count > server->most_peers / 4)
+        return;
+    server->most_peers = server->peer_count;
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 /* Send and drop until nobody is dirty: a drop makes the others so. */
 static void settle(struct mv_ivshmem_server *server)
 {
@@ -119,6 +133,7 @@ static void settle(struct mv_ivshmem_server *server)
         else
             remove_peer(peer);
     }
+    give_back(server);
 }
 
 static void on_retry(void *opaque, uint32_t events)
