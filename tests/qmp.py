@@ -14,13 +14,27 @@ import harness
 SPIN = struct.pack("<I", 0x14000000)
 
 
+def connect(path):
+    """A socket is in its folder a moment before somebody listens at it."""
+    end = time.monotonic() + 10 * harness.SLOW
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(20 * harness.SLOW)
+        try:
+            connection.connect(str(path))
+            return connection
+        except ConnectionRefusedError:
+            connection.close()
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
 class Qmp:
     """One connection.  Events that come in between are kept in events."""
 
     def __init__(self, path, negotiate=True):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20 * harness.SLOW)
-        self.socket.connect(str(path))
+        self.socket = connect(path)
         self.file = self.socket.makefile("rb")
         self.events = []
         self.greeting = self.read()
