@@ -82,6 +82,7 @@ def main():
     parser.add_argument("--peers", type=int, default=250, help="against the reference server")
     parser.add_argument("--many", type=int, default=1000, help="against bare sendmsg and recvmsg")
     parser.add_argument("--json", metavar="FILE", help="figures as JSON; - for standard output")
+    parser.add_argument("--check", action="store_true", help="exit 1 when a limit is exceeded")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -96,12 +97,12 @@ def main():
         if args.json != "-":
             print("%4d peers against %-9s  %.2f of its time (at most %.1f)%s"
                   % (args.peers if side == "reference" else args.many, side, ratio, MOST[side],
-                     "" if ratio <= MOST[side] else "  TOO SLOW"))
+                     ": kept" if ratio <= MOST[side] else ": EXCEEDED"))
     if args.json == "-":
         json.dump(figures, sys.stdout, indent=2)
     elif args.json:
         pathlib.Path(args.json).write_text(json.dumps(figures, indent=2))
-    return 1 if bad else 0
+    return 1 if args.check and bad else 0
 
 
 if __name__ == "__main__":
