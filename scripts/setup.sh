@@ -40,6 +40,7 @@ check | qemu-system-arm          | qemu-system-aarch64
 check | qemu-system-x86          | qemu-system-x86_64
 check | qemu-user-static         | qemu-aarch64-static
 check | socat                    | socat
+check | xz-utils                 | xz
 bench | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc
 bench | libglib2.0-dev           | /usr/include/glib-2.0/glib.h
 bench | python3                  | python3
