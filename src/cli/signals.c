@@ -9,6 +9,7 @@
  */
 #include "signals.h"
 
+#include "fault.h"
 #include "loop.h"
 #include "terminal.h"
 
@@ -39,6 +40,7 @@ static void handle_end(int number, siginfo_t *info, void *context);
 static void handle_stop(int number, siginfo_t *info, void *context);
 static void handle_continue(int number, siginfo_t *info, void *context);
 static void handle_crash(int number, siginfo_t *info, void *context);
+static void handle_bus(int number, siginfo_t *info, void *context);
 
 static struct signal_kind kinds[] = {
     {.number = SIGINT, .name = "SIGINT", .handler = handle_end},
@@ -48,7 +50,7 @@ static struct signal_kind kinds[] = {
     {.number = SIGTSTP, .name = "SIGTSTP", .handler = handle_stop, .unless_ignored = true},
     {.number = SIGCONT, .name = "SIGCONT", .handler = handle_continue},
     {.number = SIGSEGV, .name = "SIGSEGV", .handler = handle_crash},
-    {.number = SIGBUS, .name = "SIGBUS", .handler = handle_crash},
+    {.number = SIGBUS, .name = "SIGBUS", .handler = handle_bus},
     {.number = SIGILL, .name = "SIGILL", .handler = handle_crash},
     {.number = SIGFPE, .name = "SIGFPE", .handler = handle_crash},
     {.number = SIGABRT, .name = "SIGABRT", .handler = handle_crash},
@@ -97,6 +99,13 @@ static void handle_crash(int number, siginfo_t *info, void *context)
     }
     if (info->si_code <= 0)
         raise(number);
+}
+
+/* Guest memory that the host has not got is no crash. */
+static void handle_bus(int number, siginfo_t *info, void *context)
+{
+    mv_fault_catch(info);
+    handle_crash(number, info, context);
 }
 
 static void on_wake(void *opaque, uint32_t events)

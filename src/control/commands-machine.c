@@ -10,6 +10,7 @@ int mv_qmp_query_status(struct mv_qmp_call *call, struct mv_error *err)
         [MV_MACHINE_PRELAUNCH] = "prelaunch",
         [MV_MACHINE_RUNNING] = "running",
         [MV_MACHINE_PAUSED] = "paused",
+        [MV_MACHINE_IO_ERROR] = "io-error",
         [MV_MACHINE_ENDED] = "shutdown",
     };
     enum mv_machine_state state = mv_machine_state(mv_control_machine(call->control));

@@ -5,6 +5,8 @@
  */
 #include "control.h"
 
+#include "block.h"
+#include "block-fault.h"
 #include "cleanup.h"
 #include "client.h"
 #include "job.h"
@@ -215,6 +217,17 @@ static void on_machine_event(void *opaque, enum mv_machine_event event, enum mv_
     mv_control_event(opaque, names[event], data);
 }
 
+static void on_machine_fault(void *opaque, const struct mv_block *block, uint64_t offset,
+                             const struct mv_block_fault *why)
+{
+    const char *file = mv_block_file(block);
+    json_t *data = json_pack("{s:s, s:I, s:s, s:s}", "id", block->id, "offset", (json_int_t)offset,
+                             "reason", why->reason, "message", why->what.text);
+    if (file != NULL)
+        json_object_set_new(data, "file", json_string(file));
+    mv_control_event(opaque, "X_BLOCK_ERROR", data);
+}
+
 /* --- life */
 
 int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct mv_control **ret,
@@ -232,7 +245,8 @@ int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct m
         free(control);
         return r;
     }
-    control->observer = (struct mv_machine_observer){.event = on_machine_event, .opaque = control};
+    control->observer = (struct mv_machine_observer){
+        .event = on_machine_event, .fault = on_machine_fault, .opaque = control};
     mv_machine_observe(machine, &control->observer);
     *ret = control;
     return 0;

@@ -9,6 +9,8 @@
 #include "loop.h"
 #include "qmp-command.h"
 
+#include "fault.h"
+
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -96,7 +98,7 @@ void mv_jobs_destroy(struct mv_jobs *jobs)
 static int start_thread(struct mv_job *job)
 {
     sigset_t all, before;
-    sigfillset(&all);
+    mv_fault_fill_mask(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int errnum = pthread_create(&job->thread, NULL, run_thread, job);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -34,7 +34,7 @@ const size_t mv_qmp_command_count = sizeof mv_qmp_commands / sizeof mv_qmp_comma
 const struct mv_qmp_event mv_qmp_events[] = {
     {"STOP", &mv_qmp_empty},        {"RESUME", &mv_qmp_empty},
     {"RESET", &mv_type_reset_data}, {"SHUTDOWN", &mv_type_shutdown_data},
-    {"POWERDOWN", &mv_qmp_empty},
+    {"POWERDOWN", &mv_qmp_empty},   {"X_BLOCK_ERROR", &mv_type_block_error_data},
 };
 const size_t mv_qmp_event_count = sizeof mv_qmp_events / sizeof mv_qmp_events[0];
 

@@ -17,7 +17,7 @@ extern const struct mv_qmp_type mv_type_status_info, mv_type_cpu_list, mv_type_r
 /* types-memory.c (QEMU, qapi/machine.json) */
 extern const struct mv_qmp_type mv_type_memory_size_summary, mv_type_memory_devices,
     mv_type_memdevs, mv_type_pmemsave_args, mv_type_space_ranges, mv_type_blocks_args,
-    mv_type_blocks, mv_type_uint_list;
+    mv_type_blocks, mv_type_uint_list, mv_type_block_error_data;
 
 /* types-dirty.c (QEMU, qapi/migration.json) */
 extern const struct mv_qmp_type mv_type_calc_dirty_rate_args, mv_type_dirty_rate,

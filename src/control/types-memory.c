@@ -24,6 +24,15 @@ static const struct mv_qmp_type memory_device = {.kind = MV_QMP_OBJECT,
 const struct mv_qmp_type mv_type_memory_devices = {
     .kind = MV_QMP_ARRAY, .name = "MemoryDeviceInfoList", .element = &memory_device};
 
+static const char *const block_error_values[] = {"shrunk", "no-space", "no-huge-page", "io-error",
+                                                 NULL};
+static const struct mv_qmp_type block_error_reason = {
+    .kind = MV_QMP_ENUM, .name = "XBlockErrorReason", .values = block_error_values};
+static const struct mv_qmp_member block_error_members[] = {
+    {"id", &mv_qmp_str},          {"offset", &mv_qmp_uint},          {"file", &mv_qmp_str, true},
+    {"reason", &block_error_reason}, {"message", &mv_qmp_str}, {NULL}};
+OBJECT(mv_type_block_error_data, "q_obj_X_BLOCK_ERROR-arg", block_error_members);
+
 static const struct mv_qmp_member pmemsave_members[] = {
     {"val", &mv_qmp_uint}, {"size", &mv_qmp_uint}, {"filename", &mv_qmp_str}, {NULL}};
 OBJECT(mv_type_pmemsave_args, "q_obj_pmemsave-arg", pmemsave_members);

@@ -35,6 +35,7 @@ enum mv_exit_reason {
     MV_EXIT_KICK,      /* mv_vcpu_kick was called */
     MV_EXIT_HYPERCALL, /* HVC #0 at EL1: arguments in x0-x7 */
     MV_EXIT_DEBUG,     /* what debug_points and vcpu_debug asked for: vcpu_debug_stop */
+    MV_EXIT_FAULT,     /* guest memory that the host has not got (fault.h): vcpu_fault */
 };
 
 /* General registers and PC of a vCPU, as a boot loader, PSCI or a debugger sees them. */
@@ -100,6 +101,12 @@ struct mv_engine_ops {
     void (*vcpu_reset)(struct mv_vcpu *vcpu);
     /* Run until there is something for the machine to do. */
     enum mv_exit_reason (*vcpu_run)(struct mv_vcpu *vcpu);
+    /*
+     * After MV_EXIT_FAULT, and by the thread that it was: the address, of the
+     * host's, that could not be accessed.  The instruction at the vCPU's PC has
+     * not been done, and is tried again by the next vcpu_run.
+     */
+    const uint8_t *(*vcpu_fault)(struct mv_vcpu *vcpu);
     /* Make vcpu_run return MV_EXIT_KICK soon, also where it is not running. */
     void (*vcpu_kick)(struct mv_vcpu *vcpu);
     void (*vcpu_get_regs)(struct mv_vcpu *vcpu, struct mv_vcpu_regs *ret);

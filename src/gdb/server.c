@@ -328,7 +328,8 @@ int mv_gdb_create(struct mv_loop *loop, struct mv_machine *machine, const char *
         r = mv_error_set_errno(err, ENOMEM, "gdb");
     if (r == 0)
         r = mv_loop_add(loop, gdb->listen_fd, EPOLLIN, on_connect, gdb, &gdb->listen_source, err);
-    gdb->observer = (struct mv_machine_observer){mv_gdb_on_event, mv_gdb_on_debug, gdb, NULL};
+    gdb->observer = (struct mv_machine_observer){
+        .event = mv_gdb_on_event, .debug = mv_gdb_on_debug, .opaque = gdb};
     mv_machine_observe(machine, &gdb->observer);
     if (r < 0) {
         mv_gdb_destroy(gdb);

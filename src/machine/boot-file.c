@@ -179,8 +179,9 @@ int mv_boot_file_load(struct mv_boot_file *file, struct mv_space *space, uint64_
         if (n == 0)
             return mv_error_set(err, ESTALE, "the %s '%s' became shorter while it was read",
                                 file->role, file->path);
-        if (mv_space_write(space, gpa + at, buf, (uint64_t)n) < 0)
-            return mv_error_set(err, EFAULT, "no RAM for the %s at 0x%llx", file->role,
+        r = mv_space_write(space, gpa + at, buf, (uint64_t)n);
+        if (r < 0)
+            return mv_error_set(err, -r, "no RAM for the %s at 0x%llx", file->role,
                                 (unsigned long long)(gpa + at));
         at += (uint64_t)n;
     }

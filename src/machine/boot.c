@@ -117,8 +117,9 @@ int mv_boot_load(struct mv_boot *boot, struct mv_space *space, struct mv_error *
         r = mv_fdt_set_seeds(boot->fdt, err);
     if (r < 0)
         return r;
-    if (mv_space_write(space, boot->place.fdt, boot->fdt, mv_fdt_size(boot->fdt)) < 0)
-        return mv_error_set(err, EFAULT, "no RAM for the device tree at 0x%llx",
+    r = mv_space_write(space, boot->place.fdt, boot->fdt, mv_fdt_size(boot->fdt));
+    if (r < 0)
+        return mv_error_set(err, -r, "no RAM for the device tree at 0x%llx",
                             (unsigned long long)boot->place.fdt);
     return 0;
 }

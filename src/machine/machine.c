@@ -9,9 +9,11 @@
 #include "machine.h"
 
 #include "block.h"
+#include "block-fault.h"
 #include "board-arm64.h"
 #include "boot.h"
 #include "cleanup.h"
+#include "fault-queue.h"
 #include "log.h"
 #include "loop.h"
 #include "power-button.h"
@@ -25,7 +27,7 @@
 
 /* What a request wants, a bit for each; what ends the machine stands first. */
 static const struct request {
-    enum { WANT_END, WANT_GUEST_RESET, WANT_RESET, WANT_POWERDOWN, WANT_DEBUG } want;
+    enum { WANT_END, WANT_GUEST_RESET, WANT_RESET, WANT_POWERDOWN, WANT_DEBUG, WANT_FAULT } want;
     enum mv_machine_cause cause;
     enum mv_machine_end end; /* of WANT_END, and of a guest's reset under --no-reboot */
 } requests[] = {
@@ -38,6 +40,7 @@ static const struct request {
     {WANT_RESET, MV_CAUSE_HOST_UI},
     {WANT_POWERDOWN, MV_CAUSE_HOST_UI},
     {WANT_DEBUG, MV_CAUSE_HOST_DEBUGGER},
+    {WANT_FAULT, MV_CAUSE_HOST_ERROR},
 };
 #define REQUESTS (sizeof requests / sizeof requests[0])
 
@@ -58,8 +61,13 @@ struct mv_machine {
     struct mv_loop_source *request_source;
     atomic_uint requests;
 
+    struct mv_fault_queue faults;
+    const char *name; /* the configuration's, for messages; may be NULL */
+
     bool no_reboot;
     bool paused;
+    bool faulted;   /* and paused for that */
+    bool reset_due; /* a reset could not be finished: it comes before the vCPUs run */
     bool launched; /* the vCPUs were let go once */
     bool ended;
     enum mv_machine_end end;
@@ -116,19 +124,27 @@ static int set_power_on_state(struct mv_machine *machine, struct mv_error *err)
     return 0;
 }
 
-void mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause)
+/* False where it ended the machine, or waits for guest memory that the host has not got. */
+static bool reset(struct mv_machine *machine, enum mv_machine_cause cause)
 {
     struct mv_error err;
+    int r = set_power_on_state(machine, &err);
+    machine->reset_due = r == -EIO;
+    if (r < 0 && r != -EIO) {
+        mv_log("cannot reset the guest: %s", err.text);
+        end_with(machine, MV_MACHINE_FAILED, MV_CAUSE_HOST_ERROR);
+    }
+    if (r == 0)
+        tell(machine, MV_MACHINE_EVENT_RESET, cause);
+    return r == 0;
+}
+
+void mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause)
+{
     if (machine->ended)
         return;
     mv_vcpus_stop(machine->vcpus);
-    if (set_power_on_state(machine, &err) < 0) {
-        mv_log("cannot reset the guest: %s", err.text);
-        end_with(machine, MV_MACHINE_FAILED, MV_CAUSE_HOST_ERROR);
-        return;
-    }
-    tell(machine, MV_MACHINE_EVENT_RESET, cause);
-    if (!machine->paused)
+    if (reset(machine, cause) && !machine->paused)
         mv_vcpus_go(machine->vcpus);
 }
 
@@ -156,6 +172,31 @@ static void stop_for_debugger(struct mv_machine *machine)
     tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_DEBUGGER);
 }
 
+static void tell_fault(struct mv_machine *machine, const struct mv_block *block, uint64_t offset)
+{
+    struct mv_block_fault why;
+    mv_block_fault_explain(block, offset, &why);
+    mv_log("%s; the guest is paused: %s, then type 'memvisor cont %s'", why.what.text,
+           why.remedy.text, machine->name == NULL ? "NAME" : machine->name);
+    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
+        next = o->next;
+        if (o->fault != NULL)
+            o->fault(o->opaque, block, offset, &why);
+    }
+}
+
+/* Guest memory is not to be had: nothing goes on until somebody has seen to it. */
+static void stop_for_fault(struct mv_machine *machine)
+{
+    const struct mv_block *block;
+    uint64_t offset;
+    mv_vcpus_stop(machine->vcpus);
+    while (mv_fault_queue_take(&machine->faults, machine->blocks, &block, &offset))
+        tell_fault(machine, block, offset);
+    machine->faulted = true;
+    mv_machine_pause(machine);
+}
+
 static void serve(struct mv_machine *machine, const struct request *r)
 {
     if (r->want == WANT_END || (r->want == WANT_GUEST_RESET && machine->no_reboot))
@@ -164,11 +205,13 @@ static void serve(struct mv_machine *machine, const struct request *r)
         mv_machine_powerdown(machine);
     else if (r->want == WANT_DEBUG)
         stop_for_debugger(machine);
+    else if (r->want == WANT_FAULT)
+        stop_for_fault(machine);
     else
         mv_machine_reset(machine, r->cause);
 }
 
-/* Of several requests the first of the table counts; a stop for the debugger does always. */
+/* Of several requests the first of the table counts; a stop for one of the last two does always. */
 static void serve_requests(void *opaque, uint32_t events)
 {
     struct mv_machine *machine = opaque;
@@ -178,16 +221,38 @@ static void serve_requests(void *opaque, uint32_t events)
     (void)n;
     unsigned wanted = atomic_exchange(&machine->requests, 0);
     for (size_t i = 0; i < REQUESTS; i++) {
-        bool counts = requests[i].want == WANT_DEBUG || (wanted & ((1u << i) - 1)) == 0;
+        bool counts = requests[i].want >= WANT_DEBUG || (wanted & ((1u << i) - 1)) == 0;
         if ((wanted >> i & 1) && counts && !machine->ended)
             serve(machine, &requests[i]);
     }
 }
 
-/* In the thread of the vCPU that asked. */
-static void guest_event(void *opaque, enum mv_vcpu_event event)
+/* Of a device's copy, the loader's or a vCPU's; any thread. */
+static void memory_fault(void *opaque, const struct mv_block *block, uint64_t offset)
 {
-    if (event == MV_VCPU_SYSTEM_OFF)
+    struct mv_machine *machine = opaque;
+    mv_fault_queue_add(&machine->faults, block, offset);
+    request(machine, WANT_FAULT, MV_CAUSE_HOST_ERROR);
+}
+
+static void vcpu_fault(struct mv_machine *machine, const uint8_t *fault)
+{
+    uint64_t offset;
+    const struct mv_block *block = mv_block_find_host(machine->blocks, fault, &offset);
+    if (block != NULL)
+        memory_fault(machine, block, offset);
+    else
+        mv_warn("the host reports an error of its memory at %p, where no block of the guest is",
+                (const void *)fault);
+    request(machine, WANT_FAULT, MV_CAUSE_HOST_ERROR);
+}
+
+/* In the thread of the vCPU that asked. */
+static void guest_event(void *opaque, enum mv_vcpu_event event, const uint8_t *fault)
+{
+    if (event == MV_VCPU_FAULT)
+        vcpu_fault(opaque, fault);
+    else if (event == MV_VCPU_SYSTEM_OFF)
         request(opaque, WANT_END, MV_CAUSE_GUEST_SHUTDOWN);
     else if (event == MV_VCPU_DEBUG)
         request(opaque, WANT_DEBUG, MV_CAUSE_HOST_DEBUGGER);
@@ -236,6 +301,8 @@ enum mv_machine_state mv_machine_state(const struct mv_machine *machine)
         return MV_MACHINE_ENDED;
     if (!machine->paused)
         return MV_MACHINE_RUNNING;
+    if (machine->faulted)
+        return MV_MACHINE_IO_ERROR;
     return machine->launched ? MV_MACHINE_PAUSED : MV_MACHINE_PRELAUNCH;
 }
 
@@ -306,6 +373,9 @@ static int make_map(struct mv_machine *machine, const struct mv_config *config,
                     struct mv_error *err)
 {
     int r = mv_block_registry_create(&machine->blocks, err);
+    if (r < 0)
+        return r;
+    mv_block_registry_on_fault(machine->blocks, memory_fault, machine);
     if (r == 0)
         r = set_backs(machine, config, err);
     if (r == 0)
@@ -396,6 +466,18 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     return r;
 }
 
+/* What the host could not give while the guest was loaded says more than the loader. */
+static void explain_first_fault(struct mv_machine *machine, struct mv_error *err)
+{
+    const struct mv_block *block;
+    struct mv_block_fault why;
+    uint64_t offset;
+    if (!mv_fault_queue_take(&machine->faults, machine->blocks, &block, &offset))
+        return;
+    mv_block_fault_explain(block, offset, &why);
+    mv_error_set(err, EIO, "%s: %s", why.what.text, why.remedy.text);
+}
+
 int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
                       struct mv_serial_backend *serial, struct mv_machine **ret,
                       struct mv_error *err)
@@ -409,9 +491,13 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
     machine->loop = loop;
     machine->request_fd = -1;
     machine->no_reboot = config->no_reboot;
+    machine->name = config->name;
     machine->paused = true;
+    mv_fault_queue_init(&machine->faults);
     mv_device_tree_init(&machine->devices);
     int r = make(machine, config, serial, err);
+    if (r == -EIO)
+        explain_first_fault(machine, err);
     if (r < 0) {
         mv_machine_destroy(machine);
         return r;
@@ -437,6 +523,7 @@ void mv_machine_destroy(struct mv_machine *machine)
     free(machine->backs);
     mv_boot_destroy(machine->boot);
     mv_bank_layout_free(&machine->layout);
+    mv_fault_queue_destroy(&machine->faults);
     free(machine);
 }
 
@@ -513,8 +600,9 @@ void mv_machine_pause(struct mv_machine *machine)
 void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask)
 {
     bool stood = machine->paused;
-    if (machine->ended)
+    if (machine->ended || (machine->reset_due && !reset(machine, MV_CAUSE_HOST_ERROR)))
         return;
+    machine->faulted = false;
     machine->paused = false;
     machine->launched = true;
     if (stood)

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct mv_block;
+struct mv_block_fault;
 struct mv_block_registry;
 struct mv_engine;
 struct mv_loop;
@@ -58,6 +60,7 @@ enum mv_machine_state {
     MV_MACHINE_PRELAUNCH, /* the vCPUs have not been let go yet */
     MV_MACHINE_RUNNING,
     MV_MACHINE_PAUSED,
+    MV_MACHINE_IO_ERROR, /* paused, since the host has not got guest memory that was accessed */
     MV_MACHINE_ENDED,
 };
 
@@ -101,10 +104,16 @@ void mv_machine_request_quit(struct mv_machine *machine, enum mv_machine_cause c
 /* Why it ended; known once mv_machine_wait has returned. */
 enum mv_machine_cause mv_machine_end_cause(const struct mv_machine *machine);
 
-/* Who hears of events, and of vCPUs that left for the debugger, where `debug` is set. */
+/*
+ * Who hears of events, of vCPUs that left for the debugger, where `debug` is
+ * set, and of bytes of guest memory that the host could not access.
+ */
 struct mv_machine_observer {
     mv_machine_event_fn *event;
     void (*debug)(void *opaque, unsigned cpu);
+    /* NULL, or: the machine pauses for that. */
+    void (*fault)(void *opaque, const struct mv_block *block, uint64_t offset,
+                  const struct mv_block_fault *why);
     void *opaque;
     struct mv_machine_observer *next; /* the machine's */
 };

@@ -8,6 +8,7 @@
 #include "vcpu-thread.h"
 
 #include "cleanup.h"
+#include "fault.h"
 #include "psci.h"
 
 #include <pthread.h>
@@ -146,16 +147,16 @@ static bool wait_for_leave(struct mv_vcpu_thread *t)
 }
 
 /* All others are to stop where they are; the main thread waits for them. */
-static void leave_for_debugger(struct mv_vcpu_thread *t)
+static void leave_for(struct mv_vcpu_thread *t, enum mv_vcpu_event event, const uint8_t *fault)
 {
     struct mv_vcpus *vcpus = t->vcpus;
     {
         MV_LOCK_SCOPE(&vcpus->lock);
-        t->debug_stopped = true;
+        t->debug_stopped = event == MV_VCPU_DEBUG;
         vcpus->go = false;
         nudge_all(vcpus, true);
     }
-    vcpus->event_fn(vcpus->opaque, MV_VCPU_DEBUG);
+    vcpus->event_fn(vcpus->opaque, event, fault);
 }
 
 static void *run_thread(void *opaque)
@@ -174,7 +175,10 @@ static void *run_thread(void *opaque)
             mv_psci_call(t->vcpus, t->index, t->vcpu);
             break;
         case MV_EXIT_DEBUG:
-            leave_for_debugger(t);
+            leave_for(t, MV_VCPU_DEBUG, NULL);
+            break;
+        case MV_EXIT_FAULT:
+            leave_for(t, MV_VCPU_FAULT, t->vcpu->ops->vcpu_fault(t->vcpu));
             break;
         }
     }
@@ -202,7 +206,7 @@ int mv_vcpus_start(struct mv_vcpus *vcpus, struct mv_error *err)
     sigset_t all, before;
     int r = 0;
     unsigned i;
-    sigfillset(&all);
+    mv_fault_fill_mask(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (i = 0; i < vcpus->count && r == 0; i++)
         r = start_one(&vcpus->threads[i]);
@@ -323,5 +327,5 @@ void mv_vcpus_power_off(struct mv_vcpus *vcpus, unsigned index)
 void mv_vcpus_system_event(struct mv_vcpus *vcpus, unsigned index, enum mv_vcpu_event event)
 {
     mv_vcpus_power_off(vcpus, index);
-    vcpus->event_fn(vcpus->opaque, event);
+    vcpus->event_fn(vcpus->opaque, event, NULL);
 }

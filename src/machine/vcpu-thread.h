@@ -27,10 +27,14 @@ enum mv_vcpu_event {
     MV_VCPU_SYSTEM_OFF,
     MV_VCPU_SYSTEM_RESET,
     MV_VCPU_DEBUG, /* for the debugger: mv_vcpus_take_debug_stop tells which */
+    MV_VCPU_FAULT, /* `fault` is the address of guest memory that the host has not got */
 };
 
-/* Called in a vCPU's thread, which runs no more guest code until it is powered on. */
-typedef void mv_vcpu_event_fn(void *opaque, enum mv_vcpu_event event);
+/*
+ * Called in a vCPU's thread, which runs no more guest code until it is powered
+ * on; after MV_VCPU_DEBUG and MV_VCPU_FAULT, until all are let go again.
+ */
+typedef void mv_vcpu_event_fn(void *opaque, enum mv_vcpu_event event, const uint8_t *fault);
 
 /*
  * Create `count` vCPUs, all off and stopped; event_fn hears what the guest

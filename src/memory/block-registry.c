@@ -8,6 +8,7 @@
 
 #include "backing.h"
 #include "cleanup.h"
+#include "fault.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@ struct mv_block_registry {
     const struct mv_config_back *backs; /* the main thread's, as what follows */
     size_t back_count;
     const char *mem_dir;
+    mv_block_fault_fn *fault_fn; /* NULL: nobody */
+    void *fault_opaque;
 };
 
 int mv_block_registry_create(struct mv_block_registry **ret, struct mv_error *err)
@@ -29,6 +32,7 @@ int mv_block_registry_create(struct mv_block_registry **ret, struct mv_error *er
     if (registry == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the block registry");
     pthread_mutex_init(&registry->lock, NULL);
+    mv_fault_init();
     *ret = registry;
     return 0;
 }
@@ -135,6 +139,37 @@ void mv_block_for_each(struct mv_block_registry *registry,
     MV_LOCK_SCOPE(&registry->lock);
     for (struct mv_block *block = registry->first; block != NULL; block = block->next)
         fn(block, opaque);
+}
+
+/* --- faults */
+
+struct mv_block *mv_block_find_host(struct mv_block_registry *registry, const uint8_t *host,
+                                    uint64_t *ret_offset)
+{
+    MV_LOCK_SCOPE(&registry->lock);
+    for (struct mv_block *block = registry->first; block != NULL; block = block->next) {
+        uint64_t offset = (uint64_t)((uintptr_t)host - (uintptr_t)block->host);
+        if (offset >= block->size)
+            continue;
+        *ret_offset = offset;
+        return block;
+    }
+    return NULL;
+}
+
+void mv_block_registry_on_fault(struct mv_block_registry *registry, mv_block_fault_fn *fn,
+                                void *opaque)
+{
+    registry->fault_fn = fn;
+    registry->fault_opaque = opaque;
+}
+
+int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host)
+{
+    const struct mv_block_registry *registry = block->registry;
+    if (registry->fault_fn != NULL)
+        registry->fault_fn(registry->fault_opaque, block, (uint64_t)(host - block->host));
+    return -EIO;
 }
 
 /* --- --back and --mem-dir */

@@ -23,5 +23,7 @@ int mv_block_registry_merge_wish(struct mv_block_registry *registry, const char 
 int mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block,
                              struct mv_error *err);
 void mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block);
+/* The host could not access this byte of the block; -EIO, for the caller to pass on. */
+int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host);
 
 #endif

@@ -135,21 +135,26 @@ void mv_block_destroy(struct mv_block *block)
     free_block(block);
 }
 
-static void zero(struct mv_block *block, uint64_t offset, uint64_t len)
+const char *mv_block_file(const struct mv_block *block)
+{
+    return block->backing->path;
+}
+
+/* The address that could not be accessed, as of guest-copy.h. */
+static const uint8_t *zero(struct mv_block *block, uint64_t offset, uint64_t len)
 {
     struct mv_backing *backing = block->backing;
     uint64_t page = backing->page_size, end = offset + len;
     uint64_t first = mv_align_up(offset, page), last = end & ~(page - 1);
-    if (first >= last || backing->ops->punch(backing, block->host, first, last - first) < 0) {
-        mv_guest_zero(block->host + offset, len);
-        return;
-    }
-    mv_guest_zero(block->host + offset, first - offset);
-    mv_guest_zero(block->host + last, end - last);
+    if (first >= last || backing->ops->punch(backing, block->host, first, last - first) < 0)
+        return mv_guest_zero(block->host + offset, len);
+    const uint8_t *failed = mv_guest_zero(block->host + offset, first - offset);
+    return failed != NULL ? failed : mv_guest_zero(block->host + last, end - last);
 }
 
-void mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
+int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
 {
-    zero(block, offset, len);
+    const uint8_t *failed = zero(block, offset, len);
     mv_dirty_mark(&block->log, offset, len);
+    return failed == NULL ? 0 : mv_block_registry_tell_fault(block, failed);
 }

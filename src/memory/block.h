@@ -67,9 +67,13 @@ void mv_block_destroy(struct mv_block *block);
 
 /*
  * Fill bytes of the block with zeros; the host gets whole pages among them
- * back.  The range lies within the block.  vCPUs may run meanwhile.
+ * back.  The range lies within the block.  vCPUs may run meanwhile.  -EIO
+ * where the host has not got the memory, which was told (on_fault).
  */
-void mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len);
+int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len);
+
+/* The path of the file that holds the bytes; NULL where it has none. */
+const char *mv_block_file(const struct mv_block *block);
 
 /* NULL where there is none. */
 struct mv_block *mv_block_find(struct mv_block_registry *registry, const char *id);
@@ -79,6 +83,22 @@ struct mv_block *mv_block_find(struct mv_block_registry *registry, const char *i
  */
 struct mv_block *mv_block_find_generation(struct mv_block_registry *registry, const char *id,
                                           uint64_t generation);
+
+/*
+ * The block that is mapped at an address of the host's, and which of its bytes
+ * that is; NULL where none is.
+ */
+struct mv_block *mv_block_find_host(struct mv_block_registry *registry, const uint8_t *host,
+                                    uint64_t *ret_offset);
+
+/*
+ * Who hears of accesses to a block that the host could not serve (fault.h).
+ * Called by whoever made the access, in its thread and under its locks; so it
+ * does no more than take note.  Set before there are other threads.
+ */
+typedef void mv_block_fault_fn(void *opaque, const struct mv_block *block, uint64_t offset);
+void mv_block_registry_on_fault(struct mv_block_registry *registry, mv_block_fault_fn *fn,
+                                void *opaque);
 
 /* Call fn for each block, in order of creation, under the registry's lock. */
 void mv_block_for_each(struct mv_block_registry *registry,

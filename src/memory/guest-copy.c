@@ -5,6 +5,8 @@
  */
 #include "guest-copy.h"
 
+#include "fault.h"
+
 #include <string.h>
 
 #define WORD sizeof(uint64_t)
@@ -28,9 +30,8 @@ static void bytes_in(uint8_t *guest, const uint8_t *buf, size_t len)
         __atomic_store_n(guest + i, buf[i], __ATOMIC_RELAXED);
 }
 
-void mv_guest_copy_out(void *buf, const uint8_t *guest, size_t len)
+static void copy_out(uint8_t *to, const uint8_t *guest, size_t len)
 {
-    uint8_t *to = buf;
     size_t i = head_bytes(guest, len);
     bytes_out(to, guest, i);
     for (; i + WORD <= len; i += WORD) {
@@ -40,9 +41,8 @@ void mv_guest_copy_out(void *buf, const uint8_t *guest, size_t len)
     bytes_out(to + i, guest + i, len - i);
 }
 
-void mv_guest_copy_in(uint8_t *guest, const void *buf, size_t len)
+static void copy_in(uint8_t *guest, const uint8_t *from, size_t len)
 {
-    const uint8_t *from = buf;
     size_t i = head_bytes(guest, len);
     bytes_in(guest, from, i);
     for (; i + WORD <= len; i += WORD) {
@@ -53,7 +53,7 @@ void mv_guest_copy_in(uint8_t *guest, const void *buf, size_t len)
     bytes_in(guest + i, from + i, len - i);
 }
 
-void mv_guest_zero(uint8_t *guest, size_t len)
+static void zero(uint8_t *guest, size_t len)
 {
     size_t i = 0, head = head_bytes(guest, len);
     for (; i < head; i++)
@@ -62,4 +62,28 @@ void mv_guest_zero(uint8_t *guest, size_t len)
         __atomic_store_n((uint64_t *)(guest + i), 0, __ATOMIC_RELAXED);
     for (; i < len; i++)
         __atomic_store_n(guest + i, 0, __ATOMIC_RELAXED);
+}
+
+/* Run a copy with a fault point around it. */
+#define GUARDED(call)                                                                              \
+    struct mv_fault_point point = {.address = NULL};                                               \
+    mv_fault_enter(&point);                                                                        \
+    if (sigsetjmp(point.jump, 0) == 0)                                                             \
+        call;                                                                                      \
+    mv_fault_leave(&point);                                                                        \
+    return point.address
+
+const uint8_t *mv_guest_copy_out(void *buf, const uint8_t *guest, size_t len)
+{
+    GUARDED(copy_out(buf, guest, len));
+}
+
+const uint8_t *mv_guest_copy_in(uint8_t *guest, const void *buf, size_t len)
+{
+    GUARDED(copy_in(guest, buf, len));
+}
+
+const uint8_t *mv_guest_zero(uint8_t *guest, size_t len)
+{
+    GUARDED(zero(guest, len));
 }

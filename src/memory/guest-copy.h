@@ -4,6 +4,9 @@
  * same bytes at that moment, so guest RAM is touched by relaxed atomic
  * accesses alone: whoever checks what a guest wrote copies it out once and
  * checks the copy.
+ *
+ * Each returns NULL, or the address in guest RAM that the host could not
+ * access (fault.h); what lies before it may have been copied.
  */
 #ifndef MV_MEMORY_GUEST_COPY_H
 #define MV_MEMORY_GUEST_COPY_H
@@ -12,9 +15,9 @@
 #include <stdint.h>
 
 /* From guest RAM into a buffer of the host. */
-void mv_guest_copy_out(void *buf, const uint8_t *guest, size_t len);
+const uint8_t *mv_guest_copy_out(void *buf, const uint8_t *guest, size_t len);
 /* From a buffer of the host into guest RAM. */
-void mv_guest_copy_in(uint8_t *guest, const void *buf, size_t len);
-void mv_guest_zero(uint8_t *guest, size_t len);
+const uint8_t *mv_guest_copy_in(uint8_t *guest, const void *buf, size_t len);
+const uint8_t *mv_guest_zero(uint8_t *guest, size_t len);
 
 #endif

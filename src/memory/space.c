@@ -7,6 +7,7 @@
 #include "space.h"
 
 #include "block.h"
+#include "block-registry.h"
 #include "guest-copy.h"
 #include "size.h"
 
@@ -227,23 +228,25 @@ uint64_t mv_space_ram_run(struct mv_space *space, uint64_t gpa)
     return run;
 }
 
-typedef void ram_fn(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len);
+typedef int ram_fn(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len);
 
-static void copy_out(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
+static int copy_out(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
 {
-    mv_guest_copy_out(buf, block->host + offset, len);
+    const uint8_t *failed = mv_guest_copy_out(buf, block->host + offset, len);
+    return failed == NULL ? 0 : mv_block_registry_tell_fault(block, failed);
 }
 
-static void copy_in(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
+static int copy_in(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
 {
-    mv_guest_copy_in(block->host + offset, buf, len);
+    const uint8_t *failed = mv_guest_copy_in(block->host + offset, buf, len);
     mv_dirty_mark(&block->log, offset, len);
+    return failed == NULL ? 0 : mv_block_registry_tell_fault(block, failed);
 }
 
-static void zero(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
+static int zero(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
 {
     (void)buf;
-    mv_block_zero(block, offset, len);
+    return mv_block_zero(block, offset, len);
 }
 
 /* Apply fn to each part of a run of RAM, or to none where it has a hole. */
@@ -253,17 +256,18 @@ static int for_ram_locked(struct mv_space *space, uint64_t gpa, uint64_t len, ui
     if (ram_run_locked(space, gpa) < len)
         return -EFAULT;
     const struct mv_range *range = find_locked(space, gpa);
-    for (; len > 0; range++) {
+    int r = 0;
+    for (; len > 0 && r == 0; range++) {
         uint64_t skip = gpa - range->gpa, part = range->size - skip;
         if (part > len)
             part = len;
-        fn(range->block, range->offset + skip, buf, part);
+        r = fn(range->block, range->offset + skip, buf, part);
         gpa += part;
         len -= part;
         if (buf != NULL)
             buf += part;
     }
-    return 0;
+    return r;
 }
 
 static int for_ram(struct mv_space *space, uint64_t gpa, uint64_t len, uint8_t *buf, ram_fn *fn)

@@ -89,7 +89,8 @@ bool mv_space_find_block(struct mv_space *space, const struct mv_block *block, u
 
 /*
  * Copy between the host and guest RAM, across adjacent ranges.  -EFAULT where
- * any byte of the guest range is no RAM: then nothing was copied.
+ * any byte of the guest range is no RAM: then nothing was copied.  -EIO where
+ * the host has not got the memory (fault.h): then part of it may have been.
  */
 int mv_space_read(struct mv_space *space, uint64_t gpa, void *buf, uint64_t len);
 int mv_space_write(struct mv_space *space, uint64_t gpa, const void *buf, uint64_t len);

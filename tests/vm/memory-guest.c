@@ -8,7 +8,10 @@
  *   s ADDR PAGES       "= SUM" of the first doublewords of the pages
  *   t ADDR TEXT        store the text
  *   p ADDR A B         store a pair
+ *   o ADDR             "= SUM" of a pair
  *   a ADDR N           add N to the doubleword, atomically
+ *   e ADDR N           the same, by LDXR and STXR
+ *   x ADDR             "= VALUE" of the function there
  *   z ADDR             DC ZVA
  *   v ADDR             store 64 bytes, each 0x5a, from vector registers
  *   l ROUNDS           read and write 128 pages, ROUNDS times
@@ -88,6 +91,18 @@ static void store_vectors(uint64_t at)
                      : "memory", "x9");
 }
 
+static void add_exclusive(uint64_t at, uint64_t n)
+{
+    uint64_t value;
+    uint32_t failed;
+    do {
+        __asm__ volatile("ldxr %0, [%2]\n\tadd %0, %0, %3\n\tstxr %w1, %0, [%2]"
+                         : "=&r"(value), "=&r"(failed)
+                         : "r"(at), "r"(n)
+                         : "memory");
+    } while (failed);
+}
+
 static void obey(char command, const char *rest)
 {
     uint64_t at = command == 'm' || command == 'q' ? 0 : number(&rest);
@@ -117,6 +132,18 @@ static void obey(char command, const char *rest)
     case 'a':
         __asm__ volatile("ldadd %1, xzr, [%0]" ::"r"(at), "r"(number(&rest)) : "memory");
         break;
+    case 'o': {
+        uint64_t b;
+        __asm__ volatile("ldp %0, %1, [%2]" : "=&r"(a), "=r"(b) : "r"(at) : "memory");
+        print("= %lx\n", a + b);
+        return;
+    }
+    case 'e':
+        add_exclusive(at, number(&rest));
+        break;
+    case 'x':
+        print("= %lx\n", ((uint64_t(*)(void))at)());
+        return;
     case 'z':
         __asm__ volatile("dc zva, %0" ::"r"(at) : "memory");
         break;

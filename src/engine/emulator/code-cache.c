@@ -3,6 +3,7 @@
 
 #include "a64.h"
 #include "cpu.h"
+#include "memory.h"
 #include "tlb.h"
 
 #include <stdlib.h>
@@ -142,6 +143,7 @@ MV_OP(decode)
 {
     struct code_page *page = (struct code_page *)(uintptr_t)cpu->page_ops;
     unsigned slot = (unsigned)(op - page->ops);
+    mv_access_begin(cpu, op);
     mv_a64_decode(mv_code_cache_word(page->ops, slot), &page->ops[slot]);
     localise_branch(&page->ops[slot], slot);
     MV_DISPATCH(op);

@@ -10,6 +10,7 @@
 
 #include "debug.h"
 #include "engine.h"
+#include "fault.h"
 #include "fp.h"
 #include "op.h"
 #include "shootdown.h"
@@ -19,7 +20,6 @@
 #include "tlb.h"
 
 #include <pthread.h>
-#include <setjmp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -77,6 +77,7 @@ struct mv_cpu {
     atomic_uint attention;          /* any thread sets bits */
     uint64_t page_va;               /* of the code page that runs */
     const struct mv_op *page_ops;   /* its first op */
+    const struct mv_op *access_op;  /* that accesses memory; NULL: it is the fetch at pc */
     struct mv_tlb_set *tlb[2];      /* for addresses with bit 55 clear, set */
     uint64_t pc;                    /* valid outside handlers only */
     uint8_t el;                     /* 0, 1 */
@@ -102,7 +103,8 @@ struct mv_cpu {
     struct mv_debug debug;
     struct mv_code_cache *code;
     struct mv_emulator *emulator;
-    sigjmp_buf unwind; /* to the run loop, once an exception was taken */
+    /* To the run loop, once an exception was taken or guest memory was not to be had. */
+    struct mv_fault_point unwind;
 
     /* --- reached by other threads */
     atomic_bool irq_line;

@@ -286,10 +286,15 @@ MV_OP(single_end)
     return mv_cpu_leave(cpu, mv_op_pc(cpu, op));
 }
 
-void mv_debug_settle(struct mv_cpu *cpu)
+void mv_debug_forget_step(struct mv_cpu *cpu)
 {
     atomic_fetch_and(&cpu->attention, ~MV_ATTENTION_STEP);
     cpu->debug.stepped = false;
+}
+
+void mv_debug_settle(struct mv_cpu *cpu)
+{
+    mv_debug_forget_step(cpu);
     if (cpu->debug.host_step && !cpu->exit_wanted)
         stop_for_host(cpu, cpu->pc, &(struct mv_debug_stop){.reason = MV_DEBUG_STEP});
 }

@@ -51,6 +51,8 @@ void mv_debug_run(struct mv_cpu *cpu);
 
 /* An exception was taken or a handler unwound: whatever was stepped is over. */
 void mv_debug_settle(struct mv_cpu *cpu);
+/* The instruction that was stepped has not been done. */
+void mv_debug_forget_step(struct mv_cpu *cpu);
 
 /* Whether the page of a PC is to stay out of the instruction TLB. */
 bool mv_debug_in_page(const struct mv_cpu *cpu, uint64_t pc);

@@ -161,6 +161,11 @@ static void vcpu_kick(struct mv_vcpu *vcpu)
     mv_cpu_attend(mv_cpu_of(vcpu), MV_ATTENTION_KICK);
 }
 
+static const uint8_t *vcpu_fault(struct mv_vcpu *vcpu)
+{
+    return mv_cpu_of(vcpu)->unwind.address;
+}
+
 static void vcpu_get_regs(struct mv_vcpu *vcpu, struct mv_vcpu_regs *ret)
 {
     const struct mv_cpu *cpu = mv_cpu_of(vcpu);
@@ -217,13 +222,19 @@ static bool vcpu_get_sysreg(struct mv_vcpu *vcpu, unsigned index, struct mv_vcpu
     return true;
 }
 
+/* In the debugger's thread, which has no fault point of its own. */
 static bool vcpu_translate(struct mv_vcpu *vcpu, uint64_t va, uint64_t *ret_gpa)
 {
+    struct mv_fault_point point;
     struct mv_translation t;
-    if (!mv_mmu_translate(mv_cpu_of(vcpu), va, 1, MV_ACCESS_DEBUG, &t))
-        return false;
-    *ret_gpa = t.pa;
-    return true;
+    volatile bool found = false;
+    mv_fault_enter(&point);
+    if (sigsetjmp(point.jump, 0) == 0)
+        found = mv_mmu_translate(mv_cpu_of(vcpu), va, 1, MV_ACCESS_DEBUG, &t);
+    mv_fault_leave(&point);
+    if (found)
+        *ret_gpa = t.pa;
+    return found;
 }
 
 static void debug_points(struct mv_engine *engine, const struct mv_debug_points *points)
@@ -265,6 +276,7 @@ const struct mv_engine_ops mv_emulator_ops = {
     .vcpu_reset = vcpu_reset,
     .vcpu_run = vcpu_run,
     .vcpu_kick = vcpu_kick,
+    .vcpu_fault = vcpu_fault,
     .vcpu_get_regs = vcpu_get_regs,
     .vcpu_set_regs = vcpu_set_regs,
     .vcpu_mpidr = vcpu_mpidr,

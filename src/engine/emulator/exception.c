@@ -51,7 +51,7 @@ const struct mv_op *mv_exception_fp(struct mv_cpu *cpu, const struct mv_op *op)
 
 _Noreturn void mv_exception_unwind(struct mv_cpu *cpu)
 {
-    siglongjmp(cpu->unwind, 1);
+    siglongjmp(cpu->unwind.jump, 1);
 }
 
 _Noreturn void mv_exception_data_abort(struct mv_cpu *cpu, const struct mv_op *op, uint64_t far,

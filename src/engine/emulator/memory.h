@@ -18,6 +18,21 @@ typedef uint16_t mv_u16_any __attribute__((aligned(1)));
 typedef uint32_t mv_u32_any __attribute__((aligned(1)));
 typedef uint64_t mv_u64_any __attribute__((aligned(1)));
 
+/*
+ * Around every access to the host's bytes: should they not be there, the run
+ * loop has to know the op, and find nothing changed by it (fault.h).
+ */
+static inline void mv_access_begin(struct mv_cpu *cpu, const struct mv_op *op)
+{
+    cpu->access_op = op;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void mv_access_end(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* Access flags for the slow path and translation. */
 enum {
     MV_ACCESS_WRITE = 1,
@@ -68,8 +83,12 @@ static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t v
                                                uint64_t va)                                        \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (MV_LIKELY(entry->read_tag == ((va + bits / 8 - 1) & MV_PAGE_MASK)))                    \
-            return __atomic_load_n((type *)(va + entry->addend), __ATOMIC_RELAXED);                \
+        if (MV_LIKELY(entry->read_tag == ((va + bits / 8 - 1) & MV_PAGE_MASK))) {                  \
+            mv_access_begin(cpu, op);                                                              \
+            type value = __atomic_load_n((type *)(va + entry->addend), __ATOMIC_RELAXED);          \
+            mv_access_end();                                                                       \
+            return value;                                                                          \
+        }                                                                                          \
         return (uint##bits##_t)mv_memory_read(cpu, op, va, bits / 8, 0);                           \
     }
 #define MV_DEFINE_STORE(bits, type)                                                                \
@@ -77,10 +96,13 @@ static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t v
                                       uint##bits##_t value)                                        \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (MV_LIKELY(entry->write_tag == ((va + bits / 8 - 1) & MV_PAGE_MASK)))                   \
+        if (MV_LIKELY(entry->write_tag == ((va + bits / 8 - 1) & MV_PAGE_MASK))) {                 \
+            mv_access_begin(cpu, op);                                                              \
             __atomic_store_n((type *)(va + entry->addend), value, __ATOMIC_RELAXED);               \
-        else                                                                                       \
+            mv_access_end();                                                                       \
+        } else {                                                                                   \
             mv_memory_write(cpu, op, va, value, bits / 8, 0);                                      \
+        }                                                                                          \
     }
 MV_DEFINE_LOAD(8, uint8_t)
 MV_DEFINE_LOAD(16, mv_u16_any)
@@ -102,8 +124,10 @@ MV_DEFINE_STORE(64, mv_u64_any)
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
         if (MV_LIKELY(entry->read_tag == ((va + bits / 4 - 1) & MV_PAGE_MASK))) {                  \
             const type *host = (type *)(va + entry->addend);                                       \
+            mv_access_begin(cpu, op);                                                              \
             ret[0] = __atomic_load_n(&host[0], __ATOMIC_RELAXED);                                  \
             ret[1] = __atomic_load_n(&host[1], __ATOMIC_RELAXED);                                  \
+            mv_access_end();                                                                       \
         } else {                                                                                   \
             ret[0] = (uint##bits##_t)mv_memory_read(cpu, op, va, bits / 8, 0);                     \
             ret[1] = (uint##bits##_t)mv_memory_read(cpu, op, va + bits / 8, bits / 8, 0);          \
@@ -116,8 +140,10 @@ MV_DEFINE_STORE(64, mv_u64_any)
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
         if (MV_LIKELY(entry->write_tag == ((va + bits / 4 - 1) & MV_PAGE_MASK))) {                 \
             type *host = (type *)(va + entry->addend);                                             \
+            mv_access_begin(cpu, op);                                                              \
             __atomic_store_n(&host[0], first, __ATOMIC_RELAXED);                                   \
             __atomic_store_n(&host[1], second, __ATOMIC_RELAXED);                                  \
+            mv_access_end();                                                                       \
         } else {                                                                                   \
             mv_memory_probe(cpu, op, va, bits / 4, MV_ACCESS_WRITE);                               \
             mv_memory_write(cpu, op, va, first, bits / 8, 0);                                      \

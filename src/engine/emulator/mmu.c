@@ -73,6 +73,7 @@ struct mv_dtlb_entry *mv_mmu_data(struct mv_cpu *cpu, const struct mv_op *op, ui
                                   unsigned access)
 {
     unsigned el = access_el(cpu, access);
+    mv_access_begin(cpu, op);
     struct mv_dtlb_entry *entry =
         &access_set(cpu, va, el)->d[(va >> 12) % MV_DTLB_ENTRIES];
     uint64_t tag = access & MV_ACCESS_WRITE ? entry->write_tag : entry->read_tag;
@@ -235,6 +236,7 @@ static void insn_abort(struct mv_cpu *cpu, uint64_t pc, uint32_t fsc)
 const struct mv_op *mv_mmu_fetch(struct mv_cpu *cpu, uint64_t pc)
 {
     struct mv_tlb_set *set = cpu->tlb[pc >> 55 & 1];
+    mv_access_begin(cpu, NULL);
     struct mv_itlb_entry *entry = &set->i[(pc >> 12) % MV_ITLB_ENTRIES];
     if (entry->tag == (pc & ~UINT64_C(0xffc)))
         return entry->ops;

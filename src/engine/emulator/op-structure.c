@@ -55,6 +55,7 @@ static void read_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t v
 {
     const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
     if (MV_LIKELY(entry->read_tag == ((va + len - 1) & MV_PAGE_MASK))) {
+        mv_access_begin(cpu, op);
         copy_from_guest(buf, (const uint8_t *)(va + entry->addend), len);
         return;
     }
@@ -70,6 +71,7 @@ static void write_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
 {
     const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
     if (MV_LIKELY(entry->write_tag == ((va + len - 1) & MV_PAGE_MASK))) {
+        mv_access_begin(cpu, op);
         copy_to_guest((uint8_t *)(va + entry->addend), buf, len);
         return;
     }

@@ -93,10 +93,23 @@ void mv_cpu_run_from(struct mv_cpu *cpu, const struct mv_op *ops)
         op = mv_op_handlers[op->code](cpu, op);
 }
 
-enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu)
+/* Come back before the instruction that met the fault. */
+static void leave_for_fault(struct mv_cpu *cpu)
 {
-    atomic_store(&cpu->running, true);
-    if (sigsetjmp(cpu->unwind, 0) != 0 && cpu->debug.on)
+    if (cpu->access_op != NULL)
+        cpu->pc = mv_op_pc(cpu, cpu->access_op);
+    mv_debug_forget_step(cpu);
+    cpu->exit = MV_EXIT_FAULT;
+}
+
+static void run_until_exit(struct mv_cpu *cpu)
+{
+    int why = sigsetjmp(cpu->unwind.jump, 0);
+    if (why == MV_FAULT_CAUGHT) {
+        leave_for_fault(cpu);
+        return;
+    }
+    if (why != 0 && cpu->debug.on)
         mv_debug_settle(cpu);
     while (!attend(cpu)) {
         if (MV_UNLIKELY(cpu->debug.on)) {
@@ -112,6 +125,14 @@ enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu)
             continue;
         mv_cpu_run_from(cpu, ops);
     }
+}
+
+enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu)
+{
+    atomic_store(&cpu->running, true);
+    mv_fault_enter(&cpu->unwind);
+    run_until_exit(cpu);
+    mv_fault_leave(&cpu->unwind);
     atomic_store(&cpu->running, false);
     return cpu->exit;
 }

@@ -48,6 +48,7 @@ static bool dc_zva(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
                                   MV_ACCESS_WRITE);
     }
     uint64_t *host = (uint64_t *)((va & ~(uint64_t)(ZVA_BYTES - 1)) + entry->addend);
+    mv_access_begin(cpu, op);
     for (unsigned i = 0; i < ZVA_BYTES / 8; i++)
         __atomic_store_n(&host[i], 0, __ATOMIC_RELAXED);
     return true;
@@ -107,6 +108,7 @@ static bool translate(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 {
     unsigned which = (unsigned)mv_sysreg_of(op)->value;
     struct mv_translation t;
+    mv_access_begin(cpu, op);
     if (!mv_mmu_translate(cpu, va, which >> 1, which & 1 ? MV_ACCESS_WRITE : 0, &t)) {
         cpu->sys.par = PAR_F | PAR_RES1 | (uint64_t)t.fsc << 1;
         return true;

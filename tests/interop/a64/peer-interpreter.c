@@ -97,7 +97,7 @@ enum outcome peer_execute(unsigned index, struct state *state)
     set_state(state);
     cpu->pc = pc;
     cpu->sys.vbar = VECTORS;
-    if (sigsetjmp(cpu->unwind, 0) == 0) {
+    if (sigsetjmp(cpu->unwind.jump, 0) == 0) {
         /* A branch leaves the handlers, for its page is in no TLB. */
         while (cpu->pc < VECTORS)
             run_from(pc);

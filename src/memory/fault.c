@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The handler of SIGBUS, and each thread's chain of fault points.  The chain is
+ * the thread's own; the handler runs in the thread that made the access, so
+ * there is nothing to lock.
+ */
+#include "fault.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+static __thread struct mv_fault_point *innermost;
+static struct sigaction before;
+
+void mv_fault_catch(const siginfo_t *info)
+{
+    struct mv_fault_point *point = innermost;
+    sigset_t bus;
+    /* A code of 0 or less: somebody sent it. */
+    if (point == NULL || info->si_code <= 0)
+        return;
+    point->address = info->si_addr;
+    /* The jump leaves the mask as it is, and the handler has this one blocked. */
+    sigemptyset(&bus);
+    sigaddset(&bus, SIGBUS);
+    pthread_sigmask(SIG_UNBLOCK, &bus, NULL);
+    siglongjmp(point->jump, MV_FAULT_CAUGHT);
+}
+
+/* A fault comes again by itself once the handler has returned. */
+static void handle(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    mv_fault_catch(info);
+    sigaction(number, &before, NULL);
+    if (info->si_code <= 0)
+        raise(number);
+}
+
+static void install(void)
+{
+    struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, &before);
+}
+
+void mv_fault_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, install);
+}
+
+void mv_fault_enter(struct mv_fault_point *point)
+{
+    point->outer = innermost;
+    innermost = point;
+}
+
+void mv_fault_leave(const struct mv_fault_point *point)
+{
+    innermost = point->outer;
+}
+
+void mv_fault_fill_mask(sigset_t *ret)
+{
+    sigfillset(ret);
+    sigdelset(ret, SIGBUS);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Accesses to guest memory that the host cannot serve: the file behind a block
+ * was shrunk, its disk is full or failing, no huge page is left.  The kernel
+ * says so with SIGBUS in the thread that made the access.
+ *
+ * A thread that touches guest memory has a fault point around it, to which it
+ * comes back by siglongjmp; what it does then is its own business.  Points
+ * nest, the innermost counts.  A SIGBUS with no point around it is none of
+ * this file's: whoever handled it before does.
+ */
+#ifndef MV_MEMORY_FAULT_H
+#define MV_MEMORY_FAULT_H
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+
+struct mv_fault_point {
+    sigjmp_buf jump;
+    const uint8_t *address; /* what could not be accessed; set before the jump */
+    struct mv_fault_point *outer;
+};
+
+/* What sigsetjmp returns after a fault. */
+#define MV_FAULT_CAUGHT 2
+
+/* Handle SIGBUS from now on; once is enough, more do no harm. */
+void mv_fault_init(void);
+/*
+ * For another handler of SIGBUS, before all else: does not return where a
+ * point is around the access.
+ */
+void mv_fault_catch(const siginfo_t *info);
+
+/*
+ * This thread's faults go to the point, whose `jump` is set (savesigs 0 will
+ * do) before an access is made.
+ */
+void mv_fault_enter(struct mv_fault_point *point);
+/* The innermost point, which is this one, is no more. */
+void mv_fault_leave(const struct mv_fault_point *point);
+
+/* All signals but those of faults: the mask of a thread that is no business of signals. */
+void mv_fault_fill_mask(sigset_t *ret);
+
+#endif
