@@ -21,6 +21,7 @@ build | ninja-build              | ninja
 build | pkg-config               | pkg-config pkgconf
 build | libfdt-dev               | <libfdt.h>
 build | libjansson-dev           | <jansson.h>
+build | libnuma-dev              | <numa.h>
 files | cpio                     | cpio
 files | debian-archive-keyring   | /usr/share/keyrings/debian-archive-keyring.gpg
 check | clang                    | clang

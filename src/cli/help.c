@@ -89,8 +89,6 @@ static void print_backing_keys(FILE *out)
               HELP_COLUMN);
     for (const struct mv_backing_key *key = mv_backing_keys; key->key != NULL; key++) {
         char left[128];
-        if (key->later != NULL)
-            continue;
         snprintf(left, sizeof left, "    %s=%s", key->key, key->argument);
         print_row(out, left, key->help, HELP_COLUMN);
     }

@@ -247,6 +247,8 @@ static int run_machine(struct run *run, struct mv_error *err)
         drain(run, end);
     }
     tear_down(run);
+    if (r == -ECANCELED && mv_signals_caught() != 0)
+        return status_of(MV_MACHINE_QUIT, cause);
     if (r < 0) {
         mv_log("%s", err->text);
         return MV_STATUS_ERROR;

@@ -11,6 +11,7 @@
 
 #include "fault.h"
 #include "loop.h"
+#include "progress.h"
 #include "terminal.h"
 
 #include <signal.h>
@@ -65,6 +66,7 @@ static void handle_end(int number, siginfo_t *info, void *context)
         mv_terminal_leave();
         _exit(MV_STATUS_SIGNAL + number);
     }
+    mv_progress_cancel();
     uint64_t one = 1;
     ssize_t n = write(wake_fd, &one, sizeof one);
     (void)n;

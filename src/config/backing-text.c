@@ -106,29 +106,31 @@ static int set_policy(struct mv_config_backing *backing, const struct mv_backing
 #define FIELD(name) offsetof(struct mv_config_backing, name)
 
 const struct mv_backing_key mv_backing_keys[] = {
-    {"file", "PATH", "keep the bytes in this file", NULL, set_text, FIELD(file)},
+    {"file", "PATH", "keep the bytes in this file", set_text, FIELD(file)},
     {"share", "on|off",
-     "whether others who map the file see what the guest writes; a file's default is on", NULL,
+     "whether others who map the file see what the guest writes; a file's default is on",
      set_switch, FIELD(share)},
-    {"create", "on|off", "make the file where there is none", NULL, set_flag, FIELD(create)},
-    {"same-file", "ok", "others may map the same file", NULL, set_same_file, FIELD(same_file)},
-    {"memfd", "on|off", "memory that others can map, without a file's name", NULL, set_flag,
+    {"create", "on|off", "make the file where there is none", set_flag, FIELD(create)},
+    {"same-file", "ok", "others may map the same file", set_same_file, FIELD(same_file)},
+    {"memfd", "on|off", "memory that others can map, without a file's name", set_flag,
      FIELD(memfd)},
-    {"fd", "N", "what the parent process opened as descriptor N", NULL, set_fd, FIELD(fd)},
-    {"hugetlb", "2M|1G", "pages of the host's pool of huge pages", NULL, set_hugetlb,
+    {"fd", "N", "what the parent process opened as descriptor N", set_fd, FIELD(fd)},
+    {"hugetlb", "2M|1G", "pages of the host's pool of huge pages", set_hugetlb,
      FIELD(hugetlb)},
-    {"thp", "on|off", "have the host use transparent huge pages, or not", NULL, set_switch,
+    {"thp", "on|off", "have the host use transparent huge pages, or not", set_switch,
      FIELD(thp)},
-    {"prealloc", "on|off", "allocate all pages before the guest starts", NULL, set_switch,
+    {"prealloc", "on|off", "allocate all pages before the guest starts", set_switch,
      FIELD(prealloc)},
-    {"lock", "on|off", "keep the pages from being swapped", NULL, set_switch, FIELD(lock)},
-    {"merge", "on|off", "let the host merge equal pages (KSM)", NULL, set_switch, FIELD(merge)},
-    {"dump", "on|off", "whether core dumps of memvisor hold the bytes; default on", NULL,
+    {"lock", "on|off", "keep the pages from being swapped", set_switch, FIELD(lock)},
+    {"merge", "on|off", "let the host merge equal pages (KSM)", set_switch, FIELD(merge)},
+    {"dump", "on|off", "whether core dumps of memvisor hold the bytes; default on",
      set_switch, FIELD(dump)},
-    {"policy", "default|bind|interleave|preferred", NULL, "choose a bank's NUMA policy",
-     set_policy, FIELD(policy)},
-    {"host-nodes", "NODES", NULL, "choose a bank's NUMA nodes", set_text, FIELD(host_nodes)},
-    {"save", "on|off", NULL, "choose whether a saved state holds a bank", set_switch, FIELD(save)},
+    {"policy", "default|bind|interleave|preferred",
+     "how pages are spread over NUMA nodes of the host", set_policy, FIELD(policy)},
+    {"host-nodes", "NODES", "these nodes: 0, 0-1 or 0,,2", set_text, FIELD(host_nodes)},
+    {"save", "on|off",
+     "whether a saved state holds the bytes; off where they stay in a shared file",
+     set_switch, FIELD(save)},
     {0},
 };
 
@@ -167,11 +169,6 @@ int mv_backing_set(struct mv_config_backing *backing, const struct mv_backing_ke
                    const char *value, uint32_t *seen, struct mv_error *err)
 {
     uint32_t bit = UINT32_C(1) << (key - mv_backing_keys);
-    if (key->later != NULL) {
-        char shown[64];
-        snprintf(shown, sizeof shown, "%s=", key->key);
-        return mv_later_refuse(shown, key->later, "run", err);
-    }
     if (value == NULL)
         return mv_error_set(err, EINVAL, "'%s' needs a value: %s=%s", key->key, key->key,
                             key->argument);

@@ -12,7 +12,6 @@ struct mv_backing_key {
     const char *key;
     const char *argument;
     const char *help;
-    const char *later; /* as in struct mv_option */
     /* Check `value` and store it at key->offset. */
     int (*set)(struct mv_config_backing *backing, const struct mv_backing_key *key,
                const char *value, struct mv_error *err);

@@ -14,6 +14,8 @@
 
 #include "cleanup.h"
 
+#include <string.h>
+
 #define PARTS_MAX 4096
 
 struct query {
@@ -38,6 +40,16 @@ static json_t *list_residency(const struct mv_block *block, size_t parts, struct
     return list;
 }
 
+static json_t *list_nodes(const struct mv_numa_policy *numa)
+{
+    json_t *list = json_array();
+    for (unsigned n = 0; n < MV_NUMA_NODES; n++) {
+        if (numa->nodes[n / 64] >> n % 64 & 1)
+            json_array_append_new(list, json_integer(n));
+    }
+    return list;
+}
+
 static json_t *list_policies(const struct mv_block_info *info)
 {
     const struct {
@@ -48,11 +60,15 @@ static json_t *list_policies(const struct mv_block_info *info)
                     {!info->dump, "no-dump"},
                     {info->thp, "thp"},
                     {info->no_thp, "no-thp"}};
+    char nodes[MV_NUMA_TEXT];
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++) {
         if (policies[i].stands)
             json_array_append_new(list, json_string(policies[i].word));
     }
+    if (strcmp(info->numa.word, "default") != 0)
+        json_array_append_new(list, json_sprintf("%s=%s", info->numa.word,
+                                                 mv_numa_policy_nodes(&info->numa, nodes)));
     return list;
 }
 
@@ -87,10 +103,10 @@ static json_t *describe_memdev(struct query *query, const struct mv_block *block
                                const struct mv_block_info *info, struct mv_error *err)
 {
     /* Of a policy the host tells what stands: memory that is all there counts as preallocated. */
-    return json_pack("{s:s, s:I, s:b, s:b, s:b, s:b, s:b, s:[], s:s}", "id", info->id, "size",
+    return json_pack("{s:s, s:I, s:b, s:b, s:b, s:b, s:b, s:o, s:s}", "id", info->id, "size",
                      (json_int_t)info->size, "merge", info->merge, "dump", info->dump, "prealloc",
                      info->resident == info->size, "share", info->share, "reserve", 0, "host-nodes",
-                     "policy", "default");
+                     list_nodes(&info->numa), "policy", info->numa.word);
 }
 
 static void add_block(struct mv_block *block, void *opaque)

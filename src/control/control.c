@@ -223,7 +223,10 @@ static void on_machine_fault(void *opaque, const struct mv_block *block, uint64_
     const char *file = mv_block_file(block);
     json_t *data = json_pack("{s:s, s:I, s:s, s:s}", "id", block->id, "offset", (json_int_t)offset,
                              "reason", why->reason, "message", why->what.text);
-    if (file != NULL)
+    if (data == NULL) /* a file's name that is no UTF-8 */
+        data = json_pack("{s:s, s:I, s:s, s:s}", "id", block->id, "offset", (json_int_t)offset,
+                         "reason", why->reason, "message", "see standard error");
+    else if (file != NULL)
         json_object_set_new(data, "file", json_string(file));
     mv_control_event(opaque, "X_BLOCK_ERROR", data);
 }

@@ -62,12 +62,9 @@ const struct mv_qmp_type mv_type_memdevs = {
 static const struct mv_qmp_member blocks_args_members[] = {{"parts", &mv_qmp_uint, true}, {NULL}};
 OBJECT(mv_type_blocks_args, "q_obj_x-query-blocks-arg", blocks_args_members);
 
-static const char *const block_policy_values[] = {"lock", "merge",  "no-dump",
-                                                  "thp",  "no-thp", NULL};
-static const struct mv_qmp_type block_policy = {
-    .kind = MV_QMP_ENUM, .name = "BlockPolicy", .values = block_policy_values};
+/* "lock", "merge", "no-dump", "thp", "no-thp", "bind=0-1" and its like. */
 static const struct mv_qmp_type block_policies = {
-    .kind = MV_QMP_ARRAY, .name = "BlockPolicyList", .element = &block_policy};
+    .kind = MV_QMP_ARRAY, .name = "strList", .element = &mv_qmp_str};
 static const struct mv_qmp_member block_members[] = {{"id", &mv_qmp_str},
                                                      {"device", &mv_qmp_str},
                                                      {"generation", &mv_qmp_uint},

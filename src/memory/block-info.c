@@ -39,6 +39,7 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
         .thp = (map.all & MV_HOST_MAP_HUGE) != 0,
         .no_thp = (map.all & MV_HOST_MAP_NO_HUGE) != 0,
     };
+    mv_numa_policy_describe(block, &ret->numa);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #define MV_MEMORY_BLOCK_INFO_H
 
 #include "error.h"
+#include "numa-policy.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +33,7 @@ struct mv_block_info {
     bool merge;       /* KSM may share its pages */
     bool dump;        /* a core file has it */
     bool thp, no_thp; /* asked for, or refused; neither: the host's default */
+    struct mv_numa_policy numa;
 };
 
 /* Any thread; takes time in proportion to what is resident. */

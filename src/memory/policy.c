@@ -10,6 +10,8 @@
 #include "block.h"
 #include "host-map.h"
 #include "log.h"
+#include "numa-policy.h"
+#include "progress.h"
 #include "size.h"
 
 #include <pthread.h>
@@ -131,6 +133,7 @@ static int lock(const struct mv_block *block, enum mv_config_switch wish, struct
 
 struct prealloc {
     const struct mv_block *block;
+    struct mv_progress progress;
     _Atomic uint64_t next;
     atomic_int result; /* the first negative errno */
 };
@@ -146,9 +149,13 @@ static void *populate(void *opaque)
         uint64_t len = block->size - offset < PREALLOC_CHUNK ? block->size - offset
                                                              : PREALLOC_CHUNK;
         int none = 0;
-        int r = block->backing->ops->fetch(block->backing, block->host, offset, len);
+        int r = mv_progress_cancelled()
+                    ? -ECANCELED
+                    : block->backing->ops->fetch(block->backing, block->host, offset, len);
         if (r < 0)
             atomic_compare_exchange_strong(&p->result, &none, r);
+        else
+            mv_progress_add(&p->progress, len);
     }
     return NULL;
 }
@@ -158,18 +165,23 @@ static int prealloc(const struct mv_block *block, enum mv_config_switch wish, st
 {
     struct prealloc p = {.block = block};
     pthread_t threads[PREALLOC_THREADS_MAX];
-    char size[MV_SIZE_TEXT];
+    char size[MV_SIZE_TEXT], what[64];
     unsigned count = 0;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (wish != MV_SWITCH_ON)
         return 0;
+    snprintf(what, sizeof what, "%s: allocating", block->id);
+    mv_progress_begin(&p.progress, what, block->size);
     while (count + 1 < processors && count < PREALLOC_THREADS_MAX &&
            pthread_create(&threads[count], NULL, populate, &p) == 0)
         count++;
     populate(&p);
     while (count > 0)
         pthread_join(threads[--count], NULL);
+    mv_progress_end(&p.progress);
     int r = atomic_load(&p.result);
+    if (r == -ECANCELED)
+        return mv_error_set(err, ECANCELED, "prealloc=on: interrupted");
     if (r == -EFAULT && block->backing->fd >= 0) /* what a SIGBUS would tell */
         return mv_error_set(err, ENOSPC,
                             "prealloc=on: there is no room for %s where its bytes are kept: make "
@@ -186,7 +198,9 @@ static int prealloc(const struct mv_block *block, enum mv_config_switch wish, st
 int mv_policy_apply(struct mv_block *block, const struct mv_config_backing *wish,
                     struct mv_error *err)
 {
-    int r = set_thp(block, wish->thp, err);
+    int r = mv_numa_policy_apply(block, wish, err);
+    if (r == 0)
+        r = set_thp(block, wish->thp, err);
     if (r == 0)
         r = set_merge(block, wish->merge, err);
     if (r == 0)

@@ -9,7 +9,7 @@
 struct mv_block;
 
 /*
- * Apply thp, merge, dump, lock and prealloc to a mapped block, and check that
+ * Apply policy, thp, merge, dump, lock and prealloc to a mapped block, and check that
  * each took effect.  A negative errno with what the host lacks and what to type;
  * the block is then to be freed.
  */

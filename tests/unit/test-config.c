@@ -320,22 +320,6 @@ static void test_bank_refusals(void **state)
     }
 }
 
-static void test_later_keys_are_refused_by_name(void **state)
-{
-    static const char *const keys[] = {"policy=bind", "host-nodes=0", "save=off"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        char text[64], part[64];
-        struct mv_config_bank bank;
-        struct mv_error err = {""};
-        snprintf(text, sizeof text, "1G@2G,id=x,%s", keys[i]);
-        snprintf(part, sizeof part, "%.*s= is not in this version (" MV_VERSION ")",
-                 (int)strcspn(keys[i], "="), keys[i]);
-        assert_int_equal(mv_config_parse_bank(text, &bank, &err), -EINVAL);
-        if (strstr(err.text, part) == NULL)
-            fail_msg("'%s': '%s' lacks '%s'", text, err.text, part);
-    }
-}
-
 static void test_backings(void **state)
 {
     struct mv_config_bank bank;
@@ -438,7 +422,6 @@ int main(void)
         cmocka_unit_test(test_name_length),
         cmocka_unit_test(test_bank_texts),
         cmocka_unit_test(test_bank_refusals),
-        cmocka_unit_test(test_later_keys_are_refused_by_name),
         cmocka_unit_test(test_backings),
         cmocka_unit_test(test_back_texts),
         cmocka_unit_test(test_table_is_sound),

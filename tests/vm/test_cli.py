@@ -10,7 +10,6 @@ import console_guest
 
 LATER_VERBS = ["save", "restore", "send", "receive",
                "info"]
-LATER_KEYS = ["policy=bind", "host-nodes=0", "save=off"]
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +77,6 @@ def test_engines(memvisor):
 def test_later_verbs(memvisor, verb):
     for words in [[verb], [verb, "--json"], ["help", verb]]:
         check_line(memvisor.run(*words), 2, verb, "not in this version")
-
-
-@pytest.mark.parametrize("key", LATER_KEYS)
-def test_later_bank_keys(memvisor, key):
-    check_line(memvisor.run("run", "-k", "x", "-m", "256M@2G," + key), 2, key.split("=")[0] + "=",
-               "not in this version")
 
 
 @pytest.mark.parametrize("words, parts", [

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policies of banks, as the host's kernel tells of them; and what it lacks."""
+import json
 import os
 import pathlib
 import re
 import resource
 import subprocess
+import time
 
+import pexpect
 import pytest
 
+import harness
 from memory_guest import Guest, build
 
 MIB = 1 << 20
@@ -133,3 +137,138 @@ def test_prealloc_where_no_room_is(memvisor, binary, tmp_path):
     assert done.returncode == 1, done
     assert len(done.stderr.splitlines()) == 1, done
     assert "room" in done.stderr or "space" in done.stderr, done
+
+
+# --- NUMA
+
+NODES = pathlib.Path("/sys/devices/system/node/has_memory")
+
+
+def numa_map(vm, start):
+    """The line of numa_maps for the mapping that starts at the address."""
+    for line in open("/proc/%d/numa_maps" % vm.pid):
+        if int(line.split()[0], 16) == start:
+            return line.split()
+    raise AssertionError("no mapping at %x" % start)
+
+
+def start_of(vm, size):
+    """Where the mapping of this size starts."""
+    for line in open("/proc/%d/maps" % vm.pid):
+        first, last = (int(word, 16) for word in line.split()[0].split("-"))
+        if last - first == size and line.split()[1][:2] == "rw":
+            return first
+    raise AssertionError("no mapping of %d bytes" % size)
+
+
+def needs_nodes():
+    if not NODES.exists():
+        pytest.skip("the host's kernel has no NUMA nodes: %s is missing" % NODES)
+    first = int(re.match(r"\d+", NODES.read_text())[0])
+    return first, len(list(NODES.parent.glob("node[0-9]*")))
+
+
+@pytest.mark.parametrize("policy", ["bind", "interleave", "preferred"])
+@pytest.mark.parametrize("backing", ["", ",memfd=on", ",prealloc=on"])
+def test_numa_policy(guest, policy, backing):
+    node, _ = needs_nodes()
+    with guest("-m", "24M,policy=%s,host-nodes=%d%s" % (policy, node, backing)) as vm:
+        told = numa_map(vm, start_of(vm, 24 * MIB))[1]
+        assert told in ("%s:%d" % (policy, node), "prefer:%d" % node), told
+        with vm.qmp() as qmp:
+            memdev, = qmp.execute("query-memdev")
+            block, = [b for b in qmp.execute("x-query-blocks") if b["id"] == "ram0"]
+        assert (memdev["policy"], memdev["host-nodes"]) == (policy, [node])
+        assert "%s=%d" % (policy, node) in block["policies"]
+        assert vm.end() == 0
+
+
+def test_no_numa_policy(guest):
+    with guest("-m", "24M,policy=default") as vm, vm.qmp() as qmp:
+        memdev, = qmp.execute("query-memdev")
+        assert (memdev["policy"], memdev["host-nodes"]) == ("default", [])
+
+
+@pytest.mark.parametrize("keys, words", [
+    ("policy=bind", ["policy=bind needs nodes", "host-nodes=0"]),
+    ("host-nodes=0", ["host-nodes=0 needs a policy", "policy=bind"]),
+    ("policy=default,host-nodes=0", ["host-nodes=0 needs a policy"]),
+    ("policy=bond,host-nodes=0", ["policy=bond", "default|bind|interleave|preferred"])])
+def test_numa_keys_go_together(memvisor, binary, keys, words):
+    said = refused(memvisor, binary, "16M," + keys, code=2)
+    assert all(word in said for word in words), said
+
+
+def test_numa_nodes_that_are_not_there(memvisor, binary, tmp_path):
+    first, count = needs_nodes()
+    for nodes in ("%d" % (first + count), "99999", "%d-%d" % (first, first + count)):
+        said = refused(memvisor, binary, "16M,policy=bind,host-nodes=" + nodes)
+        assert "host-nodes=%s: the nodes of this host that have memory are %d" % (nodes, first) \
+            in said, said
+    said = refused(memvisor, binary, "16M,policy=bind,host-nodes=one")
+    assert "host-nodes=one is no list of nodes: write 0, 0-1 or 0,,2" in said, said
+
+
+def test_numa_policy_of_a_file(guest, memvisor, binary, tmp_path):
+    """The kernel spreads a file's pages as it likes, but what is private as it is told."""
+    node, _ = needs_nodes()
+    kind = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], capture_output=True, text=True,
+                          check=True).stdout.strip()
+    path = tmp_path / "ram"
+    keys = "16M,file=%s,create=on,policy=bind,host-nodes=%d" % (path, node)
+    if kind != "tmpfs":
+        said = refused(memvisor, binary, keys)
+        assert "policy= has no effect on a shared file on a disk: use memfd=on" in said, said
+    with open(path, "wb") as file:
+        file.truncate(16 * MIB)
+    with guest("-m", "16M,file=%s,share=off,policy=bind,host-nodes=%d" % (path, node)) as vm:
+        assert numa_map(vm, start_of(vm, 16 * MIB))[1] == "bind:%d" % node
+
+
+# --- what is told while pages are allocated
+
+SLOW_MIB = 6144
+
+
+def test_progress_on_a_terminal(memvisor, binary, tmp_path):
+    """A bar while it lasts; Ctrl-C ends it in order and leaves a clean line."""
+    child = pexpect.spawn(str(memvisor.path), ["run", "--firmware", str(binary), "-m",
+                                               "%dM,prealloc=on,thp=off" % SLOW_MIB],
+                          env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path)), dimensions=(24, 100))
+    child.expect_exact("\rram0: allocating [", timeout=60 * harness.SLOW)
+    child.expect(r"\[#*\.+\] +\d+ %  [\d.]+ [MG]iB of 6 GiB  [\d.]+ [MG]iB/s  \d+ s left\x1b\[K",
+                 timeout=60 * harness.SLOW)
+    child.send("\x03")
+    child.expect(pexpect.EOF, timeout=60 * harness.SLOW)
+    child.close()
+    assert child.exitstatus == 130, child.before
+    assert child.before.endswith(b"\r\x1b[Kmemvisor: ended by SIGINT\r\n"), child.before
+
+
+def test_no_progress_elsewhere(memvisor, binary, tmp_path):
+    with open(tmp_path / "err", "wb") as err:
+        process = subprocess.Popen([memvisor.path, "run", "--firmware", binary, "-m",
+                                    "%dM,prealloc=on,thp=off" % SLOW_MIB],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err,
+                                   env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path)))
+        # Not the same: whoever sends it cannot know how far the work has got.
+        time.sleep(1)
+        process.terminate()
+        process.communicate(timeout=60 * harness.SLOW)
+    assert process.returncode == 143
+    assert (tmp_path / "err").read_text() == "memvisor: ended by SIGTERM\n"
+
+
+@pytest.mark.parametrize("keys, saves", [
+    ("", True), (",memfd=on", True), (",file=%s,create=on", False),
+    (",file=%s,share=off", True), (",save=off", False), (",file=%s,save=on", True)])
+def test_save(guest, tmp_path, keys, saves):
+    path = tmp_path / "ram"
+    with open(path, "wb") as file:
+        file.truncate(16 * MIB)
+    with guest("-m", "16M" + (keys % path if "%" in keys else keys)) as vm:
+        with vm.qmp() as qmp:
+            assert qmp.execute("x-query-blocks")[0]["save"] is saves
+        rows = json.loads(subprocess.run([vm.memvisor.path, "mem", vm.name, "--json"], env=vm.env,
+                                         capture_output=True, check=True).stdout)
+        assert rows[0]["save"] is saves

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "progress.h"
+
+#include "size.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SECOND     UINT64_C(1000000000)
+#define SHOW_AFTER (SECOND / 2)
+#define SHOW_EVERY (SECOND / 10)
+#define BAR_MIN    10
+#define BAR_MAX    40
+#define LINE       256
+
+static atomic_bool cancelled;
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+void mv_progress_begin(struct mv_progress *progress, const char *what, uint64_t total)
+{
+    progress->what = what;
+    progress->total = total;
+    progress->start_ns = now_ns();
+    progress->on_terminal = isatty(STDERR_FILENO) == 1;
+    atomic_init(&progress->done, 0);
+    atomic_init(&progress->next_ns, progress->start_ns + SHOW_AFTER);
+    atomic_init(&progress->shown, false);
+}
+
+static unsigned columns(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* One write, so that threads that draw one after the other don't mix. */
+static void put(const char *line, size_t len)
+{
+    ssize_t n = write(STDERR_FILENO, line, len);
+    (void)n;
+}
+
+static void draw(const struct mv_progress *progress, uint64_t done, uint64_t elapsed)
+{
+    char all[MV_SIZE_TEXT], part[MV_SIZE_TEXT], rate[MV_SIZE_TEXT], bar[BAR_MAX + 1];
+    char right[LINE], line[2 * LINE];
+    double speed = (double)done * SECOND / (double)elapsed;
+    uint64_t left = (uint64_t)((double)(progress->total - done) / (speed < 1 ? 1 : speed)) + 1;
+    int r = snprintf(right, sizeof right, " %3u %%  %s of %s  %s/s  %" PRIu64 " s left",
+                     (unsigned)(100 * (double)done / (double)progress->total),
+                     mv_size_format(done, part), mv_size_format(progress->total, all),
+                     mv_size_format((uint64_t)speed & ~(MV_MIB - 1), rate), left);
+    int room = (int)columns() - 1 - r - (int)strlen(progress->what) - 3;
+    int width = room > BAR_MAX ? BAR_MAX : room;
+    if (width < BAR_MIN) {
+        r = snprintf(line, sizeof line, "\r%.*s\033[K", (int)columns() - 1, right + 1);
+    } else {
+        int filled = (int)((double)width * (double)done / (double)progress->total);
+        memset(bar, '#', (size_t)filled);
+        memset(bar + filled, '.', (size_t)(width - filled));
+        bar[width] = '\0';
+        r = snprintf(line, sizeof line, "\r%s [%s]%s\033[K", progress->what, bar, right);
+    }
+    put(line, (size_t)r < sizeof line ? (size_t)r : sizeof line - 1);
+}
+
+void mv_progress_add(struct mv_progress *progress, uint64_t bytes)
+{
+    uint64_t done = atomic_fetch_add(&progress->done, bytes) + bytes;
+    uint64_t now, next = atomic_load(&progress->next_ns);
+    if (!progress->on_terminal || done >= progress->total || (now = now_ns()) < next)
+        return;
+    if (!atomic_compare_exchange_strong(&progress->next_ns, &next, now + SHOW_EVERY))
+        return;
+    atomic_store(&progress->shown, true);
+    draw(progress, done, now - progress->start_ns);
+}
+
+void mv_progress_end(struct mv_progress *progress)
+{
+    if (atomic_load(&progress->shown))
+        put("\r\033[K", 4);
+}
+
+void mv_progress_cancel(void)
+{
+    atomic_store(&cancelled, true);
+}
+
+bool mv_progress_cancelled(void)
+{
+    return atomic_load(&cancelled);
+}

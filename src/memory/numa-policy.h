@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* On which NUMA nodes of the host a block's pages are to be: policy=, host-nodes=. */
+#ifndef MV_MEMORY_NUMA_POLICY_H
+#define MV_MEMORY_NUMA_POLICY_H
+
+#include "config.h"
+#include "error.h"
+
+#include <stdint.h>
+
+struct mv_block;
+
+#define MV_NUMA_NODES 1024
+
+struct mv_numa_policy {
+    const char *word; /* "default", "bind", "interleave", "preferred"; a constant */
+    uint64_t nodes[MV_NUMA_NODES / 64]; /* a bit each; none for the default */
+};
+
+/*
+ * Have the pages of a mapped block come from the nodes that were wished for,
+ * and move those that are there.  Before the pages are touched.  -ENOTSUP
+ * where the host has no such policies or ignores them for such memory, -ENXIO
+ * where a node is not there, and the message lists those that are.
+ */
+int mv_numa_policy_apply(const struct mv_block *block, const struct mv_config_backing *wish,
+                         struct mv_error *err);
+
+/* The nodes as "0-1,3". */
+#define MV_NUMA_TEXT 256
+const char *mv_numa_policy_nodes(const struct mv_numa_policy *policy, char buf[MV_NUMA_TEXT]);
+
+/* What stands, as the host's kernel says. */
+void mv_numa_policy_describe(const struct mv_block *block, struct mv_numa_policy *ret);
+
+#endif
