@@ -9,13 +9,12 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-
-#define HUGETLBFS_MAGIC 0x958458f6
 
 const char *mv_backing_size_argument(uint64_t size, char buf[MV_BACKING_SIZE_ARGUMENT])
 {

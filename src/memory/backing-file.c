@@ -61,6 +61,7 @@ static int create_file(struct mv_backing *backing, const struct mv_backing_reque
         unlink(path);
         return mv_error_set_errno(err, errnum, "cannot give file '%s' its size", path);
     }
+    backing->created = true;
     return 0;
 }
 

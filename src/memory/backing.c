@@ -5,6 +5,7 @@
  */
 #include "backing.h"
 
+#include "limits.h"
 #include "size.h"
 
 #include <stdlib.h>
@@ -84,6 +85,8 @@ int mv_backing_alloc(const struct mv_backing_ops *ops, struct mv_backing **ret,
 
 void mv_backing_free(struct mv_backing *backing)
 {
+    if (backing->created && backing->path != NULL)
+        unlink(backing->path);
     if (backing->fd >= 0)
         close(backing->fd);
     free(backing->path);
@@ -93,10 +96,9 @@ void mv_backing_free(struct mv_backing *backing)
 int mv_backing_mmap(struct mv_backing *backing, uint8_t *host, uint64_t size, int flags,
                     struct mv_error *err)
 {
-    char words[MV_SIZE_TEXT];
     size_t whole = mv_align_up(size, backing->page_size);
     if (mmap(host, whole, PROT_READ | PROT_WRITE, flags | MAP_FIXED, backing->fd, 0) == MAP_FAILED)
-        return mv_error_set_errno(err, errno, "the host cannot map %s", mv_size_format(size, words));
+        return mv_limits_refuse_map(errno, size, err);
     return 0;
 }
 

@@ -51,6 +51,7 @@ struct mv_backing {
     const struct mv_backing_ops *ops;
     bool share;         /* others who map it see what the guest writes */
     bool same_file;     /* others may map it, too */
+    bool created;       /* the file is new, and goes with the backing unless a block keeps it */
     char *path;         /* absolute; NULL where it has no name */
     int fd;             /* -1 where there is none */
     dev_t device;       /* of fd */

@@ -11,12 +11,9 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-
-#ifndef HUGETLBFS_MAGIC
-#define HUGETLBFS_MAGIC 0x958458f6
-#endif
 
 static bool explain_shrunk(const struct mv_block *block, uint64_t offset, uint64_t file_size,
                            struct mv_block_fault *ret)
@@ -54,7 +51,7 @@ static bool explain_full(const struct mv_block *block, uint64_t offset, struct m
         return true;
     }
     /* What is left may be too little for a page and what leads to it. */
-    if (fs.f_bavail * (uint64_t)fs.f_bsize > 16 * backing->page_size)
+    if (fs.f_blocks == 0 || fs.f_bavail * (uint64_t)fs.f_bsize > 16 * backing->page_size)
         return false;
     ret->reason = "no-space";
     mv_error_set(&ret->what, EIO,

@@ -9,6 +9,7 @@
 #include "backing.h"
 #include "block-registry.h"
 #include "guest-copy.h"
+#include "limits.h"
 #include "policy.h"
 #include "reserve.h"
 #include "size.h"
@@ -64,6 +65,19 @@ static void name_mapping(const struct mv_block *block)
     prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, block->host, block->size, name);
 }
 
+static void add_memory(struct mv_block *block, void *opaque)
+{
+    uint64_t *sum = opaque;
+    *sum += mv_limits_memory_of(block);
+}
+
+static uint64_t memory_of_others(struct mv_block_registry *registry)
+{
+    uint64_t sum = 0;
+    mv_block_for_each(registry, add_memory, &sum);
+    return sum;
+}
+
 static int open_and_map(struct mv_block *block, const struct mv_config_backing *wish,
                         const char *mem_dir, struct mv_error *err)
 {
@@ -74,6 +88,8 @@ static int open_and_map(struct mv_block *block, const struct mv_config_backing *
         r = mv_block_registry_check_file(block->registry, block, err);
     if (r == 0 && block->backing->ops->claim != NULL)
         r = block->backing->ops->claim(block->backing, err);
+    if (r == 0)
+        r = mv_limits_check(block, wish, memory_of_others(block->registry), err);
     if (r < 0)
         return r;
     uint64_t page = block->backing->page_size;
@@ -118,6 +134,7 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
     block->save = merged.save == MV_SWITCH_DEFAULT
                       ? block->backing->path == NULL || !block->backing->share
                       : merged.save == MV_SWITCH_ON;
+    block->backing->created = false;
     name_mapping(block);
     *ret = block;
     return 0;
