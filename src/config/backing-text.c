@@ -103,6 +103,39 @@ static int set_policy(struct mv_config_backing *backing, const struct mv_backing
     return refuse_value(key, value, err);
 }
 
+/* The text behind a node's number, or NULL where there is none. */
+static const char *skip_node(const char *text, unsigned long *ret)
+{
+    char *end;
+    if (text[0] < '0' || text[0] > '9')
+        return NULL;
+    *ret = strtoul(text, &end, 10);
+    return *ret > INT_MAX ? NULL : end;
+}
+
+static const char *skip_node_range(const char *text)
+{
+    unsigned long first, last;
+    const char *end = skip_node(text, &first);
+    if (end == NULL || *end != '-')
+        return end;
+    end = skip_node(end + 1, &last);
+    return end == NULL || last < first ? NULL : end;
+}
+
+/* Which nodes there are is for the host to say; libnuma takes too much for a list. */
+static int set_nodes(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                     const char *value, struct mv_error *err)
+{
+    const char *end = skip_node_range(value);
+    while (end != NULL && *end == ',')
+        end = skip_node_range(end + 1);
+    if (end == NULL || *end != '\0')
+        return mv_error_set(err, EINVAL,
+                            "host-nodes=%s is no list of nodes: write 0, 0-1 or 0,,2", value);
+    return set_text(backing, key, value, err);
+}
+
 #define FIELD(name) offsetof(struct mv_config_backing, name)
 
 const struct mv_backing_key mv_backing_keys[] = {
@@ -127,7 +160,7 @@ const struct mv_backing_key mv_backing_keys[] = {
      set_switch, FIELD(dump)},
     {"policy", "default|bind|interleave|preferred",
      "how pages are spread over NUMA nodes of the host", set_policy, FIELD(policy)},
-    {"host-nodes", "NODES", "these nodes: 0, 0-1 or 0,,2", set_text, FIELD(host_nodes)},
+    {"host-nodes", "NODES", "these nodes: 0, 0-1 or 0,,2", set_nodes, FIELD(host_nodes)},
     {"save", "on|off",
      "whether a saved state holds the bytes; off where they stay in a shared file",
      set_switch, FIELD(save)},
@@ -206,6 +239,9 @@ int mv_backing_check(const struct mv_config_backing *b, struct mv_error *err)
     if (nodes_needed && b->host_nodes == NULL)
         return mv_error_set(err, EINVAL, "policy=%s needs nodes: add host-nodes=0, for example",
                             b->policy);
+    if (b->host_nodes != NULL && b->policy != NULL && !nodes_needed)
+        return refuse_pair("policy=default", "host-nodes=", "the default is no choice of nodes",
+                           err);
     if (b->host_nodes != NULL && !nodes_needed)
         return mv_error_set(err, EINVAL,
                             "host-nodes=%s needs a policy: add policy=bind, policy=interleave or "

@@ -48,6 +48,11 @@ static int set_id(struct mv_config_bank *bank, const char *value, struct mv_erro
 static int refuse_unknown_key(const char *key, struct mv_error *err)
 {
     struct mv_suggestion near;
+    if (key[0] != '\0' && key[strspn(key, "0123456789-")] == '\0')
+        return mv_error_set(err, EINVAL,
+                            "a bank has no key '%s': in a value, a comma is written twice, as in "
+                            "host-nodes=0,,2",
+                            key);
     mv_suggestion_init(&near, key);
     mv_suggestion_offer(&near, "id");
     for (const struct mv_backing_key *k = mv_backing_keys; k->key != NULL; k++)

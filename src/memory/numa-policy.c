@@ -79,11 +79,6 @@ static int parse_nodes(const char *text, struct mv_numa_policy *ret, unsigned *r
     char list[MV_NUMA_TEXT];
     take_nodes(numa_all_nodes_ptr, &all);
     mv_numa_policy_nodes(&all, list);
-    if (text[strspn(text, "0123456789-,")] != '\0')
-        return mv_error_set(err, EINVAL,
-                            "host-nodes=%s is no list of nodes: write 0, 0-1 or 0,,2 (this host "
-                            "has %s)",
-                            text, list);
     struct bitmask *mask = numa_parse_nodestring(text);
     *ret_count = mask == NULL ? 0 : take_nodes(mask, ret);
     if (mask != NULL)

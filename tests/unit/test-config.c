@@ -307,6 +307,19 @@ static void test_bank_refusals(void **state)
         {"256M,fd=4294967296", -EINVAL, "no descriptor"},
         {"256M,fd=3x", -EINVAL, "no descriptor"},
         {"256M,hugetlb=4M", -EINVAL, "2M|1G"},
+        {"256M,policy=bond,host-nodes=0", -EINVAL, "default|bind|interleave|preferred"},
+        {"256M,policy=bind", -EINVAL, "policy=bind needs nodes: add host-nodes=0"},
+        {"256M,host-nodes=0", -EINVAL, "host-nodes=0 needs a policy: add policy=bind"},
+        {"256M,policy=default,host-nodes=0", -EINVAL, "policy=default and host-nodes= exclude"},
+        {"256M,policy=bind,host-nodes=0,2", -EINVAL, "written twice, as in host-nodes=0,,2"},
+        {"256M,policy=bind,host-nodes=one", -EINVAL, "no list of nodes: write 0, 0-1 or 0,,2"},
+        {"256M,policy=bind,host-nodes=-1", -EINVAL, "no list of nodes"},
+        {"256M,policy=bind,host-nodes=0-", -EINVAL, "no list of nodes"},
+        {"256M,policy=bind,host-nodes=1-0", -EINVAL, "no list of nodes"},
+        {"256M,policy=bind,host-nodes=0,,", -EINVAL, "no list of nodes"},
+        {"256M,policy=bind,host-nodes=0-1-2", -EINVAL, "no list of nodes"},
+        {"256M,policy=bind,host-nodes=4294967296", -EINVAL, "no list of nodes"},
+        {"256M,policy=bind,host-nodes=+0", -EINVAL, "no list of nodes"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct mv_config_bank bank;
@@ -337,6 +350,12 @@ static void test_backings(void **state)
     mv_config_bank_clear(&bank);
     assert_int_equal(mv_config_parse_bank("2G,hugetlb=1g", &bank, &err), 0);
     assert_int_equal(bank.backing.hugetlb, MV_GIB);
+    mv_config_bank_clear(&bank);
+    assert_int_equal(
+        mv_config_parse_bank("1G,policy=interleave,host-nodes=0-1,,3,save=off", &bank, &err), 0);
+    assert_string_equal(bank.backing.policy, "interleave");
+    assert_string_equal(bank.backing.host_nodes, "0-1,3");
+    assert_int_equal(bank.backing.save, MV_SWITCH_OFF);
     mv_config_bank_clear(&bank);
 }
 
