@@ -11,22 +11,22 @@
 #include "host-map.h"
 #include "log.h"
 #include "numa-policy.h"
-#include "progress.h"
+#include "populate.h"
 #include "size.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define THP_ENABLED "/sys/kernel/mm/transparent_hugepage/enabled"
 #define KSM_RUN     "/sys/kernel/mm/ksm/run"
 
-#define PREALLOC_THREADS_MAX 16
-#define PREALLOC_CHUNK       (64 * MV_MIB)
+/* Linux 5.14; older headers have not got them. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
 
 /* Whether the first line of a file of the kernel's has the word in it. */
 static bool kernel_says(const char *path, const char *word)
@@ -115,71 +115,50 @@ static int refuse_lock(const struct mv_block *block, int errnum, struct mv_error
                         mv_size_format(block->size, size), strerror(errnum));
 }
 
+/* As mlock does it: shared pages are only read, so that a disk need not have room for them. */
+static int bring_locked(const struct mv_block *block, uint64_t offset, uint64_t len)
+{
+    int advice = block->backing->share ? MADV_POPULATE_READ : MADV_POPULATE_WRITE;
+    return madvise(block->host + offset, len, advice) < 0 ? -errno : 0;
+}
+
+/*
+ * mlock alone would bring the pages in one thread, with no bar, and no Ctrl-C.
+ * So the pages are brought between a first call that tells at once whether the
+ * limit allows it and the one that counts.  Not mlock but mlock2: the sanitizers
+ * make the former do nothing.
+ */
 static int lock(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)
 {
     struct mv_host_map map;
     if (wish != MV_SWITCH_ON)
         return 0;
-    /* Not mlock: the sanitizers make that one do nothing. */
-    if (mlock2(block->host, block->size, 0) < 0)
+    if (mlock2(block->host, block->size, MLOCK_ONFAULT) < 0)
         return refuse_lock(block, errno, err);
-    int r = mv_host_map_measure(block->host, block->size, &map, err);
+    int r = mv_populate(block, "locking", bring_locked);
+    if (r == -ECANCELED)
+        return mv_error_set(err, ECANCELED, "lock=on: interrupted");
+    if (mlock2(block->host, block->size, 0) < 0) /* told better than by r */
+        return refuse_lock(block, errno, err);
+    r = mv_host_map_measure(block->host, block->size, &map, err);
     if (r == 0 && !(map.all & MV_HOST_MAP_LOCKED))
         return refuse_lock(block, ENOMEM, err);
     return r;
 }
 
-/* --- allocation beforehand: threads take chunks in turn */
+/* --- allocation beforehand */
 
-struct prealloc {
-    const struct mv_block *block;
-    struct mv_progress progress;
-    _Atomic uint64_t next;
-    atomic_int result; /* the first negative errno */
-};
-
-static void *populate(void *opaque)
+static int bring_written(const struct mv_block *block, uint64_t offset, uint64_t len)
 {
-    struct prealloc *p = opaque;
-    const struct mv_block *block = p->block;
-    while (atomic_load(&p->result) == 0) {
-        uint64_t offset = atomic_fetch_add(&p->next, PREALLOC_CHUNK);
-        if (offset >= block->size)
-            break;
-        uint64_t len = block->size - offset < PREALLOC_CHUNK ? block->size - offset
-                                                             : PREALLOC_CHUNK;
-        int none = 0;
-        int r = mv_progress_cancelled()
-                    ? -ECANCELED
-                    : block->backing->ops->fetch(block->backing, block->host, offset, len);
-        if (r < 0)
-            atomic_compare_exchange_strong(&p->result, &none, r);
-        else
-            mv_progress_add(&p->progress, len);
-    }
-    return NULL;
+    return block->backing->ops->fetch(block->backing, block->host, offset, len);
 }
 
-/* As many threads as processors, this one among them. */
 static int prealloc(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)
 {
-    struct prealloc p = {.block = block};
-    pthread_t threads[PREALLOC_THREADS_MAX];
-    char size[MV_SIZE_TEXT], what[64];
-    unsigned count = 0;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    char size[MV_SIZE_TEXT];
     if (wish != MV_SWITCH_ON)
         return 0;
-    snprintf(what, sizeof what, "%s: allocating", block->id);
-    mv_progress_begin(&p.progress, what, block->size);
-    while (count + 1 < processors && count < PREALLOC_THREADS_MAX &&
-           pthread_create(&threads[count], NULL, populate, &p) == 0)
-        count++;
-    populate(&p);
-    while (count > 0)
-        pthread_join(threads[--count], NULL);
-    mv_progress_end(&p.progress);
-    int r = atomic_load(&p.result);
+    int r = mv_populate(block, "allocating", bring_written);
     if (r == -ECANCELED)
         return mv_error_set(err, ECANCELED, "prealloc=on: interrupted");
     if (r == -EFAULT && block->backing->fd >= 0) /* what a SIGBUS would tell */
