@@ -9,6 +9,7 @@
 
 #include "block.h"
 #include "cleanup.h"
+#include "pci-msix.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,11 @@ void mv_pci_bus_destroy(struct mv_pci_bus *bus)
 struct mv_space *mv_pci_bus_space(struct mv_pci_bus *bus)
 {
     return bus->params.space;
+}
+
+pthread_mutex_t *mv_pci_bus_mutex(struct mv_pci_bus *bus)
+{
+    return &bus->lock;
 }
 
 /* --- BARs */
@@ -128,11 +134,13 @@ static void update_line(struct mv_pci_bus *bus, struct mv_pci_function *f)
 }
 
 /* A message is a write, which goes to the interrupt controller's frame or nowhere. */
-static void post(struct mv_pci_bus *bus, uint64_t address, uint32_t data)
+void mv_pci_bus_post(const struct mv_pci_function *function, uint64_t address, uint32_t data)
 {
-    const struct mv_mmio_region *region = bus->params.msi_region;
-    if (address >= bus->params.msi_gpa && address - bus->params.msi_gpa < bus->params.msi_size)
-        region->ops->write(region->opaque, address - bus->params.msi_gpa, data, 4);
+    const struct mv_pci_bus_params *params = &function->bus->params;
+    const struct mv_mmio_region *region = params->msi_region;
+    bool master = mv_pci_config_read(function, MV_PCI_COMMAND, 2) & MV_PCI_COMMAND_MASTER;
+    if (master && address >= params->msi_gpa && address - params->msi_gpa < params->msi_size)
+        region->ops->write(region->opaque, address - params->msi_gpa, data, 4);
 }
 
 void mv_pci_intx_set(struct mv_pci_function *function, bool level)
@@ -154,7 +162,7 @@ void mv_pci_msi_send(struct mv_pci_function *function)
         return;
     MV_LOCK_SCOPE(&bus->lock);
     if (mv_pci_msi_message(function, &address, &data))
-        post(bus, address, data);
+        mv_pci_bus_post(function, address, data);
 }
 
 bool mv_pci_is_master(struct mv_pci_function *function)
@@ -195,6 +203,7 @@ static void restore_power_on(struct mv_pci_bus *bus, struct mv_pci_function *f)
 {
     memcpy(f->config, f->power_on, sizeof f->config);
     f->intx_wanted = false;
+    mv_pci_msix_reset(f);
     update_line(bus, f);
     remap(bus);
 }
@@ -242,5 +251,6 @@ void mv_pci_bus_write(struct mv_pci_bus *bus, unsigned slot, unsigned offset, ui
     remap(bus);
     update_line(bus, f);
     if (mv_pci_msi_unmasked(f, &address, &data))
-        post(bus, address, data);
+        mv_pci_bus_post(f, address, data);
+    mv_pci_msix_flush(f);
 }

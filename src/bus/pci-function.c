@@ -8,6 +8,7 @@
 #include "pci.h"
 
 #include "block.h"
+#include "pci-msix.h"
 #include "size.h"
 
 #include <string.h>
@@ -43,13 +44,23 @@ static uint64_t get(const uint8_t *bytes, unsigned offset, unsigned size)
     return value;
 }
 
-/* What a register holds at power-on, and which of its bits a write changes. */
-static void define(struct mv_pci_function *f, unsigned offset, unsigned size, uint64_t value,
-                   uint64_t writable)
+void mv_pci_config_define(struct mv_pci_function *function, unsigned offset, unsigned size,
+                          uint64_t value, uint64_t writable)
 {
-    put(f->power_on, offset, size, value);
-    put(f->config, offset, size, value);
-    put(f->writable, offset, size, writable);
+    put(function->power_on, offset, size, value);
+    put(function->config, offset, size, value);
+    put(function->writable, offset, size, writable);
+}
+
+uint64_t mv_pci_config_get(const struct mv_pci_function *function, unsigned offset, unsigned size)
+{
+    return get(function->config, offset, size);
+}
+
+void mv_pci_config_set(struct mv_pci_function *function, unsigned offset, unsigned size,
+                       uint64_t value)
+{
+    put(function->config, offset, size, value);
 }
 
 void mv_pci_function_init(struct mv_pci_function *function, const struct mv_device_ops *ops,
@@ -57,55 +68,54 @@ void mv_pci_function_init(struct mv_pci_function *function, const struct mv_devi
 {
     function->device.ops = ops;
     function->capability_end = 0x40;
-    define(function, 0x00, 2, ids->vendor, 0);
-    define(function, 0x02, 2, ids->device, 0);
-    define(function, MV_PCI_COMMAND, 2, 0,
+    mv_pci_config_define(function, 0x00, 2, ids->vendor, 0);
+    mv_pci_config_define(function, 0x02, 2, ids->device, 0);
+    mv_pci_config_define(function, MV_PCI_COMMAND, 2, 0,
            MV_PCI_COMMAND_MEMORY | MV_PCI_COMMAND_MASTER |
                (ids->interrupt ? MV_PCI_COMMAND_INTX_DISABLE : 0));
-    define(function, 0x08, 1, ids->revision, 0);
-    define(function, 0x09, 3, ids->class_code, 0);
-    define(function, 0x0c, 1, 0, 0xff); /* cache line size */
-    define(function, 0x2c, 2, ids->subsystem_vendor, 0);
-    define(function, 0x2e, 2, ids->subsystem, 0);
-    define(function, MV_PCI_INTERRUPT_LINE, 1, 0, 0xff);
-    define(function, MV_PCI_INTERRUPT_PIN, 1, ids->interrupt, 0);
+    mv_pci_config_define(function, 0x08, 1, ids->revision, 0);
+    mv_pci_config_define(function, 0x09, 3, ids->class_code, 0);
+    mv_pci_config_define(function, 0x0c, 1, 0, 0xff); /* cache line size */
+    mv_pci_config_define(function, 0x2c, 2, ids->subsystem_vendor, 0);
+    mv_pci_config_define(function, 0x2e, 2, ids->subsystem, 0);
+    mv_pci_config_define(function, MV_PCI_INTERRUPT_LINE, 1, 0, 0xff);
+    mv_pci_config_define(function, MV_PCI_INTERRUPT_PIN, 1, ids->interrupt, 0);
 }
 
 void mv_pci_bar_mmio(struct mv_pci_function *function, unsigned index, uint64_t size,
                      const struct mv_mmio_region *region)
 {
     function->bars[index] = (struct mv_pci_bar){.size = size, .region = region};
-    define(function, MV_PCI_BAR0 + 4 * index, 4, 0, ~(size - 1));
+    mv_pci_config_define(function, MV_PCI_BAR0 + 4 * index, 4, 0, ~(size - 1));
 }
 
 void mv_pci_bar_ram(struct mv_pci_function *function, unsigned index, struct mv_block *block)
 {
     function->bars[index] =
         (struct mv_pci_bar){.size = block->size, .block = block, .wide = true};
-    define(function, MV_PCI_BAR0 + 4 * index, 8, BAR_64BIT | BAR_PREFETCHABLE,
+    mv_pci_config_define(function, MV_PCI_BAR0 + 4 * index, 8, BAR_64BIT | BAR_PREFETCHABLE,
            ~(block->size - 1));
 }
 
-/* Put a capability at the head of the list. */
-static uint8_t add_capability(struct mv_pci_function *f, uint8_t id, unsigned size)
+uint8_t mv_pci_capability_add(struct mv_pci_function *function, uint8_t id, unsigned size)
 {
-    uint8_t at = f->capability_end;
-    define(f, at, 1, id, 0);
-    define(f, at + 1u, 1, f->power_on[MV_PCI_CAPABILITIES], 0);
-    define(f, MV_PCI_CAPABILITIES, 1, at, 0);
-    define(f, MV_PCI_STATUS, 2, MV_PCI_STATUS_CAPABILITIES, 0);
-    f->capability_end = (uint8_t)mv_align_up(at + size, 4);
+    uint8_t at = function->capability_end;
+    mv_pci_config_define(function, at, 1, id, 0);
+    mv_pci_config_define(function, at + 1u, 1, function->power_on[MV_PCI_CAPABILITIES], 0);
+    mv_pci_config_define(function, MV_PCI_CAPABILITIES, 1, at, 0);
+    mv_pci_config_define(function, MV_PCI_STATUS, 2, MV_PCI_STATUS_CAPABILITIES, 0);
+    function->capability_end = (uint8_t)mv_align_up(at + size, 4);
     return at;
 }
 
 void mv_pci_msi_add(struct mv_pci_function *function)
 {
-    uint8_t at = add_capability(function, CAPABILITY_MSI, MSI_SIZE);
+    uint8_t at = mv_pci_capability_add(function, CAPABILITY_MSI, MSI_SIZE);
     function->msi = at;
-    define(function, at + MSI_CONTROL, 2, MSI_64BIT | MSI_MASKABLE, MSI_ENABLE);
-    define(function, at + MSI_ADDRESS, 8, 0, ~UINT64_C(3));
-    define(function, at + MSI_DATA, 2, 0, 0xffff);
-    define(function, at + MSI_MASK, 4, 0, 1);
+    mv_pci_config_define(function, at + MSI_CONTROL, 2, MSI_64BIT | MSI_MASKABLE, MSI_ENABLE);
+    mv_pci_config_define(function, at + MSI_ADDRESS, 8, 0, ~UINT64_C(3));
+    mv_pci_config_define(function, at + MSI_DATA, 2, 0, 0xffff);
+    mv_pci_config_define(function, at + MSI_MASK, 4, 0, 1);
 }
 
 uint32_t mv_pci_config_read(const struct mv_pci_function *function, unsigned offset, unsigned size)
@@ -137,9 +147,14 @@ bool mv_pci_bar_address(const struct mv_pci_function *function, unsigned index, 
     return true;
 }
 
+static bool has_msi_on(const struct mv_pci_function *f)
+{
+    return f->msi != 0 && (f->config[f->msi + MSI_CONTROL] & MSI_ENABLE);
+}
+
 bool mv_pci_msi_enabled(const struct mv_pci_function *function)
 {
-    return function->msi != 0 && (function->config[function->msi + MSI_CONTROL] & MSI_ENABLE);
+    return has_msi_on(function) || mv_pci_msix_enabled(function);
 }
 
 static bool message(const struct mv_pci_function *f, uint64_t *ret_address, uint32_t *ret_data)
@@ -154,7 +169,7 @@ static bool message(const struct mv_pci_function *f, uint64_t *ret_address, uint
 bool mv_pci_msi_message(struct mv_pci_function *function, uint64_t *ret_address,
                         uint32_t *ret_data)
 {
-    if (!mv_pci_msi_enabled(function))
+    if (!has_msi_on(function))
         return false;
     if (function->config[function->msi + MSI_MASK] & 1) {
         function->config[function->msi + MSI_PENDING] |= 1;
@@ -166,7 +181,7 @@ bool mv_pci_msi_message(struct mv_pci_function *function, uint64_t *ret_address,
 bool mv_pci_msi_unmasked(struct mv_pci_function *function, uint64_t *ret_address,
                          uint32_t *ret_data)
 {
-    if (!mv_pci_msi_enabled(function) || (function->config[function->msi + MSI_MASK] & 1) ||
+    if (!has_msi_on(function) || (function->config[function->msi + MSI_MASK] & 1) ||
         !(function->config[function->msi + MSI_PENDING] & 1))
         return false;
     function->config[function->msi + MSI_PENDING] = 0;

@@ -41,6 +41,7 @@
 #define MV_PCI_STATUS_CAPABILITIES  (1u << 4)
 
 struct mv_pci_bus;
+struct mv_pci_msix;
 
 struct mv_pci_bar {
     uint64_t size; /* bytes, a power of two; 0: there is none */
@@ -61,6 +62,7 @@ struct mv_pci_function {
     uint8_t writable[MV_PCI_CONFIG_SIZE]; /* the bits that a write changes */
     uint8_t capability_end;               /* where the next capability goes */
     uint8_t msi;                          /* its capability's offset, or 0 */
+    struct mv_pci_msix *msix;             /* or NULL */
     bool intx_wanted;                     /* by the device */
     bool intx_driven;                     /* on its line */
     struct mv_pci_bar bars[MV_PCI_BARS];
@@ -92,14 +94,24 @@ void mv_pci_bar_mmio(struct mv_pci_function *function, unsigned index, uint64_t 
 void mv_pci_bar_ram(struct mv_pci_function *function, unsigned index, struct mv_block *block);
 /* MSI with one vector, 64-bit addresses and a mask bit (6.8.1). */
 void mv_pci_msi_add(struct mv_pci_function *function);
+/* What a register (1 to 8 bytes) holds at power-on, and which of its bits a write changes. */
+void mv_pci_config_define(struct mv_pci_function *function, unsigned offset, unsigned size,
+                          uint64_t value, uint64_t writable);
+/* Put a capability of `size` bytes at the head of the list; its offset. */
+uint8_t mv_pci_capability_add(struct mv_pci_function *function, uint8_t id, unsigned size);
 
 /* --- pci-function.c: for the bus, which holds its lock */
 
 uint32_t mv_pci_config_read(const struct mv_pci_function *function, unsigned offset, unsigned size);
+/* Registers as the device sees and sets them, 1 to 8 bytes. */
+uint64_t mv_pci_config_get(const struct mv_pci_function *function, unsigned offset, unsigned size);
+void mv_pci_config_set(struct mv_pci_function *function, unsigned offset, unsigned size,
+                       uint64_t value);
 void mv_pci_config_write(struct mv_pci_function *function, unsigned offset, uint32_t value,
                          unsigned size);
 /* Where a BAR is to be seen, as the registers stand; false where nowhere. */
 bool mv_pci_bar_address(const struct mv_pci_function *function, unsigned index, uint64_t *ret_gpa);
+/* Whether interrupts go out as messages, by MSI or MSI-X. */
 bool mv_pci_msi_enabled(const struct mv_pci_function *function);
 /* The interrupt's message, if it may go out now; else it is pending where it is masked. */
 bool mv_pci_msi_message(struct mv_pci_function *function, uint64_t *ret_address,
@@ -129,6 +141,10 @@ int mv_pci_bus_create(const struct mv_pci_bus_params *params, struct mv_pci_bus 
 /* No function sits in it any more. */
 void mv_pci_bus_destroy(struct mv_pci_bus *bus);
 struct mv_space *mv_pci_bus_space(struct mv_pci_bus *bus);
+/* What guards it. */
+pthread_mutex_t *mv_pci_bus_mutex(struct mv_pci_bus *bus);
+/* An interrupt's message on its way out: a write of 4 bytes.  Under the mutex, while plugged. */
+void mv_pci_bus_post(const struct mv_pci_function *function, uint64_t address, uint32_t data);
 
 /* The lowest free slot from 1 on; -1 where all are taken.  Main thread. */
 int mv_pci_bus_free_slot(struct mv_pci_bus *bus);
@@ -147,7 +163,7 @@ void mv_pci_bus_write(struct mv_pci_bus *bus, unsigned slot, unsigned offset, ui
 
 /* --- for devices, any thread */
 
-/* The level of INTA#; it stays off the line while MSI is enabled. */
+/* The level of INTA#; it stays off the line while MSI or MSI-X is enabled. */
 void mv_pci_intx_set(struct mv_pci_function *function, bool level);
 /* Send the device's message, if the guest has enabled MSI. */
 void mv_pci_msi_send(struct mv_pci_function *function);

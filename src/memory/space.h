@@ -5,8 +5,10 @@
  * the engine makes it an external abort.
  *
  * Lookups come from every vCPU thread and take the space's lock for reading;
- * changes come from the main thread and take it for writing.  Listeners hear
- * of each change after it was made, with no lock held.
+ * changes take it for writing and come from the main thread, or from any one
+ * under the lock of the PCI bus, whose BARs guests move.  Listeners hear of each
+ * change after it was made, in the thread that made it and with none of the
+ * space's locks held; two changes may be told at the same time.
  */
 #ifndef MV_MEMORY_SPACE_H
 #define MV_MEMORY_SPACE_H

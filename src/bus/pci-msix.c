@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * MSI-X: the capability, the table and the pending bits.  Everything is under
+ * the bus's lock, which the callbacks of the BAR take: vCPU threads' and those
+ * of whoever makes a device interrupt.
+ */
+#include "pci-msix.h"
+
+#include "cleanup.h"
+#include "size.h"
+
+#include <string.h>
+
+#define CAPABILITY_MSIX 0x11
+
+/* Offsets in the capability (6.8.2.3 to 6.8.2.5), and message control's bits. */
+#define MSIX_CONTROL 0x02
+#define MSIX_TABLE   0x04
+#define MSIX_PENDING 0x08
+#define MSIX_SIZE    0x0c
+#define MSIX_ENABLE  (1u << 15)
+#define MSIX_MASK    (1u << 14)
+
+/* Words of an entry (6.8.2.6 to 6.8.2.9). */
+#define ENTRY_ADDRESS 0
+#define ENTRY_DATA    2
+#define ENTRY_CONTROL 3
+#define ENTRY_BYTES   (4 * MV_PCI_MSIX_ENTRY_WORDS)
+#define ENTRY_MASK    1u
+
+/* Bits that a write changes: an address is a multiple of 4, and all of control but the mask is 0. */
+static const uint32_t writable[MV_PCI_MSIX_ENTRY_WORDS] = {~3u, ~0u, ~0u, ENTRY_MASK};
+
+static unsigned control(const struct mv_pci_msix *msix)
+{
+    return (unsigned)mv_pci_config_get(msix->function, msix->capability + MSIX_CONTROL, 2);
+}
+
+static bool is_masked(const struct mv_pci_msix *msix, unsigned vector)
+{
+    return (control(msix) & MSIX_MASK) != 0 ||
+           (msix->table[vector * MV_PCI_MSIX_ENTRY_WORDS + ENTRY_CONTROL] & ENTRY_MASK) != 0;
+}
+
+static void post(const struct mv_pci_msix *msix, unsigned vector)
+{
+    const uint32_t *entry = &msix->table[vector * MV_PCI_MSIX_ENTRY_WORDS];
+    uint64_t address = entry[ENTRY_ADDRESS] | (uint64_t)entry[ENTRY_ADDRESS + 1] << 32;
+    mv_pci_bus_post(msix->function, address, entry[ENTRY_DATA]);
+}
+
+static void flush_vector(struct mv_pci_msix *msix, unsigned vector)
+{
+    uint64_t bit = UINT64_C(1) << vector % 64;
+    if ((msix->pending[vector / 64] & bit) == 0 || (control(msix) & MSIX_ENABLE) == 0 ||
+        is_masked(msix, vector))
+        return;
+    msix->pending[vector / 64] &= ~bit;
+    post(msix, vector);
+}
+
+/* --- the BAR: accesses of 4 and 8 bytes, aligned (6.8.2) */
+
+static uint32_t read_word(const struct mv_pci_msix *msix, unsigned offset)
+{
+    unsigned pending_end = msix->pending_at + (unsigned)mv_align_up(msix->vectors, 64) / 8;
+    if (offset < msix->vectors * ENTRY_BYTES)
+        return msix->table[offset / 4];
+    if (offset < msix->pending_at || offset >= pending_end)
+        return 0;
+    unsigned at = offset - msix->pending_at;
+    return (uint32_t)(msix->pending[at / 8] >> (8 * (at % 8)));
+}
+
+static void write_word(struct mv_pci_msix *msix, unsigned offset, uint32_t value)
+{
+    if (offset >= msix->vectors * ENTRY_BYTES)
+        return;
+    msix->table[offset / 4] = value & writable[offset / 4 % MV_PCI_MSIX_ENTRY_WORDS];
+}
+
+static uint64_t bar_read(void *opaque, uint64_t offset, unsigned size)
+{
+    struct mv_pci_msix *msix = opaque;
+    if (msix->function->bus == NULL)
+        return UINT64_MAX;
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(msix->function->bus));
+    uint64_t value = read_word(msix, (unsigned)offset);
+    if (size == 8)
+        value |= (uint64_t)read_word(msix, (unsigned)offset + 4) << 32;
+    return value;
+}
+
+static void bar_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    struct mv_pci_msix *msix = opaque;
+    if (msix->function->bus == NULL)
+        return;
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(msix->function->bus));
+    write_word(msix, (unsigned)offset, (uint32_t)value);
+    if (size == 8)
+        write_word(msix, (unsigned)offset + 4, (uint32_t)(value >> 32));
+    if (offset < msix->vectors * ENTRY_BYTES)
+        flush_vector(msix, (unsigned)offset / ENTRY_BYTES);
+}
+
+static const struct mv_mmio_ops bar_ops = {
+    .read = bar_read, .write = bar_write, .min_access = 4, .max_access = 8};
+
+/* --- making */
+
+static uint64_t bar_size(unsigned pending_at, unsigned vectors)
+{
+    uint64_t size = 4096;
+    while (size < pending_at + mv_align_up(vectors, 64) / 8)
+        size *= 2;
+    return size;
+}
+
+void mv_pci_msix_add(struct mv_pci_function *function, struct mv_pci_msix *msix, unsigned bar,
+                     unsigned vectors)
+{
+    uint8_t at = mv_pci_capability_add(function, CAPABILITY_MSIX, MSIX_SIZE);
+    msix->function = function;
+    msix->region = (struct mv_mmio_region){.name = "MSI-X", .ops = &bar_ops, .opaque = msix};
+    msix->vectors = vectors;
+    msix->pending_at = vectors * ENTRY_BYTES > 0x800 ? vectors * ENTRY_BYTES : 0x800;
+    msix->capability = at;
+    function->msix = msix;
+    mv_pci_config_define(function, at + MSIX_CONTROL, 2, vectors - 1, MSIX_ENABLE | MSIX_MASK);
+    mv_pci_config_define(function, at + MSIX_TABLE, 4, bar, 0);
+    mv_pci_config_define(function, at + MSIX_PENDING, 4, msix->pending_at | bar, 0);
+    mv_pci_bar_mmio(function, bar, bar_size(msix->pending_at, vectors), &msix->region);
+    mv_pci_msix_reset(function);
+}
+
+/* --- interrupts */
+
+bool mv_pci_msix_enabled(const struct mv_pci_function *function)
+{
+    return function->msix != NULL && (control(function->msix) & MSIX_ENABLE) != 0;
+}
+
+bool mv_pci_msix_send(struct mv_pci_function *function, unsigned vector)
+{
+    struct mv_pci_msix *msix = function->msix;
+    if (function->bus == NULL || msix == NULL || vector >= msix->vectors)
+        return false;
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(function->bus));
+    if (!mv_pci_msix_enabled(function))
+        return false;
+    if (is_masked(msix, vector))
+        msix->pending[vector / 64] |= UINT64_C(1) << vector % 64;
+    else
+        post(msix, vector);
+    return true;
+}
+
+void mv_pci_msix_flush(struct mv_pci_function *function)
+{
+    struct mv_pci_msix *msix = function->msix;
+    if (!mv_pci_msix_enabled(function) || (control(msix) & MSIX_MASK) != 0)
+        return;
+    for (unsigned word = 0; word < MV_PCI_MSIX_VECTORS_MAX / 64; word++) {
+        for (uint64_t bits = msix->pending[word]; bits != 0; bits &= bits - 1)
+            flush_vector(msix, 64 * word + (unsigned)__builtin_ctzll(bits));
+    }
+}
+
+void mv_pci_msix_reset(struct mv_pci_function *function)
+{
+    struct mv_pci_msix *msix = function->msix;
+    if (msix == NULL)
+        return;
+    memset(msix->table, 0, sizeof msix->table);
+    memset(msix->pending, 0, sizeof msix->pending);
+    for (unsigned i = 0; i < msix->vectors; i++)
+        msix->table[i * MV_PCI_MSIX_ENTRY_WORDS + ENTRY_CONTROL] = ENTRY_MASK;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_pci_msix: a function's MSI-X capability, and the BAR that holds its
+ * table and its pending bits (PCI Local Bus Specification 3.0, 6.8.2).  Guarded
+ * by the lock of the bus that the function sits on; a device embeds it.
+ */
+#ifndef MV_BUS_PCI_MSIX_H
+#define MV_BUS_PCI_MSIX_H
+
+#include "pci.h"
+
+#define MV_PCI_MSIX_VECTORS_MAX 2048
+#define MV_PCI_MSIX_ENTRY_WORDS 4 /* of 32 bits */
+
+struct mv_pci_msix {
+    struct mv_pci_function *function;
+    struct mv_mmio_region region;
+    unsigned vectors;
+    unsigned pending_at; /* offset of the pending bits in the BAR, bytes */
+    uint8_t capability;  /* its offset in configuration space */
+    uint32_t table[MV_PCI_MSIX_VECTORS_MAX * MV_PCI_MSIX_ENTRY_WORDS];
+    uint64_t pending[MV_PCI_MSIX_VECTORS_MAX / 64];
+};
+
+/* The part of it that a save carries; for devices' tables. */
+#define MV_PCI_MSIX_STATE_FIELDS(struct_type, field)                                               \
+    MV_STATE_ARRAY(struct_type, field.table, MV_STATE_U32),                                        \
+        MV_STATE_ARRAY(struct_type, field.pending, MV_STATE_U64)
+
+/*
+ * Give a function the capability and a 32-bit BAR of this index, before it is
+ * put into a slot.  vectors: 1 to MV_PCI_MSIX_VECTORS_MAX.  Up to 128 the BAR
+ * has 4 KiB with the pending bits at 0x800; with more they stand right behind
+ * the table, and the BAR is as large as it takes, a power of two.
+ */
+void mv_pci_msix_add(struct mv_pci_function *function, struct mv_pci_msix *msix, unsigned bar,
+                     unsigned vectors);
+
+/*
+ * Send a vector's message, or hold it until the vector is unmasked.  False
+ * where the guest has not enabled MSI-X, or there is no such vector: then
+ * nothing happens.  Any thread.
+ */
+bool mv_pci_msix_send(struct mv_pci_function *function, unsigned vector);
+
+/* --- for the bus, which holds its lock; functions without MSI-X too */
+
+bool mv_pci_msix_enabled(const struct mv_pci_function *function);
+/* Send what is pending and no longer masked. */
+void mv_pci_msix_flush(struct mv_pci_function *function);
+/* Power-on values: each vector is masked. */
+void mv_pci_msix_reset(struct mv_pci_function *function);
+
+#endif
