@@ -69,7 +69,8 @@ void ivs_register_write(const struct ivs_device *device, unsigned offset, uint32
 /* The interrupts of one vector, through UIO. */
 struct ivs_uio {
     int fd;
-    bool intx;      /* uio_pci_generic: one interrupt, masked at each event */
+    int config_fd;  /* of the function, where there is INTx */
+    bool intx;      /* uio_pci_generic: one interrupt, disabled at each event */
     uint32_t total; /* events that UIO has counted, as of the last wait */
     char name[32];  /* uio0 */
 };
@@ -110,6 +111,7 @@ void ivs_ring(const struct ivs_options *options, char **arguments);
 void ivs_wait(const struct ivs_options *options, char **arguments);
 void ivs_ping(const struct ivs_options *options, char **arguments);
 void ivs_answer(const struct ivs_options *options, char **arguments);
+void ivs_echo(const struct ivs_options *options, char **arguments);
 void ivs_bandwidth(const struct ivs_options *options, char **arguments);
 void ivs_add(const struct ivs_options *options, char **arguments);
 

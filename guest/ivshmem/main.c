@@ -27,6 +27,8 @@ static const struct command commands[] = {
     {"ping", "PEER VECTOR", 2, ivs_ping,
      "--count round trips with a peer that answers: their times"},
     {"answer", "PEER VECTOR", 2, ivs_answer, "answer --count pings of a peer"},
+    {"echo", "PEER VECTOR", 2, ivs_echo,
+     "at each of --count interrupts copy a word, count it, and ring a peer"},
     {"bandwidth", "", 0, ivs_bandwidth,
      "copy --size bytes into the shared memory, and into the guest's own"},
     {"add", "", 0, ivs_add, "add 1 to the 64-bit word at --offset, --count times or for --timeout"},

@@ -4,7 +4,8 @@
  *
  * ping writes a number into the shared word ASKED, rings the peer and waits
  * until the word ANSWERED holds the same; answer does the other half.  Each
- * word has a cache line of its own.
+ * word has a cache line of its own.  echo looks at them after an interrupt
+ * alone, and says at TALLY how many it has had.
  */
 #include "ivshmem.h"
 
@@ -14,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { ASKED = 0, ANSWERED = 64, PING_SIZE = 128 };
+enum { ASKED = 0, ANSWERED = 64, TALLY = 128, PING_SIZE = 128, ECHO_SIZE = 192 };
 
 double ivs_now(void)
 {
@@ -108,6 +109,35 @@ void ivs_answer(const struct ivs_options *options, char **arguments)
         }
     }
     printf("answered %" PRIu64 " pings\n", options->count);
+}
+
+/* Whoever asks learns whether each of its rings became one interrupt. */
+void ivs_echo(const struct ivs_options *options, char **arguments)
+{
+    struct ivs_device device;
+    struct ivs_uio uio;
+    ivs_device_open(&device, options);
+    uint32_t peer = ivs_number(arguments[0], 0xffff, "PEER");
+    uint32_t vector = ivs_number(arguments[1], 0xffff, "VECTOR");
+    ivs_check_range(&device, options->offset, ECHO_SIZE);
+    ivs_uio_open(&uio, &device, options->vector);
+    uint32_t *asked = word_at(&device, options->offset + ASKED);
+    uint32_t *answered = word_at(&device, options->offset + ANSWERED);
+    uint32_t *tally = word_at(&device, options->offset + TALLY);
+    __atomic_store_n(tally, 0, __ATOMIC_RELEASE);
+    printf("echoing vector %u (%s)\n", options->vector, uio.intx ? "INTx" : "MSI-X");
+    fflush(stdout);
+    for (uint64_t seen = 0; seen < options->count;) {
+        uint32_t events = ivs_uio_wait(&uio, &device, options->timeout);
+        if (!events)
+            ivs_die("no interrupt for %g s, after %" PRIu64 " of %" PRIu64, options->timeout, seen,
+                    options->count);
+        seen += events;
+        __atomic_store_n(answered, __atomic_load_n(asked, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+        __atomic_store_n(tally, (uint32_t)seen, __ATOMIC_RELEASE);
+        ivs_register_write(&device, IVS_DOORBELL, peer << 16 | vector);
+    }
+    printf("echoed %" PRIu64 " interrupts\n", options->count);
 }
 
 /* Seconds of `rounds` copies of a buffer. */

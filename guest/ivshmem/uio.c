@@ -4,9 +4,9 @@
  *
  * uio_ivshmem (guest/uio-ivshmem) makes a UIO device for each MSI-X vector, named
  * ivshmem-VECTOR, whose events need no acknowledgement.  uio_pci_generic makes
- * one for INTx and masks INTx in the command register at each event, until a 1
- * is written (Documentation/driver-api/uio-howto.rst, "Userspace driver using
- * uio_pci_generic").
+ * one for INTx, and disables INTx in the command register at each event; it is
+ * for user space to enable it there again (Documentation/driver-api/uio-howto.rst,
+ * "Userspace driver using uio_pci_generic").
  */
 #include "ivshmem.h"
 
@@ -19,6 +19,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+/* The upper half of the command register (PCI 3.0, 6.2.2). */
+#define COMMAND_HIGH              5
+#define COMMAND_HIGH_INTX_DISABLE 0x4
 
 /* An attribute of a UIO device without its line end; empty where it has none. */
 static void read_attribute(const char *uio, const char *attribute, char *ret_text, size_t size)
@@ -94,11 +98,26 @@ void *ivs_uio_map_memory(const struct ivs_device *device)
     return map;
 }
 
-static void unmask(struct ivs_uio *uio)
+static void enable_intx(const struct ivs_uio *uio)
 {
-    uint32_t one = 1;
-    if (uio->intx && write(uio->fd, &one, sizeof one) != sizeof one)
-        ivs_die("cannot unmask the interrupt of %s: %s", uio->name, strerror(errno));
+    uint8_t high;
+    if (pread(uio->config_fd, &high, 1, COMMAND_HIGH) == 1) {
+        high &= (uint8_t)~COMMAND_HIGH_INTX_DISABLE;
+        if (pwrite(uio->config_fd, &high, 1, COMMAND_HIGH) == 1)
+            return;
+    }
+    ivs_die("cannot enable the interrupt of %s: %s", uio->name, strerror(errno));
+}
+
+static void open_intx(struct ivs_uio *uio, const struct ivs_device *device)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/config", device->slot);
+    uio->config_fd = open(path, O_RDWR | O_CLOEXEC);
+    if (uio->config_fd < 0)
+        ivs_die("cannot open %s: %s", path, strerror(errno));
+    ivs_register_write(device, IVS_INTR_MASK, 0xffffffff);
+    enable_intx(uio);
 }
 
 void ivs_uio_open(struct ivs_uio *uio, const struct ivs_device *device, unsigned vector)
@@ -120,8 +139,7 @@ void ivs_uio_open(struct ivs_uio *uio, const struct ivs_device *device, unsigned
     if (uio->fd < 0)
         ivs_die("cannot open %s: %s", path, strerror(errno));
     if (uio->intx)
-        ivs_register_write(device, IVS_INTR_MASK, 0xffffffff);
-    unmask(uio);
+        open_intx(uio, device);
 }
 
 uint32_t ivs_uio_wait(struct ivs_uio *uio, const struct ivs_device *device, double timeout)
@@ -138,7 +156,7 @@ uint32_t ivs_uio_wait(struct ivs_uio *uio, const struct ivs_device *device, doub
     /* Reading the status lowers INTx; only then may it come through again. */
     if (uio->intx) {
         ivs_register_read(device, IVS_INTR_STATUS);
-        unmask(uio);
+        enable_intx(uio);
     }
     uint32_t events = total - uio->total;
     uio->total = total;
