@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "error.h"
+#include "ivshmem-view.h"
 #include "ivshmem-wire.h"
 #include "unix-socket.h"
 
@@ -34,11 +35,6 @@
 #define WORD_SOCKET (UINT64_C(1) << 32)
 #define WORD_TIMER  (UINT64_C(2) << 32)
 
-struct peer {
-    unsigned count;
-    int fds[];
-};
-
 struct mv_ivshmem {
     char *path; /* to connect to again; NULL: never */
     int socket_fd, epoll_fd, timer_fd;
@@ -50,8 +46,7 @@ struct mv_ivshmem {
     bool mapped; /* by this connection */
     bool ready;  /* our first vector has come, which is behind all peers */
     bool was_lost;
-    struct peer *peers[MV_IVSHMEM_ID_COUNT];
-    size_t peer_count; /* we among them */
+    struct mv_ivshmem_view view;
     struct mv_error err;
 };
 
@@ -62,26 +57,18 @@ static long long now_ms(void)
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void forget_peer(struct mv_ivshmem *shm, unsigned id)
+/* Others hold our eventfds too, so that closing alone keeps them watched. */
+static void unwatch_vectors(struct mv_ivshmem *shm)
 {
-    struct peer *peer = shm->peers[id];
-    if (peer == NULL)
-        return;
-    for (unsigned i = 0; i < peer->count; i++) {
-        /* Others hold our eventfd too, so that closing alone keeps it watched. */
-        if (shm->has_id && id == shm->id)
-            epoll_ctl(shm->epoll_fd, EPOLL_CTL_DEL, peer->fds[i], NULL);
-        close(peer->fds[i]);
-    }
-    free(peer);
-    shm->peers[id] = NULL;
-    shm->peer_count--;
+    const struct mv_ivshmem_view_peer *self = shm->has_id ? shm->view.peers[shm->id] : NULL;
+    for (unsigned i = 0; self != NULL && i < self->count; i++)
+        epoll_ctl(shm->epoll_fd, EPOLL_CTL_DEL, self->fds[i], NULL);
 }
 
 static void disconnect(struct mv_ivshmem *shm)
 {
-    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && shm->peer_count > 0; id++)
-        forget_peer(shm, id);
+    unwatch_vectors(shm);
+    mv_ivshmem_view_clear(&shm->view);
     mv_ivshmem_decoder_clear(&shm->decoder);
     mv_cleanup_close(&shm->socket_fd);
     shm->socket_fd = -1;
@@ -110,95 +97,49 @@ static int start_session(struct mv_ivshmem *shm, int fd)
     return watch(shm, fd, WORD_SOCKET);
 }
 
-/* An eventfd, by what the kernel calls it: ringing anything else would write to it. */
-static bool is_eventfd(int fd)
+static int check_memory(struct mv_ivshmem *shm, int fd, uint64_t *ret_size)
 {
-    char path[64], name[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(path, name, sizeof name - 1);
-    if (n < 0)
-        return false;
-    name[n] = '\0';
-    return strcmp(name, "anon_inode:[eventfd]") == 0;
-}
-
-/* Takes the descriptor in any case.  1: the peer is new; 0: one vector more. */
-static int add_vector(struct mv_ivshmem *shm, unsigned id, int fd)
-{
-    CLEANUP_CLOSE int owned = fd;
-    struct peer *peer = shm->peers[id];
-    unsigned count = peer == NULL ? 0 : peer->count;
-    if (!is_eventfd(fd))
-        return mv_error_set(&shm->err, EPROTO,
-                            "the server sent a descriptor that is no eventfd for vector %u of "
-                            "peer %u",
-                            count, id);
-    if (count == MV_IVSHMEM_VECTORS_MAX)
-        return mv_error_set(&shm->err, EPROTO, "the server sent more than %d vectors for peer %u",
-                            MV_IVSHMEM_VECTORS_MAX, id);
-    /* Ringing is never to wait for a counter that is full, nor waiting for one taken. */
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    struct peer *larger = realloc(peer, sizeof *peer + (count + 1) * sizeof peer->fds[0]);
-    if (larger == NULL)
-        return mv_error_set_errno(&shm->err, ENOMEM, "peer %u", id);
-    if (peer == NULL)
-        shm->peer_count++;
-    shm->peers[id] = larger;
-    larger->count = count;
-    if (id == shm->id) {
-        int r = watch(shm, fd, count);
-        if (r < 0)
-            return r;
-    }
-    larger->fds[larger->count++] = fd;
-    owned = -1;
-    return count == 0;
-}
-
-static int check_memory(struct mv_ivshmem *shm, const struct stat *st)
-{
-    uint64_t size = (uint64_t)st->st_size;
-    if (!S_ISREG(st->st_mode))
-        return mv_error_set(&shm->err, EPROTO, "the server sent a descriptor that is no memory");
-    if (st->st_size < sysconf(_SC_PAGESIZE) || (size & (size - 1)) != 0)
-        return mv_error_set(&shm->err, EPROTO,
-                            "the server's memory has %" PRIu64 " bytes, which is no power of two "
-                            "of whole pages",
-                            size);
-    if (shm->memory != NULL && size != shm->size)
+    int r = mv_ivshmem_view_check_memory(fd, ret_size, &shm->err);
+    if (r == 0 && shm->memory != NULL && *ret_size != shm->size)
         return mv_error_set(&shm->err, EPROTO,
                             "the server is back with %" PRIu64 " bytes of memory in the place of "
                             "%" PRIu64,
-                            size, shm->size);
-    return 0;
+                            *ret_size, shm->size);
+    return r;
 }
 
 /* A later connection's memory takes the place of the earlier one's. */
 static int map_memory(struct mv_ivshmem *shm, int fd)
 {
     CLEANUP_CLOSE int owned = fd;
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return mv_error_set_errno(&shm->err, errno, "the server's memory");
-    int r = check_memory(shm, &st);
+    uint64_t size;
+    int r = check_memory(shm, fd, &size);
     if (r < 0)
         return r;
-    void *at = mmap(shm->memory, (size_t)st.st_size, PROT_READ | PROT_WRITE,
+    void *at = mmap(shm->memory, (size_t)size, PROT_READ | PROT_WRITE,
                     MAP_SHARED | (shm->memory == NULL ? 0 : MAP_FIXED), fd, 0);
     if (at == MAP_FAILED)
         return mv_error_set_errno(&shm->err, errno, "mapping the server's memory");
     shm->memory = at;
-    shm->size = (uint64_t)st.st_size;
+    shm->size = size;
     shm->mapped = true;
     return 0;
+}
+
+/* The last one of ours. */
+static int watch_vector(struct mv_ivshmem *shm)
+{
+    const struct mv_ivshmem_view_peer *self = shm->view.peers[shm->id];
+    return watch(shm, self->fds[self->count - 1], self->count - 1);
 }
 
 static int take_connect(struct mv_ivshmem *shm, const struct mv_ivshmem_message *message,
                         struct mv_ivshmem_event *event)
 {
-    int r = add_vector(shm, message->id, message->fd);
-    if (r <= 0)
-        return r;
+    int r = mv_ivshmem_view_add(&shm->view, message->id, message->fd, &shm->err);
+    int watched = r >= 0 && message->id == shm->id ? watch_vector(shm) : 0;
+    if (r <= 0 || watched < 0)
+        return watched < 0 ? watched : r;
     if (message->id != shm->id) {
         *event = (struct mv_ivshmem_event){.kind = MV_IVSHMEM_JOINED, .peer = message->id};
         return shm->ready;
@@ -217,9 +158,9 @@ static int take_disconnect(struct mv_ivshmem *shm, unsigned id, struct mv_ivshme
     if (id == shm->id)
         return mv_error_set(&shm->err, ECONNRESET, "the server says that we are gone");
     /* One that left before it was told of is no news. */
-    if (shm->peers[id] == NULL)
+    if (shm->view.peers[id] == NULL)
         return 0;
-    forget_peer(shm, id);
+    mv_ivshmem_view_remove(&shm->view, id);
     *event = (struct mv_ivshmem_event){.kind = MV_IVSHMEM_LEFT, .peer = id};
     return shm->ready;
 }
@@ -290,7 +231,7 @@ static void retry(struct mv_ivshmem *shm)
 
 static int serve_vector(struct mv_ivshmem *shm, unsigned vector, struct mv_ivshmem_event *event)
 {
-    const struct peer *self = shm->has_id ? shm->peers[shm->id] : NULL;
+    const struct mv_ivshmem_view_peer *self = shm->has_id ? shm->view.peers[shm->id] : NULL;
     uint64_t count;
     if (self == NULL || vector >= self->count ||
         read(self->fds[vector], &count, sizeof count) != sizeof count)
@@ -463,7 +404,7 @@ size_t mv_ivshmem_peers(const struct mv_ivshmem *shm, unsigned *ret_ids, size_t 
 {
     size_t count = 0;
     for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT; id++) {
-        if (shm->peers[id] == NULL || (shm->has_id && id == shm->id))
+        if (shm->view.peers[id] == NULL || (shm->has_id && id == shm->id))
             continue;
         if (count < room)
             ret_ids[count] = id;
@@ -474,22 +415,18 @@ size_t mv_ivshmem_peers(const struct mv_ivshmem *shm, unsigned *ret_ids, size_t 
 
 unsigned mv_ivshmem_vectors(const struct mv_ivshmem *shm, unsigned peer)
 {
-    return peer < MV_IVSHMEM_ID_COUNT && shm->peers[peer] != NULL ? shm->peers[peer]->count : 0;
+    return mv_ivshmem_view_vectors(&shm->view, peer);
 }
 
 int mv_ivshmem_ring(struct mv_ivshmem *shm, unsigned peer, unsigned vector)
 {
-    uint64_t one = 1;
-    unsigned vectors = mv_ivshmem_vectors(shm, peer);
-    if (vectors == 0)
+    int r = mv_ivshmem_view_ring(&shm->view, peer, vector);
+    if (r == -ENOENT)
         return mv_error_set(&shm->err, ENOENT, "there is no peer %u", peer);
-    if (vector >= vectors)
+    if (r == -EINVAL)
         return mv_error_set(&shm->err, EINVAL, "peer %u has no vector %u: its last is %u", peer,
-                            vector, vectors - 1);
-    /* A counter that is full (EAGAIN) rings already. */
-    if (write(shm->peers[peer]->fds[vector], &one, sizeof one) < 0 && errno != EAGAIN)
-        return mv_error_set_errno(&shm->err, errno, "ringing peer %u", peer);
-    return 0;
+                            vector, mv_ivshmem_vectors(shm, peer) - 1);
+    return r < 0 ? mv_error_set_errno(&shm->err, -r, "ringing peer %u", peer) : 0;
 }
 
 int mv_ivshmem_fd(const struct mv_ivshmem *shm)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of peers: see ivshmem-view.h. */
+#include "ivshmem-view.h"
+
+#include "cleanup.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* An eventfd, by what the kernel calls it: ringing anything else would write to it. */
+static bool is_eventfd(int fd)
+{
+    char path[64], name[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, name, sizeof name - 1);
+    if (n < 0)
+        return false;
+    name[n] = '\0';
+    return strcmp(name, "anon_inode:[eventfd]") == 0;
+}
+
+int mv_ivshmem_view_add(struct mv_ivshmem_view *view, uint16_t id, int fd, struct mv_error *err)
+{
+    CLEANUP_CLOSE int owned = fd;
+    struct mv_ivshmem_view_peer *peer = view->peers[id];
+    unsigned count = peer == NULL ? 0 : peer->count;
+    if (!is_eventfd(fd))
+        return mv_error_set(err, EPROTO,
+                            "the server sent a descriptor that is no eventfd for vector %u of "
+                            "peer %u",
+                            count, id);
+    if (count == MV_IVSHMEM_VECTORS_MAX)
+        return mv_error_set(err, EPROTO, "the server sent more than %d vectors for peer %u",
+                            MV_IVSHMEM_VECTORS_MAX, id);
+    /* Ringing is never to wait for a counter that is full, nor waiting for one taken. */
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    struct mv_ivshmem_view_peer *larger =
+        realloc(peer, sizeof *peer + (count + 1) * sizeof peer->fds[0]);
+    if (larger == NULL)
+        return mv_error_set_errno(err, ENOMEM, "peer %u", id);
+    if (peer == NULL)
+        view->count++;
+    view->peers[id] = larger;
+    larger->fds[count] = fd;
+    larger->count = count + 1;
+    owned = -1;
+    return count == 0;
+}
+
+void mv_ivshmem_view_remove(struct mv_ivshmem_view *view, unsigned id)
+{
+    struct mv_ivshmem_view_peer *peer = view->peers[id];
+    if (peer == NULL)
+        return;
+    for (unsigned i = 0; i < peer->count; i++)
+        close(peer->fds[i]);
+    free(peer);
+    view->peers[id] = NULL;
+    view->count--;
+}
+
+void mv_ivshmem_view_clear(struct mv_ivshmem_view *view)
+{
+    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && view->count > 0; id++)
+        mv_ivshmem_view_remove(view, id);
+}
+
+unsigned mv_ivshmem_view_vectors(const struct mv_ivshmem_view *view, unsigned id)
+{
+    return id < MV_IVSHMEM_ID_COUNT && view->peers[id] != NULL ? view->peers[id]->count : 0;
+}
+
+int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, unsigned id, unsigned vector)
+{
+    uint64_t one = 1;
+    unsigned vectors = mv_ivshmem_view_vectors(view, id);
+    if (vectors == 0)
+        return -ENOENT;
+    if (vector >= vectors)
+        return -EINVAL;
+    /* A counter that is full (EAGAIN) rings already. */
+    if (write(view->peers[id]->fds[vector], &one, sizeof one) < 0 && errno != EAGAIN)
+        return -errno;
+    return 0;
+}
+
+int mv_ivshmem_view_check_memory(int fd, uint64_t *ret_size, struct mv_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return mv_error_set_errno(err, errno, "the server's memory");
+    uint64_t size = (uint64_t)st.st_size;
+    if (!S_ISREG(st.st_mode))
+        return mv_error_set(err, EPROTO, "the server sent a descriptor that is no memory");
+    if (st.st_size < sysconf(_SC_PAGESIZE) || (size & (size - 1)) != 0)
+        return mv_error_set(err, EPROTO,
+                            "the server's memory has %" PRIu64 " bytes, which is no power of two "
+                            "of whole pages",
+                            size);
+    *ret_size = size;
+    return 0;
+}
