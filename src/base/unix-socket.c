@@ -91,16 +91,27 @@ int mv_unix_listen(const char *what, const char *path, int *ret_fd, struct mv_er
     return 0;
 }
 
-int mv_unix_connect(const char *what, const char *path, int *ret_fd, struct mv_error *err)
+static int connect_to(const char *what, const char *path, int flags, int *ret_fd,
+                      struct mv_error *err)
 {
     CLEANUP_ADDRESS struct address address;
     int r = set_address(what, path, &address, err);
     if (r < 0)
         return r;
-    CLEANUP_CLOSE int fd = open_socket(0);
+    CLEANUP_CLOSE int fd = open_socket(flags);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address.un, sizeof address.un) < 0)
         return mv_error_set_errno(err, errno, "%s '%s'", what, path);
     *ret_fd = fd;
     fd = -1;
     return 0;
+}
+
+int mv_unix_connect(const char *what, const char *path, int *ret_fd, struct mv_error *err)
+{
+    return connect_to(what, path, 0, ret_fd, err);
+}
+
+int mv_unix_connect_now(const char *what, const char *path, int *ret_fd, struct mv_error *err)
+{
+    return connect_to(what, path, SOCK_NONBLOCK, ret_fd, err);
 }

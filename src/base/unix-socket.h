@@ -17,5 +17,7 @@ int mv_unix_listen(const char *what, const char *path, int *ret_fd, struct mv_er
 
 /* Connect to path; the descriptor is blocking. */
 int mv_unix_connect(const char *what, const char *path, int *ret_fd, struct mv_error *err);
+/* The same without waiting, and not blocking; -EAGAIN where the listener's queue is full. */
+int mv_unix_connect_now(const char *what, const char *path, int *ret_fd, struct mv_error *err);
 
 #endif

@@ -28,7 +28,8 @@
 #define ENTRY_BYTES   (4 * MV_PCI_MSIX_ENTRY_WORDS)
 #define ENTRY_MASK    1u
 
-/* Bits that a write changes: an address is a multiple of 4, and all of control but the mask is 0. */
+/* Bits that a write changes: an address is a multiple of 4, and all of control but the mask is 0.
+ */
 static const uint32_t writable[MV_PCI_MSIX_ENTRY_WORDS] = {~3u, ~0u, ~0u, ENTRY_MASK};
 
 static unsigned control(const struct mv_pci_msix *msix)

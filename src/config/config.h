@@ -53,11 +53,13 @@ struct mv_config_back {
 
 /* --device and --ivshmem: a PCI function. */
 struct mv_config_device {
-    char *type; /* "edu", "ivshmem-plain" */
+    char *type; /* "edu", "ivshmem-plain", "ivshmem-doorbell" */
     char *text; /* as the user wrote it, for messages */
     int slot;   /* 0 to 31; -1: the next free one */
     uint64_t size; /* of a memory device: bytes */
     struct mv_config_backing backing;
+    char *socket;     /* of a device with a server, or NULL */
+    unsigned vectors; /* of that device */
 };
 
 enum mv_config_serial { MV_SERIAL_STDIO, MV_SERIAL_NONE, MV_SERIAL_FILE, MV_SERIAL_UNIX };
@@ -104,7 +106,8 @@ void mv_config_back_clear(struct mv_config_back *back);
 
 /*
  * Parse one --device argument, TYPE[,addr=SLOT.0], or one --ivshmem argument,
- * mem=FILE,size=SIZE[,addr=SLOT.0][,key=value…] with the keys that a bank has.
+ * SOCKET[,vectors=N][,addr=SLOT.0] or mem=FILE,size=SIZE[,addr=SLOT.0][,key=value…]
+ * with the keys that a bank has.
  */
 int mv_config_parse_device(const char *text, struct mv_config_device *ret, struct mv_error *err);
 int mv_config_parse_ivshmem(const char *text, struct mv_config_device *ret, struct mv_error *err);

@@ -13,11 +13,14 @@
 #include <string.h>
 
 #define SLOT_MAX 31
+/* An MSI-X table's entries (PCI 3.0, 6.8.2.3). */
+#define VECTORS_MAX 2048
 
 void mv_config_device_clear(struct mv_config_device *device)
 {
     free(device->type);
     free(device->text);
+    free(device->socket);
     mv_backing_clear(&device->backing);
     *device = (struct mv_config_device){0};
 }
@@ -66,9 +69,45 @@ static int parse_ivshmem_word(struct mv_config_device *device, char *word, uint3
     if (key == NULL)
         return mv_error_set(err, EINVAL,
                             "there is no key '%s' that this version knows: write "
-                            "mem=FILE,size=64M, with addr=SLOT.0 or a bank's keys behind it",
+                            "mem=FILE,size=64M, with addr=SLOT.0 or a bank's keys behind it, or "
+                            "SOCKET,vectors=N",
                             word);
     return mv_backing_set(&device->backing, key, value, seen, err);
+}
+
+static int parse_vectors(struct mv_config_device *device, const char *value, struct mv_error *err)
+{
+    size_t digits = value == NULL ? 0 : strspn(value, "0123456789");
+    unsigned long vectors = digits == 0 || digits > 4 ? 0 : strtoul(value, NULL, 10);
+    if (vectors == 0 || vectors > VECTORS_MAX || value[digits] != '\0')
+        return mv_error_set(err, EINVAL,
+                            "vectors=%s is no number of vectors: give one from 1 to %d",
+                            value == NULL ? "" : value, VECTORS_MAX);
+    device->vectors = (unsigned)vectors;
+    return 0;
+}
+
+/* One word behind the server's socket. */
+static int parse_server_word(struct mv_config_device *device, char *word, uint32_t *seen,
+                             struct mv_error *err)
+{
+    (void)seen;
+    const char *value = mv_backing_split(word);
+    if (strcmp(word, "addr") == 0)
+        return parse_slot(device, value, err);
+    if (strcmp(word, "vectors") == 0)
+        return parse_vectors(device, value, err);
+    return mv_error_set(err, EINVAL,
+                        "there is no key '%s' that this version knows: behind the server's socket "
+                        "come vectors=N and addr=SLOT.0",
+                        word);
+}
+
+/* The first word is the path of a server's socket, and no key. */
+static bool begins_with_socket(const char *text)
+{
+    const char *end = text + strcspn(text, "=,/");
+    return *end != '=';
 }
 
 static int check_ivshmem(struct mv_config_device *device, struct mv_error *err)
@@ -120,6 +159,28 @@ int mv_config_parse_device(const char *text, struct mv_config_device *ret, struc
     return finish(r, &device, ret);
 }
 
+static int parse_plain(struct mv_config_device *device, char *words, struct mv_error *err)
+{
+    int r = copy_text(&device->type, "ivshmem-plain", err);
+    if (r == 0)
+        r = parse_words(device, words, parse_ivshmem_word, err);
+    return r == 0 ? check_ivshmem(device, err) : r;
+}
+
+static int parse_doorbell(struct mv_config_device *device, char *rest, struct mv_error *err)
+{
+    const char *socket = mv_backing_next_word(&rest);
+    device->vectors = 1;
+    if (socket == NULL || *socket == '\0')
+        return mv_error_set(err, EINVAL,
+                            "it does not say whose memory it is: write mem=FILE,size=64M, or the "
+                            "socket of a server");
+    int r = copy_text(&device->type, "ivshmem-doorbell", err);
+    if (r == 0)
+        r = copy_text(&device->socket, socket, err);
+    return r == 0 ? parse_words(device, rest, parse_server_word, err) : r;
+}
+
 int mv_config_parse_ivshmem(const char *text, struct mv_config_device *ret, struct mv_error *err)
 {
     struct mv_config_device device = {.slot = -1};
@@ -128,11 +189,8 @@ int mv_config_parse_ivshmem(const char *text, struct mv_config_device *ret, stru
         return mv_error_set_errno(err, ENOMEM, "copying it");
     int r = copy_text(&device.text, text, err);
     if (r == 0)
-        r = copy_text(&device.type, "ivshmem-plain", err);
-    if (r == 0)
-        r = parse_words(&device, words, parse_ivshmem_word, err);
-    if (r == 0)
-        r = check_ivshmem(&device, err);
+        r = begins_with_socket(text) ? parse_doorbell(&device, words, err)
+                                     : parse_plain(&device, words, err);
     return finish(r, &device, ret);
 }
 

@@ -281,9 +281,11 @@ static const struct mv_option options[] = {
     {.name = "ivshmem",
      .argument = "SPEC",
      .repeatable = true,
-     .help = "Memory that other guests and programs share, as a PCI device of QEMU's kind "
-             "ivshmem-plain: mem=FILE,size=SIZE[,addr=SLOT.0]; a bank's keys, such as create=on, "
-             "may follow. SIZE is a power of two.",
+     .help = "Memory that other guests and programs share, as a PCI device. With doorbells, of "
+             "QEMU's kind ivshmem-doorbell, from a server (ivshmem-server): SOCKET[,vectors=N]"
+             "[,addr=SLOT.0]. Without, of its kind ivshmem-plain: mem=FILE,size=SIZE"
+             "[,addr=SLOT.0]; a bank's keys, such as create=on, may follow. SIZE is a power of "
+             "two.",
      .set = set_ivshmem},
     {.name = "device",
      .argument = "SPEC",

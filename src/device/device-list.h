@@ -81,11 +81,17 @@ struct mv_pci_device_params {
     struct mv_block_registry *blocks;
     uint64_t size;                           /* of a memory device: bytes */
     const struct mv_config_backing *backing; /* of a memory device */
+    struct mv_loop *loop;
+    const char *socket; /* of a device with a server: where that listens */
+    unsigned vectors;   /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
 };
 
 /* ivshmem-plain.c: -EINVAL unless size is a power of two of at least 4 KiB. */
 int mv_ivshmem_plain_create(const struct mv_pci_device_params *params,
                             struct mv_pci_function **ret, struct mv_error *err);
+/* ivshmem-doorbell.c: waits up to ten seconds for the server; what ivshmem-link.h says. */
+int mv_ivshmem_doorbell_create(const struct mv_pci_device_params *params,
+                               struct mv_pci_function **ret, struct mv_error *err);
 /* edu.c: the teaching device of QEMU: registers, INTx and MSI, no DMA. */
 int mv_edu_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
                   struct mv_error *err);

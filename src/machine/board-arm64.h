@@ -57,6 +57,7 @@ extern const struct mv_window mv_board_windows[];
 extern const size_t mv_board_window_count;
 
 struct mv_board {
+    struct mv_loop *loop;
     struct mv_device *gic;
     struct mv_device *uart;
     struct mv_device *rtc;

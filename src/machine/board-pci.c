@@ -21,6 +21,7 @@ struct type {
 static const struct type types[] = {
     {"edu", mv_edu_create, "--device"},
     {"ivshmem-plain", mv_ivshmem_plain_create, "--ivshmem"},
+    {"ivshmem-doorbell", mv_ivshmem_doorbell_create, "--ivshmem"},
 };
 
 static const struct type *find_type(const char *name)
@@ -32,12 +33,13 @@ static const struct type *find_type(const char *name)
     return NULL;
 }
 
-static int plug(struct mv_pci_bus *bus, struct mv_device_tree *devices,
+static int plug(const struct mv_board *board, struct mv_device_tree *devices,
                 struct mv_block_registry *blocks, const struct mv_config_device *wish,
                 const struct type *type, struct mv_error *err)
 {
     char path[16];
     struct mv_pci_function *function;
+    struct mv_pci_bus *bus = mv_pci_host_bus(board->pci);
     int slot = wish->slot >= 0 ? wish->slot : mv_pci_bus_free_slot(bus);
     if (slot < 0)
         return mv_error_set(err, ENOSPC, "all PCI slots are taken");
@@ -46,7 +48,15 @@ static int plug(struct mv_pci_bus *bus, struct mv_device_tree *devices,
     if (other != NULL)
         return mv_error_set(err, EBUSY, "PCI slot %02x.0 holds a %s already: give another addr=",
                             (unsigned)slot, other->ops->type);
-    struct mv_pci_device_params params = {path, blocks, wish->size, &wish->backing};
+    struct mv_pci_device_params params = {
+        .path = path,
+        .blocks = blocks,
+        .size = wish->size,
+        .backing = &wish->backing,
+        .loop = board->loop,
+        .socket = wish->socket,
+        .vectors = wish->vectors,
+    };
     int r = type->create(&params, &function, err);
     if (r < 0)
         return r;
@@ -67,10 +77,12 @@ int mv_board_plug(const struct mv_board *board, struct mv_device_tree *devices,
     if (type == NULL)
         r = mv_error_set(err, ENOENT, "there is no device of the type '%s': edu is one",
                          wish->type);
-    else if (strcmp(type->option, "--device") == 0 || wish->backing.file != NULL)
-        r = plug(mv_pci_host_bus(board->pci), devices, blocks, wish, type, err);
+    else if (strcmp(type->option, "--device") == 0 || wish->backing.file != NULL ||
+             wish->socket != NULL)
+        r = plug(board, devices, blocks, wish, type, err);
     else
-        r = mv_error_set(err, EINVAL, "write it as --ivshmem mem=FILE,size=64M");
+        r = mv_error_set(err, EINVAL,
+                         "write it as --ivshmem SOCKET or --ivshmem mem=FILE,size=64M");
     if (r < 0)
         mv_error_prefix(err, "%s %s", type == NULL ? "--device" : type->option, wish->text);
     return r;

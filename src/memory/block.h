@@ -66,6 +66,14 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
 void mv_block_destroy(struct mv_block *block);
 
 /*
+ * Have the object behind a descriptor take the place of the one that holds the
+ * bytes, shared as that was, at the same address of the host's: vCPUs may run.
+ * For a block that was made of a descriptor (fd); the new one stays the
+ * caller's.  -EINVAL where its size or its pages' are others.  Main thread.
+ */
+int mv_block_replace_fd(struct mv_block *block, int fd, struct mv_error *err);
+
+/*
  * Fill bytes of the block with zeros; the host gets whole pages among them
  * back.  The range lies within the block.  vCPUs may run meanwhile.  -EIO
  * where the host has not got the memory, which was told (on_fault).

@@ -59,6 +59,7 @@ def offered(bash, line):
     ("memvisor engines --j", "memvisor engines --json "),
     ("memvisor run --ker", "memvisor run --kernel "),
     ("memvisor run -k im", "memvisor run -k images/"),
+    ("memvisor run --ivshmem im", "memvisor run --ivshmem images/"),
     ("memvisor run -k images/", "memvisor run -k images/vmlinuz "),
     ("memvisor run -k my", r"memvisor run -k my\ kernel "),
     ("memvisor run --kernel=my", r"memvisor run --kernel=my\ kernel "),

@@ -116,6 +116,22 @@ static void test_other_values(void **state)
     mv_config_free(&c);
 }
 
+static void test_shared_memory_devices(void **state)
+{
+    struct mv_config c = parse_good("-k|K|--ivshmem|a/s=1,vectors=2048,addr=1f.0|--ivshmem|s|"
+                                    "--ivshmem|mem=f,size=1M");
+    assert_int_equal(c.device_count, 3);
+    assert_string_equal(c.devices[0].type, "ivshmem-doorbell");
+    assert_string_equal(c.devices[0].socket, "a/s=1");
+    assert_int_equal(c.devices[0].vectors, 2048);
+    assert_int_equal(c.devices[0].slot, 31);
+    assert_int_equal(c.devices[1].vectors, 1);
+    assert_int_equal(c.devices[1].slot, -1);
+    assert_string_equal(c.devices[2].type, "ivshmem-plain");
+    assert_null(c.devices[2].socket);
+    mv_config_free(&c);
+}
+
 static void test_many_banks(void **state)
 {
     enum { COUNT = 500 };
@@ -198,7 +214,12 @@ static void test_refusals(void **state)
         {"-k|K|--mem-dir=", {"the DIR is empty"}},
         {"-k|K|--pcram-file=", {"the PATH is empty"}},
         {"-k|K|--pcram-file|x|--pcram-file|y", {"--pcram-file is given twice"}},
-        {"-k|K|--ivshmem|64,unix:x", {"--ivshmem 64,unix:x:", "there is no key '64'"}},
+        {"-k|K|--ivshmem|s,unix:x", {"--ivshmem s,unix:x:", "there is no key 'unix:x'", "vectors="}},
+        {"-k|K|--ivshmem|", {"does not say whose memory it is"}},
+        {"-k|K|--ivshmem|s,vectors=0", {"vectors=0 is no number of vectors", "1 to 2048"}},
+        {"-k|K|--ivshmem|s,vectors=2049", {"vectors=2049 is no number of vectors"}},
+        {"-k|K|--ivshmem|s,vectors=1x", {"vectors=1x is no number of vectors"}},
+        {"-k|K|--ivshmem|s,vectors", {"vectors= is no number of vectors"}},
         {"-k|K|--ivshmem|size=1M", {"--ivshmem size=1M:", "mem=FILE,size=64M"}},
         {"-k|K|--ivshmem|mem=x", {"--ivshmem mem=x:", "the size is missing"}},
         {"-k|K|--ivshmem|mem=x,size=1M,addr=20.0", {"addr=20.0 is no PCI slot", "00.0 to 1f.0"}},
@@ -435,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_all_options),
         cmocka_unit_test(test_other_values),
+        cmocka_unit_test(test_shared_memory_devices),
         cmocka_unit_test(test_many_banks),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_refusals),

@@ -46,7 +46,8 @@ static void frame_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
     messages++;
 }
 
-static const struct mv_mmio_ops frame_ops = {.write = frame_write, .min_access = 4, .max_access = 4};
+static const struct mv_mmio_ops frame_ops = {
+    .write = frame_write, .min_access = 4, .max_access = 4};
 static const struct mv_mmio_region frame = {.name = "frame", .ops = &frame_ops};
 static const struct mv_device_ops device_ops = {.type = "test"};
 
@@ -125,9 +126,9 @@ static void test_layout(void **state)
 {
     static const struct {
         unsigned vectors, size, pending;
-    } cases[] = {{1, 0x1000, 0x800},     {16, 0x1000, 0x800},      {128, 0x1000, 0x800},
-                 {129, 0x1000, 0x810},   {253, 0x1000, 0xfd0},     {254, 0x1000, 0xfe0},
-                 {255, 0x2000, 0xff0},   {256, 0x2000, 0x1000},    {1024, 0x8000, 0x4000},
+    } cases[] = {{1, 0x1000, 0x800},     {16, 0x1000, 0x800},   {128, 0x1000, 0x800},
+                 {129, 0x1000, 0x810},   {253, 0x1000, 0xfd0},  {254, 0x1000, 0xfe0},
+                 {255, 0x2000, 0xff0},   {256, 0x2000, 0x1000}, {1024, 0x8000, 0x4000},
                  {2048, 0x10000, 0x8000}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned vectors = cases[i].vectors;

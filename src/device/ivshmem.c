@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts that ivshmem functions have in common: see ivshmem.h. */
+#include "ivshmem.h"
+
+#include "block.h"
+#include "cleanup.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define REGISTERS_SIZE 256
+
+static const struct mv_ivshmem_register *find(const struct mv_ivshmem_device *ivshmem,
+                                              uint64_t offset)
+{
+    for (size_t i = 0; i < ivshmem->model->register_count; i++) {
+        if (ivshmem->model->registers[i].offset == offset)
+            return &ivshmem->model->registers[i];
+    }
+    return NULL;
+}
+
+uint64_t mv_ivshmem_registers_read(void *opaque, uint64_t offset, unsigned size)
+{
+    struct mv_ivshmem_device *ivshmem = opaque;
+    const struct mv_ivshmem_register *reg = find(ivshmem, offset);
+    (void)size;
+    return reg == NULL || reg->read == NULL ? 0 : reg->read(ivshmem);
+}
+
+void mv_ivshmem_registers_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    struct mv_ivshmem_device *ivshmem = opaque;
+    const struct mv_ivshmem_register *reg = find(ivshmem, offset);
+    (void)size;
+    if (reg != NULL && reg->write != NULL)
+        reg->write(ivshmem, (uint32_t)value);
+}
+
+struct mv_ivshmem_device *mv_ivshmem_device_alloc(const struct mv_ivshmem_model *model,
+                                                  const struct mv_device_ops *ops)
+{
+    struct mv_ivshmem_device *ivshmem = calloc(1, sizeof *ivshmem);
+    if (ivshmem == NULL)
+        return NULL;
+    ivshmem->model = model;
+    pthread_mutex_init(&ivshmem->lock, NULL);
+    mv_pci_function_init(&ivshmem->function, ops, &model->ids);
+    return ivshmem;
+}
+
+void mv_ivshmem_device_add_bars(struct mv_ivshmem_device *ivshmem)
+{
+    ivshmem->registers = (struct mv_mmio_region){
+        .name = "ivshmem registers", .ops = ivshmem->model->ops, .opaque = ivshmem};
+    mv_pci_bar_mmio(&ivshmem->function, 0, REGISTERS_SIZE, &ivshmem->registers);
+    mv_pci_bar_ram(&ivshmem->function, ivshmem->model->memory_bar, ivshmem->block);
+}
+
+int mv_ivshmem_device_check_size(uint64_t size, struct mv_error *err)
+{
+    if (size >= 4096 && (size & (size - 1)) == 0)
+        return 0;
+    return mv_error_set(err, EINVAL,
+                        "the size of %" PRIu64 " bytes cannot be that of a BAR: give a power of "
+                        "two from 4K up, such as size=64M",
+                        size);
+}
+
+void mv_ivshmem_device_reset(struct mv_device *device)
+{
+    struct mv_ivshmem_device *ivshmem = (struct mv_ivshmem_device *)device;
+    MV_LOCK_SCOPE(&ivshmem->lock);
+    ivshmem->mask = ivshmem->status = 0;
+    mv_pci_function_reset(&ivshmem->function);
+}
+
+void mv_ivshmem_device_destroy(struct mv_device *device)
+{
+    struct mv_ivshmem_device *ivshmem = (struct mv_ivshmem_device *)device;
+    mv_pci_bus_unplug(&ivshmem->function);
+    mv_ivshmem_link_close(ivshmem->link);
+    if (ivshmem->block != NULL)
+        mv_block_destroy(ivshmem->block);
+    pthread_mutex_destroy(&ivshmem->lock);
+    free(ivshmem);
+}

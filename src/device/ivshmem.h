@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_ivshmem_device: what the ivshmem functions have in common, whatever their
+ * registers look like: BAR0 with registers as a table, a BAR with the memory,
+ * and, where there is a server, a link to it.  Registers are accessed by vCPU
+ * threads; all else is the main thread's.  Within the device room.
+ */
+#ifndef MV_DEVICE_IVSHMEM_H
+#define MV_DEVICE_IVSHMEM_H
+
+#include "device-list.h"
+#include "ivshmem-link.h"
+#include "pci-msix.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mv_ivshmem_device;
+
+/* Callbacks run in the accessing vCPU's thread with no lock held. */
+struct mv_ivshmem_register {
+    unsigned offset;                                                  /* in BAR0, bytes */
+    uint32_t (*read)(struct mv_ivshmem_device *ivshmem);              /* NULL: it reads 0 */
+    void (*write)(struct mv_ivshmem_device *ivshmem, uint32_t value); /* NULL: nothing happens */
+};
+
+/* What drivers see: one constant for each revision. */
+struct mv_ivshmem_model {
+    struct mv_pci_ids ids;
+    const struct mv_mmio_ops
+        *ops; /* mv_ivshmem_registers_read and its like, with the registers' size */
+    const struct mv_ivshmem_register *registers;
+    size_t register_count;
+    unsigned memory_bar;
+    /* A peer rang a vector, `count` times since it was last told.  The main thread. */
+    void (*rung)(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t count);
+};
+
+struct mv_ivshmem_device {
+    struct mv_pci_function function;
+    const struct mv_ivshmem_model *model;
+    struct mv_mmio_region registers;
+    struct mv_pci_msix msix;
+    struct mv_block *block;                    /* its own: behind the memory's BAR */
+    struct mv_ivshmem_link *link;              /* NULL without a server */
+    const struct mv_pci_device_params *making; /* NULL once it is made */
+    pthread_mutex_t lock;                      /* of what follows */
+    uint32_t mask;
+    uint32_t status;
+};
+
+/* The part of the state that all of them have. */
+#define MV_IVSHMEM_STATE_FIELDS                                                                    \
+    MV_PCI_STATE_FIELDS(struct mv_ivshmem_device),                                                 \
+        MV_STATE_FIELD(struct mv_ivshmem_device, mask, MV_STATE_U32),                              \
+        MV_STATE_FIELD(struct mv_ivshmem_device, status, MV_STATE_U32)
+
+/* --- ivshmem.c */
+
+/* Without BARs yet; NULL where there is no memory for it. */
+struct mv_ivshmem_device *mv_ivshmem_device_alloc(const struct mv_ivshmem_model *model,
+                                                  const struct mv_device_ops *ops);
+/* The BARs of registers and memory, once there is a block. */
+void mv_ivshmem_device_add_bars(struct mv_ivshmem_device *ivshmem);
+/* -EINVAL where a BAR cannot be as large. */
+int mv_ivshmem_device_check_size(uint64_t size, struct mv_error *err);
+
+/* For device ops and MMIO ops. */
+void mv_ivshmem_device_reset(struct mv_device *device);
+void mv_ivshmem_device_destroy(struct mv_device *device);
+uint64_t mv_ivshmem_registers_read(void *opaque, uint64_t offset, unsigned size);
+void mv_ivshmem_registers_write(void *opaque, uint64_t offset, uint64_t value, unsigned size);
+
+/* --- ivshmem-revision1.c: with INTx where there is a link, without for a plain device */
+extern const struct mv_ivshmem_model mv_ivshmem_revision1, mv_ivshmem_revision1_plain;
+
+#endif

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The link of a device: see ivshmem-link.h.  `lock` guards the view of the
+ * peers and the ID, which vCPU threads read and the loop's thread changes; all
+ * else is the loop's thread's.  A storm of rings or messages costs it one
+ * reading for each turn that the loop gives everybody else.
+ */
+#include "ivshmem-link.h"
+
+#include "cleanup.h"
+#include "ivshmem-view.h"
+#include "ivshmem-wire.h"
+#include "log.h"
+#include "loop.h"
+#include "progress.h"
+#include "unix-socket.h"
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#define OPEN_MS           10000
+#define OPEN_STEP_MS      50
+#define RETRY_MS          200
+#define RETRY_REFUSED_MS  1000
+#define MESSAGES_PER_TURN 64
+
+/* One of our own, whose descriptor is in the view. */
+struct vector {
+    struct mv_ivshmem_link *link;
+    unsigned number;
+    int fd;
+    struct mv_loop_source *source;
+};
+
+struct mv_ivshmem_link {
+    struct mv_ivshmem_link_config config;
+    char *path, *name;
+    int socket_fd, timer_fd;
+    struct mv_loop_source *socket_source, *timer_source;
+    struct mv_ivshmem_decoder decoder;
+    unsigned next_id; /* what this connection has given us */
+    bool up;          /* its memory is taken, and the view is its */
+    bool was_lost;
+    struct mv_error told; /* the last refusal that was logged */
+    struct vector *own;   /* config.vectors of them */
+    unsigned own_count;
+    pthread_rwlock_t lock;
+    struct mv_ivshmem_view view;
+    unsigned id;
+    _Atomic uint64_t sent;
+    uint64_t received;
+};
+
+/* --- our vectors */
+
+static void serve_vector(void *opaque, uint32_t events)
+{
+    struct vector *vector = opaque;
+    struct mv_ivshmem_link *link = vector->link;
+    uint64_t count;
+    (void)events;
+    if (read(vector->fd, &count, sizeof count) != sizeof count)
+        return;
+    link->received += count;
+    link->config.ops->rung(link->config.opaque, vector->number, count);
+}
+
+static void forget_vectors(struct mv_ivshmem_link *link)
+{
+    while (link->own_count > 0)
+        mv_loop_remove(link->own[--link->own_count].source);
+}
+
+/* Takes the descriptor in any case. */
+static int add_own_vector(struct mv_ivshmem_link *link, int fd, struct mv_error *err)
+{
+    struct vector *vector = &link->own[link->own_count];
+    if (link->own_count == link->config.vectors) {
+        close(fd);
+        return 0;
+    }
+    int r = mv_ivshmem_view_add(&link->view, (uint16_t)link->id, fd, err);
+    if (r < 0)
+        return r;
+    *vector = (struct vector){.link = link, .number = link->own_count, .fd = fd};
+    r = mv_loop_add(link->config.loop, fd, EPOLLIN, serve_vector, vector, &vector->source, err);
+    if (r == 0)
+        link->own_count++;
+    return r;
+}
+
+/* --- messages */
+
+/* The connection's view takes the place of the one before. */
+static int take_memory(struct mv_ivshmem_link *link, int fd, struct mv_error *err)
+{
+    CLEANUP_CLOSE int owned = fd;
+    uint64_t size;
+    int r = mv_ivshmem_view_check_memory(fd, &size, err);
+    if (r == 0)
+        r = link->config.ops->memory(link->config.opaque, fd, size, err);
+    if (r < 0)
+        return r;
+    forget_vectors(link);
+    pthread_rwlock_wrlock(&link->lock);
+    mv_ivshmem_view_clear(&link->view);
+    link->id = link->next_id;
+    pthread_rwlock_unlock(&link->lock);
+    link->up = true;
+    if (link->was_lost)
+        mv_log("%s: the ivshmem server at '%s' is back; the guest is peer %u now", link->name,
+               link->path, link->id);
+    link->was_lost = false;
+    link->told.text[0] = '\0';
+    return 0;
+}
+
+static int take_connect(struct mv_ivshmem_link *link, unsigned id, int fd, struct mv_error *err)
+{
+    if (!link->up) {
+        close(fd);
+        return mv_error_set(err, EPROTO, "the server sent peer %u before its memory", id);
+    }
+    pthread_rwlock_wrlock(&link->lock);
+    int r = id == link->id ? add_own_vector(link, fd, err)
+                           : mv_ivshmem_view_add(&link->view, (uint16_t)id, fd, err);
+    pthread_rwlock_unlock(&link->lock);
+    return r < 0 ? r : 0;
+}
+
+static int take_disconnect(struct mv_ivshmem_link *link, unsigned id, struct mv_error *err)
+{
+    if (link->up && id == link->id)
+        return mv_error_set(err, ECONNRESET, "the server says that we are gone");
+    if (!link->up)
+        return 0; /* one that was never told of */
+    pthread_rwlock_wrlock(&link->lock);
+    mv_ivshmem_view_remove(&link->view, id);
+    pthread_rwlock_unlock(&link->lock);
+    return 0;
+}
+
+static int take_message(struct mv_ivshmem_link *link, const struct mv_ivshmem_message *message,
+                        struct mv_error *err)
+{
+    switch (message->kind) {
+    case MV_IVSHMEM_VERSION:
+        break;
+    case MV_IVSHMEM_OWN_ID:
+        link->next_id = message->id;
+        break;
+    case MV_IVSHMEM_MEMORY:
+        return take_memory(link, message->fd, err);
+    case MV_IVSHMEM_CONNECT:
+        return take_connect(link, message->id, message->fd, err);
+    case MV_IVSHMEM_DISCONNECT:
+        return take_disconnect(link, message->id, err);
+    }
+    return 0;
+}
+
+/* 0 once there are no more for now, or the others are to have a turn. */
+static int take_messages(struct mv_ivshmem_link *link, struct mv_error *err)
+{
+    struct mv_ivshmem_message message;
+    for (unsigned i = 0; i < MESSAGES_PER_TURN; i++) {
+        int r = mv_ivshmem_wire_receive(&link->decoder, link->socket_fd, &message, err);
+        if (r > 0)
+            r = take_message(link, &message, err);
+        else if (r == 0)
+            break;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* --- connections */
+
+static void set_timer(struct mv_ivshmem_link *link, long ms)
+{
+    struct timespec every = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    struct itimerspec when = {.it_value = every, .it_interval = every};
+    timerfd_settime(link->timer_fd, 0, &when, NULL);
+}
+
+static void end_connection(struct mv_ivshmem_link *link)
+{
+    if (link->socket_source != NULL)
+        mv_loop_remove(link->socket_source);
+    link->socket_source = NULL;
+    mv_ivshmem_decoder_clear(&link->decoder);
+    mv_cleanup_close(&link->socket_fd);
+    link->socket_fd = -1;
+    link->up = false;
+}
+
+/* The same refusal is told once, however often the server repeats its cause. */
+static void lose(struct mv_ivshmem_link *link, int error, const struct mv_error *why)
+{
+    bool ended = error == -ECONNRESET || error == -EPIPE;
+    if (link->up && ended)
+        mv_log("%s: the ivshmem server at '%s' is gone: the memory stays, and those who are "
+               "connected are still rung; waiting for it to come back",
+               link->name, link->path);
+    else if (!ended && strcmp(link->told.text, why->text) != 0)
+        mv_log("%s: the ivshmem server at '%s' is of no use: %s; waiting for another", link->name,
+               link->path, why->text);
+    if (!ended)
+        link->told = *why;
+    link->was_lost = true;
+    end_connection(link);
+    set_timer(link, ended ? RETRY_MS : RETRY_REFUSED_MS);
+}
+
+static void serve_socket(void *opaque, uint32_t events)
+{
+    struct mv_ivshmem_link *link = opaque;
+    struct mv_error err;
+    (void)events;
+    int r = take_messages(link, &err);
+    if (r < 0)
+        lose(link, r, &err);
+}
+
+static int watch_socket(struct mv_ivshmem_link *link, struct mv_error *err)
+{
+    return mv_loop_add(link->config.loop, link->socket_fd, EPOLLIN, serve_socket, link,
+                       &link->socket_source, err);
+}
+
+static int begin_connection(struct mv_ivshmem_link *link, struct mv_error *err)
+{
+    mv_ivshmem_decoder_init(&link->decoder);
+    return mv_unix_connect_now("the ivshmem server's socket", link->path, &link->socket_fd, err);
+}
+
+static void retry(void *opaque, uint32_t events)
+{
+    struct mv_ivshmem_link *link = opaque;
+    struct mv_error err;
+    uint64_t count;
+    (void)events;
+    ssize_t n = read(link->timer_fd, &count, sizeof count);
+    (void)n;
+    if (link->socket_fd >= 0 || begin_connection(link, &err) < 0)
+        return;
+    set_timer(link, 0);
+    int r = watch_socket(link, &err);
+    if (r < 0)
+        lose(link, r, &err);
+}
+
+/* --- opening and closing */
+
+static long long now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static int connect_first(struct mv_ivshmem_link *link, long long deadline, struct mv_error *err)
+{
+    for (;;) {
+        int r = begin_connection(link, err);
+        if (r == -ENOENT || r == -ECONNREFUSED)
+            return mv_error_set(err, -r,
+                                "no ivshmem server listens at '%s': start one with 'memvisor "
+                                "ivshmem-server %s --size 64M'",
+                                link->path, link->path);
+        if (r != -EAGAIN || now_ms() >= deadline || mv_progress_cancelled())
+            return r;
+        nanosleep(&(struct timespec){.tv_nsec = OPEN_STEP_MS * 1000000}, NULL);
+    }
+}
+
+static int wait_for_memory(struct mv_ivshmem_link *link, long long deadline, struct mv_error *err)
+{
+    while (!link->up) {
+        struct pollfd readable = {.fd = link->socket_fd, .events = POLLIN};
+        if (mv_progress_cancelled())
+            return mv_error_set(err, ECANCELED, "interrupted");
+        if (now_ms() >= deadline)
+            return mv_error_set(err, ETIMEDOUT,
+                                "the ivshmem server at '%s' did not hand out its memory within "
+                                "%d seconds: is it one?",
+                                link->path, OPEN_MS / 1000);
+        if (poll(&readable, 1, OPEN_STEP_MS) <= 0)
+            continue;
+        int r = take_messages(link, err);
+        if (r < 0) {
+            mv_error_prefix(err, "the ivshmem server at '%s'", link->path);
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int allocate(const struct mv_ivshmem_link_config *config, struct mv_ivshmem_link **ret,
+                    struct mv_error *err)
+{
+    struct mv_ivshmem_link *link = calloc(1, sizeof *link);
+    if (link == NULL)
+        return mv_error_set_errno(err, ENOMEM, "ivshmem");
+    link->config = *config;
+    link->socket_fd = -1;
+    link->decoder.fd = -1;
+    pthread_rwlock_init(&link->lock, NULL);
+    link->path = strdup(config->path);
+    link->name = strdup(config->name);
+    link->own = calloc(config->vectors, sizeof *link->own);
+    link->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    int r = 0;
+    if (link->path == NULL || link->name == NULL || link->own == NULL)
+        r = mv_error_set_errno(err, ENOMEM, "ivshmem");
+    else if (link->timer_fd < 0)
+        r = mv_error_set_errno(err, errno, "ivshmem");
+    else
+        r = mv_loop_add(config->loop, link->timer_fd, EPOLLIN, retry, link, &link->timer_source,
+                        err);
+    if (r < 0)
+        mv_ivshmem_link_close(link);
+    else
+        *ret = link;
+    return r;
+}
+
+int mv_ivshmem_link_open(const struct mv_ivshmem_link_config *config, struct mv_ivshmem_link **ret,
+                         struct mv_error *err)
+{
+    struct mv_ivshmem_link *link = NULL;
+    long long deadline = now_ms() + OPEN_MS;
+    int r = allocate(config, &link, err);
+    if (r < 0)
+        return r;
+    r = connect_first(link, deadline, err);
+    if (r == 0)
+        r = wait_for_memory(link, deadline, err);
+    if (r == 0)
+        r = watch_socket(link, err);
+    if (r < 0)
+        mv_ivshmem_link_close(link);
+    else
+        *ret = link;
+    return r;
+}
+
+void mv_ivshmem_link_close(struct mv_ivshmem_link *link)
+{
+    if (link == NULL)
+        return;
+    end_connection(link);
+    forget_vectors(link);
+    mv_ivshmem_view_clear(&link->view);
+    if (link->timer_source != NULL)
+        mv_loop_remove(link->timer_source);
+    mv_cleanup_close(&link->timer_fd);
+    pthread_rwlock_destroy(&link->lock);
+    free(link->own);
+    free(link->path);
+    free(link->name);
+    free(link);
+}
+
+/* --- for the device */
+
+int mv_ivshmem_link_ring(struct mv_ivshmem_link *link, unsigned peer, unsigned vector)
+{
+    pthread_rwlock_rdlock(&link->lock);
+    int r = mv_ivshmem_view_ring(&link->view, peer, vector);
+    pthread_rwlock_unlock(&link->lock);
+    if (r == 0)
+        atomic_fetch_add_explicit(&link->sent, 1, memory_order_relaxed);
+    return r;
+}
+
+unsigned mv_ivshmem_link_id(struct mv_ivshmem_link *link)
+{
+    pthread_rwlock_rdlock(&link->lock);
+    unsigned id = link->id;
+    pthread_rwlock_unlock(&link->lock);
+    return id;
+}
+
+void mv_ivshmem_link_describe(struct mv_ivshmem_link *link, struct mv_ivshmem_link_info *ret)
+{
+    *ret = (struct mv_ivshmem_link_info){
+        .path = link->path,
+        .connected = link->up,
+        .id = link->id,
+        .vectors = link->own_count,
+        .sent = atomic_load_explicit(&link->sent, memory_order_relaxed),
+        .received = link->received,
+    };
+}
+
+void mv_ivshmem_link_for_each(struct mv_ivshmem_link *link,
+                              void (*fn)(void *opaque, unsigned peer, unsigned vectors),
+                              void *opaque)
+{
+    size_t left = link->view.count;
+    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && left > 0; id++) {
+        unsigned vectors = mv_ivshmem_view_vectors(&link->view, id);
+        left -= vectors > 0;
+        if (vectors > 0 && id != link->id)
+            fn(opaque, id, vectors);
+    }
+}

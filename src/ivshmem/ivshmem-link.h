@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_ivshmem_link: a device's connection to an ivshmem server.  It lives
+ * in an event loop, connects again when the server was away, and reads the
+ * eventfds of the device's vectors; any thread may ring through it.
+ *
+ * While the server is away those that were connected are still rung, and ring:
+ * their eventfds and the memory outlive it.
+ */
+#ifndef MV_IVSHMEM_LINK_H
+#define MV_IVSHMEM_LINK_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mv_ivshmem_link;
+struct mv_loop;
+
+/* Called in the loop's thread, with no lock held. */
+struct mv_ivshmem_link_ops {
+    /*
+     * A connection's memory, before any of its peers: at the first, and
+     * whenever the server is back, maybe with another object.  The descriptor
+     * stays the link's.  A negative errno with the reason refuses it, and the
+     * link tries again later.
+     */
+    int (*memory)(void *opaque, int fd, uint64_t size, struct mv_error *err);
+    /* A vector was rung, `count` times since it was last told. */
+    void (*rung)(void *opaque, unsigned vector, uint64_t count);
+};
+
+struct mv_ivshmem_link_config {
+    struct mv_loop *loop;
+    const char *path; /* of the server's socket */
+    const char *name; /* whose link it is, for messages: "pci/03.0" */
+    unsigned vectors; /* how many of its own it reads: 1 to 2048; what is beyond is closed */
+    const struct mv_ivshmem_link_ops *ops;
+    void *opaque;
+};
+
+/*
+ * Connect, and wait for the memory, up to ten seconds; from then on the loop
+ * does the rest.  -ETIMEDOUT, -ECANCELED (progress.h), what connect(2) said, or
+ * what ops->memory did.  The texts are copied.
+ */
+int mv_ivshmem_link_open(const struct mv_ivshmem_link_config *config, struct mv_ivshmem_link **ret,
+                         struct mv_error *err);
+/* No thread rings any more.  May be NULL. */
+void mv_ivshmem_link_close(struct mv_ivshmem_link *link);
+
+/* --- any thread */
+
+/* Ring without waiting.  -ENOENT: no such peer; -EINVAL: no such vector. */
+int mv_ivshmem_link_ring(struct mv_ivshmem_link *link, unsigned peer, unsigned vector);
+/* The ID that the server gave, 0 to 65535; another one after it was away. */
+unsigned mv_ivshmem_link_id(struct mv_ivshmem_link *link);
+
+/* --- in the loop's thread */
+
+struct mv_ivshmem_link_info {
+    const char *path;
+    bool connected;
+    unsigned id;
+    unsigned vectors;  /* that the server gave, as far as they are read */
+    uint64_t sent;     /* rings that reached a peer's eventfd */
+    uint64_t received; /* rings, those included that came between two readings */
+};
+void mv_ivshmem_link_describe(struct mv_ivshmem_link *link, struct mv_ivshmem_link_info *ret);
+/* Call fn for each other peer, by ID. */
+void mv_ivshmem_link_for_each(struct mv_ivshmem_link *link,
+                              void (*fn)(void *opaque, unsigned peer, unsigned vectors),
+                              void *opaque);
+
+#endif

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""memvisor's doorbell device (--ivshmem SOCKET) with a host's peer written from
+the protocol's specification, on memvisor's server and on QEMU's own."""
+import os
+import struct
+import time
+
+import pytest
+
+import harness
+import ivshmem
+import ivshmem_guests
+
+ASKED, ANSWERED, TALLY = 0, 64, 128  # words of `ivshmem echo`
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guest")
+    return ivshmem_guests.program_files(folder) + [
+        (harness.GUEST_FILES / "modules/uio_pci_generic.ko", "uio_pci_generic.ko")]
+
+
+@pytest.fixture
+def start(memvisor, kernel, files, tmp_path):
+    """Starts guests that are gone when the test is."""
+    guests = []
+
+    def one(script, *options):
+        guests.append(ivshmem_guests.memvisor(memvisor, tmp_path, files, script, *options))
+        return guests[-1]
+
+    yield one
+    for guest in guests:
+        guest.kill()
+
+
+def word(peer, offset, value=None):
+    """A 32-bit word of the shared memory, read or written."""
+    if value is None:
+        return struct.unpack("<I", os.pread(peer.memory, 4, offset))[0]
+    return os.pwrite(peer.memory, struct.pack("<I", value), offset)
+
+
+def each_server(test):
+    return pytest.mark.parametrize("name", ["memvisor", "qemu"])(test)
+
+
+def server_of(name, memvisor, folder, vectors):
+    if name == "memvisor":
+        return ivshmem.our_server(memvisor, folder, vectors=vectors)
+    ivshmem.reference_tools()
+    return ivshmem.reference_server(folder, vectors)
+
+
+@each_server
+def test_vectors_memory_and_death(memvisor, start, tmp_path, name):
+    """Each vector both ways, bytes both ways, a peer that dies."""
+    script = ivshmem_guests.START + """
+for vector in 0 1 2 3; do
+    ivshmem wait -v $vector -t 200 >/wait.$vector &
+done
+busybox sleep 1
+ivshmem write 200 "from guest"
+echo ready: $(ivshmem read 100 9)
+wait
+for vector in 0 1 2 3; do
+    echo "wait: $(cat /wait.$vector)"
+    ivshmem ring 0 $vector
+done
+ivshmem ring 0 4
+ivshmem ring 7 0
+ivshmem ring 65535 65535
+(busybox sleep 1; ivshmem ring 1 0) &
+ivshmem wait -v 0 -t 20
+echo all rung
+ivshmem wait -v 1 -t 200
+ivshmem ring 2 0
+echo "still here"
+"""
+    with server_of(name, memvisor, tmp_path, 4) as server:
+        host = ivshmem.Peer(server.path).knows([0], 4)
+        os.pwrite(host.memory, b"from host", 100)
+        guest = start(script, "--ivshmem", "%s,vectors=4,addr=05.0" % server.path)
+        host.knows([0, 1], 4)
+        guest.says("ready: from host")
+        assert os.pread(host.memory, 10, 200) == b"from guest"
+        for vector in range(4):
+            host.ring(1, vector)
+        guest.says("all rung")
+        for vector in range(4):
+            assert "wait: vector %d: 1 interrupt\n" % vector in guest.text(), guest.text()
+            assert host.rung(vector) == 1
+        listed = [line.split() for line in guest.text().splitlines() if "0000:00:05.0" in line]
+        assert ["0000:00:05.0", "1", str(1 << 20), "1",
+                             "/dev/uio0,/dev/uio1,/dev/uio2,/dev/uio3"] in listed
+        late = ivshmem.Peer(server.path).knows([0, 1, 2], 4)
+        late.close()
+        host.knows([0, 1], 4)
+        host.ring(1, 1)
+        guest.says("still here")
+        assert guest.process.wait(20 * harness.SLOW) == 0
+        host.knows([0], 4)
+        host.close()
+
+
+BIND = {
+    "MSI-X": "insmod /uio.ko\ninsmod /uio_ivshmem.ko\n",
+    "INTx": "insmod /uio.ko\ninsmod /uio_pci_generic.ko\n"
+            "echo 1af4 1110 > /sys/bus/pci/drivers/uio_pci_generic/new_id\n",
+}
+
+
+def ask(host, number, vector=0):
+    """Rings for the number: what is to be found in memory once the answer rings."""
+    word(host, ASKED, number)
+    host.ring(1, vector)
+
+
+@pytest.mark.parametrize("kind", ["MSI-X", "INTx"])
+def test_one_interrupt_for_each_ring(memvisor, start, tmp_path, kind):
+    """In lockstep exactly one each; behind a burst one, and never one unrung."""
+    rounds = 100000
+    with ivshmem.our_server(memvisor, tmp_path) as server:
+        host = ivshmem.Peer(server.path).knows([0], 1)
+        guest = start(BIND[kind] + "ivshmem echo 0 0 -n 1000000 -t 200\n",
+                      "--ivshmem", server.path, "-n", "rings-%d" % os.getpid())
+        host.knows([0, 1], 1)
+        guest.says("echoing vector 0 (%s)" % kind)
+        began = time.monotonic()
+        for number in range(1, rounds + 1):
+            ask(host, number)
+            assert host.rung(0, 20) == 1, number
+            assert (word(host, ANSWERED), word(host, TALLY)) == (number, number)
+        print("%.1f us a round trip" % ((time.monotonic() - began) / rounds * 1e6))
+        seen, rung = rounds, rounds
+        for burst in (2, 7, 50, 400):
+            for _ in range(burst):
+                rung += 1
+                ask(host, rung)
+            end = time.monotonic() + 20 * harness.SLOW
+            while word(host, ANSWERED) != rung:
+                assert time.monotonic() < end, (word(host, ANSWERED), rung)
+            time.sleep(0.3)
+            assert 1 <= word(host, TALLY) - seen <= burst
+            seen = word(host, TALLY)
+            host.rung(0)
+        time.sleep(0.5)
+        assert word(host, TALLY) == seen and host.rung(0, 0) == 0
+        host.close()
