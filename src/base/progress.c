@@ -37,10 +37,12 @@ void mv_progress_begin(struct mv_progress *progress, const char *what, uint64_t 
     atomic_init(&progress->shown, false);
 }
 
-static unsigned columns(void)
+/* Room for a line that stays one when the terminal adds the ^C of Ctrl-C to it. */
+static int columns(void)
 {
     struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    int all = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    return all > 3 ? all - 3 : 0;
 }
 
 /* One write, so that threads that draw one after the other don't mix. */
@@ -60,10 +62,10 @@ static void draw(const struct mv_progress *progress, uint64_t done, uint64_t ela
                      (unsigned)(100 * (double)done / (double)progress->total),
                      mv_size_format(done, part), mv_size_format(progress->total, all),
                      mv_size_format((uint64_t)speed & ~(MV_MIB - 1), rate), left);
-    int room = (int)columns() - 1 - r - (int)strlen(progress->what) - 3;
+    int room = columns() - r - (int)strlen(progress->what) - 3;
     int width = room > BAR_MAX ? BAR_MAX : room;
     if (width < BAR_MIN) {
-        r = snprintf(line, sizeof line, "\r%.*s\033[K", (int)columns() - 1, right + 1);
+        r = snprintf(line, sizeof line, "\r%.*s\033[K", columns(), right + 1);
     } else {
         int filled = (int)((double)width * (double)done / (double)progress->total);
         memset(bar, '#', (size_t)filled);

@@ -7,6 +7,7 @@
 
 #include "backing.h"
 #include "block.h"
+#include "numa-memory.h"
 
 #include <linux/magic.h>
 #include <numa.h>
@@ -143,6 +144,8 @@ int mv_numa_policy_apply(const struct mv_block *block, const struct mv_config_ba
     int r = parse_nodes(wish->host_nodes, &wanted, &count, err);
     if (r == 0)
         r = check_backing(block, err);
+    if (r == 0 && strcmp(wish->policy, "bind") == 0)
+        r = mv_numa_memory_check(block, wish, &wanted, err);
     if (r == 0)
         r = bind_pages(block, number_of(wish->policy, count), &wanted, err);
     if (r < 0)

@@ -21,7 +21,8 @@ struct mv_numa_policy {
  * Have the pages of a mapped block come from the nodes that were wished for,
  * and move those that are there.  Before the pages are touched.  -ENOTSUP
  * where the host has no such policies or ignores them for such memory, -ENXIO
- * where a node is not there, and the message lists those that are.
+ * where a node is not there, and the message lists those that are, -ENOMEM
+ * where they have too little for pages that are wanted at once.
  */
 int mv_numa_policy_apply(const struct mv_block *block, const struct mv_config_backing *wish,
                          struct mv_error *err);
