@@ -7,6 +7,7 @@ do.  Only tests marked `long` are left out, unless MEMVISOR_LONG is set.
 import os
 import pathlib
 import shutil
+import signal
 
 import pytest
 
@@ -14,6 +15,11 @@ import harness
 
 
 def pytest_configure(config):
+    # Started by nohup or in the background, signals are ignored, and would be by all
+    # that the tests start.
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "long: takes minutes; make check-long runs it")
 
 

@@ -92,7 +92,7 @@ def test_harms_nobody_else(guest):
                 assert qmp.execute("query-status")["running"]
                 guest.do("w", guest.free, answers)
                 assert guest.do("r", guest.free) == answers
-                assert time.monotonic() - start < 5 * harness.SLOW
+                assert time.monotonic() - start < 10 * harness.SLOW
                 answers += 1
         assert answers >= 10
         # A client may have 4 MiB waiting; six of them and their kin stay far below this.
