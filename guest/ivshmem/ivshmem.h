@@ -3,8 +3,8 @@
  * ivshmem: a tool for the guest's side of inter-VM shared memory.
  *
  * device.c finds the PCI function and maps its BARs, uio.c waits for its
- * interrupts, and each command of main.c's table stands in commands.c or
- * measure.c.  One thread, no state but struct ivs_device.  It runs as root in a
+ * interrupts, and each command of main.c's table stands in commands.c,
+ * extension.c or measure.c.  One thread, no state but struct ivs_device.  It runs as root in a
  * guest of any architecture, under memvisor or QEMU.
  */
 #ifndef GUEST_IVSHMEM_H
@@ -113,6 +113,8 @@ void ivs_ping(const struct ivs_options *options, char **arguments);
 void ivs_answer(const struct ivs_options *options, char **arguments);
 void ivs_echo(const struct ivs_options *options, char **arguments);
 void ivs_bandwidth(const struct ivs_options *options, char **arguments);
+void ivs_peers(const struct ivs_options *options, char **arguments);
+void ivs_changes(const struct ivs_options *options, char **arguments);
 void ivs_add(const struct ivs_options *options, char **arguments);
 
 #endif

@@ -31,6 +31,8 @@ static const struct command commands[] = {
      "at each of --count interrupts copy a word, count it, and ring a peer"},
     {"bandwidth", "", 0, ivs_bandwidth,
      "copy --size bytes into the shared memory, and into the guest's own"},
+    {"peers", "", 0, ivs_peers, "who is connected, where the device tells (ext=on)"},
+    {"changes", "", 0, ivs_changes, "the same, and again at each of --count changes, by --vector"},
     {"add", "", 0, ivs_add, "add 1 to the 64-bit word at --offset, --count times or for --timeout"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
