@@ -9,7 +9,7 @@ RUN_FLAGS ?= -m 256M -m 256M@8G -c 2
 RUN_CMDLINE ?= console=ttyS0 cryptomgr.notests
 BENCH_FLAGS ?=
 
-.PHONY: all build run check check-long check-asan check-tsan bench install clean help \
+.PHONY: all build run check check-long check-asan check-tsan bench demo-ivshmem install clean help \
 	setup-build setup-run setup-check setup-bench guest-files
 
 all: build
@@ -21,6 +21,7 @@ help:
 	@echo 'make check-asan   the same under AddressSanitizer and UBSan, in build-asan/'
 	@echo 'make check-tsan   the same under ThreadSanitizer, in build-tsan/'
 	@echo 'make bench        measure against QEMU in the same run'
+	@echo 'make demo-ivshmem  guests that share memory and ring each other, side by side'
 	@echo 'make guest-files  fetch the guest kernel and busybox, build the initramfs'
 	@echo 'make install      install memvisor, its man pages and bash completion (DESTDIR counts)'
 	@echo 'make clean        remove the build folders; the guest files stay'
@@ -73,6 +74,12 @@ check-asan:
 check-tsan:
 	@MEMVISOR_SLOW=20 $(MAKE) --no-print-directory check BUILD=build-tsan \
 		SETUP_FLAGS='-Db_sanitize=thread'
+
+demo-ivshmem: setup-check build guest-files
+	@scripts/guest-headers.sh
+	@! command -v qemu-system-x86_64 >/dev/null || scripts/guest-files.sh amd64
+	@! command -v qemu-system-x86_64 >/dev/null || scripts/guest-headers.sh amd64
+	@/usr/bin/python3 scripts/demo-ivshmem.py --memvisor $(BUILD)/memvisor
 
 bench: setup-bench build guest-files
 	@echo '== measuring, in turns with QEMU'

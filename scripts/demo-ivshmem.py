@@ -21,7 +21,11 @@ import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-GUEST_FILES = pathlib.Path(os.environ.get("MEMVISOR_GUEST_FILES") or TOP / "guest-files")
+sys.path.insert(0, str(TOP / "tests"))
+import guest_tools  # noqa: E402
+import harness  # noqa: E402
+
+GUEST_FILES = harness.GUEST_FILES
 VECTORS = 2
 COLOURS = (33, 36, 32, 35)
 
@@ -70,34 +74,12 @@ class Failure(Exception):
     pass
 
 
-def run(command, **keywords):
-    made = subprocess.run([str(word) for word in command], capture_output=True, text=True, **keywords)
-    if made.returncode != 0:
-        raise Failure("%s: %s" % (command[0], (made.stdout + made.stderr).strip()[-2000:]))
-    return made.stdout
-
-
 def build(folder, cross, arch, guest_files):
     """The initramfs of a guest: the tool and the driver of guest/."""
-    compiler = cross + "gcc"
-    if not shutil.which(compiler):
-        raise Failure("%s is missing: scripts/setup.sh check installs it" % compiler)
-    tool = folder / "ivshmem"
-    run([compiler, "-std=gnu11", "-O2", "-static", "-pthread",
-         *sorted((TOP / "guest/ivshmem").glob("*.c")), "-o", tool])
-    work = folder / "uio-ivshmem"
-    shutil.copytree(TOP / "guest/uio-ivshmem", work)
-    headers = guest_files / "headers/build"
-    if not headers.exists():
-        raise Failure("%s is missing: make demo-ivshmem fetches it" % headers)
-    run(["make", "-C", headers.resolve(), "M=%s" % work, "ARCH=" + arch,
-         "CROSS_COMPILE=" + cross, "modules"])
-    init = folder / "init"
-    init.write_text(INIT)
-    run([TOP / "scripts/initramfs.sh", folder / "demo.cpio", init, "%s:bin/ivshmem" % tool,
-         "%s:uio_ivshmem.ko" % (work / "uio_ivshmem.ko"), "%s:uio.ko" % (guest_files / "modules/uio.ko")],
-        env=dict(os.environ, MEMVISOR_GUEST_FILES=str(guest_files)))
-    return folder / "demo.cpio"
+    files = [(guest_tools.program("ivshmem", folder, cross + "gcc"), "bin/ivshmem"),
+             (guest_tools.module("uio_ivshmem", folder, arch, cross), "uio_ivshmem.ko"),
+             (guest_files / "modules/uio.ko", "uio.ko")]
+    return harness.build_initrd(INIT, folder, files, raw=True, guest_files=guest_files)
 
 
 class Screen:
@@ -309,7 +291,7 @@ def main(argv):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="memvisor-demo-"))
     try:
         demo(options, folder)
-    except Failure as failure:
+    except (Failure, AssertionError) as failure:
         print("demo-ivshmem: %s" % failure, file=sys.stderr)
         for log in sorted(folder.glob("*.log")):
             print("--- %s\n%s" % (log.name, log.read_text(errors="replace")[-1500:]), file=sys.stderr)
