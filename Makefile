@@ -90,6 +90,9 @@ bench: setup-bench build guest-files
 	@bench/memory.py --memvisor $(BUILD)/memvisor
 	@echo '== taking in ivshmem peers, in turns with QEMU'\''s reference server'
 	@bench/ivshmem.py --memvisor $(BUILD)/memvisor
+	@echo '== ivshmem doorbells, in turns with QEMU'
+	@scripts/guest-headers.sh
+	@bench/doorbell.py --memvisor $(BUILD)/memvisor
 
 install: build
 	@echo '== installing'
