@@ -32,6 +32,38 @@ static struct mv_tlb_set *access_set(struct mv_cpu *cpu, uint64_t va, unsigned e
     return va >> 55 & 1 ? &cpu->tlbs.high[el] : &cpu->tlbs.low[cpu->tlbs.slot][el];
 }
 
+static bool holds_page(const struct mv_dtlb_entry *entry, uint64_t va)
+{
+    uint64_t page = va & MV_PAGE_MASK;
+    return (entry->read_tag & ~(uint64_t)MV_TLB_FLAGS) == page ||
+           (entry->write_tag & ~(uint64_t)MV_TLB_FLAGS) == page;
+}
+
+/* The entry that va is found at, with what the set knows of va's page in it. */
+static struct mv_dtlb_entry *recall(struct mv_tlb_set *set, uint64_t va)
+{
+    struct mv_dtlb_entry *entry = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
+    if (holds_page(entry, va))
+        return entry;
+    for (unsigned i = MV_DTLB_ENTRIES; i < MV_DTLB_ALL; i++)
+        if (holds_page(&set->d[i], va)) {
+            struct mv_dtlb_entry other = *entry;
+            *entry = set->d[i];
+            set->d[i] = other;
+            break;
+        }
+    return entry;
+}
+
+/* Keep what an entry holds of another page among the victims. */
+static void make_room(struct mv_tlb_set *set, const struct mv_dtlb_entry *entry, uint64_t va)
+{
+    if ((entry->read_tag & entry->write_tag) == MV_TLB_NONE || holds_page(entry, va))
+        return;
+    set->d[MV_DTLB_ENTRIES + set->next_victim] = *entry;
+    set->next_victim = (set->next_victim + 1) % MV_DTLB_VICTIMS;
+}
+
 static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
                                   unsigned access, unsigned el)
 {
@@ -45,6 +77,7 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
 
     struct mv_tlb_set *set = access_set(cpu, va, el);
     struct mv_dtlb_entry *entry = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
+    make_room(set, entry, va);
     bool mmio = range.kind == MV_RANGE_MMIO;
     uint64_t offset = range.offset + (page_pa - range.gpa);
     /* While a dirty log listens, the first write to a page comes by here. */
@@ -55,9 +88,9 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
             mv_dirty_mark(&range.block->log, offset, MV_PAGE_SIZE);
     }
     /* Device memory and SCTLR.A want alignment checked at each access, watchpoints more. */
-    bool slow = mmio || t.device || (cpu->sys.sctlr & MV_SCTLR_A) ||
-                (cpu->debug.watching && mv_debug_watches_page(cpu, va));
-    uint64_t tag = (va & MV_PAGE_MASK) | (slow ? MV_TLB_SLOW : 0);
+    bool slow = mmio || (cpu->debug.watching && mv_debug_watches_page(cpu, va));
+    bool aligned = t.device || (cpu->sys.sctlr & MV_SCTLR_A);
+    uint64_t tag = (va & MV_PAGE_MASK) | (slow ? MV_TLB_SLOW : aligned ? MV_TLB_ALIGNED : 0);
     entry->read_tag = t.readable ? tag : MV_TLB_NONE;
     entry->write_tag = writable ? tag : MV_TLB_NONE;
     entry->pa = page_pa | (t.device ? MV_TLB_ATTR_DEVICE : 0) | (mmio ? MV_TLB_ATTR_MMIO : 0);
@@ -74,10 +107,9 @@ struct mv_dtlb_entry *mv_mmu_data(struct mv_cpu *cpu, const struct mv_op *op, ui
 {
     unsigned el = access_el(cpu, access);
     mv_access_begin(cpu, op);
-    struct mv_dtlb_entry *entry =
-        &access_set(cpu, va, el)->d[(va >> 12) % MV_DTLB_ENTRIES];
+    struct mv_dtlb_entry *entry = recall(access_set(cpu, va, el), va);
     uint64_t tag = access & MV_ACCESS_WRITE ? entry->write_tag : entry->read_tag;
-    if ((tag & ~(uint64_t)MV_TLB_SLOW) == (va & MV_PAGE_MASK))
+    if ((tag & ~(uint64_t)MV_TLB_FLAGS) == (va & MV_PAGE_MASK))
         return entry;
     return fill(cpu, op, va, access, el);
 }

@@ -9,7 +9,7 @@ static void flush_set(struct mv_tlb_set *set)
 {
     if (!set->used)
         return;
-    for (unsigned i = 0; i < MV_DTLB_ENTRIES; i++)
+    for (unsigned i = 0; i < MV_DTLB_ALL; i++)
         set->d[i].read_tag = set->d[i].write_tag = MV_TLB_NONE;
     for (unsigned i = 0; i < MV_ITLB_ENTRIES; i++)
         set->i[i].tag = MV_TLB_NONE;
@@ -74,10 +74,15 @@ static void flush_set_va(struct mv_tlb_set *set, uint64_t va)
         return;
     struct mv_dtlb_entry *d = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
     d->read_tag = d->write_tag = MV_TLB_NONE;
+    for (unsigned i = MV_DTLB_ENTRIES; i < MV_DTLB_ALL; i++) {
+        d = &set->d[i];
+        if (same_block(d->read_tag, va, 12) || same_block(d->write_tag, va, 12))
+            d->read_tag = d->write_tag = MV_TLB_NONE;
+    }
     set->i[(va >> 12) % MV_ITLB_ENTRIES].tag = MV_TLB_NONE;
     if (!set->blocks)
         return;
-    for (unsigned i = 0; i < MV_DTLB_ENTRIES; i++) {
+    for (unsigned i = 0; i < MV_DTLB_ALL; i++) {
         d = &set->d[i];
         if (d->log_size > 12 &&
             (same_block(d->read_tag, va, d->log_size) || same_block(d->write_tag, va, d->log_size)))
@@ -102,7 +107,7 @@ static void flush_set_writes(struct mv_tlb_set *set, uint64_t va)
     (void)va;
     if (!set->used)
         return;
-    for (unsigned i = 0; i < MV_DTLB_ENTRIES; i++)
+    for (unsigned i = 0; i < MV_DTLB_ALL; i++)
         set->d[i].write_tag = MV_TLB_NONE;
 }
 

@@ -6,8 +6,13 @@
  * A set translates one half of the address space (bit 55) for one exception
  * level; sets of the lower half exist once for each of the few most recent
  * ASIDs, so a context switch picks another set and flushes nothing.  An entry
- * whose tag has low bits set never matches the inline compare and sends the
- * access to mmu.c: MMIO, Device memory, alignment checking.
+ * whose tag has low bits set never matches the first inline compare: RAM that
+ * is mapped as Device memory, and all RAM while alignment is checked, matches
+ * the second one where the access is aligned; MMIO is mmu.c's.
+ *
+ * Entries are found by the low bits of their page; one that has to make room
+ * goes to the set's victims for a while, so that copying between two mappings
+ * a power of two apart does not translate each access anew.
  */
 #ifndef MV_EMULATOR_TLB_H
 #define MV_EMULATOR_TLB_H
@@ -21,10 +26,14 @@ struct mv_op;
 #define MV_PAGE_SIZE UINT64_C(4096)
 #define MV_PAGE_MASK (~UINT64_C(4095))
 #define MV_DTLB_ENTRIES 256
+#define MV_DTLB_VICTIMS 8
+#define MV_DTLB_ALL (MV_DTLB_ENTRIES + MV_DTLB_VICTIMS)
 #define MV_ITLB_ENTRIES 64
 #define MV_ASID_SLOTS 4
 #define MV_TLB_NONE UINT64_MAX /* a tag that no address has */
-#define MV_TLB_SLOW 1u         /* in a tag: take the slow path */
+#define MV_TLB_SLOW 1u         /* in a tag: take the slow path, */
+#define MV_TLB_ALIGNED 2u      /* or take it unless the access is aligned */
+#define MV_TLB_FLAGS 3u
 
 struct mv_dtlb_entry {
     uint64_t read_tag;  /* page of the address, or MV_TLB_NONE */
@@ -43,8 +52,9 @@ struct mv_itlb_entry {
 };
 
 struct mv_tlb_set {
-    struct mv_dtlb_entry d[MV_DTLB_ENTRIES];
+    struct mv_dtlb_entry d[MV_DTLB_ALL]; /* the victims last */
     struct mv_itlb_entry i[MV_ITLB_ENTRIES];
+    uint8_t next_victim; /* to be taken over next */
     bool used;       /* holds anything: an empty set needs no flush */
     bool blocks;     /* holds pages of blocks, which one TLBI drops together */
     bool non_global; /* holds entries of one ASID */
