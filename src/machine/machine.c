@@ -331,17 +331,17 @@ static int choose_engine(const char *name, const struct mv_engine_ops **ret, str
 
 static int make_banks(struct mv_machine *machine, struct mv_error *err)
 {
-    for (size_t i = 0; i < machine->layout.count; i++) {
+    int r = mv_block_registry_plan(machine->blocks, &machine->layout, err);
+    for (size_t i = 0; r == 0 && i < machine->layout.count; i++) {
         const struct mv_bank *bank = &machine->layout.banks[i];
         struct mv_block *block;
-        int r = mv_block_create_backed(machine->blocks, "", bank->id, bank->size,
-                                       &bank->wish->backing, &block, err);
+        r = mv_block_create_backed(machine->blocks, "", bank->id, bank->size,
+                                   &bank->wish->backing, &block, err);
         if (r == 0)
             r = mv_space_add_ram(machine->space, bank->gpa, block, 0, bank->size, err);
-        if (r < 0)
-            return r;
     }
-    return 0;
+    mv_block_registry_plan_end(machine->blocks);
+    return r;
 }
 
 /* The id of the bank that was given first, whatever its address. */

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char *folder_of(const struct mv_backing_request *request)
+const char *mv_backing_temporary_folder(const struct mv_backing_request *request)
 {
     const char *tmpdir = getenv("TMPDIR");
     if (request->mem_dir != NULL)
@@ -37,7 +37,7 @@ static int open_unlinked(const char *folder)
 int mv_backing_temporary_open(struct mv_backing *backing, const struct mv_backing_request *request,
                               struct mv_error *err)
 {
-    const char *folder = folder_of(request);
+    const char *folder = mv_backing_temporary_folder(request);
     struct stat st;
     if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode))
         return mv_error_set(err, ENOTDIR, "'%s' is no folder: --mem-dir takes one, and file= a file",

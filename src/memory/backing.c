@@ -5,7 +5,7 @@
  */
 #include "backing.h"
 
-#include "limits.h"
+#include "map-refusal.h"
 #include "size.h"
 
 #include <stdlib.h>
@@ -58,13 +58,18 @@ static const struct {
     {wants_temporary, &mv_backing_file}, {wants_anonymous, &mv_backing_anonymous},
 };
 
-int mv_backing_open(const struct mv_backing_request *request, struct mv_backing **ret,
-                    struct mv_error *err)
+const struct mv_backing_ops *mv_backing_choose(const struct mv_backing_request *request)
 {
     size_t i = 0;
     while (!choices[i].wants(request))
         i++;
-    int r = choices[i].ops->open(request, ret, err);
+    return choices[i].ops;
+}
+
+int mv_backing_open(const struct mv_backing_request *request, struct mv_backing **ret,
+                    struct mv_error *err)
+{
+    int r = mv_backing_choose(request)->open(request, ret, err);
     if (r == 0)
         (*ret)->same_file = request->wish->same_file;
     return r;
@@ -97,8 +102,11 @@ int mv_backing_mmap(struct mv_backing *backing, uint8_t *host, uint64_t size, in
                     struct mv_error *err)
 {
     size_t whole = mv_align_up(size, backing->page_size);
+    int r = mv_map_check(backing, whole, err);
+    if (r < 0)
+        return r;
     if (mmap(host, whole, PROT_READ | PROT_WRITE, flags | MAP_FIXED, backing->fd, 0) == MAP_FAILED)
-        return mv_limits_refuse_map(errno, size, err);
+        return mv_map_refuse(backing, size, whole, errno, err);
     return 0;
 }
 

@@ -67,7 +67,9 @@ extern const struct mv_backing_ops mv_backing_parent_fd;
 
 /* --- backing.c */
 
-/* Choose the kind that the wish names, and open it. */
+/* The kind that the wish names. */
+const struct mv_backing_ops *mv_backing_choose(const struct mv_backing_request *request);
+/* Choose the kind, and open it. */
 int mv_backing_open(const struct mv_backing_request *request, struct mv_backing **ret,
                     struct mv_error *err);
 /* For the kinds: an empty backing, with no descriptor and the host's page size. */
@@ -98,6 +100,8 @@ const char *mv_backing_size_argument(uint64_t size, char buf[MV_BACKING_SIZE_ARG
 
 /* --- backing-temporary.c */
 
+/* The folder in which unnamed files are made. */
+const char *mv_backing_temporary_folder(const struct mv_backing_request *request);
 /*
  * Open an unnamed file of request->size bytes in request->mem_dir, or in
  * $TMPDIR or /dev/shm where that is NULL.

@@ -7,6 +7,7 @@
 #include "block-registry.h"
 
 #include "backing.h"
+#include "bank.h"
 #include "cleanup.h"
 #include "fault.h"
 
@@ -22,6 +23,8 @@ struct mv_block_registry {
     const struct mv_config_back *backs; /* the main thread's, as what follows */
     size_t back_count;
     const char *mem_dir;
+    bool planned; /* what the host lacks was told for all blocks that come */
+    struct mv_limits_use plan; /* of these and those there were before */
     mv_block_fault_fn *fault_fn; /* NULL: nobody */
     void *fault_opaque;
 };
@@ -269,4 +272,67 @@ int mv_block_registry_merge_wish(struct mv_block_registry *registry, const char 
     *ret = merged;
     *ret_mem_dir = registry->mem_dir;
     return 0;
+}
+
+/* --- limits of the host */
+
+static void add_use(struct mv_limits_use *sum, const struct mv_limits_use *use)
+{
+    sum->memory += use->memory;
+    sum->early += use->early;
+    sum->locked += use->locked;
+}
+
+static void sum_uses(struct mv_block_registry *registry, struct mv_limits_use *ret)
+{
+    *ret = (struct mv_limits_use){0};
+    MV_LOCK_SCOPE(&registry->lock);
+    for (const struct mv_block *block = registry->first; block != NULL; block = block->next)
+        add_use(ret, &block->use);
+}
+
+int mv_block_registry_check_limits(struct mv_block_registry *registry,
+                                   const struct mv_backing_request *request,
+                                   struct mv_limits_use *ret, struct mv_error *err)
+{
+    struct mv_limits_use there;
+    sum_uses(registry, &there);
+    return mv_limits_check(request, 1, &there, registry->planned, ret, err);
+}
+
+uint64_t mv_block_registry_locked(const struct mv_block *block)
+{
+    struct mv_limits_use there;
+    sum_uses(block->registry, &there);
+    return block->registry->planned ? block->registry->plan.locked
+                                    : there.locked + block->use.locked;
+}
+
+int mv_block_registry_plan(struct mv_block_registry *registry, const struct mv_bank_layout *layout,
+                           struct mv_error *err)
+{
+    CLEANUP_FREE struct mv_backing_request *requests = calloc(layout->count, sizeof *requests);
+    CLEANUP_FREE struct mv_config_backing *wishes = calloc(layout->count, sizeof *wishes);
+    CLEANUP_FREE struct mv_limits_use *uses = calloc(layout->count, sizeof *uses);
+    int r = 0;
+    if (requests == NULL || wishes == NULL || uses == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for the banks");
+    for (size_t i = 0; r == 0 && i < layout->count; i++) {
+        const struct mv_bank *bank = &layout->banks[i];
+        requests[i] = (struct mv_backing_request){bank->id, bank->size, &wishes[i], NULL};
+        r = mv_block_registry_merge_wish(registry, bank->id, &bank->wish->backing, &wishes[i],
+                                         &requests[i].mem_dir, err);
+    }
+    sum_uses(registry, &registry->plan);
+    if (r == 0)
+        r = mv_limits_check(requests, layout->count, &registry->plan, false, uses, err);
+    for (size_t i = 0; r == 0 && i < layout->count; i++)
+        add_use(&registry->plan, &uses[i]);
+    registry->planned = r == 0;
+    return r;
+}
+
+void mv_block_registry_plan_end(struct mv_block_registry *registry)
+{
+    registry->planned = false;
 }

@@ -3,6 +3,7 @@
 #ifndef MV_MEMORY_BLOCK_REGISTRY_H
 #define MV_MEMORY_BLOCK_REGISTRY_H
 
+#include "backing.h"
 #include "block.h"
 
 /* -EEXIST where a block of this id is there; the message names both owners. */
@@ -19,6 +20,12 @@ int mv_block_registry_merge_wish(struct mv_block_registry *registry, const char 
                                  const struct mv_config_backing *wish,
                                  struct mv_config_backing *ret, const char **ret_mem_dir,
                                  struct mv_error *err);
+/* Check what one block more asks of the host, and store what that is. */
+int mv_block_registry_check_limits(struct mv_block_registry *registry,
+                                   const struct mv_backing_request *request,
+                                   struct mv_limits_use *ret, struct mv_error *err);
+/* Bytes of all blocks that are locked or planned to be, this one among them. */
+uint64_t mv_block_registry_locked(const struct mv_block *block);
 /* Give the block its generation and list it; -EEXIST as above. */
 int mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block,
                              struct mv_error *err);

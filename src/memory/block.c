@@ -9,7 +9,6 @@
 #include "backing.h"
 #include "block-registry.h"
 #include "guest-copy.h"
-#include "limits.h"
 #include "policy.h"
 #include "reserve.h"
 #include "size.h"
@@ -65,31 +64,15 @@ static void name_mapping(const struct mv_block *block)
     prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, block->host, block->size, name);
 }
 
-static void add_memory(struct mv_block *block, void *opaque)
+static int open_and_map(struct mv_block *block, const struct mv_backing_request *request,
+                        struct mv_error *err)
 {
-    uint64_t *sum = opaque;
-    *sum += mv_limits_memory_of(block);
-}
-
-static uint64_t memory_of_others(struct mv_block_registry *registry)
-{
-    uint64_t sum = 0;
-    mv_block_for_each(registry, add_memory, &sum);
-    return sum;
-}
-
-static int open_and_map(struct mv_block *block, const struct mv_config_backing *wish,
-                        const char *mem_dir, struct mv_error *err)
-{
-    struct mv_backing_request request = {block->id, block->size, wish, mem_dir};
     uint8_t *host;
-    int r = mv_backing_open(&request, &block->backing, err);
+    int r = mv_backing_open(request, &block->backing, err);
     if (r == 0)
         r = mv_block_registry_check_file(block->registry, block, err);
     if (r == 0 && block->backing->ops->claim != NULL)
         r = block->backing->ops->claim(block->backing, err);
-    if (r == 0)
-        r = mv_limits_check(block, wish, memory_of_others(block->registry), err);
     if (r < 0)
         return r;
     uint64_t page = block->backing->page_size;
@@ -114,12 +97,15 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
     block->size = size;
     block->registry = registry;
     struct mv_config_backing merged;
-    const char *mem_dir;
+    struct mv_backing_request request = {block->id, size, &merged, NULL};
     int r = mv_block_registry_check_id(registry, block, err);
     if (r == 0)
-        r = mv_block_registry_merge_wish(registry, block->id, wish, &merged, &mem_dir, err);
+        r = mv_block_registry_merge_wish(registry, block->id, wish, &merged, &request.mem_dir,
+                                         err);
+    if (r == 0)
+        r = mv_block_registry_check_limits(registry, &request, &block->use, err);
     if (r == 0) {
-        r = open_and_map(block, &merged, mem_dir, err);
+        r = open_and_map(block, &request, err);
         if (r == 0)
             r = mv_policy_apply(block, &merged, err);
         if (r < 0)

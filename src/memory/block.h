@@ -13,12 +13,14 @@
 #include "config.h"
 #include "dirty-log.h"
 #include "error.h"
+#include "host-limits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct mv_backing;
+struct mv_bank_layout;
 struct mv_block_registry;
 
 struct mv_block {
@@ -29,6 +31,7 @@ struct mv_block {
     uint64_t size;       /* bytes, a multiple of 4 KiB */
     uint8_t *host;       /* 2 MiB-aligned */
     bool save;           /* a saved state holds the bytes */
+    struct mv_limits_use use; /* of the host's memory, at most */
     struct mv_dirty_log log;
     struct mv_backing *backing;
     struct mv_block_registry *registry;
@@ -51,6 +54,14 @@ int mv_block_registry_set_backs(struct mv_block_registry *registry,
                                 const char *mem_dir, struct mv_error *err);
 /* -ENOENT where a --back names no block; the message lists those there are. */
 int mv_block_registry_check_backs(struct mv_block_registry *registry, struct mv_error *err);
+
+/*
+ * Before the banks' blocks are made: check what all of them together ask of the
+ * host (host-limits.h), and warn of it once.  The end is when they are made.
+ */
+int mv_block_registry_plan(struct mv_block_registry *registry, const struct mv_bank_layout *layout,
+                           struct mv_error *err);
+void mv_block_registry_plan_end(struct mv_block_registry *registry);
 
 /*
  * Create a block.  size: bytes, not 0, a multiple of 4 KiB.  wish: where its

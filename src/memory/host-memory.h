@@ -1,29 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much memory the host has for this process, and where a tmpfs is mounted. */
+/*
+ * How much memory there is for this process, as the host and the cgroups that
+ * it is in say.  What others use of it at the moment is not counted, except in
+ * `available`, which is the kernel's guess.
+ */
 #ifndef MV_MEMORY_HOST_MEMORY_H
 #define MV_MEMORY_HOST_MEMORY_H
 
+#include "error.h"
+
+#include <limits.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-/*
- * Bytes that there are in all: RAM and swap, or what the smallest limit of the
- * control groups around this process says.  *ret_who is a constant that says
- * who has it: "the host has", "its control group may use".  UINT64_MAX where
- * the kernel does not tell.
- */
-uint64_t mv_host_memory_total(const char **ret_who);
+struct mv_host_limit {
+    uint64_t bytes;
+    char file[PATH_MAX]; /* of the cgroup that says so; "" where the host has no more */
+};
 
-/* Bytes that can be had now without ending another process; swap: by swapping, too. */
-uint64_t mv_host_memory_available(int swap);
+struct mv_host_memory {
+    struct mv_host_limit memory; /* what can be in memory at a time */
+    struct mv_host_limit whole;  /* with what can be swapped out */
+    uint64_t swap;               /* bytes of the host's, all of it */
+    uint64_t available;          /* bytes: MemAvailable and free swap */
+};
 
-/* The value of "NAME: N kB" of /proc/meminfo in bytes; UINT64_MAX where there is none. */
-uint64_t mv_host_memory_info(const char *name);
+/* Where to read that; tests have their own. */
+struct mv_host_memory_files {
+    const char *meminfo;
+    const char *cgroup;
+    const char *mountinfo;
+};
+extern const struct mv_host_memory_files mv_host_memory_files;
 
-/* Where the tmpfs with this st_dev is mounted, by its shortest name; to be freed, or NULL. */
-char *mv_host_memory_tmpfs(dev_t device);
+/* -ENOENT where the host tells nothing. */
+int mv_host_memory_read(const struct mv_host_memory_files *files, struct mv_host_memory *ret,
+                        struct mv_error *err);
 
-/* A number in a file of the kernel's; UINT64_MAX where there is none. */
-uint64_t mv_host_memory_number(const char *path);
+/* "NAME: N kB" of /proc/meminfo or a file like it, in bytes; 0 where there is none. */
+uint64_t mv_host_memory_line(const char *file, const char *name);
+
+/* The number in a file of the kernel's; UINT64_MAX where there is none, or "max". */
+uint64_t mv_host_memory_number(const char *file);
 
 #endif

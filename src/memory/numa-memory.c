@@ -4,7 +4,6 @@
 
 #include "block.h"
 #include "host-memory.h"
-#include "limits.h"
 #include "log.h"
 #include "size.h"
 
@@ -52,25 +51,19 @@ static bool measure(const struct mv_numa_policy *nodes, struct room *ret)
     return true;
 }
 
-static uint64_t swap(const char *name)
-{
-    uint64_t bytes = mv_host_memory_info(name);
-    return bytes == UINT64_MAX ? 0 : bytes;
-}
-
 int mv_numa_memory_check(const struct mv_block *block, const struct mv_config_backing *wish,
                          const struct mv_numa_policy *nodes, struct mv_error *err)
 {
     char size[MV_SIZE_TEXT], has[MV_SIZE_TEXT], list[MV_NUMA_TEXT];
     bool lock = wish->lock == MV_SWITCH_ON;
-    uint64_t needed = mv_limits_memory_of(block);
+    uint64_t needed = block->use.memory;
     struct room room;
     if (!measure(nodes, &room))
         return 0;
     mv_numa_policy_nodes(nodes, list);
     mv_size_format(needed, size);
     if (lock || wish->prealloc == MV_SWITCH_ON) {
-        uint64_t left = room.left + (lock ? 0 : swap("SwapFree"));
+        uint64_t left = room.left + (lock ? 0 : mv_host_memory_line("/proc/meminfo", "SwapFree"));
         const char *key = lock ? "lock" : "prealloc";
         if (needed <= left)
             return 0;
@@ -79,7 +72,7 @@ int mv_numa_memory_check(const struct mv_block *block, const struct mv_config_ba
                             "nodes, give a smaller bank, or leave %s=on out",
                             key, size, mv_size_format(left & ~(MV_MIB - 1), has), list, key);
     }
-    uint64_t total = room.total + swap("SwapTotal");
+    uint64_t total = room.total + mv_host_memory_line("/proc/meminfo", "SwapTotal");
     if (needed > total)
         mv_warn("block %s: policy=bind: %s is more than the %s that host-nodes=%s has: should the "
                 "guest use all of it, the kernel ends memvisor",

@@ -8,8 +8,10 @@
 
 #include "backing.h"
 #include "block.h"
+#include "block-registry.h"
 #include "host-map.h"
 #include "log.h"
+#include "map-refusal.h"
 #include "numa-policy.h"
 #include "populate.h"
 #include "size.h"
@@ -101,14 +103,14 @@ static int refuse_lock(const struct mv_block *block, int errnum, struct mv_error
 {
     char size[MV_SIZE_TEXT], limit[MV_SIZE_TEXT];
     struct rlimit rlimit;
+    uint64_t all = mv_block_registry_locked(block);
     if (getrlimit(RLIMIT_MEMLOCK, &rlimit) == 0 && rlimit.rlim_cur != RLIM_INFINITY &&
-        rlimit.rlim_cur < block->size)
+        rlimit.rlim_cur < all)
         return mv_error_set(err, errnum,
                             "lock=on: %s cannot be locked, the limit of this user is %s: type "
                             "'ulimit -l %llu', or as root 'prlimit -p $$ --memlock=unlimited'",
-                            mv_size_format(block->size, size),
-                            mv_size_format(rlimit.rlim_cur, limit),
-                            (unsigned long long)(block->size / 1024));
+                            mv_size_format(all, size), mv_size_format(rlimit.rlim_cur, limit),
+                            (unsigned long long)(all / 1024));
     return mv_error_set(err, errnum,
                         "lock=on: the host cannot keep %s in memory: %s: give a smaller bank, or "
                         "leave lock=on out",
@@ -124,17 +126,23 @@ static int bring_locked(const struct mv_block *block, uint64_t offset, uint64_t 
 
 /*
  * mlock alone would bring the pages in one thread, with no bar, and no Ctrl-C.
- * So the pages are brought between a first call that tells at once whether the
- * limit allows it and the one that counts.  Not mlock but mlock2: the sanitizers
- * make the former do nothing.
+ * So the pages are brought between a first call that tells whether the limit
+ * allows it, before they are allocated for nothing, and the one that counts.
+ * Not mlock but mlock2: the sanitizers make the former do nothing.
  */
+static int begin_lock(const struct mv_block *block, enum mv_config_switch wish,
+                      struct mv_error *err)
+{
+    if (wish == MV_SWITCH_ON && mlock2(block->host, block->size, MLOCK_ONFAULT) < 0)
+        return refuse_lock(block, errno, err);
+    return 0;
+}
+
 static int lock(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)
 {
     struct mv_host_map map;
     if (wish != MV_SWITCH_ON)
         return 0;
-    if (mlock2(block->host, block->size, MLOCK_ONFAULT) < 0)
-        return refuse_lock(block, errno, err);
     int r = mv_populate(block, "locking", bring_locked);
     if (r == -ECANCELED)
         return mv_error_set(err, ECANCELED, "lock=on: interrupted");
@@ -161,6 +169,10 @@ static int prealloc(const struct mv_block *block, enum mv_config_switch wish, st
     int r = mv_populate(block, "allocating", bring_written);
     if (r == -ECANCELED)
         return mv_error_set(err, ECANCELED, "prealloc=on: interrupted");
+    if (r == -EFAULT && mv_map_refuse_pages(block->backing, block->size, err) < 0) {
+        mv_error_prefix(err, "prealloc=on");
+        return -ENOMEM;
+    }
     if (r == -EFAULT && block->backing->fd >= 0) /* what a SIGBUS would tell */
         return mv_error_set(err, ENOSPC,
                             "prealloc=on: there is no room for %s where its bytes are kept: make "
@@ -184,6 +196,8 @@ int mv_policy_apply(struct mv_block *block, const struct mv_config_backing *wish
         r = set_merge(block, wish->merge, err);
     if (r == 0)
         r = advise(block, &dump, wish->dump, err);
+    if (r == 0)
+        r = begin_lock(block, wish->lock, err);
     if (r == 0)
         r = prealloc(block, wish->prealloc, err);
     if (r == 0)

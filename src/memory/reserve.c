@@ -2,7 +2,7 @@
 /* Reservations of address space.  No state; called by block.c. */
 #include "reserve.h"
 
-#include "limits.h"
+#include "map-refusal.h"
 #include "size.h"
 
 #include <stddef.h>
@@ -25,7 +25,7 @@ int mv_reserve(uint64_t size, uint64_t align, uint8_t **ret_host, struct mv_erro
     whole = guarded(size) + align;
     uint8_t *start = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED)
-        return mv_limits_refuse_map(errno, size, err);
+        return mv_map_refuse(NULL, size, whole, errno, err);
     /* What sticks out on both ends goes back. */
     uint8_t *host = (uint8_t *)mv_align_up((uintptr_t)start, align);
     uint8_t *end = host + guarded(size);

@@ -110,35 +110,9 @@ def refused(memvisor, binary, option, wrap=(), code=1):
     return result.stderr
 
 
-def test_lock_beyond_the_limit(memvisor, binary):
-    """Without the capability to ignore it, the limit on locked memory counts."""
-    wrap = ["prlimit", "--memlock=65536:65536"]
-    if os.geteuid() == 0:
-        wrap += ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"]
-    said = refused(memvisor, binary, "16M,lock=on", wrap)
-    assert "lock=on: 16 MiB cannot be locked, the limit of this user is 64 KiB" in said, said
-    assert "'ulimit -l 16384'" in said
-
-
 def test_what_cannot_be_merged(memvisor, binary):
     said = refused(memvisor, binary, "16M,memfd=on,merge=on")
     assert "merge=on: the host merges pages of private memory alone" in said
-
-
-def test_prealloc_where_no_room_is(memvisor, binary, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("a small file system to fill takes a mount, and that takes root")
-    small = tmp_path / "small"
-    small.mkdir()
-    script = ("mount -t tmpfs -o size=8M none %s && exec %s run --firmware %s "
-              "-m 16M,prealloc=on,file=%s/ram,create=on" % (small, memvisor.path, binary, small))
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=60)
-    if "unshare:" in done.stderr or "mount:" in done.stderr:
-        pytest.skip("no mount of our own can be made here: %s" % done.stderr.strip())
-    assert done.returncode == 1, done
-    assert len(done.stderr.splitlines()) == 1, done
-    assert "room" in done.stderr or "space" in done.stderr, done
 
 
 # --- NUMA

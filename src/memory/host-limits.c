@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One table of checks, each of which looks at all blocks together.  Memory that
+ * the guest may never touch is no reason to refuse it: that is a warning.  No
+ * state and no lock; called by block-registry.c, for all banks at once and for
+ * each block that comes later.
+ */
+#include "host-limits.h"
+
+#include "host-memory.h"
+#include "limits-ask.h"
+#include "log.h"
+
+#include <stdio.h>
+
+/* What memvisor itself may take, when a cgroup's limit is to be raised. */
+#define OWN_MEMORY (64 * MV_MIB)
+
+#define MEMORY offsetof(struct mv_limits_ask, use.memory)
+#define EARLY  offsetof(struct mv_limits_ask, use.early)
+#define LOCKED offsetof(struct mv_limits_ask, use.locked)
+
+/* With what is there; 0 where the blocks at hand add nothing. */
+static uint64_t sum(const struct mv_limits_job *job, size_t field, uint64_t there)
+{
+    uint64_t own = mv_limits_sum(job, field, NULL, NULL), total;
+    if (own == 0)
+        return 0;
+    return mv_add_overflows(own, there, &total) ? UINT64_MAX : total;
+}
+
+/* "64 GiB is more than the 16 GiB of memory that this host has: " and what to do. */
+#define LIMIT_TEXT (PATH_MAX + 512)
+static const char *explain(const struct mv_host_limit *limit, uint64_t wanted, const char *of,
+                           const char *otherwise, char buf[LIMIT_TEXT])
+{
+    char has[MV_SIZE_TEXT], argument[MV_BACKING_SIZE_ARGUMENT];
+    mv_limits_round(limit->bytes, has);
+    if (limit->file[0] == '\0') {
+        snprintf(buf, LIMIT_TEXT, "more than the %s of %s that this host has: %s", has, of,
+                 otherwise);
+        return buf;
+    }
+    if (wanted < UINT64_MAX - OWN_MEMORY - MV_MIB)
+        wanted = mv_align_up(wanted + OWN_MEMORY, MV_MIB);
+    snprintf(buf, LIMIT_TEXT,
+             "more than the %s that memvisor's cgroup may use: type as root 'echo %s > %s', %s",
+             has, mv_backing_size_argument(wanted, argument), limit->file, otherwise);
+    return buf;
+}
+
+static int refuse_early(const struct mv_limits_job *job, const char *key, size_t field,
+                        uint64_t wanted, const char *of, const struct mv_host_limit *limit,
+                        struct mv_error *err)
+{
+    char who[MV_LIMITS_SUBJECT], size[MV_SIZE_TEXT], text[LIMIT_TEXT], otherwise[64];
+    snprintf(otherwise, sizeof otherwise, "give less, or leave %s=on out", key);
+    return mv_error_set(err, ENOMEM, "%s: %s=on: %s is %s",
+                        mv_limits_subject(job, field, NULL, NULL, who), key,
+                        mv_size_format(wanted, size), explain(limit, wanted, of, otherwise, text));
+}
+
+static void warn_lazy(const struct mv_limits_job *job, uint64_t wanted, const char *of,
+                      const struct mv_host_limit *limit)
+{
+    char who[MV_LIMITS_SUBJECT], size[MV_SIZE_TEXT], text[LIMIT_TEXT];
+    mv_warn("%s: %s, which the guest can come to use, is %s",
+            mv_limits_subject(job, MEMORY, NULL, NULL, who), mv_size_format(wanted, size),
+            explain(limit, wanted, of, "give less, or keep the bytes in a file on a disk (file=)",
+                    text));
+}
+
+static void warn_scarce(const struct mv_limits_job *job, uint64_t wanted, uint64_t available)
+{
+    char who[MV_LIMITS_SUBJECT], size[MV_SIZE_TEXT], has[MV_SIZE_TEXT];
+    mv_warn("%s: %s is to be allocated now, and the host says that %s is available: it may end "
+            "programs to get the rest",
+            mv_limits_subject(job, EARLY, NULL, NULL, who), mv_size_format(wanted, size),
+            mv_limits_round(available, has));
+}
+
+static int check_memory(const struct mv_limits_job *job, struct mv_error *err)
+{
+    struct mv_host_memory host;
+    struct mv_error unknown;
+    if (mv_host_memory_read(&mv_host_memory_files, &host, &unknown) < 0)
+        return 0; /* there is nothing to compare with */
+    const char *of = host.swap == 0 ? "memory" : "memory and swap";
+    uint64_t memory = sum(job, MEMORY, job->there->memory);
+    uint64_t early = sum(job, EARLY, job->there->early);
+    uint64_t locked = sum(job, LOCKED, job->there->locked);
+    if (locked > host.memory.bytes)
+        return refuse_early(job, "lock", LOCKED, locked, "memory", &host.memory, err);
+    if (early > host.whole.bytes)
+        return refuse_early(job, "prealloc", EARLY, early, of, &host.whole, err);
+    if (job->quiet)
+        return 0;
+    if (memory > host.whole.bytes)
+        warn_lazy(job, memory, of, &host.whole);
+    else if (sum(job, EARLY, 0) > host.available)
+        warn_scarce(job, sum(job, EARLY, 0), host.available);
+    return 0;
+}
+
+static int (*const checks[])(const struct mv_limits_job *job, struct mv_error *err) = {
+    mv_limits_check_files,
+    mv_limits_check_pool,
+    check_memory,
+};
+
+int mv_limits_check(const struct mv_backing_request *requests, size_t count,
+                    const struct mv_limits_use *there, bool quiet, struct mv_limits_use *ret_uses,
+                    struct mv_error *err)
+{
+    struct mv_limits_job job = {.there = there, .quiet = quiet};
+    int r = mv_limits_job_make(&job, requests, count, err);
+    for (size_t i = 0; r == 0 && i < sizeof checks / sizeof checks[0]; i++)
+        r = checks[i](&job, err);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        ret_uses[i] = job.asks[i].use;
+    mv_limits_job_free(&job);
+    return r;
+}

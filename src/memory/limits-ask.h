@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the memory room: what blocks ask of the host, worked out once for the
+ * checks of host-limits.c, which are one function each.
+ */
+#ifndef MV_MEMORY_LIMITS_ASK_H
+#define MV_MEMORY_LIMITS_ASK_H
+
+#include "backing.h"
+#include "host-limits.h"
+#include "size.h"
+
+#include <sys/statfs.h>
+
+/* What one block asks for; sums and names go by offsets of these fields. */
+struct mv_limits_ask {
+    const struct mv_backing_request *request;
+    struct mv_limits_use use;
+    /* A shared file: what its file system has not given it yet, in bytes. */
+    uint64_t room;
+    uint64_t room_now; /* of it before the guest starts, or a file made for it */
+    dev_t device;
+    ino_t inode; /* 0: a file made for it */
+    struct statfs fs;
+    char *place;   /* the file, or the folder that it will be made in */
+    uint64_t pool; /* bytes of new huge pages */
+};
+
+struct mv_limits_job {
+    struct mv_limits_ask *asks;
+    size_t count;
+    const struct mv_limits_use *there;
+    bool quiet;
+};
+
+/* --- limits-ask.c */
+
+/* To be freed with the function below, whatever it returned. */
+int mv_limits_job_make(struct mv_limits_job *job, const struct mv_backing_request *requests,
+                       size_t count, struct mv_error *err);
+void mv_limits_job_free(struct mv_limits_job *job);
+
+typedef bool mv_limits_filter(const struct mv_limits_ask *ask, const struct mv_limits_ask *like);
+
+/* The sum of a field over all asks that the filter (NULL: all) finds alike; no more than fits. */
+uint64_t mv_limits_sum(const struct mv_limits_job *job, size_t field, mv_limits_filter *alike,
+                       const struct mv_limits_ask *like);
+
+/* "block ram0", "blocks ram0, ram1": those of the sum that add to it. */
+#define MV_LIMITS_SUBJECT 256
+const char *mv_limits_subject(const struct mv_limits_job *job, size_t field,
+                              mv_limits_filter *alike, const struct mv_limits_ask *like,
+                              char buf[MV_LIMITS_SUBJECT]);
+
+/* Figures of the host are seldom round: down to whole MiB. */
+const char *mv_limits_round(uint64_t bytes, char buf[MV_SIZE_TEXT]);
+
+/* --- limits-files.c, limits-pool.c: -ENOSPC or -ENOMEM, with what to type */
+
+int mv_limits_check_files(const struct mv_limits_job *job, struct mv_error *err);
+int mv_limits_check_pool(const struct mv_limits_job *job, struct mv_error *err);
+
+/*
+ * The pool of huge pages has not got what a mapping needs: sets the message,
+ * or returns 0 where it has.  missing: bytes that the mapping has not got yet.
+ */
+int mv_limits_refuse_pool(uint64_t page_size, uint64_t missing, struct mv_error *err);
+
+#endif
