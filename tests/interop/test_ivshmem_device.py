@@ -60,7 +60,6 @@ def test_vectors_memory_and_death(memvisor, start, tmp_path, name):
 for vector in 0 1 2 3; do
     ivshmem wait -v $vector -t 200 >/wait.$vector &
 done
-busybox sleep 1
 ivshmem write 200 "from guest"
 echo ready: $(ivshmem read 100 9)
 wait
@@ -84,6 +83,7 @@ echo "still here"
         guest = start(script, "--ivshmem", "%s,vectors=4,addr=05.0" % server.path)
         host.knows([0, 1], 4)
         guest.says("ready: from host")
+        guest.says("waiting for vector", times=4)
         assert os.pread(host.memory, 10, 200) == b"from guest"
         for vector in range(4):
             host.ring(1, vector)
@@ -93,10 +93,11 @@ echo "still here"
             assert host.rung(vector) == 1
         listed = [line.split() for line in guest.text().splitlines() if "0000:00:05.0" in line]
         assert ["0000:00:05.0", "1", str(1 << 20), "1",
-                             "/dev/uio0,/dev/uio1,/dev/uio2,/dev/uio3"] in listed
+                "/dev/uio0,/dev/uio1,/dev/uio2,/dev/uio3"] in listed
         late = ivshmem.Peer(server.path).knows([0, 1, 2], 4)
         late.close()
         host.knows([0, 1], 4)
+        guest.says("waiting for vector 1", times=2)
         host.ring(1, 1)
         guest.says("still here")
         assert guest.process.wait(20 * harness.SLOW) == 0
