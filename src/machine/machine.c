@@ -365,8 +365,9 @@ static int set_backs(struct mv_machine *machine, const struct mv_config *config,
         if (machine->backs[i].id == NULL)
             machine->backs[i].id = first_bank_id(machine, config);
     }
-    return mv_block_registry_set_backs(machine->blocks, machine->backs, config->back_count,
-                                       folder != NULL && folder[0] != '\0' ? folder : NULL, err);
+    mv_block_registry_set_backs(machine->blocks, machine->backs, config->back_count,
+                                folder != NULL && folder[0] != '\0' ? folder : NULL);
+    return 0;
 }
 
 static int make_map(struct mv_machine *machine, const struct mv_config *config,

@@ -177,23 +177,24 @@ int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host)
 
 /* --- --back and --mem-dir */
 
-int mv_block_registry_set_backs(struct mv_block_registry *registry,
-                                const struct mv_config_back *backs, size_t count,
-                                const char *mem_dir, struct mv_error *err)
+void mv_block_registry_set_backs(struct mv_block_registry *registry,
+                                 const struct mv_config_back *backs, size_t count,
+                                 const char *mem_dir)
 {
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < i; k++) {
-            if (strcmp(backs[i].id, backs[k].id) == 0)
-                return mv_error_set(err, EEXIST,
-                                    "block %s is given a file twice, by '%s' and by '%s': give it "
-                                    "once",
-                                    backs[i].id, backs[k].text, backs[i].text);
-        }
-    }
     registry->backs = backs;
     registry->back_count = count;
     registry->mem_dir = mem_dir;
-    return 0;
+}
+
+/* The first that names the id, NULL for none. */
+static const struct mv_config_back *find_back(const struct mv_block_registry *registry,
+                                              const char *id)
+{
+    for (size_t i = 0; i < registry->back_count; i++) {
+        if (strcmp(registry->backs[i].id, id) == 0)
+            return &registry->backs[i];
+    }
+    return NULL;
 }
 
 static void list_ids(struct mv_block_registry *registry, char *buf, size_t size)
@@ -210,10 +211,16 @@ int mv_block_registry_check_backs(struct mv_block_registry *registry, struct mv_
 {
     for (size_t i = 0; i < registry->back_count; i++) {
         const struct mv_config_back *back = &registry->backs[i];
+        const struct mv_config_back *first = find_back(registry, back->id);
         char ids[1024];
-        if (mv_block_find(registry, back->id) != NULL)
+        if (first == back && mv_block_find(registry, back->id) != NULL)
             continue;
         list_ids(registry, ids, sizeof ids);
+        if (first != back)
+            return mv_error_set(err, EEXIST,
+                                "block %s is given a file twice, by '%s' and by '%s': give it "
+                                "once: the blocks there are: %s",
+                                back->id, first->text, back->text, ids);
         return mv_error_set(err, ENOENT, "--back %s: no block is named '%s': there are %s",
                             back->text, back->id, ids);
     }
@@ -258,17 +265,14 @@ int mv_block_registry_merge_wish(struct mv_block_registry *registry, const char 
     struct mv_config_backing merged = {0};
     if (wish != NULL)
         merged = *wish;
-    for (size_t i = 0; i < registry->back_count; i++) {
-        const struct mv_config_back *back = &registry->backs[i];
-        if (strcmp(back->id, id) != 0)
-            continue;
-        if (names_place(&merged))
-            return mv_error_set(err, EINVAL,
-                                "block %s has a place for its bytes already, so that '%s' cannot "
-                                "give it another: give it one",
-                                id, back->text);
+    const struct mv_config_back *back = find_back(registry, id);
+    if (back != NULL && names_place(&merged))
+        return mv_error_set(err, EINVAL,
+                            "block %s has a place for its bytes already, so that '%s' cannot "
+                            "give it another: give it one",
+                            id, back->text);
+    if (back != NULL)
         overlay(&merged, &back->backing);
-    }
     *ret = merged;
     *ret_mem_dir = registry->mem_dir;
     return 0;

@@ -46,13 +46,16 @@ void mv_block_registry_destroy(struct mv_block_registry *registry);
 /*
  * Have every block whose id is among `backs` (none of which has a NULL id)
  * backed as it says, and those that want a file but name none in mem_dir.
- * Both stay the caller's and outlive the registry.  -EEXIST where an id is
- * there twice.
+ * Both stay the caller's and outlive the registry.  Of those with the same id
+ * the first counts, until the check below.
  */
-int mv_block_registry_set_backs(struct mv_block_registry *registry,
-                                const struct mv_config_back *backs, size_t count,
-                                const char *mem_dir, struct mv_error *err);
-/* -ENOENT where a --back names no block; the message lists those there are. */
+void mv_block_registry_set_backs(struct mv_block_registry *registry,
+                                 const struct mv_config_back *backs, size_t count,
+                                 const char *mem_dir);
+/*
+ * When all blocks are there: -ENOENT where a --back names none of them, -EEXIST
+ * where two name the same; the message lists those there are.
+ */
 int mv_block_registry_check_backs(struct mv_block_registry *registry, struct mv_error *err);
 
 /*

@@ -238,6 +238,10 @@ def test_backs_of_no_block(refuse, tmp_path):
     other = make_file(tmp_path / "other.img")
     message = refuse("-m", "16M", "--back", "ram0=%s" % path, "--back", "ram0=%s" % other)
     assert "twice" in message and str(path) in message and str(other) in message
+    message = refuse("-m", "16M", "-m", "16M,id=top", "--back", "ram0=%s" % path, "--back",
+                     "ram0=%s/made,create=on" % tmp_path)
+    assert "'ram0=%s'" % path in message and "ram0, top" in message
+    assert not (tmp_path / "made").exists()
     message = refuse("-m", "16M", "--pcram-file", path, "--back", "ram0=%s" % other)
     assert "twice" in message and "--pcram-file" in message
     message = refuse("-m", "16M,file=%s" % path, "--back", "ram0=%s" % other)
