@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bare-metal guest that touches memory as it is told (vm/memory-guest.c),
 and what the host's kernel says of the memvisor that runs it."""
+import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -8,6 +10,8 @@ import select
 import shutil
 import subprocess
 import time
+
+import pytest
 
 import harness
 import qmp
@@ -56,6 +60,49 @@ def smaps(pid, name):
     assert flags is not None, "no mapping named %s" % name
     totals["flags"] = flags
     return totals
+
+
+class Pool:
+    """The host's pool of huge pages of one size."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def number(self, name):
+        return int((self.folder / name).read_text())
+
+    def count(self):
+        return self.number("nr_hugepages")
+
+    def left(self):
+        """Pages that are free and promised to nobody, or would be made for who asks."""
+        return (max(self.number("free_hugepages") - self.number("resv_hugepages"), 0) +
+                max(self.number("nr_overcommit_hugepages") - self.number("surplus_hugepages"), 0))
+
+
+@contextlib.contextmanager
+def huge_pages(page, count=0):
+    """The pool of huge pages of `page` bytes, with `count` left in it (0: as many as there are).
+    Only one test of a host has it at a time, which may change it meanwhile."""
+    pool = Pool(pathlib.Path("/sys/kernel/mm/hugepages/hugepages-%dkB" % (page // 1024)))
+    if not pool.folder.is_dir():
+        pytest.skip("the host has no huge pages of this size: %s is missing" % pool.folder)
+    alone = os.open(pool.folder, os.O_RDONLY | os.O_DIRECTORY)
+    file = pool.folder / "nr_hugepages"
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        before = pool.count()
+        if pool.left() < count and os.geteuid() != 0:
+            pytest.skip("filling the pool of huge pages needs root")
+        if pool.left() < count:
+            file.write_text("%d\n" % (before + count - pool.left()))
+        if pool.left() < count:
+            pytest.skip("the host has no %d huge pages of %d MiB to give" % (count, page >> 20))
+        yield pool
+    finally:
+        if os.geteuid() == 0:
+            file.write_text("%d\n" % before)
+        os.close(alone)
 
 
 class Guest:

@@ -93,8 +93,9 @@ int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_requ
 int mv_backing_fd_map(struct mv_backing *backing, uint8_t *host, uint64_t size,
                       struct mv_error *err)
 {
-    return mv_backing_mmap(backing, host, size,
-                           backing->share ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE, err);
+    /* Copies of huge pages are reserved, for there is nothing else than their pool to take. */
+    int private = mv_backing_is_huge(backing) ? MAP_PRIVATE : MAP_PRIVATE | MAP_NORESERVE;
+    return mv_backing_mmap(backing, host, size, backing->share ? MAP_SHARED : private, err);
 }
 
 /* A private page that is dropped shows the file again, so that only zeros can be written. */

@@ -98,6 +98,11 @@ void mv_backing_free(struct mv_backing *backing)
     free(backing);
 }
 
+bool mv_backing_is_huge(const struct mv_backing *backing)
+{
+    return backing->page_size > (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 int mv_backing_mmap(struct mv_backing *backing, uint8_t *host, uint64_t size, int flags,
                     struct mv_error *err)
 {

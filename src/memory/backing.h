@@ -72,6 +72,8 @@ const struct mv_backing_ops *mv_backing_choose(const struct mv_backing_request *
 /* Choose the kind, and open it. */
 int mv_backing_open(const struct mv_backing_request *request, struct mv_backing **ret,
                     struct mv_error *err);
+/* Whether its pages are of the host's pool of huge pages. */
+bool mv_backing_is_huge(const struct mv_backing *backing);
 /* For the kinds: an empty backing, with no descriptor and the host's page size. */
 int mv_backing_alloc(const struct mv_backing_ops *ops, struct mv_backing **ret,
                      struct mv_error *err);

@@ -49,10 +49,10 @@ static int address_space(const struct mv_backing *backing, uint64_t size, struct
 static int pool(const struct mv_backing *backing, uint64_t size, struct mv_error *err)
 {
     struct stat st;
-    if (backing == NULL || backing->fd < 0 || backing->page_size < MV_MIB ||
-        fstat(backing->fd, &st) < 0)
+    if (backing == NULL || !mv_backing_is_huge(backing) || fstat(backing->fd, &st) < 0)
         return 0;
-    uint64_t has = (uint64_t)st.st_blocks * 512;
+    /* Private copies are made besides what the file has. */
+    uint64_t has = backing->share ? (uint64_t)st.st_blocks * 512 : 0;
     return mv_limits_refuse_pool(backing->page_size, has < size ? size - has : 0, err);
 }
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from memory_guest import Guest, build
+from memory_guest import Guest, build, huge_pages
 
 MIB = 1 << 20
 TEXT = b"written by the guest"
@@ -133,6 +133,33 @@ def test_memfd(guest):
         # Nobody can take bytes away from the guest.
         with open(path, "r+b") as file, pytest.raises(PermissionError):
             file.truncate(4096)
+
+
+@pytest.mark.parametrize("page, pages, keys", [
+    (2 * MIB, 8, "hugetlb=2M"), (2 * MIB, 8, "hugetlb=2M,share=off"),
+    (2 * MIB, 8, "hugetlb=2M,prealloc=on"), (1024 * MIB, 1, "hugetlb=1G"),
+])
+def test_huge_pages(guest, page, pages, keys):
+    """The kernel's account of the mapping, and a file that others can map unless it is private."""
+    with huge_pages(page, pages) as pool:
+        left = pool.left()
+        with guest("-m", "%dM,%s" % (page * pages // MIB, keys)) as vm:
+            assert pool.left() == left - pages
+            at = vm.ram + page * pages - 4096
+            vm.do("t", at, TEXT.decode())
+            assert vm.do("r", at) == int.from_bytes(TEXT[:8], "little")
+            told = vm.smaps("memfd:memvisor:ram0")
+            assert "ht" in told["flags"] and told["KernelPageSize"] == page
+            held = told["Shared_Hugetlb"] + told["Private_Hugetlb"]
+            assert page <= held <= page * pages
+            assert "prealloc" not in keys or held == page * pages
+            link = vm.rundir / "ram/ram0"
+            assert link.exists() == ("share=off" not in keys)
+            if link.exists():
+                with open(link, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as m:
+                    assert m[at - vm.ram:][:len(TEXT)] == TEXT
+            assert vm.end() == 0
+        assert pool.left() == left
 
 
 @pytest.mark.parametrize("share", ["", ",share=on", ",share=off"])

@@ -2,6 +2,7 @@
 """What the host cannot give: each message provoked on the real thing, with what
 it says to type, which is then typed where that changes nothing for others."""
 import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -10,7 +11,7 @@ import subprocess
 import pytest
 
 import harness
-from memory_guest import build
+from memory_guest import build, huge_pages
 
 MIB = 1 << 20
 LINE = r"memvisor: (warning: )?[^\n]+\n"
@@ -292,87 +293,64 @@ def test_disk_that_is_too_small(warn, refuse, tmp_path):
 
 # --- the pool of huge pages
 
-POOLS = pathlib.Path("/sys/kernel/mm/hugepages")
-
-
-def pool(size):
-    folder = POOLS / ("hugepages-%dkB" % (size // 1024))
-    if not folder.is_dir():
-        pytest.skip("the host has no huge pages of this size: %s is missing" % folder)
-    return folder
-
-
-def left_in(folder):
-    free, promised, extra, surplus = (
-        int((folder / name).read_text())
-        for name in ("free_hugepages", "resv_hugepages", "nr_overcommit_hugepages",
-                     "surplus_hugepages"))
-    return max(free - promised, 0) + max(extra - surplus, 0)
-
-
-def set_pool(folder, count):
-    if os.geteuid() == 0:
-        (folder / "nr_hugepages").write_text("%d\n" % count)
-
-
 def test_pool_of_huge_pages(say, refuse):
     """An empty pool, and then one that is as large as the message said: it is a page too small
     for one bank more."""
-    folder = pool(2 * MIB)
-    there, left = int((folder / "nr_hugepages").read_text()), left_in(folder)
-    more = left + 8
-    first, second = "%dM,hugetlb=2M" % (2 * more - 2), "2M,hugetlb=2M,id=top"
-    words = refuse("-m", first, "-m", second)
-    assert "blocks ram0, top: %d huge pages of 2 MiB are needed, and %d are left" % (more, left) \
-        in words
-    assert command(words, "sysctl") == "sysctl vm.nr_hugepages=%d" % (there + 8)
-    try:
+    with huge_pages(2 * MIB) as pool:
+        there, left = pool.count(), pool.left()
+        more = left + 8
+        first, second = "%dM,hugetlb=2M" % (2 * more - 2), "2M,hugetlb=2M,id=top"
+        words = refuse("-m", first, "-m", second)
+        assert "blocks ram0, top: %d huge pages of 2 MiB are needed, and %d are left" % (
+            more, left) in words
+        assert command(words, "sysctl") == "sysctl vm.nr_hugepages=%d" % (there + 8)
         type_in(words, "sysctl", [])
-        if left_in(folder) < more:
+        if pool.left() < more:
             pytest.skip("the host has no %d huge pages to give" % more)
         assert say("-m", first, "-m", second) == ""
         assert "%d huge pages of 2 MiB are needed, and %d are left" % (more + 1, more) \
             in refuse("-m", first, "-m", second, "-m", second.replace("top", "peak"))
-    finally:
-        set_pool(folder, there)
 
 
 def test_pool_of_larger_huge_pages(refuse):
     """sysctl is about pages of the default size alone."""
-    folder = pool(1024 * MIB)
-    there, left = int((folder / "nr_hugepages").read_text()), left_in(folder)
-    words = refuse("-m", "%dG,hugetlb=1G" % (left + 2))
-    assert "block ram0: %d huge pages of 1 GiB are needed, and %d are left" % (left + 2, left) \
-        in words
-    if meminfo("Hugepagesize") != 1024:
-        assert command(words, "echo") == "echo %d > %s/nr_hugepages" % (there + 2, folder)
+    with huge_pages(1024 * MIB) as pool:
+        there, left = pool.count(), pool.left()
+        words = refuse("-m", "%dG,hugetlb=1G" % (left + 2))
+        assert "block ram0: %d huge pages of 1 GiB are needed, and %d are left" % (
+            left + 2, left) in words
+        if meminfo("Hugepagesize") != 1024:
+            assert command(words, "echo") == "echo %d > %s/nr_hugepages" % (there + 2, pool.folder)
 
 
 def test_file_of_huge_pages(say, refuse, tmp_path):
     """A file of a hugetlbfs, whose pages are asked for when it is mapped."""
-    folder = pool(2 * MIB)
     if os.geteuid() != 0:
         pytest.skip("mounting a hugetlbfs needs root")
-    there, left = int((folder / "nr_hugepages").read_text()), left_in(folder)
-    more = left + 4
     wrap = ["unshare", "--mount", "sh", "-c",
             'mount -t hugetlbfs -o pagesize=2M none "$0" && exec "$@"', tmp_path]
-    options = ["-m", "%dM,file=%s/ram,create=on" % (2 * more, tmp_path)]
-    words = refuse(*options, wrap=wrap)
-    assert "the host does not map %d MiB: %d huge pages of 2 MiB are needed, and %d are left" % (
-        2 * more, more, left) in words
-    try:
+    with huge_pages(2 * MIB) as pool:
+        left = pool.left()
+        more = left + 4
+        options = ["-m", "%dM,file=%s/ram,create=on" % (2 * more, tmp_path)]
+        words = refuse(*options, wrap=wrap)
+        assert "the host does not map %d MiB: %d huge pages of 2 MiB are needed, and %d are " \
+            "left" % (2 * more, more, left) in words
         type_in(words, "sysctl", [])
-        if left_in(folder) >= more:
-            assert say(*options, wrap=wrap) == ""
-    finally:
-        set_pool(folder, there)
+        if pool.left() < more:
+            pytest.skip("the host has no %d huge pages to give" % more)
+        assert say(*options, wrap=wrap) == ""
+        private = options[-1].replace("create=on", "share=off")
+        wrap = ["unshare", "--mount", "sh", "-c", 'mount -t hugetlbfs -o pagesize=2M none "$0" && '
+                'fallocate -l %dM "$0/ram" && exec "$@"' % (2 * more), tmp_path]
+        assert "the host does not map %d MiB: %d huge pages of 2 MiB are needed, and 0 are " \
+            "left" % (2 * more, more) in refuse("-m", private, wrap=wrap)
 
 
 @pytest.mark.parametrize("size", ["2M", "1G"])
 def test_no_multiple_of_the_huge_page(refuse, size):
-    pool(2 * MIB if size == "2M" else 1024 * MIB)
-    words = refuse("-m", "3M,hugetlb=%s" % size)
+    with huge_pages(2 * MIB if size == "2M" else 1024 * MIB):
+        words = refuse("-m", "3M,hugetlb=%s" % size)
     assert "block ram0: hugetlb has pages of %s, and 3 MiB is no multiple of that: make it %s" % (
         {"2M": ("2 MiB", "4 MiB"), "1G": ("1 GiB", "1 GiB")}[size]) in words
 
@@ -424,6 +402,8 @@ def no_overcommit():
     """Mode 2 with a limit that no other program here comes near to."""
     sysctl = pathlib.Path("/proc/sys/vm")
     mode, ratio = sysctl / "overcommit_memory", sysctl / "overcommit_ratio"
+    alone = open(mode)
+    fcntl.flock(alone, fcntl.LOCK_EX)
     before = mode.read_text(), ratio.read_text()
     if before[0].strip() != "2" and int(before[1]) == 0:
         pytest.skip("vm.overcommit_kbytes is set here, and would be lost")
@@ -437,6 +417,7 @@ def no_overcommit():
     finally:
         mode.write_text(before[0])
         ratio.write_text(before[1])
+        alone.close()
 
 
 def test_overcommit_mode_2(say):
