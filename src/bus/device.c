@@ -13,12 +13,13 @@ void mv_device_tree_init(struct mv_device_tree *tree)
     *tree = (struct mv_device_tree){0};
 }
 
-/* The path is the tree's and the device's destroy does not know of it. */
+/* Path and id are the tree's and the device's destroy does not know of them. */
 static void free_device(struct mv_device *device)
 {
-    char *path = device->path;
+    char *path = device->path, *id = device->id;
     device->ops->destroy(device);
     free(path);
+    free(id);
 }
 
 void mv_device_tree_destroy(struct mv_device_tree *tree)
@@ -65,6 +66,26 @@ struct mv_device *mv_device_tree_find(struct mv_device_tree *tree, const char *p
             return device;
     }
     return NULL;
+}
+
+struct mv_device *mv_device_tree_find_id(struct mv_device_tree *tree, const char *id)
+{
+    for (struct mv_device *device = tree->first; device != NULL; device = device->next) {
+        if (device->id != NULL && strcmp(device->id, id) == 0)
+            return device;
+    }
+    return NULL;
+}
+
+int mv_device_tree_name(struct mv_device_tree *tree, struct mv_device *device, const char *id,
+                        struct mv_error *err)
+{
+    const struct mv_device *other = mv_device_tree_find_id(tree, id);
+    if (other != NULL)
+        return mv_error_set(err, EEXIST, "id '%s' is that of the %s at %s: give another id", id,
+                            other->ops->type, other->path);
+    device->id = strdup(id);
+    return device->id == NULL ? mv_error_set(err, ENOMEM, "no memory for device '%s'", id) : 0;
 }
 
 void mv_device_tree_remove(struct mv_device_tree *tree, struct mv_device *device)

@@ -25,6 +25,7 @@ struct mv_device_ops {
 struct mv_device {
     const struct mv_device_ops *ops;
     char *path; /* "uart", "pci/03.0" */
+    char *id;   /* the user's name for it; NULL where there is none */
     uint64_t generation; /* tells a device from an earlier one at its path */
     struct mv_device *next;
 };
@@ -42,6 +43,10 @@ void mv_device_tree_destroy(struct mv_device_tree *tree);
 int mv_device_tree_add(struct mv_device_tree *tree, struct mv_device *device, const char *path,
                        struct mv_error *err);
 struct mv_device *mv_device_tree_find(struct mv_device_tree *tree, const char *path);
+/* Name a device of the tree; -EEXIST where another has this id. */
+int mv_device_tree_name(struct mv_device_tree *tree, struct mv_device *device, const char *id,
+                        struct mv_error *err);
+struct mv_device *mv_device_tree_find_id(struct mv_device_tree *tree, const char *id);
 /* Takes the device out and destroys it. */
 void mv_device_tree_remove(struct mv_device_tree *tree, struct mv_device *device);
 void mv_device_tree_reset(struct mv_device_tree *tree);

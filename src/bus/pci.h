@@ -40,6 +40,7 @@
 #define MV_PCI_STATUS_INTERRUPT     (1u << 3)
 #define MV_PCI_STATUS_CAPABILITIES  (1u << 4)
 
+struct mv_pci_bridge;
 struct mv_pci_bus;
 struct mv_pci_msix;
 
@@ -55,8 +56,13 @@ struct mv_pci_bar {
 /* A device embeds it as its first member. */
 struct mv_pci_function {
     struct mv_device device;
-    struct mv_pci_bus *bus; /* NULL while it sits in no slot */
+    struct mv_pci_bus *bus; /* NULL before it is put into a slot */
     unsigned slot;
+    bool plugged; /* in the slot */
+    struct mv_pci_bridge *bridge; /* NULL where it is none */
+    /* Or NULL: the guest wrote to configuration space, which has taken it.  Under the bus's lock. */
+    void (*written)(struct mv_pci_function *function, unsigned offset, unsigned size,
+                    uint32_t value);
     uint8_t config[MV_PCI_CONFIG_SIZE];
     uint8_t power_on[MV_PCI_CONFIG_SIZE];
     uint8_t writable[MV_PCI_CONFIG_SIZE]; /* the bits that a write changes */
@@ -138,10 +144,13 @@ struct mv_pci_bus_params {
 
 int mv_pci_bus_create(const struct mv_pci_bus_params *params, struct mv_pci_bus **ret,
                       struct mv_error *err);
+/* The bus behind a bridge, which gets its lock and its place where the bridge is plugged. */
+int mv_pci_bus_create_behind(struct mv_pci_bridge *bridge, struct mv_pci_bus **ret,
+                             struct mv_error *err);
 /* No function sits in it any more. */
 void mv_pci_bus_destroy(struct mv_pci_bus *bus);
 struct mv_space *mv_pci_bus_space(struct mv_pci_bus *bus);
-/* What guards it. */
+/* What guards it, all buses behind it, and the one before it. */
 pthread_mutex_t *mv_pci_bus_mutex(struct mv_pci_bus *bus);
 /* An interrupt's message on its way out: a write of 4 bytes.  Under the mutex, while plugged. */
 void mv_pci_bus_post(const struct mv_pci_function *function, uint64_t address, uint32_t data);
@@ -151,22 +160,35 @@ int mv_pci_bus_free_slot(struct mv_pci_bus *bus);
 /* -EBUSY where the slot is taken.  Main thread. */
 int mv_pci_bus_plug(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_function *function,
                     struct mv_error *err);
-/* Its BARs are gone from the space afterwards; does nothing for one in no slot. */
+/*
+ * Its BARs are gone from the space afterwards, but vCPUs may use them until
+ * the space has settled; does nothing for one in no slot.
+ */
 void mv_pci_bus_unplug(struct mv_pci_function *function);
+/* The same for one that is plugged, under the bus's lock. */
+void mv_pci_bus_unplug_locked(struct mv_pci_function *function);
+/* Whatever sits in the slot, or NULL.  Under the bus's lock. */
+struct mv_pci_function *mv_pci_bus_function(const struct mv_pci_bus *bus, unsigned slot);
 /* Power-on values. */
 void mv_pci_function_reset(struct mv_pci_function *function);
 
-/* A configuration access (1, 2 or 4 bytes, aligned); all ones where nothing is. */
-uint32_t mv_pci_bus_read(struct mv_pci_bus *bus, unsigned slot, unsigned offset, unsigned size);
-void mv_pci_bus_write(struct mv_pci_bus *bus, unsigned slot, unsigned offset, uint32_t value,
+/*
+ * A configuration access (1, 2 or 4 bytes, aligned); all ones where nothing is.
+ * On the host bridge's bus; `address` is the slot and, from bit 5 on, the bus
+ * number as the guest has given them to bridges.
+ */
+uint32_t mv_pci_bus_read(struct mv_pci_bus *bus, unsigned address, unsigned offset, unsigned size);
+void mv_pci_bus_write(struct mv_pci_bus *bus, unsigned address, unsigned offset, uint32_t value,
                       unsigned size);
 
 /* --- for devices, any thread */
 
 /* The level of INTA#; it stays off the line while MSI or MSI-X is enabled. */
 void mv_pci_intx_set(struct mv_pci_function *function, bool level);
+void mv_pci_intx_set_locked(struct mv_pci_function *function, bool level);
 /* Send the device's message, if the guest has enabled MSI. */
 void mv_pci_msi_send(struct mv_pci_function *function);
+void mv_pci_msi_send_locked(struct mv_pci_function *function);
 /* Whether the function may access memory. */
 bool mv_pci_is_master(struct mv_pci_function *function);
 

@@ -50,6 +50,7 @@ struct run {
     struct mv_machine *machine;
     struct mv_control *control;
     struct mv_gdb *gdb;
+    struct mv_machine_observer observer;
 };
 
 static void end_by_signal(void *opaque)
@@ -150,6 +151,36 @@ static void link_blocks(struct run *run)
         mv_block_for_each(mv_machine_blocks(run->machine), link_block, run->rundir);
 }
 
+struct owner {
+    struct mv_rundir *rundir;
+    const char *path;
+};
+
+static void link_block_of(struct mv_block *block, void *opaque)
+{
+    const struct owner *owner = opaque;
+    if (strcmp(block->path, owner->path) == 0)
+        link_block(block, owner->rundir);
+}
+
+static void link_device(void *opaque, const char *path, const char *id, bool is_there)
+{
+    struct run *run = opaque;
+    struct owner owner = {run->rundir, path};
+    if (is_there)
+        mv_block_for_each(mv_machine_blocks(run->machine), link_block_of, &owner);
+    else
+        mv_rundir_unlink_blocks(run->rundir, path);
+}
+
+/* Behind the control socket's observer, so that links are right when clients hear of a device. */
+static void watch_devices(struct run *run)
+{
+    run->observer = (struct mv_machine_observer){.device = link_device, .opaque = run};
+    if (run->rundir != NULL)
+        mv_machine_observe(run->machine, &run->observer);
+}
+
 static int set_up(struct run *run, struct mv_error *err)
 {
     const struct mv_serial_keys keys = {end_by_key, press_power, request_reset, run};
@@ -164,6 +195,8 @@ static int set_up(struct run *run, struct mv_error *err)
         link_blocks(run);
     if (r == 0)
         r = open_control(run, err);
+    if (r == 0)
+        watch_devices(run);
     if (r == 0 && run->config.gdb != NULL)
         r = mv_gdb_create(run->loop, run->machine, run->config.gdb, &run->gdb, err);
     return r;

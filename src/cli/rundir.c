@@ -246,6 +246,24 @@ int mv_rundir_link_block(struct mv_rundir *rundir, const char *id, const char *t
     return 0;
 }
 
+void mv_rundir_unlink_blocks(struct mv_rundir *rundir, const char *path)
+{
+    CLEANUP_FREE char *folder = NULL;
+    if (leads_elsewhere(path))
+        return;
+    if (asprintf(&folder, "%s/ram/%s", rundir->path, path) < 0) {
+        folder = NULL;
+        return;
+    }
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return; /* there were none */
+    empty_folder(fd, NULL);
+    const char *ram = folder + strlen(rundir->path) + sizeof "/ram" - 1;
+    for (char *slash; rmdir(folder) == 0 && (slash = strrchr(folder, '/')) > ram;)
+        *slash = '\0';
+}
+
 /* --- the VMs of others */
 
 /*

@@ -33,6 +33,9 @@ char *mv_rundir_file(const struct mv_rundir *rundir, const char *name);
 int mv_rundir_link_block(struct mv_rundir *rundir, const char *id, const char *target,
                          struct mv_error *err);
 
+/* Remove the links of the blocks whose ids begin with `path` and '/', and folders left empty. */
+void mv_rundir_unlink_blocks(struct mv_rundir *rundir, const char *path);
+
 /* A VM that runs, as others see it. */
 struct mv_rundir_vm {
     char *name;

@@ -51,11 +51,15 @@ struct mv_config_back {
     struct mv_config_backing backing;
 };
 
-/* --device and --ivshmem: a PCI function. */
+/* --device, --ivshmem and device_add: a PCI function. */
 struct mv_config_device {
     char *type; /* "edu", "ivshmem-plain", "ivshmem-doorbell" */
     char *text; /* as the user wrote it, for messages */
+    char *id;   /* or NULL */
+    char *bus;  /* the id of a root port; NULL: the host bridge's bus */
     int slot;   /* 0 to 31; -1: the next free one */
+    int slot_number; /* of a root port, up to 8191; -1: the slot that it is in */
+    int chassis;     /* of a root port, up to 255; -1: none given */
     uint64_t size; /* of a memory device: bytes */
     struct mv_config_backing backing;
     char *socket;     /* of a device with a server, or NULL */
@@ -105,12 +109,15 @@ int mv_config_parse_back(const char *text, struct mv_config_back *ret, struct mv
 void mv_config_back_clear(struct mv_config_back *back);
 
 /*
- * Parse one --device argument, TYPE[,addr=SLOT.0], or one --ivshmem argument,
- * SOCKET[,vectors=N][,addr=SLOT.0] or mem=FILE,size=SIZE[,addr=SLOT.0][,key=value…]
- * with the keys that a bank has.
+ * Parse one --device argument, TYPE[,key=value…], or one --ivshmem argument,
+ * SOCKET[,vectors=N] or mem=FILE,size=SIZE[,key=value…] with the keys that a
+ * bank has.  All have addr=SLOT.0, bus=ID and id=ID.  Of device_add, TYPE may
+ * be what --ivshmem makes, with its keys, and socket=SOCKET.
  */
 int mv_config_parse_device(const char *text, struct mv_config_device *ret, struct mv_error *err);
 int mv_config_parse_ivshmem(const char *text, struct mv_config_device *ret, struct mv_error *err);
+int mv_config_parse_device_add(const char *text, struct mv_config_device *ret,
+                               struct mv_error *err);
 void mv_config_device_clear(struct mv_config_device *device);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The arguments of --device and --ivshmem.  Whether the slot is free is for
- * the machine to say, once it is made.
+ * The arguments of --device, --ivshmem and device_add.  Whether the slot is
+ * free is for the machine to say, once it is made.
  */
 #include "run-options.h"
 
@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOT_MAX 31
+#define SLOT_MAX        31
+#define SLOT_NUMBER_MAX 8191 /* 13 bits of the slot capabilities (PCI Express 4.0, 7.5.3.9) */
+#define CHASSIS_MAX     255
+#define ID_MAX          63
 /* An MSI-X table's entries (PCI 3.0, 6.8.2.3). */
 #define VECTORS_MAX 2048
 
@@ -21,28 +24,104 @@ void mv_config_device_clear(struct mv_config_device *device)
     free(device->type);
     free(device->text);
     free(device->socket);
+    free(device->id);
+    free(device->bus);
     mv_backing_clear(&device->backing);
     *device = (struct mv_config_device){0};
 }
 
-/* "03.0" or "3": hexadecimal, as lspci shows it. */
-static int parse_slot(struct mv_config_device *device, const char *value, struct mv_error *err)
+/* "03.0" or "3": hexadecimal, as lspci shows it; "0x3" as QEMU has it. */
+static int set_addr(struct mv_config_device *device, const char *value, struct mv_error *err)
 {
     char *end = NULL;
-    size_t digits = value == NULL ? 0 : strspn(value, "0123456789abcdefABCDEF");
-    unsigned long slot = digits == 0 || digits > 2 ? SLOT_MAX + 1 : strtoul(value, &end, 16);
+    const char *number = strncmp(value, "0x", 2) == 0 ? value + 2 : value;
+    size_t digits = strspn(number, "0123456789abcdefABCDEF");
+    unsigned long slot = digits == 0 || digits > 2 ? SLOT_MAX + 1 : strtoul(number, &end, 16);
     if (slot > SLOT_MAX || (strcmp(end, "") != 0 && strcmp(end, ".0") != 0))
         return mv_error_set(err, EINVAL,
                             "addr=%s is no PCI slot: give one from 00.0 to 1f.0, such as addr=03.0",
-                            value == NULL ? "" : value);
+                            value);
     device->slot = (int)slot;
     return 0;
 }
 
 static int copy_text(char **field, const char *value, struct mv_error *err)
 {
+    free(*field);
     *field = strdup(value);
     return *field == NULL ? mv_error_set_errno(err, ENOMEM, "copying it") : 0;
+}
+
+/* As QEMU has them; a path of a device, which has a '/', is never one. */
+static int set_id(struct mv_config_device *device, const char *value, struct mv_error *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    size_t first = strspn(value, letters), len = strlen(value);
+    size_t good = first;
+    while (value[good] != '\0' && (strchr(letters, value[good]) != NULL ||
+                                   strchr("0123456789-._", value[good]) != NULL))
+        good++;
+    if (first == 0 || good != len || len > ID_MAX)
+        return mv_error_set(err, EINVAL,
+                            "id=%.80s is no name of a device: begin with a letter, and go on with "
+                            "letters, digits, '-', '.' and '_', up to %d in all",
+                            value, ID_MAX);
+    return copy_text(&device->id, value, err);
+}
+
+static int set_bus(struct mv_config_device *device, const char *value, struct mv_error *err)
+{
+    if (value[0] == '\0')
+        return mv_error_set(err, EINVAL, "bus= is empty: write the id of a root port");
+    return copy_text(&device->bus, value, err);
+}
+
+static int set_number(int *field, const char *key, const char *value, int max,
+                      struct mv_error *err)
+{
+    size_t digits = strspn(value, "0123456789");
+    unsigned long number = digits == 0 || digits > 9 ? (unsigned long)max + 1 : strtoul(value, NULL, 10);
+    if (value[digits] != '\0' || number > (unsigned long)max)
+        return mv_error_set(err, EINVAL, "%s=%s is not understood: give a number from 0 to %d", key,
+                            value, max);
+    *field = (int)number;
+    return 0;
+}
+
+static int set_slot_number(struct mv_config_device *device, const char *value,
+                           struct mv_error *err)
+{
+    return set_number(&device->slot_number, "slot", value, SLOT_NUMBER_MAX, err);
+}
+
+static int set_chassis(struct mv_config_device *device, const char *value, struct mv_error *err)
+{
+    return set_number(&device->chassis, "chassis", value, CHASSIS_MAX, err);
+}
+
+/* The keys that say which device it is and where it sits. */
+static const struct place_key {
+    const char *key;
+    const char *type; /* the only one that has it, or NULL */
+    int (*set)(struct mv_config_device *device, const char *value, struct mv_error *err);
+} place_keys[] = {
+    {"addr", NULL, set_addr},
+    {"bus", NULL, set_bus},
+    {"id", NULL, set_id},
+    {"slot", "pcie-root-port", set_slot_number},
+    {"chassis", "pcie-root-port", set_chassis},
+};
+
+/* 1 where the word is none of these keys. */
+static int set_place(struct mv_config_device *device, const char *key, const char *value,
+                     struct mv_error *err)
+{
+    for (size_t i = 0; i < sizeof place_keys / sizeof place_keys[0]; i++) {
+        const struct place_key *k = &place_keys[i];
+        if (strcmp(key, k->key) == 0 && (k->type == NULL || strcmp(device->type, k->type) == 0))
+            return k->set(device, value == NULL ? "" : value, err);
+    }
+    return 1;
 }
 
 /* One word of --device behind the type. */
@@ -51,26 +130,30 @@ static int parse_device_word(struct mv_config_device *device, char *word, uint32
 {
     (void)seen;
     const char *value = mv_backing_split(word);
-    if (strcmp(word, "addr") == 0)
-        return parse_slot(device, value, err);
-    return mv_error_set(err, EINVAL, "there is no key '%s': behind the type comes addr=SLOT.0",
-                        word);
+    int r = set_place(device, word, value, err);
+    if (r <= 0)
+        return r;
+    return mv_error_set(err, EINVAL,
+                        "there is no key '%s': behind the type come addr=SLOT.0, bus=ID and id=ID%s",
+                        word,
+                        strcmp(device->type, "pcie-root-port") == 0 ? ", slot=N and chassis=N" : "");
 }
 
 static int parse_ivshmem_word(struct mv_config_device *device, char *word, uint32_t *seen,
                               struct mv_error *err)
 {
     const char *value = mv_backing_split(word);
-    if (strcmp(word, "addr") == 0)
-        return parse_slot(device, value, err);
+    int r = set_place(device, word, value, err);
+    if (r <= 0)
+        return r;
     if (strcmp(word, "size") == 0)
         return mv_size_parse(value == NULL ? "" : value, &device->size, err);
     const struct mv_backing_key *key = mv_backing_find_key(strcmp(word, "mem") == 0 ? "file" : word);
     if (key == NULL)
         return mv_error_set(err, EINVAL,
                             "there is no key '%s' that this version knows: write "
-                            "mem=FILE,size=64M, with addr=SLOT.0 or a bank's keys behind it, or "
-                            "SOCKET,vectors=N",
+                            "mem=FILE,size=64M, with addr=SLOT.0, bus=ID, id=ID or a bank's keys "
+                            "behind it, or SOCKET,vectors=N",
                             word);
     return mv_backing_set(&device->backing, key, value, seen, err);
 }
@@ -93,13 +176,14 @@ static int parse_server_word(struct mv_config_device *device, char *word, uint32
 {
     (void)seen;
     const char *value = mv_backing_split(word);
-    if (strcmp(word, "addr") == 0)
-        return parse_slot(device, value, err);
+    int r = set_place(device, word, value, err);
+    if (r <= 0)
+        return r;
     if (strcmp(word, "vectors") == 0)
         return parse_vectors(device, value, err);
     return mv_error_set(err, EINVAL,
                         "there is no key '%s' that this version knows: behind the server's socket "
-                        "come vectors=N and addr=SLOT.0",
+                        "come vectors=N, addr=SLOT.0, bus=ID and id=ID",
                         word);
 }
 
@@ -144,9 +228,11 @@ static int finish(int r, struct mv_config_device *device, struct mv_config_devic
     return r;
 }
 
+static const struct mv_config_device fresh = {.slot = -1, .slot_number = -1, .chassis = -1};
+
 int mv_config_parse_device(const char *text, struct mv_config_device *ret, struct mv_error *err)
 {
-    struct mv_config_device device = {.slot = -1};
+    struct mv_config_device device = fresh;
     CLEANUP_FREE char *words = strdup(text);
     char *rest = words;
     if (words == NULL)
@@ -183,7 +269,7 @@ static int parse_doorbell(struct mv_config_device *device, char *rest, struct mv
 
 int mv_config_parse_ivshmem(const char *text, struct mv_config_device *ret, struct mv_error *err)
 {
-    struct mv_config_device device = {.slot = -1};
+    struct mv_config_device device = fresh;
     CLEANUP_FREE char *words = strdup(text);
     if (words == NULL)
         return mv_error_set_errno(err, ENOMEM, "copying it");
@@ -191,6 +277,59 @@ int mv_config_parse_ivshmem(const char *text, struct mv_config_device *ret, stru
     if (r == 0)
         r = begins_with_socket(text) ? parse_doorbell(&device, words, err)
                                      : parse_plain(&device, words, err);
+    return finish(r, &device, ret);
+}
+
+/* For device_add, which has keys alone. */
+static int parse_doorbell_add_word(struct mv_config_device *device, char *word, uint32_t *seen,
+                                   struct mv_error *err)
+{
+    static const char key[] = "socket=";
+    if (strncmp(word, key, sizeof key - 1) == 0)
+        return copy_text(&device->socket, word + sizeof key - 1, err);
+    return parse_server_word(device, word, seen, err);
+}
+
+static int parse_doorbell_add(struct mv_config_device *device, char *words, struct mv_error *err)
+{
+    device->vectors = 1;
+    int r = parse_words(device, words, parse_doorbell_add_word, err);
+    if (r == 0 && (device->socket == NULL || *device->socket == '\0'))
+        r = mv_error_set(err, EINVAL,
+                         "it does not say whose memory it is: give the socket of a server as "
+                         "socket=");
+    return r;
+}
+
+static int parse_other_add(struct mv_config_device *device, char *words, struct mv_error *err)
+{
+    return parse_words(device, words, parse_device_word, err);
+}
+
+int mv_config_parse_device_add(const char *text, struct mv_config_device *ret,
+                               struct mv_error *err)
+{
+    static const struct {
+        const char *type;
+        int (*parse)(struct mv_config_device *device, char *words, struct mv_error *err);
+    } adds[] = {
+        {"ivshmem-plain", parse_plain},
+        {"ivshmem-doorbell", parse_doorbell_add},
+        {NULL, parse_other_add},
+    };
+    struct mv_config_device device = fresh;
+    CLEANUP_FREE char *words = strdup(text);
+    char *rest = words;
+    size_t i = 0;
+    if (words == NULL)
+        return mv_error_set_errno(err, ENOMEM, "copying it");
+    int r = copy_text(&device.text, text, err);
+    if (r == 0)
+        r = copy_text(&device.type, mv_backing_next_word(&rest), err);
+    while (r == 0 && adds[i].type != NULL && strcmp(device.type, adds[i].type) != 0)
+        i++;
+    if (r == 0)
+        r = adds[i].parse(&device, rest, err);
     return finish(r, &device, ret);
 }
 

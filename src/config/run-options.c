@@ -283,15 +283,17 @@ static const struct mv_option options[] = {
      .repeatable = true,
      .help = "Memory that other guests and programs share, as a PCI device. With doorbells, of "
              "QEMU's kind ivshmem-doorbell, from a server (ivshmem-server): SOCKET[,vectors=N]"
-             "[,addr=SLOT.0]. Without, of its kind ivshmem-plain: mem=FILE,size=SIZE"
-             "[,addr=SLOT.0]; a bank's keys, such as create=on, may follow. SIZE is a power of "
-             "two.",
+             "[,addr=SLOT.0][,bus=ID][,id=ID]. Without, of its kind ivshmem-plain: "
+             "mem=FILE,size=SIZE and the same; a bank's keys, such as create=on, may follow. SIZE "
+             "is a power of two.",
      .set = set_ivshmem},
     {.name = "device",
      .argument = "SPEC",
      .repeatable = true,
-     .help = "A PCI device, as TYPE[,addr=SLOT.0]; without addr it takes the next free slot. The "
-             "one type is edu, QEMU's device for writers of drivers (without DMA).",
+     .help = "A PCI device, as TYPE[,addr=SLOT.0][,bus=ID][,id=ID]; without addr it takes the next "
+             "free slot. Types: pcie-root-port[,slot=N][,chassis=N], a slot for one device, with "
+             "bus= its id, that may come and go while the guest runs; edu, QEMU's device for "
+             "writers of drivers (without DMA).",
      .set = set_device},
 };
 

@@ -231,6 +231,16 @@ static void on_machine_fault(void *opaque, const struct mv_block *block, uint64_
     mv_control_event(opaque, "X_BLOCK_ERROR", data);
 }
 
+static void on_device(void *opaque, const char *path, const char *id, bool is_there)
+{
+    if (is_there)
+        return;
+    json_t *qom_path = json_sprintf("/machine/%s/%s", id != NULL ? "peripheral" : "peripheral-anon",
+                                    id != NULL ? id : path);
+    mv_control_event(opaque, "DEVICE_DELETED",
+                     json_pack("{s:s*, s:o}", "device", id, "path", qom_path));
+}
+
 /* --- life */
 
 int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct mv_control **ret,
@@ -248,8 +258,10 @@ int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct m
         free(control);
         return r;
     }
-    control->observer = (struct mv_machine_observer){
-        .event = on_machine_event, .fault = on_machine_fault, .opaque = control};
+    control->observer = (struct mv_machine_observer){.event = on_machine_event,
+                                                     .fault = on_machine_fault,
+                                                     .device = on_device,
+                                                     .opaque = control};
     mv_machine_observe(machine, &control->observer);
     *ret = control;
     return 0;

@@ -25,6 +25,8 @@ const struct mv_qmp_command mv_qmp_commands[] = {
     {"pmemsave", &mv_type_pmemsave_args, &mv_qmp_empty, mv_qmp_pmemsave},
     {"calc-dirty-rate", &mv_type_calc_dirty_rate_args, &mv_qmp_empty, mv_qmp_calc_dirty_rate},
     {"query-dirty-rate", &mv_qmp_empty, &mv_type_dirty_rate, mv_qmp_query_dirty_rate},
+    {"device_add", &mv_type_device_add_args, &mv_qmp_empty, mv_qmp_device_add},
+    {"device_del", &mv_type_device_del_args, &mv_qmp_empty, mv_qmp_device_del},
     {"x-query-space", &mv_qmp_empty, &mv_type_space_ranges, mv_qmp_query_space},
     {"x-query-blocks", &mv_type_blocks_args, &mv_type_blocks, mv_qmp_query_blocks},
     {"x-dirty-map", &mv_type_dirty_map_args, &mv_type_dirty_map, mv_qmp_dirty_map},
@@ -35,6 +37,7 @@ const struct mv_qmp_event mv_qmp_events[] = {
     {"STOP", &mv_qmp_empty},        {"RESUME", &mv_qmp_empty},
     {"RESET", &mv_type_reset_data}, {"SHUTDOWN", &mv_type_shutdown_data},
     {"POWERDOWN", &mv_qmp_empty},   {"X_BLOCK_ERROR", &mv_type_block_error_data},
+    {"DEVICE_DELETED", &mv_type_device_deleted_data},
 };
 const size_t mv_qmp_event_count = sizeof mv_qmp_events / sizeof mv_qmp_events[0];
 

@@ -16,6 +16,7 @@
 /* The classes of errors that there are (QEMU, qapi/error.json: QapiErrorClass). */
 #define GENERIC_ERROR     "GenericError"
 #define COMMAND_NOT_FOUND "CommandNotFound"
+#define DEVICE_NOT_FOUND  "DeviceNotFound"
 
 struct mv_qmp_later {
     struct mv_qmp_session *session; /* NULL once that has ended */
@@ -78,7 +79,7 @@ static void finish(struct mv_qmp_session *session, const struct mv_qmp_command *
         return;
     }
     json_decref(result);
-    send_error(session, GENERIC_ERROR, err->text, id);
+    send_error(session, r == -ENODEV ? DEVICE_NOT_FOUND : GENERIC_ERROR, err->text, id);
 }
 
 struct mv_qmp_later *mv_qmp_session_later(struct mv_qmp_session *session)

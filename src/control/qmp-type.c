@@ -145,7 +145,7 @@ static int check_object(const struct mv_qmp_type *type, const json_t *value, str
         return r;
     json_object_foreach((json_t *)(uintptr_t)value, name, member)
     {
-        if (find_member(type, name) == NULL && find_member(variant, name) == NULL)
+        if (!type->open && find_member(type, name) == NULL && find_member(variant, name) == NULL)
             return mv_error_set(err, EINVAL, "'%.64s' is unexpected", name);
     }
     return 0;

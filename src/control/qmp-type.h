@@ -46,6 +46,7 @@ struct mv_qmp_type {
     const char *const *values;             /* ENUM: ended by NULL */
     const struct mv_qmp_type *element;     /* ARRAY */
     const struct mv_qmp_member *members;   /* OBJECT: ended by a NULL name */
+    bool open;                             /* OBJECT: other members may be there, of any type */
     const char *tag;                       /* OBJECT with variants: an enum member's name */
     const struct mv_qmp_variant *variants; /* ended by a NULL value; others add nothing */
 };

@@ -23,4 +23,8 @@ extern const struct mv_qmp_type mv_type_memory_size_summary, mv_type_memory_devi
 extern const struct mv_qmp_type mv_type_calc_dirty_rate_args, mv_type_dirty_rate,
     mv_type_dirty_map_args, mv_type_dirty_map;
 
+/* types-device.c (QEMU, qapi/qdev.json) */
+extern const struct mv_qmp_type mv_type_device_add_args, mv_type_device_del_args,
+    mv_type_device_deleted_data;
+
 #endif

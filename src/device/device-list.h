@@ -7,6 +7,7 @@
 #include "error.h"
 #include "irqchip.h"
 #include "pci.h"
+#include "pcie-port.h"
 #include "space.h"
 
 #include <stdbool.h>
@@ -84,6 +85,9 @@ struct mv_pci_device_params {
     struct mv_loop *loop;
     const char *socket; /* of a device with a server: where that listens */
     unsigned vectors;   /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
+    struct mv_pcie_place place; /* of a root port, as what follows */
+    mv_pcie_eject_fn *eject;
+    void *eject_opaque;
 };
 
 /* ivshmem-plain.c: -EINVAL unless size is a power of two of at least 4 KiB. */
@@ -95,5 +99,10 @@ int mv_ivshmem_doorbell_create(const struct mv_pci_device_params *params,
 /* edu.c: the teaching device of QEMU: registers, INTx and MSI, no DMA. */
 int mv_edu_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
                   struct mv_error *err);
+/* pci-root-port.c: a bus with one slot, into which devices come while the guest runs. */
+int mv_pci_root_port_create(const struct mv_pci_device_params *params,
+                            struct mv_pci_function **ret, struct mv_error *err);
+/* NULL where the device is none. */
+struct mv_pcie_port *mv_pci_root_port_of(struct mv_device *device);
 
 #endif

@@ -15,28 +15,28 @@ struct mv_pci_host {
     struct mv_pci_bus *bus;
 };
 
-/* One bus, and function 0 of each slot. */
-static bool slot_of(uint64_t offset, unsigned *ret_slot)
+/* Function 0 of each slot; buses count from bit 20 on, as in the bus's addresses. */
+static bool address_of(uint64_t offset, unsigned *ret_address)
 {
-    *ret_slot = (unsigned)(offset >> 15);
-    return offset >> 20 == 0 && (offset >> 12 & 7) == 0;
+    *ret_address = (unsigned)(offset >> 15);
+    return (offset >> 12 & 7) == 0;
 }
 
 static uint64_t ecam_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct mv_pci_host *host = opaque;
-    unsigned slot;
-    if (!slot_of(offset, &slot))
+    unsigned address;
+    if (!address_of(offset, &address))
         return UINT64_MAX;
-    return mv_pci_bus_read(host->bus, slot, offset & 0xfff, size);
+    return mv_pci_bus_read(host->bus, address, offset & 0xfff, size);
 }
 
 static void ecam_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
     struct mv_pci_host *host = opaque;
-    unsigned slot;
-    if (slot_of(offset, &slot))
-        mv_pci_bus_write(host->bus, slot, offset & 0xfff, (uint32_t)value, size);
+    unsigned address;
+    if (address_of(offset, &address))
+        mv_pci_bus_write(host->bus, address, offset & 0xfff, (uint32_t)value, size);
 }
 
 static const struct mv_mmio_ops ecam_ops = {

@@ -164,7 +164,7 @@ int mv_board_create(unsigned cpus, const struct mv_bank_layout *layout, struct m
     /* The GIC first: the others have wires to it, and it outlives them. */
     static int (*const add[])(struct parts *, struct mv_error *) = {add_gic, add_uart, add_rtc,
                                                                     add_gpio, add_pci};
-    struct parts parts = {cpus, layout, loop, serial, devices, space, {.loop = loop}};
+    struct parts parts = {cpus, layout, loop, serial, devices, space, {NULL}};
     for (size_t i = 0; i < sizeof add / sizeof add[0]; i++) {
         int r = add[i](&parts, err);
         if (r < 0)

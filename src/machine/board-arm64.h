@@ -17,6 +17,7 @@
 struct mv_block_registry;
 struct mv_config_device;
 struct mv_device_tree;
+struct mv_hotplug;
 struct mv_loop;
 struct mv_space;
 
@@ -57,7 +58,6 @@ extern const struct mv_window mv_board_windows[];
 extern const size_t mv_board_window_count;
 
 struct mv_board {
-    struct mv_loop *loop;
     struct mv_device *gic;
     struct mv_device *uart;
     struct mv_device *rtc;
@@ -78,12 +78,24 @@ uint64_t mv_board_pci64(const struct mv_bank_layout *layout);
 
 /* --- board-pci.c */
 
+#define MV_BOARD_PCI_BUS "pcie.0" /* what bus= calls the host bridge's, as QEMU does */
+
+/* What PCI devices are made of and put into. */
+struct mv_board_pci {
+    struct mv_device *host;
+    struct mv_device_tree *devices;
+    struct mv_block_registry *blocks;
+    struct mv_hotplug *hotplug;
+    struct mv_loop *loop;
+};
+
 /*
  * Make a PCI device and put it into its slot and into the tree, which owns it.
- * -ENOENT for an unknown type, -EBUSY where the slot is taken.  Main thread.
+ * -ENOENT for an unknown type or bus, -EBUSY where the slot is taken, -EEXIST
+ * where the id is; -ENOTSUP where the machine runs and the bus has no hotplug.
+ * Nothing has changed then.  Main thread.
  */
-int mv_board_plug(const struct mv_board *board, struct mv_device_tree *devices,
-                  struct mv_block_registry *blocks, const struct mv_config_device *wish,
-                  struct mv_error *err);
+int mv_board_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                  bool running, struct mv_device **ret, struct mv_error *err);
 
 #endif

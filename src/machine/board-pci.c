@@ -6,6 +6,7 @@
 #include "board-arm64.h"
 
 #include "config.h"
+#include "hotplug.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ static const struct type types[] = {
     {"edu", mv_edu_create, "--device"},
     {"ivshmem-plain", mv_ivshmem_plain_create, "--ivshmem"},
     {"ivshmem-doorbell", mv_ivshmem_doorbell_create, "--ivshmem"},
+    {"pcie-root-port", mv_pci_root_port_create, "--device"},
 };
 
 static const struct type *find_type(const char *name)
@@ -33,57 +35,160 @@ static const struct type *find_type(const char *name)
     return NULL;
 }
 
-static int plug(const struct mv_board *board, struct mv_device_tree *devices,
-                struct mv_block_registry *blocks, const struct mv_config_device *wish,
-                const struct type *type, struct mv_error *err)
-{
+/* Where a device goes. */
+struct place {
+    struct mv_pci_bus *bus;
+    unsigned slot;
     char path[16];
-    struct mv_pci_function *function;
-    struct mv_pci_bus *bus = mv_pci_host_bus(board->pci);
+};
+
+static int take_slot(const struct mv_config_device *wish, struct mv_pci_bus *bus,
+                     const char *bus_path, struct place *ret, struct mv_error *err)
+{
     int slot = wish->slot >= 0 ? wish->slot : mv_pci_bus_free_slot(bus);
     if (slot < 0)
         return mv_error_set(err, ENOSPC, "all PCI slots are taken");
-    snprintf(path, sizeof path, "pci/%02x.0", (unsigned)slot);
-    struct mv_device *other = mv_device_tree_find(devices, path);
+    ret->bus = bus;
+    ret->slot = (unsigned)slot;
+    snprintf(ret->path, sizeof ret->path, "%s/%02x.0", bus_path, ret->slot);
+    return 0;
+}
+
+/* The one slot of a root port. */
+static int take_port(const struct mv_config_device *wish, const struct mv_device *device,
+                     struct mv_pcie_port *port, struct place *ret, struct mv_error *err)
+{
+    if (wish->slot > 0)
+        return mv_error_set(err, EINVAL,
+                            "a pcie-root-port has one slot: give addr=00.0 behind '%s', or no addr=",
+                            wish->bus);
+    if (strcmp(wish->type, "pcie-root-port") == 0)
+        return mv_error_set(err, EINVAL,
+                            "a pcie-root-port cannot be behind another: leave bus=%s away",
+                            wish->bus);
+    struct mv_config_device first = *wish;
+    first.slot = 0;
+    return take_slot(&first, port->bridge.secondary, device->path, ret, err);
+}
+
+static int find_place(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                      bool running, struct place *ret, struct mv_error *err)
+{
+    if (wish->bus != NULL && strcmp(wish->bus, MV_BOARD_PCI_BUS) != 0) {
+        struct mv_device *device = mv_device_tree_find_id(pci->devices, wish->bus);
+        struct mv_pcie_port *port = device == NULL ? NULL : mv_pci_root_port_of(device);
+        if (port == NULL)
+            return mv_error_set(err, ENOENT,
+                                "there is no bus '%s': give the id of a pcie-root-port", wish->bus);
+        return take_port(wish, device, port, ret, err);
+    }
+    if (running)
+        return mv_error_set(err, ENOTSUP,
+                            "bus '" MV_BOARD_PCI_BUS "' has no hotplug: start the VM with "
+                            "--device pcie-root-port,id=ID, and give bus=ID");
+    return take_slot(wish, mv_pci_host_bus(pci->host), "pci", ret, err);
+}
+
+static int check_port_place(const struct mv_board_pci *pci, const struct mv_pcie_place *place,
+                            struct mv_error *err)
+{
+    for (struct mv_device *d = pci->devices->first; d != NULL; d = d->next) {
+        const struct mv_pcie_port *port = mv_pci_root_port_of(d);
+        if (port != NULL && port->place.chassis == place->chassis &&
+            port->place.slot_number == place->slot_number)
+            return mv_error_set(err, EEXIST,
+                                "slot=%u of chassis %u is that of %s: give another slot=",
+                                place->slot_number, place->chassis, d->path);
+    }
+    return 0;
+}
+
+static int check_free(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                      const struct place *place, struct mv_error *err)
+{
+    const struct mv_device *other = mv_device_tree_find(pci->devices, place->path);
+    if (other != NULL && place->bus != mv_pci_host_bus(pci->host))
+        return mv_error_set(err, EBUSY, "the slot of '%s' holds a %s already: give another bus=",
+                            wish->bus, other->ops->type);
     if (other != NULL)
         return mv_error_set(err, EBUSY, "PCI slot %02x.0 holds a %s already: give another addr=",
-                            (unsigned)slot, other->ops->type);
-    struct mv_pci_device_params params = {
-        .path = path,
-        .blocks = blocks,
-        .size = wish->size,
-        .backing = &wish->backing,
-        .loop = board->loop,
-        .socket = wish->socket,
-        .vectors = wish->vectors,
-    };
-    int r = type->create(&params, &function, err);
-    if (r < 0)
-        return r;
-    r = mv_pci_bus_plug(bus, (unsigned)slot, function, err);
-    if (r == 0)
-        r = mv_device_tree_add(devices, &function->device, path, err);
-    if (r < 0)
+                            place->slot, other->ops->type);
+    other = wish->id == NULL ? NULL : mv_device_tree_find_id(pci->devices, wish->id);
+    if (other != NULL)
+        return mv_error_set(err, EEXIST, "id '%s' is that of the %s at %s: give another id",
+                            wish->id, other->ops->type, other->path);
+    return 0;
+}
+
+/* Takes the function over, also where it fails. */
+static int add(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+               const struct place *place, struct mv_pci_function *function, struct mv_error *err)
+{
+    int r = mv_device_tree_add(pci->devices, &function->device, place->path, err);
+    if (r < 0) {
         function->device.ops->destroy(&function->device);
+        return r;
+    }
+    if (wish->id != NULL)
+        r = mv_device_tree_name(pci->devices, &function->device, wish->id, err);
+    if (r == 0)
+        r = mv_pci_bus_plug(place->bus, place->slot, function, err);
+    if (r < 0)
+        mv_device_tree_remove(pci->devices, &function->device);
     return r;
 }
 
-int mv_board_plug(const struct mv_board *board, struct mv_device_tree *devices,
-                  struct mv_block_registry *blocks, const struct mv_config_device *wish,
-                  struct mv_error *err)
+static int plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                const struct type *type, bool running, struct mv_device **ret,
+                struct mv_error *err)
+{
+    struct place place;
+    struct mv_pci_function *function;
+    int r = find_place(pci, wish, running, &place, err);
+    if (r == 0)
+        r = check_free(pci, wish, &place, err);
+    if (r < 0)
+        return r;
+    struct mv_pci_device_params params = {
+        .path = place.path,
+        .blocks = pci->blocks,
+        .size = wish->size,
+        .backing = &wish->backing,
+        .loop = pci->loop,
+        .socket = wish->socket,
+        .vectors = wish->vectors,
+        .place = {wish->chassis > 0 ? (unsigned)wish->chassis : 0,
+                  wish->slot_number >= 0 ? (unsigned)wish->slot_number : place.slot},
+        .eject = mv_hotplug_eject,
+        .eject_opaque = pci->hotplug,
+    };
+    if (strcmp(type->name, "pcie-root-port") == 0)
+        r = check_port_place(pci, &params.place, err);
+    if (r == 0)
+        r = type->create(&params, &function, err);
+    if (r == 0)
+        r = add(pci, wish, &place, function, err);
+    if (r == 0)
+        *ret = &function->device;
+    return r;
+}
+
+int mv_board_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                  bool running, struct mv_device **ret, struct mv_error *err)
 {
     const struct type *type = find_type(wish->type);
     int r;
     if (type == NULL)
-        r = mv_error_set(err, ENOENT, "there is no device of the type '%s': edu is one",
-                         wish->type);
+        r = mv_error_set(err, ENOENT,
+                         "there is no device of the type '%s': there are edu%s", wish->type,
+                         running ? ", ivshmem-plain and ivshmem-doorbell" : " and pcie-root-port");
     else if (strcmp(type->option, "--device") == 0 || wish->backing.file != NULL ||
              wish->socket != NULL)
-        r = plug(board, devices, blocks, wish, type, err);
+        r = plug(pci, wish, type, running, ret, err);
     else
         r = mv_error_set(err, EINVAL,
                          "write it as --ivshmem SOCKET or --ivshmem mem=FILE,size=64M");
-    if (r < 0)
+    if (r < 0 && !running)
         mv_error_prefix(err, "%s %s", type == NULL ? "--device" : type->option, wish->text);
     return r;
 }

@@ -14,6 +14,7 @@
 #include "boot.h"
 #include "cleanup.h"
 #include "fault-queue.h"
+#include "hotplug.h"
 #include "log.h"
 #include "loop.h"
 #include "power-button.h"
@@ -53,6 +54,7 @@ struct mv_machine {
     struct mv_space *space;
     struct mv_device_tree devices;
     struct mv_board board;
+    struct mv_hotplug *hotplug;
     struct mv_power_button *button;
     struct mv_engine *engine;
     struct mv_vcpus *vcpus;
@@ -82,7 +84,8 @@ static void tell(struct mv_machine *machine, enum mv_machine_event event,
 {
     for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
         next = o->next;
-        o->event(o->opaque, event, cause);
+        if (o->event != NULL)
+            o->event(o->opaque, event, cause);
     }
 }
 
@@ -115,6 +118,7 @@ static int set_power_on_state(struct mv_machine *machine, struct mv_error *err)
     uint64_t pc, x0;
     mv_vcpus_reset(machine->vcpus);
     mv_power_button_release(machine->button);
+    mv_hotplug_reset(machine->hotplug);
     mv_device_tree_reset(&machine->devices);
     int r = mv_boot_load(machine->boot, machine->space, err);
     if (r < 0)
@@ -418,17 +422,71 @@ static int watch_requests(struct mv_machine *machine, struct mv_error *err)
                        &machine->request_source, err);
 }
 
-/* Those with a slot of their own first: the others take what is left. */
+/* --- devices */
+
+static void device_changed(void *opaque, const char *path, const char *id, bool is_there)
+{
+    struct mv_machine *machine = opaque;
+    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
+        next = o->next;
+        if (o->device != NULL)
+            o->device(o->opaque, path, id, is_there);
+    }
+}
+
+static int make_hotplug(struct mv_machine *machine, struct mv_error *err)
+{
+    struct mv_hotplug_params params = {.loop = machine->loop,
+                                       .devices = &machine->devices,
+                                       .space = machine->space,
+                                       .changed = device_changed,
+                                       .opaque = machine};
+    return mv_hotplug_create(&params, &machine->hotplug, err);
+}
+
+static int plug_device(struct mv_machine *machine, const struct mv_config_device *wish,
+                       bool running, struct mv_device **ret, struct mv_error *err)
+{
+    struct mv_board_pci pci = {machine->board.pci, &machine->devices, machine->blocks,
+                               machine->hotplug, machine->loop};
+    return mv_board_plug(&pci, wish, running, ret, err);
+}
+
+/* On the host bridge's bus, those with a slot of their own first; then what is behind ports. */
+static unsigned turn_of(const struct mv_config_device *wish)
+{
+    if (wish->bus != NULL && strcmp(wish->bus, MV_BOARD_PCI_BUS) != 0)
+        return 2;
+    return wish->slot >= 0 ? 0 : 1;
+}
+
 static int plug_devices(struct mv_machine *machine, const struct mv_config *config,
                         struct mv_error *err)
 {
+    struct mv_device *device;
     int r = 0;
-    for (size_t i = 0; r == 0 && i < 2 * config->device_count; i++) {
+    for (size_t i = 0; r == 0 && i < 3 * config->device_count; i++) {
         const struct mv_config_device *wish = &config->devices[i % config->device_count];
-        if ((wish->slot >= 0) == (i < config->device_count))
-            r = mv_board_plug(&machine->board, &machine->devices, machine->blocks, wish, err);
+        if (turn_of(wish) == i / config->device_count)
+            r = plug_device(machine, wish, false, &device, err);
     }
     return r;
+}
+
+int mv_machine_device_add(struct mv_machine *machine, const struct mv_config_device *wish,
+                          struct mv_error *err)
+{
+    struct mv_device *device;
+    mv_hotplug_settle(machine->hotplug);
+    int r = plug_device(machine, wish, true, &device, err);
+    if (r == 0)
+        mv_hotplug_added(machine->hotplug, device);
+    return r;
+}
+
+int mv_machine_device_remove(struct mv_machine *machine, const char *name, struct mv_error *err)
+{
+    return mv_hotplug_remove(machine->hotplug, name, err);
 }
 
 static int make(struct mv_machine *machine, const struct mv_config *config,
@@ -456,6 +514,8 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
         r = place_boot(machine, config->cpus, err);
     if (r == 0)
         r = make_banks(machine, err);
+    if (r == 0)
+        r = make_hotplug(machine, err);
     if (r == 0)
         r = plug_devices(machine, config, err);
     if (r == 0)
@@ -518,6 +578,7 @@ void mv_machine_destroy(struct mv_machine *machine)
         mv_loop_remove(machine->request_source);
     mv_cleanup_close(&machine->request_fd);
     mv_power_button_destroy(machine->button);
+    mv_hotplug_destroy(machine->hotplug);
     mv_device_tree_destroy(&machine->devices);
     mv_space_destroy(machine->space);
     mv_block_registry_destroy(machine->blocks);

@@ -106,14 +106,19 @@ enum mv_machine_cause mv_machine_end_cause(const struct mv_machine *machine);
 
 /*
  * Who hears of events, of vCPUs that left for the debugger, where `debug` is
- * set, and of bytes of guest memory that the host could not access.
+ * set, of bytes of guest memory that the host could not access, and of devices.
  */
 struct mv_machine_observer {
-    mv_machine_event_fn *event;
+    mv_machine_event_fn *event; /* or NULL */
     void (*debug)(void *opaque, unsigned cpu);
     /* NULL, or: the machine pauses for that. */
     void (*fault)(void *opaque, const struct mv_block *block, uint64_t offset,
                   const struct mv_block_fault *why);
+    /*
+     * NULL, or: a device came while the guest runs, with its blocks, or went,
+     * with them.  id is NULL where it has none.
+     */
+    void (*device)(void *opaque, const char *path, const char *id, bool is_there);
     void *opaque;
     struct mv_machine_observer *next; /* the machine's */
 };
@@ -122,6 +127,15 @@ void mv_machine_observe(struct mv_machine *machine, struct mv_machine_observer *
 void mv_machine_unobserve(struct mv_machine *machine, struct mv_machine_observer *observer);
 
 enum mv_machine_state mv_machine_state(const struct mv_machine *machine);
+
+/*
+ * Put a device into a root port's slot while the guest runs, or ask the guest
+ * to let go of one (by its id or path), which goes once it has, or at a reset.
+ * Errors as of mv_board_plug and mv_hotplug_remove.  Main thread.
+ */
+int mv_machine_device_add(struct mv_machine *machine, const struct mv_config_device *wish,
+                          struct mv_error *err);
+int mv_machine_device_remove(struct mv_machine *machine, const char *name, struct mv_error *err);
 
 /* The machine's parts; they live as long as it does. */
 struct mv_space *mv_machine_space(struct mv_machine *machine);

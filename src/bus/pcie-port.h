@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_pcie_port: a root port with one slot into which devices come while
+ * the guest runs (PCI Express Base Specification 4.0, 6.7 and 7.5.3): power
+ * controller, attention button, indicators, presence and link.  Its registers
+ * and what follows from them are guarded by the bus's lock.
+ */
+#ifndef MV_BUS_PCIE_PORT_H
+#define MV_BUS_PCIE_PORT_H
+
+#include "pci-bridge.h"
+
+/*
+ * The guest has let go of a device, which mv_pcie_port_collect tells.  In a
+ * vCPU's thread, under the bus's lock: it does no more than take note.
+ */
+typedef void mv_pcie_eject_fn(void *opaque);
+
+/* What tells a slot from others, by the pair. */
+struct mv_pcie_place {
+    unsigned chassis;
+    unsigned slot_number; /* what the guest calls it, up to 8191 */
+};
+
+/* A device embeds it as its first member. */
+struct mv_pcie_port {
+    struct mv_pci_bridge bridge;
+    struct mv_pcie_place place;
+    uint8_t express; /* its capability's offset */
+    uint16_t control; /* of the slot, as it was before the write that is being followed */
+    bool event; /* an interrupt is due for what the slot's status says */
+    struct mv_device *gone; /* out of the slot, and not collected yet */
+    mv_pcie_eject_fn *eject;
+    void *eject_opaque;
+};
+
+/* Free with mv_pci_bridge_clear. */
+int mv_pcie_port_init(struct mv_pcie_port *port, const struct mv_device_ops *ops,
+                      const struct mv_pci_ids *ids, const struct mv_pcie_place *place,
+                      mv_pcie_eject_fn *eject, void *eject_opaque, struct mv_error *err);
+
+/* Power-on values: the slot has power where something is in it. */
+void mv_pcie_port_reset(struct mv_pcie_port *port);
+
+/* --- main thread */
+
+/* A device was put into the slot while the guest may run: tell it. */
+void mv_pcie_port_inserted(struct mv_pcie_port *port);
+
+enum mv_pcie_removal {
+    MV_PCIE_ASKED,   /* the button was pressed: `eject` follows, or nothing */
+    MV_PCIE_REMOVED, /* nobody used it: it is to be collected */
+    MV_PCIE_BUSY,    /* the guest is about to switch the slot on or off */
+};
+/* Ask the guest to let go of the device, which is in the port's slot. */
+enum mv_pcie_removal mv_pcie_port_remove(struct mv_pcie_port *port);
+/* Take it out without asking, as the guest is reset: it is to be collected. */
+void mv_pcie_port_take(struct mv_pcie_port *port);
+
+/*
+ * The device that left the slot, once; NULL where none has.  It is to be
+ * destroyed when the space has settled, before another one is inserted.
+ */
+struct mv_device *mv_pcie_port_collect(struct mv_pcie_port *port);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands that add and remove devices.  What a client says of one is made into
+ * the words of a command line, so that both have the same keys.
+ */
+#include "cleanup.h"
+#include "config.h"
+#include "control.h"
+#include "machine.h"
+#include "qmp-command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A comma in a value is doubled, as on a command line. */
+static void print_text(FILE *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == ',')
+            putc(',', out);
+        putc(*text, out);
+    }
+}
+
+static int print_value(FILE *out, const char *key, const json_t *value, struct mv_error *err)
+{
+    if (json_is_string(value))
+        print_text(out, json_string_value(value));
+    else if (json_is_boolean(value))
+        fputs(json_is_true(value) ? "on" : "off", out);
+    else if (json_is_integer(value))
+        fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else if (json_is_real(value)) /* addr=3.0 of the verb qmp is a number */
+        fprintf(out, "%g", json_real_value(value));
+    else
+        return mv_error_set(err, EINVAL, "'%.64s': a string is expected", key);
+    return 0;
+}
+
+static int print_words(FILE *out, const json_t *arguments, struct mv_error *err)
+{
+    const char *key;
+    json_t *value;
+    print_text(out, json_string_value(json_object_get(arguments, "driver")));
+    json_object_foreach((json_t *)(uintptr_t)arguments, key, value)
+    {
+        if (strcmp(key, "driver") == 0)
+            continue;
+        putc(',', out);
+        print_text(out, key);
+        putc('=', out);
+        int r = print_value(out, key, value, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* To be freed; NULL and an error. */
+static char *make_text(const json_t *arguments, struct mv_error *err)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    mv_error_set_errno(err, ENOMEM, "device_add");
+    if (out == NULL)
+        return NULL;
+    int r = print_words(out, arguments, err);
+    if (fclose(out) != 0 || r < 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+int mv_qmp_device_add(struct mv_qmp_call *call, struct mv_error *err)
+{
+    struct mv_config_device device;
+    CLEANUP_FREE char *text = make_text(call->arguments, err);
+    if (text == NULL)
+        return -EINVAL;
+    int r = mv_config_parse_device_add(text, &device, err);
+    if (r < 0)
+        return r;
+    r = mv_machine_device_add(mv_control_machine(call->control), &device, err);
+    mv_config_device_clear(&device);
+    return r;
+}
+
+int mv_qmp_device_del(struct mv_qmp_call *call, struct mv_error *err)
+{
+    const char *id = json_string_value(json_object_get(call->arguments, "id"));
+    return mv_machine_device_remove(mv_control_machine(call->control), id, err);
+}

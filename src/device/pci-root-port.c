@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_pci_root_port: the root port of QEMU's name, a bus with one slot
+ * for devices that come and go.  What it does is bus/pcie-port.c's; it owns the
+ * bus behind it.
+ */
+#include "device-list.h"
+
+#include "pcie-port.h"
+
+#include <stdlib.h>
+
+struct mv_pci_root_port {
+    struct mv_pcie_port port;
+};
+
+static const struct mv_state_field state_fields[] = {
+    MV_STATE_ARRAY(struct mv_pci_root_port, port.bridge.function.config, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_pci_root_port, port.bridge.function.intx_wanted, MV_STATE_BOOL),
+    MV_STATE_FIELD(struct mv_pci_root_port, port.bridge.shut, MV_STATE_BOOL),
+    MV_STATE_FIELD(struct mv_pci_root_port, port.control, MV_STATE_U16),
+    MV_STATE_FIELD(struct mv_pci_root_port, port.event, MV_STATE_BOOL),
+};
+
+static const struct mv_state_table state_table = {
+    .type = "pcie-root-port",
+    .version = 1,
+    .fields = state_fields,
+    .field_count = sizeof state_fields / sizeof state_fields[0],
+};
+
+static void reset(struct mv_device *device)
+{
+    mv_pcie_port_reset((struct mv_pcie_port *)device);
+}
+
+static void destroy(struct mv_device *device)
+{
+    struct mv_pci_root_port *root_port = (struct mv_pci_root_port *)device;
+    mv_pci_bus_unplug(&root_port->port.bridge.function);
+    mv_pci_bridge_clear(&root_port->port.bridge);
+    free(root_port);
+}
+
+static const struct mv_device_ops device_ops = {
+    .type = "pcie-root-port", .state = &state_table, .reset = reset, .destroy = destroy};
+
+int mv_pci_root_port_create(const struct mv_pci_device_params *params,
+                            struct mv_pci_function **ret, struct mv_error *err)
+{
+    static const struct mv_pci_ids ids = {
+        .vendor = 0x1b36,
+        .device = 0x000c,
+        .class_code = 0x060400, /* PCI-PCI bridge */
+        .interrupt = true,
+    };
+    struct mv_pci_root_port *root_port = calloc(1, sizeof *root_port);
+    if (root_port == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for the device");
+    int r = mv_pcie_port_init(&root_port->port, &device_ops, &ids, &params->place, params->eject,
+                              params->eject_opaque, err);
+    if (r < 0) {
+        free(root_port);
+        return r;
+    }
+    *ret = &root_port->port.bridge.function;
+    return 0;
+}
+
+struct mv_pcie_port *mv_pci_root_port_of(struct mv_device *device)
+{
+    return device->ops == &device_ops ? &((struct mv_pci_root_port *)device)->port : NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_hotplug: PCI devices that come and go while the guest runs.  A
+ * device comes into a root port's slot, where the guest finds it; it goes when
+ * the guest has let go of it, or is reset.  Main thread.
+ */
+#ifndef MV_MACHINE_HOTPLUG_H
+#define MV_MACHINE_HOTPLUG_H
+
+#include "error.h"
+#include "pcie-port.h"
+
+struct mv_device_tree;
+struct mv_hotplug;
+struct mv_loop;
+struct mv_space;
+
+/* What became of a device while the guest runs; id is NULL where it has none. */
+typedef void mv_hotplug_fn(void *opaque, const char *path, const char *id, bool is_there);
+
+struct mv_hotplug_params {
+    struct mv_loop *loop;
+    struct mv_device_tree *devices;
+    struct mv_space *space;
+    mv_hotplug_fn *changed; /* blocks of one that came are there, of one that went are not */
+    void *opaque;
+};
+int mv_hotplug_create(const struct mv_hotplug_params *params, struct mv_hotplug **ret,
+                      struct mv_error *err);
+/* Before the devices; may be NULL. */
+void mv_hotplug_destroy(struct mv_hotplug *hotplug);
+
+/* For root ports; takes a note and has the main thread see to it. */
+mv_pcie_eject_fn mv_hotplug_eject;
+
+/* Finish the removals that the guest has agreed to. */
+void mv_hotplug_settle(struct mv_hotplug *hotplug);
+/* A device was put into a slot of a root port: the guest is told. */
+void mv_hotplug_added(struct mv_hotplug *hotplug, struct mv_device *device);
+/*
+ * Ask the guest to let go of a device, known by its id or its path.  -ENODEV
+ * where there is none, -ENOTSUP where it sits in no port, -EINPROGRESS where
+ * the guest was asked less than five seconds ago, -EBUSY where it is about to
+ * switch the slot on or off.
+ */
+int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_error *err);
+/* The guest is reset: what it was asked to let go of goes. */
+void mv_hotplug_reset(struct mv_hotplug *hotplug);
+
+#endif
