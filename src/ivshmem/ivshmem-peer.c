@@ -14,7 +14,8 @@ int mv_ivshmem_vectors_create(unsigned count, struct mv_ivshmem_vectors **ret)
     struct mv_ivshmem_vectors *vectors = malloc(sizeof *vectors + count * sizeof vectors->fds[0]);
     if (vectors == NULL)
         return -ENOMEM;
-    *vectors = (struct mv_ivshmem_vectors){.refs = 1};
+    vectors->count = 0;
+    atomic_init(&vectors->refs, 1);
     for (; vectors->count < count; vectors->count++) {
         int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (fd < 0) {
@@ -30,7 +31,7 @@ int mv_ivshmem_vectors_create(unsigned count, struct mv_ivshmem_vectors **ret)
 
 void mv_ivshmem_vectors_unref(struct mv_ivshmem_vectors *vectors)
 {
-    if (vectors == NULL || --vectors->refs > 0)
+    if (vectors == NULL || atomic_fetch_sub(&vectors->refs, 1) > 1)
         return;
     for (unsigned i = 0; i < vectors->count; i++)
         close(vectors->fds[i]);
@@ -57,7 +58,9 @@ static int make_room(struct mv_ivshmem_peer *peer)
 
 int mv_ivshmem_peer_queue(struct mv_ivshmem_peer *peer, struct mv_ivshmem_entry entry)
 {
-    if (mv_ivshmem_peer_queued(peer) >= peer->queue_limit)
+    /* While it waits for nobody but the server, more than that may come at once. */
+    if (mv_ivshmem_peer_queued(peer) >= peer->queue_limit &&
+        (peer->waits_to_write || peer->waits_to_retry))
         return -ENOBUFS;
     if (peer->queue_end == peer->queue_room) {
         int r = make_room(peer);
@@ -65,7 +68,7 @@ int mv_ivshmem_peer_queue(struct mv_ivshmem_peer *peer, struct mv_ivshmem_entry 
             return r;
     }
     if (entry.vectors != NULL)
-        entry.vectors->refs++;
+        atomic_fetch_add(&entry.vectors->refs, 1);
     peer->queue[peer->queue_end++] = entry;
     return 0;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a server holds of one peer: its connection, its vectors, and a bounded
- * queue of what it is still to be told.  Owned by the server's thread.
+ * queue of what it is still to be told.  Owned by the server's thread, which lends
+ * it to a sender's (ivshmem-senders.h) for the time of a flush.
  */
 #ifndef MV_IVSHMEM_PEER_H
 #define MV_IVSHMEM_PEER_H
 
 #include "ivshmem-wire.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -17,7 +19,7 @@ struct mv_loop_source;
 
 /* The eventfds of a peer, kept as long as a queue still names them. */
 struct mv_ivshmem_vectors {
-    unsigned refs;
+    atomic_uint refs;
     unsigned count;
     int fds[];
 };
@@ -50,6 +52,9 @@ struct mv_ivshmem_peer {
     bool waits_to_retry; /* too many descriptors are under way */
     const char *doomed;  /* why it is to be dropped; NULL: it is not */
     bool dirty;          /* on the server's list of those to flush or drop */
+    bool introduced;     /* the others know of it, and it of them */
+    int flushed;         /* what the last flush said */
+    int unread;          /* bytes in its socket when a shortage was last looked into */
     struct mv_ivshmem_peer *prev, *next, *dirty_next;
 };
 
@@ -58,7 +63,7 @@ static inline size_t mv_ivshmem_peer_queued(const struct mv_ivshmem_peer *peer)
     return peer->queue_end - peer->queue_first;
 }
 
-/* -ENOBUFS where the queue has reached its limit, -ENOMEM. */
+/* -ENOBUFS where it is not read, and the queue has reached its limit; -ENOMEM. */
 int mv_ivshmem_peer_queue(struct mv_ivshmem_peer *peer, struct mv_ivshmem_entry entry);
 
 /*

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns who is to be told what.  News is first put in queues, and the peers that
+ * have some stand in a list of the "dirty"; rounds then send it, after the
+ * events that have come are served: so a burst of newcomers or of deaths costs
+ * a batch a peer, and dropping one, which everybody else is told, never happens
+ * inside a walk over the peers.
+ *
+ * A round has a bound, so that whoever connects meanwhile is greeted soon: that
+ * all are told of all is work by the square of the peers.  One thread, but for
+ * the senders that it waits for.
+ */
+#include "ivshmem-server-state.h"
+
+#include "cleanup.h"
+#include "log.h"
+#include "loop.h"
+
+#include <linux/sockios.h>
+#include <malloc.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+
+/* Messages of a round, some 10 ms. */
+#define ROUND_MESSAGES 8192
+/* What they are told of one another, helpers have no part in. */
+#define ROUND_NEWCOMERS 16
+/* What takes as long to put into queues. */
+#define ROUND_ENTRIES (ROUND_MESSAGES * 64)
+/* About what a socket holds. */
+#define SOCKET_MESSAGES 256
+/* While more descriptors are under way than the kernel lets an unprivileged user have. */
+#define RETRY_MS      5
+#define RETRY_PEERS   64
+#define STALLED_AFTER 400 /* retries */
+
+static void settle_soon(struct mv_ivshmem_server *server)
+{
+    if (!server->settle_due)
+        eventfd_write(server->settle_fd, 1);
+    server->settle_due = true;
+}
+
+void mv_ivshmem_server_flush(struct mv_ivshmem_peer *peer)
+{
+    if (peer->dirty)
+        return;
+    peer->dirty = true;
+    peer->dirty_next = NULL;
+    *peer->server->dirty_end = peer;
+    peer->server->dirty_end = &peer->dirty_next;
+    settle_soon(peer->server);
+}
+
+void mv_ivshmem_server_doom(struct mv_ivshmem_peer *peer, const char *why)
+{
+    if (peer->doomed == NULL)
+        peer->doomed = why;
+    mv_ivshmem_server_flush(peer);
+}
+
+static void tell(struct mv_ivshmem_peer *peer, struct mv_ivshmem_entry entry)
+{
+    if (peer->doomed != NULL)
+        return;
+    int r = mv_ivshmem_peer_queue(peer, entry);
+    if (r == -ENOBUFS)
+        mv_ivshmem_server_doom(peer, "it does not read what the server tells it");
+    else if (r < 0)
+        mv_ivshmem_server_doom(peer, "the server is out of memory");
+    else if (!peer->waits_to_write && !peer->waits_to_retry)
+        mv_ivshmem_server_flush(peer);
+}
+
+static struct mv_ivshmem_entry connect_of(const struct mv_ivshmem_peer *peer)
+{
+    return (struct mv_ivshmem_entry){
+        .kind = MV_IVSHMEM_CONNECT, .id = peer->id, .fd = -1, .vectors = peer->vectors};
+}
+
+/* Descriptors that are under way and not read count for the user whose server sent them. */
+static void wait_for_readers(struct mv_ivshmem_server *server)
+{
+    struct rlimit limit;
+    struct itimerspec soon = {.it_value = {.tv_nsec = RETRY_MS * 1000 * 1000}};
+    timerfd_settime(server->timer_fd, 0, &soon, NULL);
+    if (server->shortage_told)
+        return;
+    server->shortage_told = true;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    mv_log("ivshmem-server: more than %llu descriptors wait to be read by peers, which is all "
+           "that this user may have under way: news comes late; raise the limit (ulimit -n, "
+           "LimitNOFILE=)",
+           (unsigned long long)limit.rlim_cur);
+}
+
+/* What follows from how its flush ended. */
+static void conclude_flush(struct mv_ivshmem_peer *peer)
+{
+    int r = peer->flushed;
+    bool wait = r == -EAGAIN;
+    peer->waits_to_retry = r == -ETOOMANYREFS;
+    if (wait != peer->waits_to_write) {
+        peer->waits_to_write = wait;
+        mv_loop_modify(peer->source, EPOLLIN | (wait ? EPOLLOUT : 0));
+    }
+    if (peer->waits_to_retry)
+        wait_for_readers(peer->server);
+    /* It has gone, which is no news worth a line. */
+    if (r == -EPIPE || r == -ECONNRESET)
+        mv_ivshmem_server_doom(peer, "");
+    else if (r < 0 && !wait && !peer->waits_to_retry)
+        mv_ivshmem_server_doom(peer, strerror(-r));
+}
+
+/* The protocol's steps 1 to 3, at once: the others may take a while in a crowd. */
+void mv_ivshmem_server_greet(struct mv_ivshmem_peer *peer)
+{
+    struct mv_ivshmem_server *server = peer->server;
+    const struct mv_ivshmem_entry greeting[] = {
+        {.kind = MV_IVSHMEM_VERSION, .fd = -1},
+        {.kind = MV_IVSHMEM_OWN_ID, .id = peer->id, .fd = -1},
+        {.kind = MV_IVSHMEM_MEMORY, .fd = server->config.memory_fd}};
+    int r = 0;
+    for (size_t i = 0; i < sizeof greeting / sizeof greeting[0] && r == 0; i++)
+        r = mv_ivshmem_peer_queue(peer, greeting[i]);
+    peer->flushed = r < 0 ? r : mv_ivshmem_peer_flush(peer);
+    conclude_flush(peer);
+    if (server->newcomers == NULL)
+        server->newcomers = peer;
+    settle_soon(server);
+}
+
+/* Take a peer out of the world and tell everybody who was told of it. */
+static void remove_peer(struct mv_ivshmem_peer *peer)
+{
+    struct mv_ivshmem_server *server = peer->server;
+    struct mv_ivshmem_entry end = {.kind = MV_IVSHMEM_DISCONNECT, .id = peer->id, .fd = -1};
+    if (peer->doomed[0] != '\0') {
+        mv_log("ivshmem-server: peer %u (pid %d) is dropped: %s", peer->id, (int)peer->owner.pid,
+               peer->doomed);
+        server->dropped++;
+    } else {
+        if (server->config.verbose)
+            mv_log("ivshmem-server: peer %u (pid %d) left", peer->id, (int)peer->owner.pid);
+        server->left++;
+    }
+    *(peer->prev == NULL ? &server->peers : &peer->prev->next) = peer->next;
+    *(peer->next == NULL ? &server->last_peer : &peer->next->prev) = peer->prev;
+    server->by_id[peer->id] = NULL;
+    server->peer_count--;
+    server->full_told = false;
+    if (server->newcomers == peer)
+        server->newcomers = peer->next;
+    for (struct mv_ivshmem_peer *p = server->peers; peer->introduced && p != server->newcomers;
+         p = p->next)
+        tell(p, end);
+    mv_loop_remove(peer->source);
+    mv_ivshmem_peer_free(peer);
+}
+
+/* Drop the doomed of the list, as many as a round allows. */
+static void drop_doomed(struct mv_ivshmem_server *server)
+{
+    uint64_t entries = 0;
+    struct mv_ivshmem_peer **at = &server->dirty;
+    while (*at != NULL && entries < ROUND_ENTRIES) {
+        struct mv_ivshmem_peer *peer = *at;
+        if (peer->doomed == NULL) {
+            at = &peer->dirty_next;
+            continue;
+        }
+        *at = peer->dirty_next;
+        if (*at == NULL)
+            server->dirty_end = at;
+        remove_peer(peer);
+        entries += server->peer_count;
+    }
+}
+
+static size_t cost(const struct mv_ivshmem_peer *peer)
+{
+    size_t messages = mv_ivshmem_peer_queued(peer) * peer->server->config.vectors;
+    return messages < SOCKET_MESSAGES ? messages + 1 : SOCKET_MESSAGES;
+}
+
+enum { INTRODUCED = 1, NEWCOMERS = 2 };
+
+/* Take those of some kinds out of the list, up to so many messages; linked by dirty_next. */
+static struct mv_ivshmem_peer *pick(struct mv_ivshmem_server *server, unsigned kinds, size_t most,
+                                    size_t *ret_messages)
+{
+    struct mv_ivshmem_peer *first = NULL, **end = &first, **at = &server->dirty;
+    size_t messages = 0;
+    while (*at != NULL) {
+        struct mv_ivshmem_peer *peer = *at;
+        unsigned kind = peer->introduced ? INTRODUCED : NEWCOMERS;
+        if ((kind & kinds) == 0 || peer->doomed != NULL || messages >= most) {
+            at = &peer->dirty_next;
+            continue;
+        }
+        *at = peer->dirty_next;
+        messages += cost(peer);
+        peer->dirty = false;
+        *end = peer;
+        end = &peer->dirty_next;
+    }
+    *end = NULL;
+    server->dirty_end = at;
+    *ret_messages = messages;
+    return first;
+}
+
+/* Returns about how many messages it took. */
+static size_t flush_some(struct mv_ivshmem_server *server, unsigned kinds, size_t most)
+{
+    size_t messages;
+    struct mv_ivshmem_peer *first = pick(server, kinds, most, &messages);
+    mv_ivshmem_senders_flush(server->senders, first, messages);
+    while (first != NULL) {
+        struct mv_ivshmem_peer *peer = first;
+        first = peer->dirty_next;
+        conclude_flush(peer);
+    }
+    return messages;
+}
+
+/*
+ * Steps 4 and 5 for a batch of newcomers.  Who gets a peer's vectors is to be
+ * known to that peer already: so the others are told of the newcomers, then
+ * those of the others, and last, one behind the other, of themselves.
+ */
+static void introduce(struct mv_ivshmem_server *server)
+{
+    struct mv_ivshmem_peer *first = server->newcomers, *end = first;
+    uint64_t messages = 0;
+    for (int n = 0; n < ROUND_NEWCOMERS && end != NULL && messages < ROUND_MESSAGES; n++) {
+        for (struct mv_ivshmem_peer *p = server->peers; p != first; p = p->next) {
+            tell(p, connect_of(end));
+            tell(end, connect_of(p));
+            messages += 2 * server->config.vectors;
+        }
+        end = end->next;
+    }
+    flush_some(server, INTRODUCED, SIZE_MAX);
+    flush_some(server, NEWCOMERS, SIZE_MAX);
+    for (struct mv_ivshmem_peer *x = first; x != end; x = x->next) {
+        for (struct mv_ivshmem_peer *y = first; y != end; y = y->next)
+            tell(x, connect_of(y));
+        flush_some(server, NEWCOMERS, SIZE_MAX);
+    }
+    for (struct mv_ivshmem_peer *p = first; p != end; p = p->next)
+        p->introduced = true;
+    server->newcomers = end;
+}
+
+/* What a crowd's queues took goes back to the system when the crowd has gone. */
+static void give_back(struct mv_ivshmem_server *server)
+{
+    if (server->peer_count > server->most_peers)
+        server->most_peers = server->peer_count;
+    if (server->most_peers < 64 || server->peer_count > server->most_peers / 4)
+        return;
+    server->most_peers = server->peer_count;
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
+/* A round. */
+static void settle(struct mv_ivshmem_server *server)
+{
+    size_t messages = flush_some(server, INTRODUCED | NEWCOMERS, ROUND_MESSAGES);
+    if (server->newcomers != NULL && messages < ROUND_MESSAGES)
+        introduce(server);
+    drop_doomed(server);
+    if (server->dirty != NULL || server->newcomers != NULL)
+        settle_soon(server);
+    else
+        give_back(server);
+}
+
+static void on_settle(void *opaque, uint32_t events)
+{
+    struct mv_ivshmem_server *server = opaque;
+    eventfd_t count;
+    eventfd_read(server->settle_fd, &count);
+    server->settle_due = false;
+    settle(server);
+}
+
+/*
+ * In a shortage those who do not read at all hold up everybody: drop the ones
+ * from whose sockets nothing has been taken since the last look.
+ */
+static void drop_stalled(struct mv_ivshmem_server *server)
+{
+    for (struct mv_ivshmem_peer *p = server->peers; p != NULL; p = p->next) {
+        int unread = 0;
+        ioctl(p->fd, SIOCOUTQ, &unread);
+        if (unread > 0 && unread == p->unread)
+            mv_ivshmem_server_doom(p, "it does not read, and so many descriptors wait for it that "
+                                      "others cannot be told anything");
+        p->unread = unread;
+    }
+}
+
+static void on_timer(void *opaque, uint32_t events)
+{
+    struct mv_ivshmem_server *server = opaque;
+    uint64_t count;
+    unsigned waiting = 0;
+    ssize_t n = read(server->timer_fd, &count, sizeof count);
+    (void)n;
+    for (struct mv_ivshmem_peer *p = server->peers; p != NULL; p = p->next) {
+        if (p->waits_to_retry && waiting++ < RETRY_PEERS)
+            mv_ivshmem_server_flush(p);
+    }
+    if (waiting == 0)
+        server->retries = 0;
+    else if (++server->retries % STALLED_AFTER == 0)
+        drop_stalled(server);
+}
+
+int mv_ivshmem_settle_start(struct mv_ivshmem_server *server, struct mv_error *err)
+{
+    server->dirty_end = &server->dirty;
+    server->settle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    server->senders = mv_ivshmem_senders_create();
+    if (server->settle_fd < 0 || server->timer_fd < 0 || server->senders == NULL)
+        return mv_error_set_errno(err, errno, "ivshmem-server");
+    int r = mv_loop_add(server->loop, server->settle_fd, EPOLLIN, on_settle, server,
+                        &server->settle_source, err);
+    if (r == 0)
+        r = mv_loop_add(server->loop, server->timer_fd, EPOLLIN, on_timer, server,
+                        &server->timer_source, err);
+    return r;
+}
+
+void mv_ivshmem_settle_stop(struct mv_ivshmem_server *server)
+{
+    if (server->timer_source != NULL)
+        mv_loop_remove(server->timer_source);
+    if (server->settle_source != NULL)
+        mv_loop_remove(server->settle_source);
+    mv_ivshmem_senders_destroy(server->senders);
+    mv_cleanup_close(&server->timer_fd);
+    mv_cleanup_close(&server->settle_fd);
+}
