@@ -12,6 +12,7 @@ import time
 import pytest
 
 import harness
+import ivshmem as ivshmem_tools
 import qmp
 
 MIB = 1 << 20
@@ -93,12 +94,13 @@ def test_comes_and_goes(start, tmp_path):
     link = lambda vm: vm.rundir / "ram" / block
     with start(each=peek) as vm, vm.qmp() as client:
         generations = []
-        for turn in range(2):
+        for _ in range(2):
+            before = len(vm.output())
             client.execute("device_add", driver="ivshmem-plain", id="shm", bus="rp0", mem=path,
                            size="4M")
             assert link(vm).resolve() == pathlib.Path(path)
             vm.wait_until_seen(ivshmem(0))
-            vm.wait_for(lambda: vm.output().count("word: 0x11223344.") >= turn + 1, 30)
+            vm.wait_for(lambda: "word: 0x11223344." in vm.output()[before:])
             vm.wait_for(lambda: pathlib.Path(path).read_bytes()[4096:4100] == b"\x88\x77\x66\x55")
             found = blocks(client)[block]
             assert found["size"] == 4 * MIB and found["device"] == "pci/10.0/00.0"
@@ -121,6 +123,70 @@ def test_comes_and_goes(start, tmp_path):
                 file.seek(4096)
                 file.write(bytes(4))
         assert generations[1] > generations[0]
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    out = tmp_path_factory.mktemp("writer") / "writer-guest"
+    made = subprocess.run(
+        ["aarch64-linux-gnu-gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static",
+         "-o", out, harness.TOP / "tests/vm/writer-guest.c"], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return out
+
+
+def test_in_use_to_the_last(start, writer, tmp_path):
+    """A program of the guest writes to the memory when the device goes: it gets a
+    bus error, and what comes into the slot next is not written to."""
+    use = """
+    if [ -z "$used" ] && [ -e /sys/bus/pci/devices/0000:01:00.0/enable ]; then
+        used=yes
+        echo 1 > /sys/bus/pci/devices/0000:01:00.0/enable
+        set -- $(busybox sed -n 3p /sys/bus/pci/devices/0000:01:00.0/resource)
+        /writer-guest $1 0x400000 &
+    fi
+    """
+    first, second = (shared_file(tmp_path, name, b"\0" * 8) for name in ("first", "second"))
+    with start(each=use, files=[(writer, "writer-guest")], cpus="2") as vm, vm.qmp() as client:
+        client.execute("device_add", driver="ivshmem-plain", id="m", bus="rp0", mem=first,
+                       size="4M")
+        vm.wait_for(lambda: "writer: begins" in vm.output(), 60)
+        vm.wait_for(lambda: pathlib.Path(first).read_bytes()[-4096:-4092] != bytes(4))
+        client.execute("device_del", id="m")
+        client.event("DEVICE_DELETED")
+        vm.wait_for(lambda: "writer: lost it" in vm.output(), 60)
+        client.execute("device_add", driver="ivshmem-plain", id="m", bus="rp0", mem=second,
+                       size="4M")
+        vm.wait_until_seen(ivshmem(0))
+        assert not any(pathlib.Path(second).read_bytes())
+
+
+def test_doorbell_device(start, memvisor, tmp_path):
+    """It is a peer of its server for as long as it is there, and leaves no descriptor."""
+    driver = """
+    for d in /sys/bus/pci/devices/0000:02:00.0; do
+        [ -e $d/config ] && echo "resources: $(busybox awk '$1 != "0x0000000000000000" {n++}
+            END {print n}' $d/resource)."
+    done
+    """
+    with ivshmem_tools.our_server(memvisor, tmp_path, vectors=4) as server, \
+            start(each=driver) as vm, vm.qmp() as client:
+        peer = ivshmem_tools.Peer(server.path)
+        kept = held(vm.process)[0]
+        for turn in (1, 2):
+            before = len(vm.output())
+            client.execute("device_add", driver="ivshmem-doorbell", id="bell", bus="rp1",
+                           socket=str(server.path), vectors=4)
+            peer.knows([0, turn], 4)
+            assert held(vm.process)[0] > kept
+            vm.wait_until_seen(ivshmem(1))
+            vm.wait_for(lambda: "resources: 3." in vm.output()[before:])
+            client.execute("device_del", id="bell")
+            client.event("DEVICE_DELETED")
+            peer.knows([0], 4)
+            assert held(vm.process)[0] == kept
+            vm.wait_until_seen("")
+        peer.close()
 
 
 def held(process):
