@@ -5,6 +5,7 @@ import array
 import contextlib
 import json
 import os
+import pathlib
 import select
 import signal
 import socket
@@ -111,15 +112,21 @@ class Peer:
         self.memory, self.peers = None, {}
 
 
+def listens(path):
+    """The socket is there and takes connections: flag __SO_ACCEPTCON of /proc/net/unix."""
+    lines = pathlib.Path("/proc/net/unix").read_text().splitlines()
+    return any(line.endswith(" %s" % path) and line.split()[3] == "00010000" for line in lines)
+
+
 @contextlib.contextmanager
 def running(argv, path, errors, **more):
-    """A server's process, from when its socket is there."""
+    """A server's process, from when its socket listens."""
     with open(errors, "ab") as err:
         process = subprocess.Popen([str(arg) for arg in argv], stdin=subprocess.DEVNULL,
                                    stdout=err, stderr=err, **more)
     try:
         end = time.monotonic() + 10 * harness.SLOW
-        while not path.exists():
+        while not listens(path):
             assert process.poll() is None and time.monotonic() < end, errors.read_text()
             time.sleep(0.01)
         process.path = path
