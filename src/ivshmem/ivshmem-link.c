@@ -19,13 +19,16 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/param.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
 #define OPEN_MS           10000
 #define OPEN_STEP_MS      50
 #define RETRY_MS          200
+#define RETRY_MAX_MS      6400
 #define RETRY_REFUSED_MS  1000
+#define STEADY_MS         5000
 #define MESSAGES_PER_TURN 64
 
 /* One of our own, whose descriptor is in the view. */
@@ -45,6 +48,8 @@ struct mv_ivshmem_link {
     unsigned next_id; /* what this connection has given us */
     bool up;          /* its memory is taken, and the view is its */
     bool was_lost;
+    long long up_since_ms;
+    long retry_ms; /* longer after each of a row of connections that were short */
     struct mv_error told; /* the last refusal that was logged */
     struct vector *own;   /* config.vectors of them */
     unsigned own_count;
@@ -54,6 +59,13 @@ struct mv_ivshmem_link {
     _Atomic uint64_t sent;
     uint64_t received;
 };
+
+static long long now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
 
 /* --- our vectors */
 
@@ -111,6 +123,7 @@ static int take_memory(struct mv_ivshmem_link *link, int fd, struct mv_error *er
     link->id = link->next_id;
     pthread_rwlock_unlock(&link->lock);
     link->up = true;
+    link->up_since_ms = now_ms();
     if (link->was_lost)
         mv_log("%s: the ivshmem server at '%s' is back; the guest is peer %u now", link->name,
                link->path, link->id);
@@ -135,7 +148,7 @@ static int take_connect(struct mv_ivshmem_link *link, unsigned id, int fd, struc
 static int take_disconnect(struct mv_ivshmem_link *link, unsigned id, struct mv_error *err)
 {
     if (link->up && id == link->id)
-        return mv_error_set(err, ECONNRESET, "the server says that we are gone");
+        return mv_error_set(err, EPROTO, "the server says that we are gone");
     if (!link->up)
         return 0; /* one that was never told of */
     pthread_rwlock_wrlock(&link->lock);
@@ -199,22 +212,32 @@ static void end_connection(struct mv_ivshmem_link *link)
     link->up = false;
 }
 
+/* A server that ends each connection soon is asked less and less often. */
+static long retry_after(struct mv_ivshmem_link *link, bool refused)
+{
+    bool steady = now_ms() - link->up_since_ms >= STEADY_MS;
+    if (link->up)
+        link->retry_ms = steady ? RETRY_MS : MIN(2 * link->retry_ms, RETRY_MAX_MS);
+    return refused ? MAX(link->retry_ms, RETRY_REFUSED_MS) : link->retry_ms;
+}
+
 /* The same refusal is told once, however often the server repeats its cause. */
 static void lose(struct mv_ivshmem_link *link, int error, const struct mv_error *why)
 {
-    bool ended = error == -ECONNRESET || error == -EPIPE;
-    if (link->up && ended)
+    bool refused = !link->up || (error != -ECONNRESET && error != -EPIPE);
+    if (!refused)
         mv_log("%s: the ivshmem server at '%s' is gone: the memory stays, and those who are "
                "connected are still rung; waiting for it to come back",
                link->name, link->path);
-    else if (!ended && strcmp(link->told.text, why->text) != 0)
+    else if (strcmp(link->told.text, why->text) != 0)
         mv_log("%s: the ivshmem server at '%s' is of no use: %s; waiting for another", link->name,
                link->path, why->text);
-    if (!ended)
+    if (refused)
         link->told = *why;
     link->was_lost = true;
+    long ms = retry_after(link, refused);
     end_connection(link);
-    set_timer(link, ended ? RETRY_MS : RETRY_REFUSED_MS);
+    set_timer(link, ms);
 }
 
 static void serve_socket(void *opaque, uint32_t events)
@@ -256,13 +279,6 @@ static void retry(void *opaque, uint32_t events)
 }
 
 /* --- opening and closing */
-
-static long long now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 static int connect_first(struct mv_ivshmem_link *link, long long deadline, struct mv_error *err)
 {
@@ -310,6 +326,7 @@ static int allocate(const struct mv_ivshmem_link_config *config, struct mv_ivshm
     link->config = *config;
     link->socket_fd = -1;
     link->decoder.fd = -1;
+    link->retry_ms = RETRY_MS;
     pthread_rwlock_init(&link->lock, NULL);
     link->path = strdup(config->path);
     link->name = strdup(config->name);
