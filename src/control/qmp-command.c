@@ -29,6 +29,7 @@ const struct mv_qmp_command mv_qmp_commands[] = {
     {"device_del", &mv_type_device_del_args, &mv_qmp_empty, mv_qmp_device_del},
     {"x-query-space", &mv_qmp_empty, &mv_type_space_ranges, mv_qmp_query_space},
     {"x-query-blocks", &mv_type_blocks_args, &mv_type_blocks, mv_qmp_query_blocks},
+    {"x-query-ivshmem", &mv_qmp_empty, &mv_type_ivshmems, mv_qmp_query_ivshmem},
     {"x-dirty-map", &mv_type_dirty_map_args, &mv_type_dirty_map, mv_qmp_dirty_map},
 };
 const size_t mv_qmp_command_count = sizeof mv_qmp_commands / sizeof mv_qmp_commands[0];

@@ -19,6 +19,9 @@ extern const struct mv_qmp_type mv_type_memory_size_summary, mv_type_memory_devi
     mv_type_memdevs, mv_type_pmemsave_args, mv_type_space_ranges, mv_type_blocks_args,
     mv_type_blocks, mv_type_uint_list, mv_type_block_error_data;
 
+/* types-ivshmem.c */
+extern const struct mv_qmp_type mv_type_ivshmems;
+
 /* types-dirty.c (QEMU, qapi/migration.json) */
 extern const struct mv_qmp_type mv_type_calc_dirty_rate_args, mv_type_dirty_rate,
     mv_type_dirty_map_args, mv_type_dirty_map;

@@ -96,6 +96,23 @@ int mv_ivshmem_plain_create(const struct mv_pci_device_params *params,
 /* ivshmem-doorbell.c: waits up to ten seconds for the server; what ivshmem-link.h says. */
 int mv_ivshmem_doorbell_create(const struct mv_pci_device_params *params,
                                struct mv_pci_function **ret, struct mv_error *err);
+/* ivshmem-info.c: what an ivshmem function is, and whom it knows. */
+struct mv_ivshmem_info {
+    const char *block; /* the id of its memory */
+    uint64_t size;     /* of that, bytes */
+    const char *socket; /* where its server listens; NULL: it has none, nor what follows */
+    bool connected;
+    unsigned id;       /* 0 to 65535, from the server */
+    unsigned vectors;  /* its own, that peers may ring */
+    uint64_t sent;     /* rings, those to the device itself included */
+    uint64_t received; /* those included that came together */
+};
+/* False where the device is no ivshmem function.  The texts live as long as it does. */
+bool mv_ivshmem_describe(struct mv_device *device, struct mv_ivshmem_info *ret);
+/* Call fn for each peer that it is connected with, by ID; the device itself is none. */
+void mv_ivshmem_for_each_peer(struct mv_device *device,
+                              void (*fn)(void *opaque, unsigned id, unsigned vectors),
+                              void *opaque);
 /* edu.c: the teaching device of QEMU: registers, INTx and MSI, no DMA. */
 int mv_edu_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
                   struct mv_error *err);

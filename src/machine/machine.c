@@ -591,6 +591,13 @@ void mv_machine_destroy(struct mv_machine *machine)
 
 /* --- running */
 
+void mv_machine_for_each_device(struct mv_machine *machine,
+                                void (*fn)(void *opaque, struct mv_device *device), void *opaque)
+{
+    for (struct mv_device *device = machine->devices.first; device != NULL; device = device->next)
+        fn(opaque, device);
+}
+
 struct mv_device *mv_machine_uart(struct mv_machine *machine)
 {
     return machine->board.uart;

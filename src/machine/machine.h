@@ -77,6 +77,10 @@ void mv_machine_destroy(struct mv_machine *machine);
 /* The first UART, for the serial backend to push input into. */
 struct mv_device *mv_machine_uart(struct mv_machine *machine);
 
+/* Call fn for each device, in the order of their addition.  Main thread. */
+void mv_machine_for_each_device(struct mv_machine *machine,
+                                void (*fn)(void *opaque, struct mv_device *device), void *opaque);
+
 /* The flattened device tree as the guest gets it. */
 const void *mv_machine_dtb(struct mv_machine *machine, uint32_t *ret_size);
 

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* x-query-ivshmem: memory that guests share, and who is connected.  Main thread. */
+#include "control.h"
+#include "machine.h"
+#include "qmp-command.h"
+
+struct query {
+    json_t *list;
+    const char *unprintable; /* a device whose socket's path is no UTF-8 */
+};
+
+static void add_peer(void *opaque, unsigned id, unsigned vectors)
+{
+    json_t *peers = opaque;
+    json_array_append_new(peers, json_pack("{s:i, s:i}", "id", (int)id, "vectors", (int)vectors));
+}
+
+static json_t *describe_server(struct mv_device *device, const struct mv_ivshmem_info *info)
+{
+    json_t *peers = json_array();
+    mv_ivshmem_for_each_peer(device, add_peer, peers);
+    return json_pack("{s:s, s:b, s:i, s:i, s:I, s:I, s:o}", "socket", info->socket, "connected",
+                     info->connected, "id", (int)info->id, "vectors", (int)info->vectors, "sent",
+                     (json_int_t)info->sent, "received", (json_int_t)info->received, "peers",
+                     peers);
+}
+
+static void add_device(void *opaque, struct mv_device *device)
+{
+    struct query *query = opaque;
+    struct mv_ivshmem_info info;
+    if (!mv_ivshmem_describe(device, &info))
+        return;
+    json_t *entry =
+        json_pack("{s:s, s:s, s:s, s:I}", "device", device->path, "kind", device->ops->type,
+                  "memory", info.block, "size", (json_int_t)info.size);
+    if (info.socket != NULL) {
+        json_t *server = describe_server(device, &info);
+        if (server == NULL)
+            query->unprintable = device->path;
+        json_object_set_new(entry, "server", server);
+    }
+    json_array_append_new(query->list, entry);
+}
+
+int mv_qmp_query_ivshmem(struct mv_qmp_call *call, struct mv_error *err)
+{
+    struct query query = {.list = json_array()};
+    mv_machine_for_each_device(mv_control_machine(call->control), add_device, &query);
+    if (query.unprintable != NULL) {
+        json_decref(query.list);
+        return mv_error_set(err, EILSEQ, "%s: its socket's path is no UTF-8", query.unprintable);
+    }
+    call->result = query.list;
+    return 0;
+}
