@@ -21,6 +21,13 @@ def program_files(folder, amd64=False):
             (modules / "uio.ko", "uio.ko")]
 
 
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds * harness.SLOW
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 class Guest:
     """A guest with its console in a file, and standard error behind it."""
 

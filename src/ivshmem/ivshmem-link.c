@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/param.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -347,6 +348,16 @@ static int allocate(const struct mv_ivshmem_link_config *config, struct mv_ivshm
     return r;
 }
 
+/* The server alone knows how many eventfds it will hand out. */
+static void allow_many_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int mv_ivshmem_link_open(const struct mv_ivshmem_link_config *config, struct mv_ivshmem_link **ret,
                          struct mv_error *err)
 {
@@ -355,6 +366,7 @@ int mv_ivshmem_link_open(const struct mv_ivshmem_link_config *config, struct mv_
     int r = allocate(config, &link, err);
     if (r < 0)
         return r;
+    allow_many_descriptors();
     r = connect_first(link, deadline, err);
     if (r == 0)
         r = wait_for_memory(link, deadline, err);

@@ -42,7 +42,7 @@ struct mv_ivshmem_link_config {
 };
 
 /*
- * Connect, and wait for the memory, up to ten seconds; from then on the loop
+ * Raise the process's soft limit of descriptors, connect, and wait for the memory, up to ten seconds; from then on the loop
  * does the rest.  -ETIMEDOUT, -ECANCELED (progress.h), what connect(2) said, or
  * what ops->memory did.  The texts are copied.
  */

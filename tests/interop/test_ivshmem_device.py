@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """memvisor's doorbell device (--ivshmem SOCKET) with a host's peer written from
 the protocol's specification, on memvisor's server and on QEMU's own."""
+import multiprocessing
 import os
 import struct
 import time
@@ -10,6 +11,7 @@ import pytest
 import harness
 import ivshmem
 import ivshmem_guests
+import qmp
 
 ASKED, ANSWERED, TALLY = 0, 64, 128  # words of `ivshmem echo`
 
@@ -102,6 +104,79 @@ echo "still here"
         guest.says("still here")
         assert guest.process.wait(20 * harness.SLOW) == 0
         host.knows([0], 4)
+        host.close()
+
+
+def test_storm(memvisor, start, tmp_path):
+    """A peer that rings without end starves neither console nor control socket."""
+    control = tmp_path / "control"
+    with ivshmem.our_server(memvisor, tmp_path, vectors=4) as server:
+        host = ivshmem.Peer(server.path).knows([0], 4)
+        guest = start("""
+insmod /uio.ko
+insmod /uio_ivshmem.ko
+for vector in 0 1 2 3; do
+    ivshmem wait -v $vector -n 1000000000 -t 200 &
+done
+i=0
+while i=$((i+1)); do echo tick $i; done
+""", "--ivshmem", "%s,vectors=4" % server.path, "--qmp", control)
+        host.knows([0, 1], 4)
+        guest.says("waiting for vector", times=4)
+        storm = multiprocessing.Process(target=ring_for_ever, args=(host,), daemon=True)
+        with qmp.Qmp(control) as client:
+            storm.start()
+            time.sleep(1)
+            before = client.execute("x-query-ivshmem")[0]["server"]["received"]
+            said, slowest = ticks(guest), 0
+            for _ in range(100):
+                asked = time.monotonic()
+                assert client.execute("query-status")["running"]
+                slowest = max(slowest, time.monotonic() - asked)
+                time.sleep(0.03)
+            heard = client.execute("x-query-ivshmem")[0]["server"]["received"] - before
+            said = ticks(guest) - said
+            storm.kill()
+            storm.join()
+            print("%d rings; console %d lines; slowest answer %.0f ms" % (heard, said,
+                                                                           slowest * 1e3))
+            assert heard > 10000
+            assert said > 20
+            assert slowest < 2 * harness.SLOW
+        host.close()
+
+
+def ring_for_ever(host):
+    while True:
+        for vector in range(4):
+            host.ring(1, vector)
+
+
+def ticks(guest):
+    return int(guest.text().rpartition("tick ")[0].rpartition("tick ")[2].split()[0])
+
+
+def test_more_vectors_than_the_guest_gets(memvisor, start, tmp_path):
+    """The table has 2048 entries, and the GICv2m frame fewer messages."""
+    with ivshmem.our_server(memvisor, tmp_path, vectors=2048) as server:
+        host = ivshmem.Peer(server.path).knows([0], 2048)
+        guest = start("""
+insmod /uio.ko
+insmod /uio_ivshmem.ko
+for last in /sys/bus/pci/devices/0000:00:01.0/uio/uio*; do :; done
+count=$(busybox ls /sys/bus/pci/devices/0000:00:01.0/uio | busybox wc -l)
+echo "got $count"
+ivshmem wait -v $((count-1)) -t 100
+ivshmem ring 0 2047
+sleep 1000
+""", "--ivshmem", "%s,vectors=2048" % server.path)
+        host.knows([0, 1], 2048)
+        guest.says("waiting for vector")
+        count = int(guest.text().partition("got ")[2].split()[0])
+        host.ring(1, 2047)  # nobody's
+        host.ring(1, count - 1)
+        assert host.rung(2047, 20) == 1
+        assert 100 < count < 2048 and "vector %d: 1 interrupt" % (count - 1) in guest.text()
         host.close()
 
 

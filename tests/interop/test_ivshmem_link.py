@@ -98,6 +98,21 @@ def test_server_goes_and_comes_back(memvisor, tmp_path):
         assert guest.verb("quit", "vm").code == 0 and guest.end() == 0
 
 
+def test_more_descriptors_than_the_soft_limit(memvisor, tmp_path):
+    """Peers with many vectors, from a shell with the usual limit or less."""
+    image = tmp_path / "spin"
+    image.write_bytes(qmp.SPIN)
+    shell = ["bash", "-c", 'ulimit -Sn 256 && exec "$0" "$@"', memvisor.path, "run", "--firmware",
+             image, "-m", "16M"]
+    with ivshmem.our_server(memvisor, tmp_path, vectors=300) as server:
+        host = ivshmem.Peer(server.path).knows([0], 300)
+        with qmp.Vm(memvisor, tmp_path, "--ivshmem", "%s,vectors=300" % server.path,
+                    boot=shell) as guest, guest.qmp() as client:
+            guest.wait_for(lambda: device(client)["server"]["vectors"] == 300)
+            assert device(client)["server"]["peers"] == [{"id": 0, "vectors": 300}]
+        host.close()
+
+
 def memory(size=1 << 20):
     fd = os.memfd_create("shared")
     os.ftruncate(fd, size)
