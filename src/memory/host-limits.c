@@ -106,6 +106,7 @@ static int (*const checks[])(const struct mv_limits_job *job, struct mv_error *e
     mv_limits_check_files,
     mv_limits_check_pool,
     check_memory,
+    mv_limits_check_nodes,
 };
 
 int mv_limits_check(const struct mv_backing_request *requests, size_t count,

@@ -82,6 +82,7 @@ static void fill(struct mv_limits_ask *ask, const struct mv_backing_request *req
 {
     const struct mv_backing_ops *kind = mv_backing_choose(request);
     ask->request = request;
+    mv_numa_policy_bound(request->wish, &ask->bound);
     if (kind == &mv_backing_hugetlb) {
         ask->pool = request->size;
         return;

@@ -8,6 +8,7 @@
 
 #include "backing.h"
 #include "host-limits.h"
+#include "numa-policy.h"
 #include "size.h"
 
 #include <sys/statfs.h>
@@ -24,6 +25,7 @@ struct mv_limits_ask {
     struct statfs fs;
     char *place;   /* the file, or the folder that it will be made in */
     uint64_t pool; /* bytes of new huge pages */
+    struct mv_numa_policy bound; /* its nodes; the word is NULL where others will do */
 };
 
 struct mv_limits_job {
@@ -55,9 +57,10 @@ const char *mv_limits_subject(const struct mv_limits_job *job, size_t field,
 /* Figures of the host are seldom round: down to whole MiB. */
 const char *mv_limits_round(uint64_t bytes, char buf[MV_SIZE_TEXT]);
 
-/* --- limits-files.c, limits-pool.c: -ENOSPC or -ENOMEM, with what to type */
+/* --- limits-files.c, limits-nodes.c, limits-pool.c: -ENOSPC or -ENOMEM, with what to do */
 
 int mv_limits_check_files(const struct mv_limits_job *job, struct mv_error *err);
+int mv_limits_check_nodes(const struct mv_limits_job *job, struct mv_error *err);
 int mv_limits_check_pool(const struct mv_limits_job *job, struct mv_error *err);
 
 /*

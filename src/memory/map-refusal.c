@@ -90,11 +90,9 @@ int mv_map_refuse(const struct mv_backing *backing, uint64_t size, uint64_t need
                               text);
 }
 
-int mv_map_check(const struct mv_backing *backing, uint64_t size, struct mv_error *err)
+int mv_map_check(uint64_t size, struct mv_error *err)
 {
     char text[MV_SIZE_TEXT];
-    if (backing->share)
-        return 0;
     int r = rlimit_reason(RLIMIT_DATA, "VmData", size, "private memory", "d", "data", err);
     if (r < 0)
         mv_error_prefix(err, REFUSED, mv_size_format(size, text));

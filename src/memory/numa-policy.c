@@ -7,7 +7,6 @@
 
 #include "backing.h"
 #include "block.h"
-#include "numa-memory.h"
 
 #include <linux/magic.h>
 #include <numa.h>
@@ -90,6 +89,18 @@ static int parse_nodes(const char *text, struct mv_numa_policy *ret, unsigned *r
     return 0;
 }
 
+bool mv_numa_policy_bound(const struct mv_config_backing *wish, struct mv_numa_policy *ret)
+{
+    struct mv_numa_policy bound = {.word = "bind"};
+    struct mv_error err;
+    unsigned count;
+    if (wish->policy == NULL || strcmp(wish->policy, bound.word) != 0 || numa_available() < 0 ||
+        parse_nodes(wish->host_nodes, &bound, &count, &err) < 0)
+        return false;
+    *ret = bound;
+    return true;
+}
+
 /* --- applying */
 
 /* Pages of a shared file come by the policy of whoever reads them first. */
@@ -144,8 +155,6 @@ int mv_numa_policy_apply(const struct mv_block *block, const struct mv_config_ba
     int r = parse_nodes(wish->host_nodes, &wanted, &count, err);
     if (r == 0)
         r = check_backing(block, err);
-    if (r == 0 && strcmp(wish->policy, "bind") == 0)
-        r = mv_numa_memory_check(block, wish, &wanted, err);
     if (r == 0)
         r = bind_pages(block, number_of(wish->policy, count), &wanted, err);
     if (r < 0)

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct mv_block;
@@ -17,12 +18,14 @@ struct mv_numa_policy {
     uint64_t nodes[MV_NUMA_NODES / 64]; /* a bit each; none for the default */
 };
 
+/* Stores the nodes that a block is to be bound to; false where it is to none that there are. */
+bool mv_numa_policy_bound(const struct mv_config_backing *wish, struct mv_numa_policy *ret);
+
 /*
  * Have the pages of a mapped block come from the nodes that were wished for,
  * and move those that are there.  Before the pages are touched.  -ENOTSUP
  * where the host has no such policies or ignores them for such memory, -ENXIO
- * where a node is not there, and the message lists those that are, -ENOMEM
- * where they have too little for pages that are wanted at once.
+ * where a node is not there, and the message lists those that are.
  */
 int mv_numa_policy_apply(const struct mv_block *block, const struct mv_config_backing *wish,
                          struct mv_error *err);
