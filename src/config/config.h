@@ -62,6 +62,7 @@ struct mv_config_device {
     int chassis;     /* of a root port, up to 255; -1: none given */
     uint64_t size; /* of a memory device: bytes */
     struct mv_config_backing backing;
+    char *mem_id;     /* of a memory device: the block that it shows, or NULL */
     char *socket;     /* of a device with a server, or NULL */
     unsigned vectors; /* of that device */
 };

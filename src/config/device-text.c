@@ -23,6 +23,7 @@ void mv_config_device_clear(struct mv_config_device *device)
 {
     free(device->type);
     free(device->text);
+    free(device->mem_id);
     free(device->socket);
     free(device->id);
     free(device->bus);
@@ -148,12 +149,14 @@ static int parse_ivshmem_word(struct mv_config_device *device, char *word, uint3
         return r;
     if (strcmp(word, "size") == 0)
         return mv_size_parse(value == NULL ? "" : value, &device->size, err);
+    if (strcmp(word, "mem-id") == 0)
+        return copy_text(&device->mem_id, value == NULL ? "" : value, err);
     const struct mv_backing_key *key = mv_backing_find_key(strcmp(word, "mem") == 0 ? "file" : word);
     if (key == NULL)
         return mv_error_set(err, EINVAL,
                             "there is no key '%s' that this version knows: write "
                             "mem=FILE,size=64M, with addr=SLOT.0, bus=ID, id=ID or a bank's keys "
-                            "behind it, or SOCKET,vectors=N",
+                            "behind it, or mem-id=ID, or SOCKET,vectors=N",
                             word);
     return mv_backing_set(&device->backing, key, value, seen, err);
 }
@@ -194,11 +197,26 @@ static bool begins_with_socket(const char *text)
     return *end != '=';
 }
 
-static int check_ivshmem(struct mv_config_device *device, struct mv_error *err)
+/* The block has all else. */
+static int check_mem_id(const struct mv_config_device *device, uint32_t seen, struct mv_error *err)
 {
+    if (device->mem_id[0] == '\0')
+        return mv_error_set(err, EINVAL, "mem-id= is empty: write the id of a block, such as ram1");
+    if (device->size == 0 && seen == 0)
+        return 0;
+    return mv_error_set(err, EINVAL,
+                        "mem-id=%s shows a block as it is: leave size= and a bank's keys away",
+                        device->mem_id);
+}
+
+static int check_ivshmem(struct mv_config_device *device, uint32_t seen, struct mv_error *err)
+{
+    if (device->mem_id != NULL)
+        return check_mem_id(device, seen, err);
     if (device->backing.file == NULL)
         return mv_error_set(err, EINVAL,
-                            "it does not say whose memory it is: write mem=FILE,size=64M");
+                            "it does not say whose memory it is: write mem=FILE,size=64M, or mem-id=ID "
+                            "for that of a block");
     if (device->size == 0)
         return mv_error_set(err, EINVAL, "the size is missing: write mem=FILE,size=64M");
     /* It is there for being shared with another guest. */
@@ -209,14 +227,22 @@ static int check_ivshmem(struct mv_config_device *device, struct mv_error *err)
 typedef int word_fn(struct mv_config_device *device, char *word, uint32_t *seen,
                     struct mv_error *err);
 
+/* ret_seen: the keys of a backing that were given, a bit each. */
+static int parse_words_seen(struct mv_config_device *device, char *rest, word_fn *fn,
+                            uint32_t *ret_seen, struct mv_error *err)
+{
+    int r = 0;
+    *ret_seen = 0;
+    while (r == 0 && rest != NULL)
+        r = fn(device, mv_backing_next_word(&rest), ret_seen, err);
+    return r;
+}
+
 static int parse_words(struct mv_config_device *device, char *rest, word_fn *fn,
                        struct mv_error *err)
 {
-    uint32_t seen = 0;
-    int r = 0;
-    while (r == 0 && rest != NULL)
-        r = fn(device, mv_backing_next_word(&rest), &seen, err);
-    return r;
+    uint32_t seen;
+    return parse_words_seen(device, rest, fn, &seen, err);
 }
 
 static int finish(int r, struct mv_config_device *device, struct mv_config_device *ret)
@@ -247,10 +273,11 @@ int mv_config_parse_device(const char *text, struct mv_config_device *ret, struc
 
 static int parse_plain(struct mv_config_device *device, char *words, struct mv_error *err)
 {
+    uint32_t seen = 0;
     int r = copy_text(&device->type, "ivshmem-plain", err);
     if (r == 0)
-        r = parse_words(device, words, parse_ivshmem_word, err);
-    return r == 0 ? check_ivshmem(device, err) : r;
+        r = parse_words_seen(device, words, parse_ivshmem_word, &seen, err);
+    return r == 0 ? check_ivshmem(device, seen, err) : r;
 }
 
 static int parse_doorbell(struct mv_config_device *device, char *rest, struct mv_error *err)

@@ -285,7 +285,8 @@ static const struct mv_option options[] = {
              "QEMU's kind ivshmem-doorbell, from a server (ivshmem-server): SOCKET[,vectors=N]"
              "[,addr=SLOT.0][,bus=ID][,id=ID]. Without, of its kind ivshmem-plain: "
              "mem=FILE,size=SIZE and the same; a bank's keys, such as create=on, may follow. SIZE "
-             "is a power of two.",
+             "is a power of two. mem-id=ID shows the guest a block that it has, such as a bank, "
+             "in such a device.",
      .set = set_ivshmem},
     {.name = "device",
      .argument = "SPEC",

@@ -82,6 +82,7 @@ struct mv_pci_device_params {
     struct mv_block_registry *blocks;
     uint64_t size;                           /* of a memory device: bytes */
     const struct mv_config_backing *backing; /* of a memory device */
+    struct mv_block *block;                  /* another's that it shows instead, or NULL */
     struct mv_loop *loop;
     const char *socket; /* of a device with a server: where that listens */
     unsigned vectors;   /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
@@ -90,7 +91,10 @@ struct mv_pci_device_params {
     void *eject_opaque;
 };
 
-/* ivshmem-plain.c: -EINVAL unless size is a power of two of at least 4 KiB. */
+/*
+ * ivshmem-plain.c: -EINVAL unless size, or that of the block, is a power of two
+ * of at least 4 KiB.  The block must outlive the device.
+ */
 int mv_ivshmem_plain_create(const struct mv_pci_device_params *params,
                             struct mv_pci_function **ret, struct mv_error *err);
 /* ivshmem-doorbell.c: waits up to ten seconds for the server; what ivshmem-link.h says. */

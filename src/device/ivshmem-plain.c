@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ivshmem-plain: a PCI function whose BAR2 is memory that others map too, and
- * that rings nobody.  Main thread.
+ * ivshmem-plain: a PCI function whose BAR2 is memory that others map too, or a
+ * block that the guest has already, and that rings nobody.  Main thread.
  */
 #include "ivshmem.h"
 
@@ -21,18 +21,29 @@ static const struct mv_device_ops device_ops = {.type = "ivshmem-plain",
                                                 .reset = mv_ivshmem_device_reset,
                                                 .destroy = mv_ivshmem_device_destroy};
 
+static int take_block(struct mv_ivshmem_device *ivshmem, const struct mv_pci_device_params *params,
+                      struct mv_error *err)
+{
+    ivshmem->shows_other = params->block != NULL;
+    ivshmem->block = params->block;
+    if (ivshmem->shows_other)
+        return 0;
+    return mv_block_create_backed(params->blocks, params->path, "bar2", params->size,
+                                  params->backing, &ivshmem->block, err);
+}
+
 int mv_ivshmem_plain_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
                             struct mv_error *err)
 {
-    int r = mv_ivshmem_device_check_size(params->size, err);
+    uint64_t size = params->block != NULL ? params->block->size : params->size;
+    int r = mv_ivshmem_device_check_size(size, err);
     if (r < 0)
         return r;
     struct mv_ivshmem_device *ivshmem =
         mv_ivshmem_device_alloc(&mv_ivshmem_revision1_plain, &device_ops);
     if (ivshmem == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the device");
-    r = mv_block_create_backed(params->blocks, params->path, "bar2", params->size, params->backing,
-                               &ivshmem->block, err);
+    r = take_block(ivshmem, params, err);
     if (r < 0) {
         mv_ivshmem_device_destroy(&ivshmem->function.device);
         return r;

@@ -80,7 +80,7 @@ void mv_ivshmem_device_destroy(struct mv_device *device)
     struct mv_ivshmem_device *ivshmem = (struct mv_ivshmem_device *)device;
     mv_pci_bus_unplug(&ivshmem->function);
     mv_ivshmem_link_close(ivshmem->link);
-    if (ivshmem->block != NULL)
+    if (ivshmem->block != NULL && !ivshmem->shows_other)
         mv_block_destroy(ivshmem->block);
     pthread_mutex_destroy(&ivshmem->lock);
     free(ivshmem);

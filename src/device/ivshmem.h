@@ -43,7 +43,8 @@ struct mv_ivshmem_device {
     const struct mv_ivshmem_model *model;
     struct mv_mmio_region registers;
     struct mv_pci_msix msix;
-    struct mv_block *block;                    /* its own: behind the memory's BAR */
+    struct mv_block *block;                    /* behind the memory's BAR */
+    bool shows_other;                          /* the block is not its own */
     struct mv_ivshmem_link *link;              /* NULL without a server */
     const struct mv_pci_device_params *making; /* NULL once it is made */
     pthread_mutex_t lock;                      /* of what follows */

@@ -5,6 +5,7 @@
  */
 #include "board-arm64.h"
 
+#include "block.h"
 #include "config.h"
 #include "hotplug.h"
 
@@ -138,15 +139,37 @@ static int add(const struct mv_board_pci *pci, const struct mv_config_device *wi
     return r;
 }
 
+/* The block that the device is to show, and that stays as long as the machine. */
+static int find_block(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                      struct mv_block **ret, struct mv_error *err)
+{
+    struct mv_block *block = mv_block_find(pci->blocks, wish->mem_id);
+    if (block == NULL)
+        return mv_error_set(err, ENOENT,
+                            "there is no block '%s': a bank's id is one, and a device's memory is "
+                            "where the device has an addr=",
+                            wish->mem_id);
+    /* "pci/02.0/00.0" is behind a port. */
+    if (strncmp(block->path, "pci/", 4) == 0 && strchr(block->path + 4, '/') != NULL)
+        return mv_error_set(err, EINVAL,
+                            "block '%s' goes when its device is unplugged: name one that stays",
+                            wish->mem_id);
+    *ret = block;
+    return 0;
+}
+
 static int plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
                 const struct type *type, bool running, struct mv_device **ret,
                 struct mv_error *err)
 {
     struct place place;
     struct mv_pci_function *function;
+    struct mv_block *block = NULL;
     int r = find_place(pci, wish, running, &place, err);
     if (r == 0)
         r = check_free(pci, wish, &place, err);
+    if (r == 0 && wish->mem_id != NULL)
+        r = find_block(pci, wish, &block, err);
     if (r < 0)
         return r;
     struct mv_pci_device_params params = {
@@ -154,6 +177,7 @@ static int plug(const struct mv_board_pci *pci, const struct mv_config_device *w
         .blocks = pci->blocks,
         .size = wish->size,
         .backing = &wish->backing,
+        .block = block,
         .loop = pci->loop,
         .socket = wish->socket,
         .vectors = wish->vectors,
@@ -183,7 +207,7 @@ int mv_board_plug(const struct mv_board_pci *pci, const struct mv_config_device 
                          "there is no device of the type '%s': there are edu%s", wish->type,
                          running ? ", ivshmem-plain and ivshmem-doorbell" : " and pcie-root-port");
     else if (strcmp(type->option, "--device") == 0 || wish->backing.file != NULL ||
-             wish->socket != NULL)
+             wish->mem_id != NULL || wish->socket != NULL)
         r = plug(pci, wish, type, running, ret, err);
     else
         r = mv_error_set(err, EINVAL,

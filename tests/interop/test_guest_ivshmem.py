@@ -31,6 +31,23 @@ def ours(number, path, size):
     return ["--ivshmem", "mem=%s,size=%dM,addr=%02x.0" % (path, size // MIB, 4 + number)]
 
 
+def test_device_that_shows_a_bank(memvisor, initrd, files, tmp_path):
+    """mem-id=: two devices and a bank are one memory, which the kernel leaves alone."""
+    result = memvisor.boot(initrd("""
+insmod /uio.ko
+insmod /uio_ivshmem.ko
+ivshmem write 4096 "by one device" -d 00:04.0
+echo "other: $(ivshmem read 4096 13 -d 00:05.0 --map cached)"
+devmem=$(busybox devmem 0x200001000 32)
+echo "bank: $devmem"
+""", files), "-m", "256M", "-m", "16M@8G,id=extra,file=%s,create=on" % (tmp_path / "bank"),
+        "--ivshmem", "mem-id=extra,addr=4", "--ivshmem", "mem-id=extra,addr=5",
+        append="mem=256M")
+    assert result.value("other") == "by one device", result
+    assert result.value("bank") == "0x6F207962", result  # "by o"
+    assert (tmp_path / "bank").read_bytes()[4096:].startswith(b"by one device")
+
+
 @pytest.mark.parametrize("name,option", [("qemu", plain), ("memvisor", ours)])
 def test_plain_devices(request, initrd, files, tmp_path, name, option):
     """Two devices, whose small BARs share a page; bytes both ways, by each way

@@ -119,8 +119,8 @@ static void test_other_values(void **state)
 static void test_shared_memory_devices(void **state)
 {
     struct mv_config c = parse_good("-k|K|--ivshmem|a/s=1,vectors=2048,addr=1f.0|--ivshmem|s|"
-                                    "--ivshmem|mem=f,size=1M");
-    assert_int_equal(c.device_count, 3);
+                                    "--ivshmem|mem=f,size=1M|--ivshmem|mem-id=ram1,addr=3");
+    assert_int_equal(c.device_count, 4);
     assert_string_equal(c.devices[0].type, "ivshmem-doorbell");
     assert_string_equal(c.devices[0].socket, "a/s=1");
     assert_int_equal(c.devices[0].vectors, 2048);
@@ -129,6 +129,8 @@ static void test_shared_memory_devices(void **state)
     assert_int_equal(c.devices[1].slot, -1);
     assert_string_equal(c.devices[2].type, "ivshmem-plain");
     assert_null(c.devices[2].socket);
+    assert_null(c.devices[2].mem_id);
+    assert_string_equal(c.devices[3].mem_id, "ram1");
     mv_config_free(&c);
 }
 
@@ -221,6 +223,9 @@ static void test_refusals(void **state)
         {"-k|K|--ivshmem|s,vectors=1x", {"vectors=1x is no number of vectors"}},
         {"-k|K|--ivshmem|s,vectors", {"vectors= is no number of vectors"}},
         {"-k|K|--ivshmem|size=1M", {"--ivshmem size=1M:", "mem=FILE,size=64M"}},
+        {"-k|K|--ivshmem|mem-id=", {"mem-id= is empty"}},
+        {"-k|K|--ivshmem|mem-id=ram1,size=1M", {"mem-id=ram1", "leave size="}},
+        {"-k|K|--ivshmem|mem-id=ram1,mem=x", {"mem-id=ram1", "a bank's keys away"}},
         {"-k|K|--ivshmem|mem=x", {"--ivshmem mem=x:", "the size is missing"}},
         {"-k|K|--ivshmem|mem=x,size=1M,addr=20.0", {"addr=20.0 is no PCI slot", "00.0 to 1f.0"}},
         {"-k|K|--device|edu,addr=3.1", {"--device edu,addr=3.1:", "addr=3.1 is no PCI slot"}},

@@ -87,8 +87,14 @@ def test_line_interrupts(request, initrd, name, options):
     (["--device", "edu,addr=4", "--device", "edu,addr=04.0"], ["PCI slot 04.0 holds a edu"]),
     (["--ivshmem", "mem=x,size=3M,create=on"], ["power of two"]),
     (["--ivshmem", "mem=/nowhere/x,size=1M"], ["/nowhere/x"]),
+    (["--ivshmem", "mem-id=ram7"], ["--ivshmem mem-id=ram7: there is no block 'ram7'"]),
+    (["-m", "192M", "--ivshmem", "mem-id=ram0"], ["--ivshmem mem-id=ram0:", "power of two"]),
+    (["--device", "pcie-root-port,id=p", "--ivshmem", "mem={tmp}/a,size=1M,create=on,bus=p",
+      "--ivshmem", "mem-id=pci/01.0/00.0/bar2,bus=q", "--device", "pcie-root-port,id=q"],
+     ["'pci/01.0/00.0/bar2' goes when its device is unplugged"]),
 ])
-def test_refused(memvisor, kernel, options, parts):
+def test_refused(memvisor, kernel, tmp_path, options, parts):
+    options = [option.replace("{tmp}", str(tmp_path)) for option in options]
     result = memvisor.run("run", "-k", kernel, *options)
     assert result.code == 1 and result.err.count("\n") == 1, result
     for part in parts:
