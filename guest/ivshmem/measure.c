@@ -17,11 +17,16 @@
 
 enum { ASKED = 0, ANSWERED = 64, TALLY = 128, PING_SIZE = 128, ECHO_SIZE = 192 };
 
+static double seconds(const struct timespec *time)
+{
+    return time->tv_sec + time->tv_nsec * 1e-9;
+}
+
 double ivs_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec + now.tv_nsec * 1e-9;
+    return seconds(&now);
 }
 
 static uint32_t *word_at(const struct ivs_device *device, uint64_t offset)
@@ -66,11 +71,13 @@ void ivs_ping(const struct ivs_options *options, char **arguments)
     uint32_t *asked = word_at(&device, options->offset + ASKED);
     uint32_t number = __atomic_load_n(asked, __ATOMIC_RELAXED);
     for (uint64_t i = 0; i < options->count; i++) {
-        double start = ivs_now();
+        struct timespec start, end;
+        clock_gettime(CLOCK_MONOTONIC, &start);
         __atomic_store_n(asked, ++number, __ATOMIC_RELEASE);
         ivs_register_write(&device, IVS_DOORBELL, peer << 16 | vector);
         wait_for_answer(&device, &uio, options, number);
-        times[i] = ivs_now() - start;
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        times[i] = seconds(&end) - seconds(&start);
     }
     qsort(times, options->count, sizeof *times, compare_doubles);
     printf("%" PRIu64 " round trips: median %.2f us, 99 %% %.2f us, least %.2f us, most %.2f us\n",
