@@ -53,7 +53,7 @@ struct mv_config_back {
 
 /* --device, --ivshmem and device_add: a PCI function. */
 struct mv_config_device {
-    char *type; /* "edu", "ivshmem-plain", "ivshmem-doorbell" */
+    char *type; /* "edu", "ivshmem-plain", "ivshmem-doorbell", "ivshmem-2009" */
     char *text; /* as the user wrote it, for messages */
     char *id;   /* or NULL */
     char *bus;  /* the id of a root port; NULL: the host bridge's bus */
@@ -65,6 +65,7 @@ struct mv_config_device {
     char *mem_id;     /* of a memory device: the block that it shows, or NULL */
     char *socket;     /* of a device with a server, or NULL */
     unsigned vectors; /* of that device */
+    bool ext;         /* it tells who is there */
 };
 
 enum mv_config_serial { MV_SERIAL_STDIO, MV_SERIAL_NONE, MV_SERIAL_FILE, MV_SERIAL_UNIX };

@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "size.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,6 +174,31 @@ static int parse_vectors(struct mv_config_device *device, const char *value, str
     return 0;
 }
 
+/* The registers: today's, or the first patch's. */
+static int parse_model(struct mv_config_device *device, const char *value, struct mv_error *err)
+{
+    static const char *const models[][2] = {{"1", "ivshmem-doorbell"}, {"2009", "ivshmem-2009"}};
+    for (size_t i = 0; value != NULL && i < sizeof models / sizeof models[0]; i++) {
+        if (strcmp(value, models[i][0]) != 0)
+            continue;
+        free(device->type);
+        device->type = NULL;
+        return copy_text(&device->type, models[i][1], err);
+    }
+    return mv_error_set(err, EINVAL,
+                        "there is no model=%s: give 1, which is revision 1 and the default, or "
+                        "2009",
+                        value == NULL ? "" : value);
+}
+
+static int parse_ext(struct mv_config_device *device, const char *value, struct mv_error *err)
+{
+    if (value == NULL || (strcmp(value, "on") != 0 && strcmp(value, "off") != 0))
+        return mv_error_set(err, EINVAL, "ext=%s: give on or off", value == NULL ? "" : value);
+    device->ext = strcmp(value, "on") == 0;
+    return 0;
+}
+
 /* One word behind the server's socket. */
 static int parse_server_word(struct mv_config_device *device, char *word, uint32_t *seen,
                              struct mv_error *err)
@@ -184,9 +210,16 @@ static int parse_server_word(struct mv_config_device *device, char *word, uint32
         return r;
     if (strcmp(word, "vectors") == 0)
         return parse_vectors(device, value, err);
+    if (strcmp(word, "size") == 0)
+        return mv_size_parse(value == NULL ? "" : value, &device->size, err);
+    if (strcmp(word, "model") == 0)
+        return parse_model(device, value, err);
+    if (strcmp(word, "ext") == 0)
+        return parse_ext(device, value, err);
     return mv_error_set(err, EINVAL,
                         "there is no key '%s' that this version knows: behind the server's socket "
-                        "come vectors=N, addr=SLOT.0, bus=ID and id=ID",
+                        "come vectors=N, size=SIZE, ext=on, model=2009, addr=SLOT.0, bus=ID and "
+                        "id=ID",
                         word);
 }
 
@@ -280,7 +313,16 @@ static int parse_plain(struct mv_config_device *device, char *words, struct mv_e
     return r == 0 ? check_ivshmem(device, seen, err) : r;
 }
 
-static int parse_doorbell(struct mv_config_device *device, char *rest, struct mv_error *err)
+static int check_server(const struct mv_config_device *device, struct mv_error *err)
+{
+    if (device->ext && strcmp(device->type, "ivshmem-2009") == 0)
+        return mv_error_set(err, EINVAL,
+                            "ext=on goes with the registers of revision 1, not with those of 2009");
+    return 0;
+}
+
+static int parse_server(struct mv_config_device *device, const char *type, char *rest,
+                        struct mv_error *err)
 {
     const char *socket = mv_backing_next_word(&rest);
     device->vectors = 1;
@@ -288,10 +330,27 @@ static int parse_doorbell(struct mv_config_device *device, char *rest, struct mv
         return mv_error_set(err, EINVAL,
                             "it does not say whose memory it is: write mem=FILE,size=64M, or the "
                             "socket of a server");
-    int r = copy_text(&device->type, "ivshmem-doorbell", err);
+    int r = copy_text(&device->type, type, err);
     if (r == 0)
         r = copy_text(&device->socket, socket, err);
-    return r == 0 ? parse_words(device, rest, parse_server_word, err) : r;
+    if (r == 0)
+        r = parse_words(device, rest, parse_server_word, err);
+    return r == 0 ? check_server(device, err) : r;
+}
+
+/* SIZE_IN_MB,unix:PATH, as the first patch had it, with keys behind it. */
+static bool is_of_2009(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && strncmp(text + digits, ",unix:", 6) == 0;
+}
+
+static int parse_2009(struct mv_config_device *device, char *rest, struct mv_error *err)
+{
+    char size[32];
+    snprintf(size, sizeof size, "%sM", mv_backing_next_word(&rest));
+    int r = mv_size_parse(size, &device->size, err);
+    return r == 0 ? parse_server(device, "ivshmem-2009", rest + strlen("unix:"), err) : r;
 }
 
 int mv_config_parse_ivshmem(const char *text, struct mv_config_device *ret, struct mv_error *err)
@@ -301,8 +360,10 @@ int mv_config_parse_ivshmem(const char *text, struct mv_config_device *ret, stru
     if (words == NULL)
         return mv_error_set_errno(err, ENOMEM, "copying it");
     int r = copy_text(&device.text, text, err);
-    if (r == 0)
-        r = begins_with_socket(text) ? parse_doorbell(&device, words, err)
+    if (r == 0 && is_of_2009(text))
+        r = parse_2009(&device, words, err);
+    else if (r == 0)
+        r = begins_with_socket(text) ? parse_server(&device, "ivshmem-doorbell", words, err)
                                      : parse_plain(&device, words, err);
     return finish(r, &device, ret);
 }

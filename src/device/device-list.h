@@ -80,12 +80,13 @@ struct mv_pci_bus *mv_pci_host_bus(struct mv_device *device);
 struct mv_pci_device_params {
     const char *path; /* "pci/03.0" */
     struct mv_block_registry *blocks;
-    uint64_t size;                           /* of a memory device: bytes */
+    uint64_t size; /* of a memory device: bytes; with a server the least that it may have */
     const struct mv_config_backing *backing; /* of a memory device */
     struct mv_block *block;                  /* another's that it shows instead, or NULL */
     struct mv_loop *loop;
     const char *socket; /* of a device with a server: where that listens */
     unsigned vectors;   /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
+    bool ext;           /* docs/ivshmem-ext.md */
     struct mv_pcie_place place; /* of a root port, as what follows */
     mv_pcie_eject_fn *eject;
     void *eject_opaque;
@@ -117,6 +118,9 @@ bool mv_ivshmem_describe(struct mv_device *device, struct mv_ivshmem_info *ret);
 void mv_ivshmem_for_each_peer(struct mv_device *device,
                               void (*fn)(void *opaque, unsigned id, unsigned vectors),
                               void *opaque);
+/* The same with the first patch's registers, and no MSI-X. */
+int mv_ivshmem_2009_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
+                           struct mv_error *err);
 /* edu.c: the teaching device of QEMU: registers, INTx and MSI, no DMA. */
 int mv_edu_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
                   struct mv_error *err);

@@ -1,15 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ivshmem-doorbell: shared memory from a server, and doorbells.  Its vectors
- * stand in the MSI-X table of BAR1.  vCPU threads ring the peers' eventfds
+ * ivshmem-doorbell and ivshmem-2009: shared memory from a server, and doorbells,
+ * whose vectors stand in the MSI-X table of BAR1, or with the first patch's
+ * registers.  vCPU threads ring the peers' eventfds
  * themselves; the main thread's loop reads the device's own, and interrupts.
  */
 #include "ivshmem.h"
 
 #include "block.h"
+#include "cleanup.h"
+
+#include <inttypes.h>
 
 static const struct mv_state_field state_fields[] = {
     MV_IVSHMEM_STATE_FIELDS, MV_PCI_MSIX_STATE_FIELDS(struct mv_ivshmem_device, msix)};
+
+/* The device of 2009 has no MSI-X. */
+static const struct mv_state_field state_fields_2009[] = {MV_IVSHMEM_STATE_FIELDS};
+
+static const struct mv_state_table state_table_2009 = {
+    .type = "ivshmem-2009",
+    .version = 1,
+    .fields = state_fields_2009,
+    .field_count = sizeof state_fields_2009 / sizeof state_fields_2009[0],
+};
+
+static const struct mv_device_ops device_ops_2009 = {.type = "ivshmem-2009",
+                                                     .state = &state_table_2009,
+                                                     .reset = mv_ivshmem_device_reset,
+                                                     .destroy = mv_ivshmem_device_destroy};
 
 static const struct mv_state_table state_table = {
     .type = "ivshmem-doorbell",
@@ -41,6 +60,11 @@ static int make_block(struct mv_ivshmem_device *ivshmem, int fd, uint64_t size,
 static int take_memory(void *opaque, int fd, uint64_t size, struct mv_error *err)
 {
     struct mv_ivshmem_device *ivshmem = opaque;
+    if (size < ivshmem->least_size)
+        return mv_error_set(err, EINVAL,
+                            "its memory has %" PRIu64 " bytes, and %" PRIu64 " are asked for: give "
+                            "the server --size %" PRIu64 ", or ask for less",
+                            size, ivshmem->least_size, ivshmem->least_size);
     return ivshmem->block == NULL ? make_block(ivshmem, fd, size, err)
                                   : mv_block_replace_fd(ivshmem->block, fd, err);
 }
@@ -51,7 +75,37 @@ static void take_ring(void *opaque, unsigned vector, uint64_t count)
     ivshmem->model->rung(ivshmem, vector, count);
 }
 
+static void tell_change(struct mv_ivshmem_device *ivshmem, bool wanted, uint32_t vector)
+{
+    if (wanted)
+        ivshmem->model->rung(ivshmem, vector, 1);
+}
+
+static void take_connected(void *opaque, bool connected)
+{
+    struct mv_ivshmem_device *ivshmem = opaque;
+    pthread_mutex_lock(&ivshmem->lock);
+    bool wanted = mv_ivshmem_ext_set_connected(&ivshmem->ext, connected);
+    uint32_t vector = ivshmem->ext.notify;
+    pthread_mutex_unlock(&ivshmem->lock);
+    tell_change(ivshmem, wanted, vector);
+}
+
+static void take_peer(void *opaque, unsigned id, unsigned vectors)
+{
+    struct mv_ivshmem_device *ivshmem = opaque;
+    pthread_mutex_lock(&ivshmem->lock);
+    bool wanted = mv_ivshmem_ext_set_peer(&ivshmem->ext, id, vectors);
+    uint32_t vector = ivshmem->ext.notify;
+    pthread_mutex_unlock(&ivshmem->lock);
+    tell_change(ivshmem, wanted, vector);
+}
+
 static const struct mv_ivshmem_link_ops link_ops = {.memory = take_memory, .rung = take_ring};
+static const struct mv_ivshmem_link_ops link_ops_ext = {.memory = take_memory,
+                                                        .rung = take_ring,
+                                                        .connected = take_connected,
+                                                        .peer = take_peer};
 
 static int open_link(struct mv_ivshmem_device *ivshmem, const struct mv_pci_device_params *params,
                      struct mv_error *err)
@@ -61,7 +115,7 @@ static int open_link(struct mv_ivshmem_device *ivshmem, const struct mv_pci_devi
         .path = params->socket,
         .name = params->path,
         .vectors = params->vectors,
-        .ops = &link_ops,
+        .ops = ivshmem->has_ext ? &link_ops_ext : &link_ops,
         .opaque = ivshmem,
     };
     ivshmem->making = params;
@@ -70,19 +124,44 @@ static int open_link(struct mv_ivshmem_device *ivshmem, const struct mv_pci_devi
     return r;
 }
 
-int mv_ivshmem_doorbell_create(const struct mv_pci_device_params *params,
-                               struct mv_pci_function **ret, struct mv_error *err)
+static int create(const struct mv_ivshmem_model *model, const struct mv_device_ops *ops,
+                  const struct mv_pci_device_params *params, struct mv_ivshmem_device **ret,
+                  struct mv_error *err)
 {
-    struct mv_ivshmem_device *ivshmem = mv_ivshmem_device_alloc(&mv_ivshmem_revision1, &device_ops);
+    struct mv_ivshmem_device *ivshmem = mv_ivshmem_device_alloc(model, ops);
     if (ivshmem == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the device");
+    ivshmem->least_size = params->size;
+    ivshmem->has_ext = params->ext;
+    mv_ivshmem_ext_init(&ivshmem->ext, params->vectors);
     int r = open_link(ivshmem, params, err);
     if (r < 0) {
         mv_ivshmem_device_destroy(&ivshmem->function.device);
         return r;
     }
     mv_ivshmem_device_add_bars(ivshmem);
+    *ret = ivshmem;
+    return 0;
+}
+
+int mv_ivshmem_doorbell_create(const struct mv_pci_device_params *params,
+                               struct mv_pci_function **ret, struct mv_error *err)
+{
+    struct mv_ivshmem_device *ivshmem;
+    int r = create(&mv_ivshmem_revision1, &device_ops, params, &ivshmem, err);
+    if (r < 0)
+        return r;
     mv_pci_msix_add(&ivshmem->function, &ivshmem->msix, 1, params->vectors);
     *ret = &ivshmem->function;
     return 0;
+}
+
+int mv_ivshmem_2009_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
+                           struct mv_error *err)
+{
+    struct mv_ivshmem_device *ivshmem;
+    int r = create(&mv_ivshmem_2009, &device_ops_2009, params, &ivshmem, err);
+    if (r == 0)
+        *ret = &ivshmem->function;
+    return r;
 }

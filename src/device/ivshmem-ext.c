@@ -125,7 +125,7 @@ bool mv_ivshmem_ext_set_connected(struct mv_ivshmem_ext *ext, bool connected)
     if (connected == ext->connected)
         return false;
     ext->connected = connected;
-    if (!connected)
+    if (connected)
         ext->peer_count = 0;
     return changed(ext);
 }

@@ -64,7 +64,10 @@ void mv_ivshmem_ext_write(struct mv_ivshmem_ext *ext, unsigned offset, uint32_t 
  * left out.
  */
 bool mv_ivshmem_ext_set_peer(struct mv_ivshmem_ext *ext, unsigned id, unsigned vectors);
-/* The server is there, or has gone, and with it all peers; true as above. */
+/*
+ * The server has gone, or is there, and the peers are told anew; true as above.
+ * Those that were there when it went stay, since they can still be rung.
+ */
 bool mv_ivshmem_ext_set_connected(struct mv_ivshmem_ext *ext, bool connected);
 
 /* The registers that a save carries, as fields of the device's struct. */

@@ -16,58 +16,17 @@
 
 #define STATUS_RUNG 1u
 
-/* Under the device's lock. */
-static void update_line(struct mv_ivshmem_device *ivshmem)
-{
-    if (ivshmem->link != NULL)
-        mv_pci_intx_set(&ivshmem->function, (ivshmem->status & ivshmem->mask) != 0);
-}
-
-static uint32_t read_mask(struct mv_ivshmem_device *ivshmem)
-{
-    MV_LOCK_SCOPE(&ivshmem->lock);
-    return ivshmem->mask;
-}
-
-static void write_mask(struct mv_ivshmem_device *ivshmem, uint32_t value)
-{
-    MV_LOCK_SCOPE(&ivshmem->lock);
-    ivshmem->mask = value;
-    update_line(ivshmem);
-}
-
-static uint32_t read_status(struct mv_ivshmem_device *ivshmem)
-{
-    MV_LOCK_SCOPE(&ivshmem->lock);
-    uint32_t status = ivshmem->status;
-    ivshmem->status = 0;
-    update_line(ivshmem);
-    return status;
-}
-
-static void write_status(struct mv_ivshmem_device *ivshmem, uint32_t value)
-{
-    MV_LOCK_SCOPE(&ivshmem->lock);
-    ivshmem->status = value;
-    update_line(ivshmem);
-}
-
-static uint32_t read_position(struct mv_ivshmem_device *ivshmem)
-{
-    return ivshmem->link == NULL ? 0 : mv_ivshmem_link_id(ivshmem->link);
-}
-
 /* A peer or a vector that is not there is no matter. */
 static void write_doorbell(struct mv_ivshmem_device *ivshmem, uint32_t value)
 {
     if (ivshmem->link != NULL)
-        (void)mv_ivshmem_link_ring(ivshmem->link, value >> 16, value & 0xffff);
+        (void)mv_ivshmem_link_ring(ivshmem->link, value >> 16, value & 0xffff, 1);
 }
 
 static const struct mv_ivshmem_register registers[] = {
-    {REG_MASK, read_mask, write_mask},
-    {REG_STATUS, read_status, write_status},
-    {REG_POSITION, read_position, NULL},
+    {REG_MASK, mv_ivshmem_read_mask, mv_ivshmem_write_mask},
+    {REG_STATUS, mv_ivshmem_read_status, mv_ivshmem_write_status},
+    {REG_POSITION, mv_ivshmem_read_position, NULL},
     {REG_DOORBELL, NULL, write_doorbell},
 };
 
@@ -83,7 +42,7 @@ static void rung(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t co
         return;
     MV_LOCK_SCOPE(&ivshmem->lock);
     ivshmem->status |= STATUS_RUNG;
-    update_line(ivshmem);
+    mv_ivshmem_update_line(ivshmem);
 }
 
 #define REVISION1(pin)                                                                             \
@@ -96,7 +55,8 @@ static void rung(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t co
                 .revision = 1,                                                                     \
                 .interrupt = (pin)},                                                               \
         .ops = &registers_ops, .registers = registers,                                             \
-        .register_count = sizeof registers / sizeof registers[0], .memory_bar = 2, .rung = rung,   \
+        .register_count = sizeof registers / sizeof registers[0], .register_bits = 0xffffffff,         \
+        .memory_bar = 2, .rung = rung,                                                             \
     }
 
 const struct mv_ivshmem_model mv_ivshmem_revision1 = REVISION1(true);

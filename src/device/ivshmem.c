@@ -25,6 +25,10 @@ uint64_t mv_ivshmem_registers_read(void *opaque, uint64_t offset, unsigned size)
     struct mv_ivshmem_device *ivshmem = opaque;
     const struct mv_ivshmem_register *reg = find(ivshmem, offset);
     (void)size;
+    if (ivshmem->has_ext && offset >= MV_IVSHMEM_EXT_START) {
+        MV_LOCK_SCOPE(&ivshmem->lock);
+        return mv_ivshmem_ext_read(&ivshmem->ext, (unsigned)offset);
+    }
     return reg == NULL || reg->read == NULL ? 0 : reg->read(ivshmem);
 }
 
@@ -33,8 +37,12 @@ void mv_ivshmem_registers_write(void *opaque, uint64_t offset, uint64_t value, u
     struct mv_ivshmem_device *ivshmem = opaque;
     const struct mv_ivshmem_register *reg = find(ivshmem, offset);
     (void)size;
-    if (reg != NULL && reg->write != NULL)
-        reg->write(ivshmem, (uint32_t)value);
+    if (ivshmem->has_ext && offset >= MV_IVSHMEM_EXT_START) {
+        MV_LOCK_SCOPE(&ivshmem->lock);
+        mv_ivshmem_ext_write(&ivshmem->ext, (unsigned)offset, (uint32_t)value);
+    } else if (reg != NULL && reg->write != NULL) {
+        reg->write(ivshmem, (uint32_t)value & ivshmem->model->register_bits);
+    }
 }
 
 struct mv_ivshmem_device *mv_ivshmem_device_alloc(const struct mv_ivshmem_model *model,
@@ -72,6 +80,7 @@ void mv_ivshmem_device_reset(struct mv_device *device)
     struct mv_ivshmem_device *ivshmem = (struct mv_ivshmem_device *)device;
     MV_LOCK_SCOPE(&ivshmem->lock);
     ivshmem->mask = ivshmem->status = 0;
+    mv_ivshmem_ext_reset(&ivshmem->ext);
     mv_pci_function_reset(&ivshmem->function);
 }
 
@@ -82,6 +91,7 @@ void mv_ivshmem_device_destroy(struct mv_device *device)
     mv_ivshmem_link_close(ivshmem->link);
     if (ivshmem->block != NULL && !ivshmem->shows_other)
         mv_block_destroy(ivshmem->block);
+    mv_ivshmem_ext_destroy(&ivshmem->ext);
     pthread_mutex_destroy(&ivshmem->lock);
     free(ivshmem);
 }

@@ -9,6 +9,7 @@
 #define MV_DEVICE_IVSHMEM_H
 
 #include "device-list.h"
+#include "ivshmem-ext.h"
 #include "ivshmem-link.h"
 #include "pci-msix.h"
 
@@ -33,6 +34,7 @@ struct mv_ivshmem_model {
         *ops; /* mv_ivshmem_registers_read and its like, with the registers' size */
     const struct mv_ivshmem_register *registers;
     size_t register_count;
+    uint32_t register_bits; /* of each: what is above reads 0 */
     unsigned memory_bar;
     /* A peer rang a vector, `count` times since it was last told.  The main thread. */
     void (*rung)(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t count);
@@ -47,16 +49,20 @@ struct mv_ivshmem_device {
     bool shows_other;                          /* the block is not its own */
     struct mv_ivshmem_link *link;              /* NULL without a server */
     const struct mv_pci_device_params *making; /* NULL once it is made */
+    uint64_t least_size;                       /* of a server's memory, bytes */
+    bool has_ext;
     pthread_mutex_t lock;                      /* of what follows */
     uint32_t mask;
     uint32_t status;
+    struct mv_ivshmem_ext ext;
 };
 
 /* The part of the state that all of them have. */
 #define MV_IVSHMEM_STATE_FIELDS                                                                    \
     MV_PCI_STATE_FIELDS(struct mv_ivshmem_device),                                                 \
         MV_STATE_FIELD(struct mv_ivshmem_device, mask, MV_STATE_U32),                              \
-        MV_STATE_FIELD(struct mv_ivshmem_device, status, MV_STATE_U32)
+        MV_STATE_FIELD(struct mv_ivshmem_device, status, MV_STATE_U32),                            \
+        MV_IVSHMEM_EXT_STATE_FIELDS(struct mv_ivshmem_device, ext)
 
 /* --- ivshmem.c */
 
@@ -74,7 +80,20 @@ void mv_ivshmem_device_destroy(struct mv_device *device);
 uint64_t mv_ivshmem_registers_read(void *opaque, uint64_t offset, unsigned size);
 void mv_ivshmem_registers_write(void *opaque, uint64_t offset, uint64_t value, unsigned size);
 
+/* --- ivshmem-registers.c: those that all models have */
+uint32_t mv_ivshmem_read_mask(struct mv_ivshmem_device *ivshmem);
+void mv_ivshmem_write_mask(struct mv_ivshmem_device *ivshmem, uint32_t value);
+/* Clears it. */
+uint32_t mv_ivshmem_read_status(struct mv_ivshmem_device *ivshmem);
+void mv_ivshmem_write_status(struct mv_ivshmem_device *ivshmem, uint32_t value);
+uint32_t mv_ivshmem_read_position(struct mv_ivshmem_device *ivshmem);
+/* After a change of mask or status; under the device's lock. */
+void mv_ivshmem_update_line(struct mv_ivshmem_device *ivshmem);
+
 /* --- ivshmem-revision1.c: with INTx where there is a link, without for a plain device */
 extern const struct mv_ivshmem_model mv_ivshmem_revision1, mv_ivshmem_revision1_plain;
+
+/* --- ivshmem-2009.c: the first patch's registers */
+extern const struct mv_ivshmem_model mv_ivshmem_2009;
 
 #endif

@@ -420,7 +420,7 @@ unsigned mv_ivshmem_vectors(const struct mv_ivshmem *shm, unsigned peer)
 
 int mv_ivshmem_ring(struct mv_ivshmem *shm, unsigned peer, unsigned vector)
 {
-    int r = mv_ivshmem_view_ring(&shm->view, peer, vector);
+    int r = mv_ivshmem_view_ring(&shm->view, peer, vector, 1);
     if (r == -ENOENT)
         return mv_error_set(&shm->err, ENOENT, "there is no peer %u", peer);
     if (r == -EINVAL)

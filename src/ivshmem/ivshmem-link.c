@@ -125,12 +125,20 @@ static int take_memory(struct mv_ivshmem_link *link, int fd, struct mv_error *er
     pthread_rwlock_unlock(&link->lock);
     link->up = true;
     link->up_since_ms = now_ms();
+    if (link->config.ops->connected != NULL)
+        link->config.ops->connected(link->config.opaque, true);
     if (link->was_lost)
         mv_log("%s: the ivshmem server at '%s' is back; the guest is peer %u now", link->name,
                link->path, link->id);
     link->was_lost = false;
     link->told.text[0] = '\0';
     return 0;
+}
+
+static void tell_peer(struct mv_ivshmem_link *link, unsigned id)
+{
+    if (link->config.ops->peer != NULL && id != link->id)
+        link->config.ops->peer(link->config.opaque, id, mv_ivshmem_view_vectors(&link->view, id));
 }
 
 static int take_connect(struct mv_ivshmem_link *link, unsigned id, int fd, struct mv_error *err)
@@ -143,7 +151,10 @@ static int take_connect(struct mv_ivshmem_link *link, unsigned id, int fd, struc
     int r = id == link->id ? add_own_vector(link, fd, err)
                            : mv_ivshmem_view_add(&link->view, (uint16_t)id, fd, err);
     pthread_rwlock_unlock(&link->lock);
-    return r < 0 ? r : 0;
+    if (r < 0)
+        return r;
+    tell_peer(link, id);
+    return 0;
 }
 
 static int take_disconnect(struct mv_ivshmem_link *link, unsigned id, struct mv_error *err)
@@ -155,6 +166,7 @@ static int take_disconnect(struct mv_ivshmem_link *link, unsigned id, struct mv_
     pthread_rwlock_wrlock(&link->lock);
     mv_ivshmem_view_remove(&link->view, id);
     pthread_rwlock_unlock(&link->lock);
+    tell_peer(link, id);
     return 0;
 }
 
@@ -235,6 +247,8 @@ static void lose(struct mv_ivshmem_link *link, int error, const struct mv_error 
                link->path, why->text);
     if (refused)
         link->told = *why;
+    if (link->up && link->config.ops->connected != NULL)
+        link->config.ops->connected(link->config.opaque, false);
     link->was_lost = true;
     long ms = retry_after(link, refused);
     end_connection(link);
@@ -398,14 +412,38 @@ void mv_ivshmem_link_close(struct mv_ivshmem_link *link)
 
 /* --- for the device */
 
-int mv_ivshmem_link_ring(struct mv_ivshmem_link *link, unsigned peer, unsigned vector)
+int mv_ivshmem_link_ring(struct mv_ivshmem_link *link, unsigned peer, unsigned vector,
+                         uint64_t value)
 {
     pthread_rwlock_rdlock(&link->lock);
-    int r = mv_ivshmem_view_ring(&link->view, peer, vector);
+    int r = mv_ivshmem_view_ring(&link->view, peer, vector, value);
     pthread_rwlock_unlock(&link->lock);
     if (r == 0)
         atomic_fetch_add_explicit(&link->sent, 1, memory_order_relaxed);
     return r;
+}
+
+void mv_ivshmem_link_broadcast(struct mv_ivshmem_link *link, unsigned vector, uint64_t value)
+{
+    uint64_t sent = 0;
+    pthread_rwlock_rdlock(&link->lock);
+    size_t left = link->view.count;
+    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && left > 0; id++) {
+        if (mv_ivshmem_view_vectors(&link->view, id) == 0)
+            continue;
+        left--;
+        sent += id != link->id && mv_ivshmem_view_ring(&link->view, id, vector, value) == 0;
+    }
+    pthread_rwlock_unlock(&link->lock);
+    atomic_fetch_add_explicit(&link->sent, sent, memory_order_relaxed);
+}
+
+unsigned mv_ivshmem_link_vectors(struct mv_ivshmem_link *link, unsigned peer)
+{
+    pthread_rwlock_rdlock(&link->lock);
+    unsigned vectors = mv_ivshmem_view_vectors(&link->view, peer);
+    pthread_rwlock_unlock(&link->lock);
+    return vectors;
 }
 
 unsigned mv_ivshmem_link_id(struct mv_ivshmem_link *link)

@@ -28,8 +28,12 @@ struct mv_ivshmem_link_ops {
      * link tries again later.
      */
     int (*memory)(void *opaque, int fd, uint64_t size, struct mv_error *err);
-    /* A vector was rung, `count` times since it was last told. */
+    /* A vector was rung, `count` times (the sum of the rings' values) since it was last told. */
     void (*rung)(void *opaque, unsigned vector, uint64_t count);
+    /* The server is there, with no other peer known yet; or it has gone.  May be NULL. */
+    void (*connected)(void *opaque, bool connected);
+    /* Another peer has so many vectors now; 0: it is gone.  May be NULL. */
+    void (*peer)(void *opaque, unsigned id, unsigned vectors);
 };
 
 struct mv_ivshmem_link_config {
@@ -53,8 +57,16 @@ void mv_ivshmem_link_close(struct mv_ivshmem_link *link);
 
 /* --- any thread */
 
-/* Ring without waiting.  -ENOENT: no such peer; -EINVAL: no such vector. */
-int mv_ivshmem_link_ring(struct mv_ivshmem_link *link, unsigned peer, unsigned vector);
+/*
+ * Ring without waiting, by a value, which is 1 where only the ring counts.
+ * -ENOENT: no such peer; -EINVAL: no such vector.
+ */
+int mv_ivshmem_link_ring(struct mv_ivshmem_link *link, unsigned peer, unsigned vector,
+                         uint64_t value);
+/* Ring this vector of all others that have it. */
+void mv_ivshmem_link_broadcast(struct mv_ivshmem_link *link, unsigned vector, uint64_t value);
+/* How many vectors a peer, or the device itself, has: 0 where there is none of this ID. */
+unsigned mv_ivshmem_link_vectors(struct mv_ivshmem_link *link, unsigned peer);
 /* The ID that the server gave, 0 to 65535; another one after it was away. */
 unsigned mv_ivshmem_link_id(struct mv_ivshmem_link *link);
 

@@ -72,16 +72,16 @@ unsigned mv_ivshmem_view_vectors(const struct mv_ivshmem_view *view, unsigned id
     return id < MV_IVSHMEM_ID_COUNT && view->peers[id] != NULL ? view->peers[id]->count : 0;
 }
 
-int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, unsigned id, unsigned vector)
+int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, unsigned id, unsigned vector,
+                         uint64_t value)
 {
-    uint64_t one = 1;
     unsigned vectors = mv_ivshmem_view_vectors(view, id);
     if (vectors == 0)
         return -ENOENT;
     if (vector >= vectors)
         return -EINVAL;
     /* A counter that is full (EAGAIN) rings already. */
-    if (write(view->peers[id]->fds[vector], &one, sizeof one) < 0 && errno != EAGAIN)
+    if (write(view->peers[id]->fds[vector], &value, sizeof value) < 0 && errno != EAGAIN)
         return -errno;
     return 0;
 }

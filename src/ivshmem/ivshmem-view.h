@@ -36,8 +36,12 @@ void mv_ivshmem_view_clear(struct mv_ivshmem_view *view);
 
 /* How many vectors a peer has: 0 where there is none of this ID. */
 unsigned mv_ivshmem_view_vectors(const struct mv_ivshmem_view *view, unsigned id);
-/* Ring without waiting.  -ENOENT: no such peer; -EINVAL: no such vector. */
-int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, unsigned id, unsigned vector);
+/*
+ * Ring without waiting, by adding a value, 1 where only the ring counts, to the
+ * eventfd.  -ENOENT: no such peer; -EINVAL: no such vector.
+ */
+int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, unsigned id, unsigned vector,
+                         uint64_t value);
 
 /*
  * Whether a descriptor is memory that a BAR can show: whole pages, a power of

@@ -24,6 +24,7 @@ static const struct type types[] = {
     {"edu", mv_edu_create, "--device"},
     {"ivshmem-plain", mv_ivshmem_plain_create, "--ivshmem"},
     {"ivshmem-doorbell", mv_ivshmem_doorbell_create, "--ivshmem"},
+    {"ivshmem-2009", mv_ivshmem_2009_create, "--ivshmem"},
     {"pcie-root-port", mv_pci_root_port_create, "--device"},
 };
 
@@ -181,6 +182,7 @@ static int plug(const struct mv_board_pci *pci, const struct mv_config_device *w
         .loop = pci->loop,
         .socket = wish->socket,
         .vectors = wish->vectors,
+        .ext = wish->ext,
         .place = {wish->chassis > 0 ? (unsigned)wish->chassis : 0,
                   wish->slot_number >= 0 ? (unsigned)wish->slot_number : place.slot},
         .eject = mv_hotplug_eject,

@@ -74,9 +74,14 @@ static void test_changes(void **state)
     assert_int_equal(read_register(&ext, WINDOW), 0xffff0800);
     assert_true(mv_ivshmem_ext_set_connected(&ext, false));
     assert_int_equal(read_register(&ext, 0x18), 0);
-    assert_int_equal(read_register(&ext, 0x20), 0);
-    assert_int_equal(read_register(&ext, WINDOW), 0xffffffff);
+    assert_int_equal(read_register(&ext, 0x20), 1); /* who can still be rung */
+    assert_int_equal(read_register(&ext, WINDOW), 0xffff0800);
     assert_int_equal(read_register(&ext, 0x1c), changes + 6);
+    assert_true(mv_ivshmem_ext_set_connected(&ext, true));
+    assert_int_equal(read_register(&ext, 0x18), 1);
+    assert_int_equal(read_register(&ext, 0x20), 0); /* until the server tells */
+    assert_int_equal(read_register(&ext, WINDOW), 0xffffffff);
+    assert_int_equal(read_register(&ext, 0x1c), changes + 7);
     mv_ivshmem_ext_destroy(&ext);
 }
 
