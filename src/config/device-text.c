@@ -386,7 +386,7 @@ static int parse_doorbell_add(struct mv_config_device *device, char *words, stru
         r = mv_error_set(err, EINVAL,
                          "it does not say whose memory it is: give the socket of a server as "
                          "socket=");
-    return r;
+    return r == 0 ? check_server(device, err) : r;
 }
 
 static int parse_other_add(struct mv_config_device *device, char *words, struct mv_error *err)
