@@ -283,7 +283,8 @@ static const struct mv_option options[] = {
      .repeatable = true,
      .help = "Memory that other guests and programs share, as a PCI device. With doorbells, of "
              "QEMU's kind ivshmem-doorbell, from a server (ivshmem-server): SOCKET[,vectors=N]"
-             "[,addr=SLOT.0][,bus=ID][,id=ID]. Without, of its kind ivshmem-plain: "
+             "[,addr=SLOT.0][,bus=ID][,id=ID]; ext=on tells the guest who is connected, and "
+             "SIZE_IN_MB,unix:SOCKET gives it the registers of 2009. Without, of its kind ivshmem-plain: "
              "mem=FILE,size=SIZE and the same; a bank's keys, such as create=on, may follow. SIZE "
              "is a power of two. mem-id=ID shows the guest a block that it has, such as a bank, "
              "in such a device.",
