@@ -16,12 +16,12 @@ def _run(command):
     assert made.returncode == 0, "%s\n%s%s" % (command, made.stdout, made.stderr)
 
 
-def program(name, folder, compiler=CROSS + "gcc"):
-    """The static program made of guest/NAME/*.c, in folder."""
-    out = pathlib.Path(folder) / name
+def program(name, folder, compiler=CROSS + "gcc", suffix="", flags=()):
+    """The static program made of guest/NAME/*.c, in folder as NAME + suffix."""
+    out = pathlib.Path(folder) / (name + suffix)
     if not out.exists():
         assert shutil.which(compiler), "%s is missing: run scripts/setup.sh check" % compiler
-        _run([compiler, *CFLAGS, *sorted((harness.TOP / "guest" / name).glob("*.c")), "-o", out])
+        _run([compiler, *CFLAGS, *flags, *sorted((harness.TOP / "guest" / name).glob("*.c")), "-o", out])
     return out
 
 

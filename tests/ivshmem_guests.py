@@ -67,9 +67,9 @@ def _qemu_device(sock, vectors):
             "-device", "ivshmem-doorbell,vectors=%d,chardev=shm" % vectors]
 
 
-def qemu_arm64(machine, folder, files, script, sock, vectors):
+def qemu_arm64(machine, folder, files, script, sock, vectors, *options):
     initrd = harness.build_initrd(script, folder, files)
-    return Guest(machine.boot_argv(initrd, *_qemu_device(sock, vectors)),
+    return Guest(machine.boot_argv(initrd, *_qemu_device(sock, vectors), *options),
                  folder / "arm64.console")
 
 
