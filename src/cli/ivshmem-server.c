@@ -30,7 +30,7 @@ struct server_options {
     bool status, json, watch, verbose;
     uint64_t size;
     unsigned vectors, max_peers;
-    bool max_peers_asked;
+    bool max_peers_asked, few_descriptors;
     mode_t mode;
     uid_t uid;
     gid_t gid;
@@ -250,6 +250,7 @@ static int make_room(struct server_options *o, struct mv_error *err)
                             o->max_peers, o->vectors, (unsigned long long)wanted,
                             (unsigned long long)limit.rlim_cur, (unsigned long long)fit);
     o->max_peers = (unsigned)fit;
+    o->few_descriptors = true;
     return 0;
 }
 
@@ -377,6 +378,7 @@ static int serve(struct server_options *o, const char *control_path, struct mv_e
                                               .memory = mem,
                                               .vectors = o->vectors,
                                               .max_peers = o->max_peers,
+                                              .few_descriptors = o->few_descriptors,
                                               .verbose = o->verbose};
     r = serve_until_signal(&config, err);
     close(memory.fd);

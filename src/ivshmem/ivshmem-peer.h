@@ -54,7 +54,6 @@ struct mv_ivshmem_peer {
     bool dirty;          /* on the server's list of those to flush or drop */
     bool introduced;     /* the others know of it, and it of them */
     int flushed;         /* what the last flush said */
-    int unread;          /* bytes in its socket when a shortage was last looked into */
     struct mv_ivshmem_peer *prev, *next, *dirty_next;
 };
 

@@ -27,8 +27,8 @@ struct mv_ivshmem_server {
     struct mv_ivshmem_senders *senders;
     int settle_fd; /* eventfd: a round is due */
     bool settle_due;
-    int timer_fd; /* for peers that wait_to_retry */
-    unsigned retries;
+    int timer_fd;       /* for peers that wait_to_retry */
+    int socket_bytes;   /* the most that waits in a peer's socket; 0: the system's bound */
     bool shortage_told; /* that too many descriptors are under way was logged */
     struct mv_loop_source *settle_source, *timer_source;
     struct mv_loop_source *control_source;
@@ -45,6 +45,11 @@ void mv_ivshmem_server_flush(struct mv_ivshmem_peer *peer);
 void mv_ivshmem_server_doom(struct mv_ivshmem_peer *peer, const char *why);
 /* Start telling a newcomer, the last of the peers, and then the others of it. */
 void mv_ivshmem_server_greet(struct mv_ivshmem_peer *peer);
+/*
+ * There are no more descriptors: drop the peer for whose queue most are kept of
+ * others that have gone.  False where nobody's are.  Not inside a walk over the peers.
+ */
+bool mv_ivshmem_server_spare(struct mv_ivshmem_server *server);
 int mv_ivshmem_settle_start(struct mv_ivshmem_server *server, struct mv_error *err);
 void mv_ivshmem_settle_stop(struct mv_ivshmem_server *server);
 

@@ -12,8 +12,32 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #define ACCEPT_BATCH 64
+/* What a message with a descriptor takes of a socket's buffer, about. */
+#define MESSAGE_BYTES 768
+/* One peer's unread messages hold this part of what may be under way (unix(7), ETOOMANYREFS). */
+#define UNDER_WAY_PARTS 8
+
+/*
+ * A peer that does not read keeps the descriptors that were sent to it under
+ * way for as long as it lives, dropped or not.  So with a low limit, which all
+ * the user's descriptors under way count against, each socket takes few.
+ */
+static int choose_socket_bytes(void)
+{
+    struct rlimit limit;
+    int bytes = 0;
+    socklen_t len = sizeof bytes;
+    CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, &len) < 0 ||
+        getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    rlim_t messages = limit.rlim_cur / UNDER_WAY_PARTS;
+    /* The kernel doubles what it is asked for (socket(7), SO_SNDBUF). */
+    return messages < (rlim_t)bytes / MESSAGE_BYTES ? (int)messages * MESSAGE_BYTES / 2 : 0;
+}
 
 static void on_peer(void *opaque, uint32_t events)
 {
@@ -60,6 +84,8 @@ static int add_peer(struct mv_ivshmem_server *server, int fd)
     socklen_t len = sizeof peer->owner;
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer->owner, &len);
     clock_gettime(CLOCK_REALTIME, &peer->since);
+    if (server->socket_bytes > 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &server->socket_bytes, sizeof server->socket_bytes);
     peer->fd = fd;
     peer->id = choose_id(server);
     peer->prev = server->last_peer;
@@ -83,9 +109,11 @@ static void refuse(struct mv_ivshmem_server *server, int errnum)
         return;
     server->full_told = true;
     if (errnum == 0)
-        mv_log("ivshmem-server: %u peers are connected and more are turned away: raise "
-               "--max-peers",
-               server->peer_count);
+        mv_log("ivshmem-server: %u peers are connected and more are turned away: raise %s",
+               server->peer_count,
+               server->config.few_descriptors
+                   ? "the limit of descriptors (ulimit -Hn, LimitNOFILE=)"
+                   : "--max-peers");
     else
         mv_log("ivshmem-server: %u peers are connected and more are turned away: %s%s",
                server->peer_count, strerror(errnum),
@@ -102,22 +130,36 @@ void mv_ivshmem_server_turn_away(struct mv_ivshmem_server *server, int listen_fd
     server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/* Takes the connection in any case. */
+static void admit(struct mv_ivshmem_server *server, int fd)
+{
+    int r = 1;
+    if (server->peer_count < server->config.max_peers) {
+        do {
+            r = add_peer(server, fd);
+        } while ((r == -EMFILE || r == -ENFILE) && mv_ivshmem_server_spare(server));
+    }
+    if (r != 0) {
+        refuse(server, r > 0 ? 0 : -r);
+        close(fd);
+    }
+}
+
 static void on_listen(void *opaque, uint32_t events)
 {
     struct mv_ivshmem_server *server = opaque;
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         int fd = accept4(server->config.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-            refuse(server, errno);
+        if (fd >= 0) {
+            admit(server, fd);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+            int errnum = errno;
+            if (errnum != ENOMEM && mv_ivshmem_server_spare(server))
+                continue;
+            refuse(server, errnum);
             mv_ivshmem_server_turn_away(server, server->config.listen_fd);
-            continue;
-        }
-        if (fd < 0)
+        } else {
             break;
-        int r = server->peer_count >= server->config.max_peers ? 1 : add_peer(server, fd);
-        if (r != 0) {
-            refuse(server, r > 0 ? 0 : -r);
-            close(fd);
         }
     }
 }
@@ -145,6 +187,7 @@ int mv_ivshmem_server_create(struct mv_loop *loop, const struct mv_ivshmem_serve
     server->loop = loop;
     server->config = *config;
     server->spare_fd = server->settle_fd = server->timer_fd = -1;
+    server->socket_bytes = choose_socket_bytes();
     clock_gettime(CLOCK_MONOTONIC, &server->started);
     int r = start(server, err);
     if (r < 0) {

@@ -16,12 +16,10 @@
 #include "log.h"
 #include "loop.h"
 
-#include <linux/sockios.h>
 #include <malloc.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 
@@ -34,9 +32,8 @@
 /* About what a socket holds. */
 #define SOCKET_MESSAGES 256
 /* While more descriptors are under way than the kernel lets an unprivileged user have. */
-#define RETRY_MS      5
-#define RETRY_PEERS   64
-#define STALLED_AFTER 400 /* retries */
+#define RETRY_MS    5
+#define RETRY_PEERS 64
 
 static void settle_soon(struct mv_ivshmem_server *server)
 {
@@ -182,6 +179,38 @@ static void drop_doomed(struct mv_ivshmem_server *server)
     }
 }
 
+/* How many vectors are kept open for its queue alone, their peers being gone. */
+static size_t kept_for(const struct mv_ivshmem_peer *peer)
+{
+    size_t kept = 0;
+    for (size_t i = peer->queue_first; i < peer->queue_end; i++) {
+        const struct mv_ivshmem_entry *entry = &peer->queue[i];
+        const struct mv_ivshmem_peer *about = peer->server->by_id[entry->id];
+        if (entry->vectors != NULL && (about == NULL || about->vectors != entry->vectors))
+            kept += entry->vectors->count;
+    }
+    return kept;
+}
+
+bool mv_ivshmem_server_spare(struct mv_ivshmem_server *server)
+{
+    struct mv_ivshmem_peer *worst = NULL;
+    size_t most = 0;
+    for (struct mv_ivshmem_peer *p = server->peers; p != NULL; p = p->next) {
+        size_t kept = p->doomed == NULL ? kept_for(p) : 0;
+        if (kept > most) {
+            most = kept;
+            worst = p;
+        }
+    }
+    if (worst == NULL)
+        return false;
+    mv_ivshmem_server_doom(worst, "it does not read, and the server needs the descriptors that "
+                                  "are kept for it");
+    drop_doomed(server);
+    return true;
+}
+
 static size_t cost(const struct mv_ivshmem_peer *peer)
 {
     size_t messages = mv_ivshmem_peer_queued(peer) * peer->server->config.vectors;
@@ -293,22 +322,6 @@ static void on_settle(void *opaque, uint32_t events)
     settle(server);
 }
 
-/*
- * In a shortage those who do not read at all hold up everybody: drop the ones
- * from whose sockets nothing has been taken since the last look.
- */
-static void drop_stalled(struct mv_ivshmem_server *server)
-{
-    for (struct mv_ivshmem_peer *p = server->peers; p != NULL; p = p->next) {
-        int unread = 0;
-        ioctl(p->fd, SIOCOUTQ, &unread);
-        if (unread > 0 && unread == p->unread)
-            mv_ivshmem_server_doom(p, "it does not read, and so many descriptors wait for it that "
-                                      "others cannot be told anything");
-        p->unread = unread;
-    }
-}
-
 static void on_timer(void *opaque, uint32_t events)
 {
     struct mv_ivshmem_server *server = opaque;
@@ -320,10 +333,6 @@ static void on_timer(void *opaque, uint32_t events)
         if (p->waits_to_retry && waiting++ < RETRY_PEERS)
             mv_ivshmem_server_flush(p);
     }
-    if (waiting == 0)
-        server->retries = 0;
-    else if (++server->retries % STALLED_AFTER == 0)
-        drop_stalled(server);
 }
 
 int mv_ivshmem_settle_start(struct mv_ivshmem_server *server, struct mv_error *err)

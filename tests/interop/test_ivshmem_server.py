@@ -5,6 +5,7 @@ import fcntl
 import mmap
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -241,15 +242,19 @@ def test_more_than_max_peers_are_turned_away(memvisor, tmp_path):
     assert server.errors.read_text().count("turned away") == 1
 
 
+# Root may have more descriptors than the limit, open and under way.
+UNPRIVILEGED = [] if os.getuid() != 0 else [
+    "setpriv", "--bounding-set", "-sys_resource,-sys_admin",
+    "--inh-caps", "-sys_resource,-sys_admin"]
+
+
 def limited(descriptors):
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
 
 def test_too_few_descriptors_are_told(memvisor, tmp_path):
     """What is asked for and cannot be is refused; without a wish, what fits is served."""
-    drop = [] if os.getuid() != 0 else ["setpriv", "--bounding-set", "-sys_resource",
-                                        "--inh-caps", "-sys_resource"]
-    argv = drop + [memvisor.path, "ivshmem-server", tmp_path / "s", "--size", "1M"]
+    argv = UNPRIVILEGED + [memvisor.path, "ivshmem-server", tmp_path / "s", "--size", "1M"]
     result = subprocess.run([str(a) for a in argv + ["--max-peers", "1000"]], text=True,
                             preexec_fn=limited(200), stderr=subprocess.PIPE)
     assert result.returncode == 1
@@ -262,6 +267,71 @@ def test_too_few_descriptors_are_told(memvisor, tmp_path):
         assert ivshmem.status(memvisor, server.path)["max-peers"] == 68
         for peer in peers:
             peer.close()
+    assert "68 peers are connected and more are turned away: raise the limit of descriptors " \
+        "(ulimit -Hn, LimitNOFILE=)" in server.errors.read_text()
+
+
+def unprivileged_server(memvisor, folder, descriptors, vectors):
+    path = folder / "sock"
+    return ivshmem.running(UNPRIVILEGED + [memvisor.path, "ivshmem-server", path, "--size", "1M",
+                                           "--vectors", vectors],
+                           path, folder / "sock.err", preexec_fn=limited(descriptors))
+
+
+def test_more_descriptors_under_way_than_the_user_may_have(memvisor, tmp_path):
+    """Descriptors sent and not read count for the server's user, up to its
+    RLIMIT_NOFILE (unix(7), ETOOMANYREFS): news is late then and not lost."""
+    count = 60
+    with unprivileged_server(memvisor, tmp_path, 256, 1) as server:
+        # Nobody reads until all have come, which leaves 61 for each to read.
+        socks = [socket.socket(socket.AF_UNIX) for _ in range(count)]
+        for sock in socks:
+            sock.connect(str(server.path))
+        time.sleep(0.3)
+        assert server.errors.read_text().count("wait to be read by peers") == 1
+        seen = [{} for _ in socks]
+        end = time.monotonic() + 30 * harness.SLOW
+        while any(len(one) < count + 1 for one in seen):  # each other, itself, and -1
+            assert time.monotonic() < end, [len(one) for one in seen]
+            for sock, one in zip(socks, seen):
+                while select.select([sock], [], [], 0)[0]:
+                    value, fds = ivshmem.receive(sock)
+                    if fds:
+                        one[value] = one.get(value, 0) + len(fds)
+                    for fd in fds:
+                        os.close(fd)
+        assert all(one == dict.fromkeys(range(-1, count), 1) for one in seen)
+        told = ivshmem.status(memvisor, server.path)
+        assert (len(told["peers"]), told["dropped"], told["refused"]) == (count, 0, 0)
+        for sock in socks:
+            sock.close()
+    lines = [line for line in server.errors.read_text().splitlines() if "wait to be read" in line]
+    assert len(lines) == 1 and "raise the limit (ulimit -n, LimitNOFILE=)" in lines[0]
+
+
+def test_one_that_does_not_read_uses_up_little_of_what_may_be_under_way(memvisor, tmp_path):
+    """Its unread descriptors are under way for as long as it lives, and those of its
+    queue are kept until they are needed."""
+    with unprivileged_server(memvisor, tmp_path, 256, 16) as server:
+        stalled = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        for sock in stalled:
+            sock.connect(str(server.path))
+        stays = ivshmem.Peer(server.path).knows(range(4), 16)
+        slowest = 0
+        for number in range(4, 100):
+            start = time.monotonic()
+            ivshmem.Peer(server.path).until(lambda p: len(p.peers.get(number, ())) == 16).close()
+            slowest = max(slowest, time.monotonic() - start)
+            stays.until(lambda p: p.log[-1] == (number, 0))
+        assert slowest < 0.1 * harness.SLOW
+        told = ivshmem.status(memvisor, server.path)
+        assert ([p["id"] for p in told["peers"]], told["refused"]) == ([3], 0)
+        stays.close()
+        for sock in stalled:
+            sock.close()
+    lines = server.errors.read_text().splitlines()
+    assert [line.split(" (")[0] for line in lines if "it does not read" in line] == \
+        ["memvisor: ivshmem-server: peer %d" % n for n in range(3)], lines
 
 
 def test_socket_activation_and_readiness(memvisor, tmp_path):
