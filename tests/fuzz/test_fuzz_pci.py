@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libFuzzer on configuration space, BARs, bridges' windows and hotplug."""
+import random
+
+import libfuzzer
+
+LENGTH = 1 + 8 * 100  # bytes: what was there at the start, and steps
+
+
+def make_seeds(folder):
+    """Many steps from the start, since a single one does little."""
+    source = random.Random(4)
+    folder.mkdir()
+    for number in range(32):
+        (folder / str(number)).write_bytes(source.randbytes(LENGTH))
+    return folder
+
+
+def test_pci(tmp_path):
+    program = libfuzzer.build(
+        "fuzz-pci", tmp_path, ["base", "config", "memory", "bus", "ivshmem", "device"],
+        ["machine/%s.c" % name for name in ("board-arm64", "board-pci", "hotplug")],
+        ["-ljansson", "-lnuma"])
+    libfuzzer.run([program], tmp_path, longest=LENGTH, options=[make_seeds(tmp_path / "seeds")])
