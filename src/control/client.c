@@ -11,9 +11,14 @@
 #include "log.h"
 #include "loop.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
+
+/* How long a client that has sent many commands is served before others have a turn. */
+#define TURN_NS 2000000
 
 static size_t output_waiting(const struct mv_control_client *client)
 {
@@ -84,10 +89,22 @@ static void queue_line(void *opaque, const char *line, size_t len)
     watch(client);
 }
 
-static void serve_input(struct mv_control_client *client)
+static uint64_t now_ns(void)
 {
-    while (client->input_next < client->input_used && client->session.later == NULL &&
-           !client->broken && output_waiting(client) < MV_CLIENT_BUSY_OUTPUT)
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static bool can_be_served(const struct mv_control_client *client)
+{
+    return client->input_next < client->input_used && client->session.later == NULL &&
+           !client->broken && output_waiting(client) < MV_CLIENT_BUSY_OUTPUT;
+}
+
+static void serve_input(struct mv_control_client *client, uint64_t end_ns)
+{
+    while (can_be_served(client) && now_ns() < end_ns)
         client->input_next +=
             mv_qmp_session_take(&client->session, client->input + client->input_next,
                                 client->input_used - client->input_next);
@@ -122,14 +139,15 @@ static bool is_over(const struct mv_control_client *client)
 static void on_socket(void *opaque, uint32_t events)
 {
     struct mv_control_client *client = opaque;
+    uint64_t end_ns = now_ns() + TURN_NS;
     if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
         client->deaf = true;
         drop_output(client);
     }
     send_waiting(client);
-    serve_input(client);
+    serve_input(client, end_ns);
     read_input(client);
-    serve_input(client);
+    serve_input(client, end_ns);
     if (is_over(client))
         client->on_end(client, client->opaque);
     else
@@ -137,6 +155,8 @@ static void on_socket(void *opaque, uint32_t events)
 }
 
 /*
+ * What is left of the input when its turn is over is served when the socket
+ * can be written to, which is at once, but not before the loop went round.
  * Where there is nothing to watch for the source goes away, for epoll reports
  * a hang-up even to who asked for nothing.
  */
@@ -144,7 +164,7 @@ static void watch(struct mv_control_client *client)
 {
     struct mv_error err;
     uint32_t events = wants_input(client) ? EPOLLIN : 0;
-    events |= output_waiting(client) > 0 ? EPOLLOUT : 0;
+    events |= output_waiting(client) > 0 || can_be_served(client) ? EPOLLOUT : 0;
     if (client->source != NULL && events != 0) {
         mv_loop_modify(client->source, events);
     } else if (client->source != NULL) {
