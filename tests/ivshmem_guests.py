@@ -10,6 +10,13 @@ import harness
 AMD64 = harness.GUEST_FILES / "amd64"
 START = "insmod /uio.ko\ninsmod /uio_ivshmem.ko\nivshmem list\n"
 
+# What binds a device to the driver that interrupts it so.
+UIO = {
+    "MSI-X": "insmod /uio.ko\ninsmod /uio_ivshmem.ko\n",
+    "INTx": "insmod /uio.ko\ninsmod /uio_pci_generic.ko\n"
+            "echo 1af4 1110 > /sys/bus/pci/drivers/uio_pci_generic/new_id\n",
+}
+
 
 def program_files(folder, amd64=False):
     """What goes into an initramfs: the tool, the driver and what it needs."""

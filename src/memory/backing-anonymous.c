@@ -8,13 +8,6 @@
 
 #include <sys/mman.h>
 
-static int open_anonymous(const struct mv_backing_request *request, struct mv_backing **ret,
-                          struct mv_error *err)
-{
-    (void)request;
-    return mv_backing_alloc(&mv_backing_anonymous, ret, err);
-}
-
 static int map(struct mv_backing *backing, uint8_t *host, uint64_t size, struct mv_error *err)
 {
     return mv_backing_mmap(backing, host, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, err);
@@ -28,7 +21,6 @@ static int punch(struct mv_backing *backing, uint8_t *host, uint64_t offset, uin
 
 const struct mv_backing_ops mv_backing_anonymous = {
     .kind = "anonymous",
-    .open = open_anonymous,
     .map = map,
     .punch = punch,
     .fetch = mv_backing_populate,

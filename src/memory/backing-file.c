@@ -99,25 +99,14 @@ static int open_with_path(struct mv_backing *backing, const struct mv_backing_re
     return mv_backing_fd_check(backing, request, what, err);
 }
 
-static int open_file(const struct mv_backing_request *request, struct mv_backing **ret,
+static int open_file(struct mv_backing *backing, const struct mv_backing_request *request,
                      struct mv_error *err)
 {
-    struct mv_backing *backing;
-    int r = mv_backing_alloc(&mv_backing_file, &backing, err);
-    if (r < 0)
-        return r;
     backing->share = request->wish->share != MV_SWITCH_OFF;
     if (request->wish->file != NULL)
-        r = open_with_path(backing, request, err);
-    else
-        r = mv_backing_temporary_open(backing, request, err);
-    if (r == 0 && request->wish->file == NULL)
-        r = mv_backing_fd_check(backing, request, "the unnamed file", err);
-    if (r < 0)
-        mv_backing_free(backing);
-    else
-        *ret = backing;
-    return r;
+        return open_with_path(backing, request, err);
+    int r = mv_backing_temporary_open(backing, request, err);
+    return r < 0 ? r : mv_backing_fd_check(backing, request, "the unnamed file", err);
 }
 
 /* Memvisors agree among themselves; a file system without locks has none of that. */

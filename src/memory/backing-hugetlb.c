@@ -17,8 +17,8 @@
 #define MFD_HUGE_SHIFT 26
 #endif
 
-static int make(struct mv_backing *backing, const struct mv_backing_request *request,
-                struct mv_error *err)
+static int open_hugetlb(struct mv_backing *backing, const struct mv_backing_request *request,
+                        struct mv_error *err)
 {
     char name[128], page[MV_SIZE_TEXT];
     uint64_t page_size = request->wish->hugetlb;
@@ -35,21 +35,6 @@ static int make(struct mv_backing *backing, const struct mv_backing_request *req
         return mv_error_set_errno(err, errno, "cannot make huge pages of this size");
     fcntl(backing->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
     return mv_backing_fd_check(backing, request, "hugetlb", err);
-}
-
-static int open_hugetlb(const struct mv_backing_request *request, struct mv_backing **ret,
-                        struct mv_error *err)
-{
-    struct mv_backing *backing;
-    int r = mv_backing_alloc(&mv_backing_hugetlb, &backing, err);
-    if (r < 0)
-        return r;
-    r = make(backing, request, err);
-    if (r < 0)
-        mv_backing_free(backing);
-    else
-        *ret = backing;
-    return r;
 }
 
 const struct mv_backing_ops mv_backing_hugetlb = {

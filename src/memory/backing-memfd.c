@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static int make(struct mv_backing *backing, const struct mv_backing_request *request,
-                struct mv_error *err)
+static int open_memfd(struct mv_backing *backing, const struct mv_backing_request *request,
+                      struct mv_error *err)
 {
     char name[128];
     snprintf(name, sizeof name, "memvisor:%s", request->id);
@@ -25,21 +25,6 @@ static int make(struct mv_backing *backing, const struct mv_backing_request *req
         return mv_error_set_errno(err, errno, "cannot make a memfd of this size");
     fcntl(backing->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
     return mv_backing_fd_check(backing, request, "the memfd", err);
-}
-
-static int open_memfd(const struct mv_backing_request *request, struct mv_backing **ret,
-                      struct mv_error *err)
-{
-    struct mv_backing *backing;
-    int r = mv_backing_alloc(&mv_backing_memfd, &backing, err);
-    if (r < 0)
-        return r;
-    r = make(backing, request, err);
-    if (r < 0)
-        mv_backing_free(backing);
-    else
-        *ret = backing;
-    return r;
 }
 
 const struct mv_backing_ops mv_backing_memfd = {

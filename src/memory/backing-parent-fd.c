@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static int take(struct mv_backing *backing, const struct mv_backing_request *request,
-                struct mv_error *err)
+static int open_parent_fd(struct mv_backing *backing, const struct mv_backing_request *request,
+                          struct mv_error *err)
 {
     const struct mv_config_backing *wish = request->wish;
     char what[32];
@@ -35,21 +35,6 @@ static int take(struct mv_backing *backing, const struct mv_backing_request *req
     if (backing->fd < 0)
         return mv_error_set_errno(err, errno, "cannot use descriptor %d", wish->fd);
     return mv_backing_fd_check(backing, request, what, err);
-}
-
-static int open_parent_fd(const struct mv_backing_request *request, struct mv_backing **ret,
-                          struct mv_error *err)
-{
-    struct mv_backing *backing;
-    int r = mv_backing_alloc(&mv_backing_parent_fd, &backing, err);
-    if (r < 0)
-        return r;
-    r = take(backing, request, err);
-    if (r < 0)
-        mv_backing_free(backing);
-    else
-        *ret = backing;
-    return r;
 }
 
 const struct mv_backing_ops mv_backing_parent_fd = {

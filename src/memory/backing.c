@@ -69,23 +69,19 @@ const struct mv_backing_ops *mv_backing_choose(const struct mv_backing_request *
 int mv_backing_open(const struct mv_backing_request *request, struct mv_backing **ret,
                     struct mv_error *err)
 {
-    int r = mv_backing_choose(request)->open(request, ret, err);
-    if (r == 0)
-        (*ret)->same_file = request->wish->same_file;
-    return r;
-}
-
-int mv_backing_alloc(const struct mv_backing_ops *ops, struct mv_backing **ret,
-                     struct mv_error *err)
-{
     struct mv_backing *backing = calloc(1, sizeof *backing);
     if (backing == NULL)
         return mv_error_set(err, ENOMEM, "no memory for a backing");
-    backing->ops = ops;
+    backing->ops = mv_backing_choose(request);
     backing->fd = -1;
     backing->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
-    *ret = backing;
-    return 0;
+    backing->same_file = request->wish->same_file;
+    int r = backing->ops->open == NULL ? 0 : backing->ops->open(backing, request, err);
+    if (r < 0)
+        backing->ops->close(backing);
+    else
+        *ret = backing;
+    return r;
 }
 
 void mv_backing_free(struct mv_backing *backing)

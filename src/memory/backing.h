@@ -27,8 +27,12 @@ struct mv_backing_request {
 
 struct mv_backing_ops {
     const char *kind; /* "anonymous", "memfd", "file", "hugetlb", "fd" */
-    /* Get hold of size bytes; nothing is mapped yet. */
-    int (*open)(const struct mv_backing_request *request, struct mv_backing **ret,
+    /*
+     * Get hold of size bytes; nothing is mapped yet.  The backing comes with no
+     * descriptor and the host's page size; where this fails, close follows.
+     * NULL: that is all there is to it.
+     */
+    int (*open)(struct mv_backing *backing, const struct mv_backing_request *request,
                 struct mv_error *err);
     /* Keep other memvisors off: -EBUSY where one is there.  May be NULL. */
     int (*claim)(struct mv_backing *backing, struct mv_error *err);
@@ -74,9 +78,7 @@ int mv_backing_open(const struct mv_backing_request *request, struct mv_backing 
                     struct mv_error *err);
 /* Whether its pages are of the host's pool of huge pages. */
 bool mv_backing_is_huge(const struct mv_backing *backing);
-/* For the kinds: an empty backing, with no descriptor and the host's page size. */
-int mv_backing_alloc(const struct mv_backing_ops *ops, struct mv_backing **ret,
-                     struct mv_error *err);
+/* close for every kind that keeps nothing of its own. */
 void mv_backing_free(struct mv_backing *backing);
 /* mmap at a fixed place; `flags` are MAP_SHARED and its like. */
 int mv_backing_mmap(struct mv_backing *backing, uint8_t *host, uint64_t size, int flags,

@@ -12,29 +12,9 @@ import harness
 import ivshmem
 import ivshmem_guests
 import qmp
+from ivshmem_guests import UIO
 
 ASKED, ANSWERED, TALLY = 0, 64, 128  # words of `ivshmem echo`
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("guest")
-    return ivshmem_guests.program_files(folder) + [
-        (harness.GUEST_FILES / "modules/uio_pci_generic.ko", "uio_pci_generic.ko")]
-
-
-@pytest.fixture
-def start(memvisor, kernel, files, tmp_path):
-    """Starts guests that are gone when the test is."""
-    guests = []
-
-    def one(script, *options):
-        guests.append(ivshmem_guests.memvisor(memvisor, tmp_path, files, script, *options))
-        return guests[-1]
-
-    yield one
-    for guest in guests:
-        guest.kill()
 
 
 def word(peer, offset, value=None):
@@ -180,13 +160,6 @@ sleep 1000
         host.close()
 
 
-BIND = {
-    "MSI-X": "insmod /uio.ko\ninsmod /uio_ivshmem.ko\n",
-    "INTx": "insmod /uio.ko\ninsmod /uio_pci_generic.ko\n"
-            "echo 1af4 1110 > /sys/bus/pci/drivers/uio_pci_generic/new_id\n",
-}
-
-
 def ask(host, number, vector=0):
     """Rings for the number: what is to be found in memory once the answer rings."""
     word(host, ASKED, number)
@@ -199,7 +172,7 @@ def test_one_interrupt_for_each_ring(memvisor, start, tmp_path, kind):
     rounds = 100000
     with ivshmem.our_server(memvisor, tmp_path) as server:
         host = ivshmem.Peer(server.path).knows([0], 1)
-        guest = start(BIND[kind] + "ivshmem echo 0 0 -n 1000000 -t 200\n",
+        guest = start(UIO[kind] + "ivshmem echo 0 0 -n 1000000 -t 200\n",
                       "--ivshmem", server.path, "-n", "rings-%d" % os.getpid())
         host.knows([0, 1], 1)
         guest.says("echoing vector 0 (%s)" % kind)

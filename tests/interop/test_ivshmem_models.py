@@ -9,33 +9,7 @@ import pytest
 import harness
 import ivshmem
 import ivshmem_guests
-
-UIO = {
-    "MSI-X": "insmod /uio.ko\ninsmod /uio_ivshmem.ko\n",
-    "INTx": "insmod /uio.ko\ninsmod /uio_pci_generic.ko\n"
-            "echo 1af4 1110 > /sys/bus/pci/drivers/uio_pci_generic/new_id\n",
-}
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("guest")
-    return ivshmem_guests.program_files(folder) + [
-        (harness.GUEST_FILES / "modules/uio_pci_generic.ko", "uio_pci_generic.ko")]
-
-
-@pytest.fixture
-def start(memvisor, kernel, files, tmp_path):
-    """Starts guests that are gone when the test is."""
-    guests = []
-
-    def one(script, *options):
-        guests.append(ivshmem_guests.memvisor(memvisor, tmp_path, files, script, *options))
-        return guests[-1]
-
-    yield one
-    for guest in guests:
-        guest.kill()
+from ivshmem_guests import UIO
 
 
 def refused(memvisor, kernel, *options):

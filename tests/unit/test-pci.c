@@ -3,57 +3,11 @@
  * bus/pci-function.c and pci-bus.c: BARs that are sized and moved, interrupts
  * and their masks, and a guest that writes anything anywhere (PCI 3.0, 6).
  */
-#include "pci.h"
+#include "pci-fixture.h"
 
-#include "block.h"
-#include "size.h"
+#define MSI 0x40
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define LOW_WINDOW  UINT64_C(0x50000000)
-#define HIGH_WINDOW UINT64_C(0x8000000000)
-#define FRAME       UINT64_C(0x3f7e0000)
-#define MSI         0x40
-
-static struct mv_error err;
-static struct mv_block_registry *registry;
-static struct mv_space *space;
-static struct mv_pci_bus *bus;
 static struct mv_pci_function functions[3];
-static bool lines[64];
-static uint64_t last_message[2]; /* offset, data */
-static unsigned messages;
-
-static void set_spi(struct mv_irqchip *chip, unsigned intid, bool level)
-{
-    lines[intid] = level;
-}
-
-static const struct mv_irqchip_ops chip_ops = {.set_spi = set_spi};
-static struct mv_irqchip chip = {&chip_ops};
-
-static uint64_t frame_read(void *opaque, uint64_t offset, unsigned size)
-{
-    return 0;
-}
-
-static void frame_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
-{
-    assert_true(offset < 0x1000);
-    assert_int_equal(size, 4);
-    last_message[0] = offset;
-    last_message[1] = value;
-    messages++;
-}
-
-static const struct mv_mmio_ops frame_ops = {frame_read, frame_write, 4, 4};
-static const struct mv_mmio_region frame = {.name = "frame", .ops = &frame_ops};
-static const struct mv_mmio_region registers = {.name = "registers", .ops = &frame_ops};
 static const struct mv_device_ops device_ops = {.type = "test"};
 
 /* Slot 1 has registers, memory of 2 MiB, INTA# and MSI; 2 and 5 registers alone. */
@@ -62,24 +16,9 @@ static int setup(void **state)
     static const unsigned slots[] = {1, 2, 5};
     static const struct mv_pci_ids ids = {
         .vendor = 0x1234, .device = 0x5678, .class_code = 0x00ff00, .interrupt = true};
-    struct mv_pci_bus_params params = {
-        .windows = {{LOW_WINDOW, 0x30000000}, {HIGH_WINDOW, HIGH_WINDOW}},
-        .msi_gpa = FRAME,
-        .msi_size = 0x1000,
-        .msi_region = &frame,
-    };
-    struct mv_block *block, *ram;
+    struct mv_block *block;
     memset(functions, 0, sizeof functions);
-    memset(lines, 0, sizeof lines);
-    messages = 0;
-    for (unsigned i = 0; i < MV_PCI_LINES; i++)
-        params.lines[i] = (struct mv_irq){&chip, 36 + i};
-    assert_int_equal(mv_block_registry_create(&registry, &err), 0);
-    assert_int_equal(mv_space_create(&space, &err), 0);
-    params.space = space;
-    assert_int_equal(mv_pci_bus_create(&params, &bus, &err), 0);
-    assert_int_equal(mv_block_create(registry, "", "ram0", MV_MIB, &ram, &err), 0);
-    assert_int_equal(mv_space_add_ram(space, 0x60000000, ram, 0, MV_MIB, &err), 0);
+    fixture_create();
     assert_int_equal(mv_block_create(registry, "pci/01.0", "bar2", 2 * MV_MIB, &block, &err), 0);
     for (unsigned i = 0; i < 3; i++) {
         mv_pci_function_init(&functions[i], &device_ops, &ids);
@@ -97,18 +36,8 @@ static int teardown(void **state)
 {
     for (unsigned i = 0; i < 3; i++)
         mv_pci_bus_unplug(&functions[i]);
-    mv_pci_bus_destroy(bus);
-    mv_space_destroy(space);
-    mv_block_registry_destroy(registry);
+    fixture_destroy();
     return 0;
-}
-
-static bool is_at(uint64_t gpa, const void *owner)
-{
-    struct mv_range range;
-    if (!mv_space_find(space, gpa, &range))
-        return owner == NULL;
-    return range.kind == MV_RANGE_RAM ? range.block == owner : range.region == owner;
 }
 
 static void write32(unsigned slot, unsigned offset, uint32_t value)
