@@ -435,8 +435,12 @@ struct input {
 static int read_lines(struct client *client, struct input *input)
 {
     ssize_t n = read(STDIN_FILENO, input->text + input->have, sizeof input->text - 1 - input->have);
-    if (n <= 0)
+    if (n <= 0) {
+        /* The last line may have no end of its own. */
+        input->text[input->have] = '\0';
+        run_line(client, input->text);
         return -1;
+    }
     input->have += (size_t)n;
     char *end;
     while (!client->quit && (end = memchr(input->text, '\n', input->have)) != NULL) {

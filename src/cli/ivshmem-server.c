@@ -77,7 +77,8 @@ static const struct mv_option options[] = {
      .set = mv_option_set_string,
      FIELD(control)},
     {.name = "status",
-     .help = "Do not serve: print what the server of SOCKET says of itself and its peers.",
+     .help = "Do not serve: print what the server of SOCKET, or the one whose status socket "
+             "--control names, says of itself and its peers.",
      .set = mv_option_set_flag,
      FIELD(status)},
     {.name = "json",
@@ -187,6 +188,27 @@ static int parse_owner(struct server_options *o, struct mv_error *err)
     return r < 0 || group == NULL ? r : parse_id("group", group, look_up_group, &o->gid, err);
 }
 
+/* Asking takes the path of a socket, and none of what serving takes. */
+static int check_status_options(const struct server_options *o, struct mv_error *err)
+{
+    const char *const serving[][2] = {{"size", o->size_text},   {"vectors", o->vectors_text},
+                                      {"mem", o->mem},          {"mode", o->mode_text},
+                                      {"owner", o->owner_text}, {"max-peers", o->max_peers_text}};
+    for (size_t i = 0; i < sizeof serving / sizeof serving[0]; i++) {
+        if (serving[i][1] != NULL)
+            return mv_error_set(err, EINVAL, "--%s is for serving, and --status only asks",
+                                serving[i][0]);
+    }
+    if (o->socket == NULL && o->control == NULL)
+        return mv_error_set(err, EINVAL,
+                            "--status needs the server's SOCKET, or --control with the path of "
+                            "its status socket");
+    if (o->control != NULL && strcmp(o->control, "none") == 0)
+        return mv_error_set(err, EINVAL,
+                            "--control none: a server without a status socket cannot be asked");
+    return 0;
+}
+
 static int check_options(struct server_options *o, struct mv_error *err)
 {
     o->vectors = 1;
@@ -194,10 +216,10 @@ static int check_options(struct server_options *o, struct mv_error *err)
     o->max_peers_asked = o->max_peers_text != NULL;
     if ((o->json || o->watch) && !o->status)
         return mv_error_set(err, EINVAL, "--%s goes with --status", o->json ? "json" : "watch");
-    if (o->socket == NULL && (o->status || getenv("LISTEN_FDS") == NULL))
-        return mv_error_set(err, EINVAL, "SOCKET is missing: the path where peers connect");
     if (o->status)
-        return 0;
+        return check_status_options(o, err);
+    if (o->socket == NULL && getenv("LISTEN_FDS") == NULL)
+        return mv_error_set(err, EINVAL, "SOCKET is missing: the path where peers connect");
     if (o->size_text == NULL)
         return mv_error_set(err, EINVAL,
                             "--size is missing: how much memory to share, such as "
@@ -396,11 +418,8 @@ static int run(struct server_options *o, struct mv_error *err)
     } else if (control_path != NULL && strcmp(control_path, "none") == 0) {
         control_path = NULL;
     }
-    if (!o->status)
-        return serve(o, control_path, err);
-    if (control_path == NULL)
-        return mv_error_set(err, EINVAL, "--status asks the status socket: --control names it");
-    return mv_ivshmem_status_show(control_path, o->json, o->watch, err);
+    return o->status ? mv_ivshmem_status_show(control_path, o->json, o->watch, err)
+                     : serve(o, control_path, err);
 }
 
 static void free_options(struct server_options *o)

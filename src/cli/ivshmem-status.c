@@ -13,6 +13,8 @@
 #include <time.h>
 
 #define ANSWER_SECONDS 5
+/* Of 65536 peers, several times over. */
+#define ANSWER_BYTES_MAX (64 * MV_MIB)
 
 static int fetch(const char *path, json_t **ret, struct mv_error *err)
 {
@@ -37,7 +39,7 @@ static int fetch(const char *path, json_t **ret, struct mv_error *err)
         if (n < 0)
             return mv_error_set_errno(err, errno, "--status '%s'", path);
         have += (size_t)n;
-    } while (n > 0);
+    } while (n > 0 && have < ANSWER_BYTES_MAX);
     json_error_t problem;
     json_t *status = json_loadb(text, have, 0, &problem);
     if (status == NULL)

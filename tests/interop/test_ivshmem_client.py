@@ -66,6 +66,8 @@ def test_one_shot_commands(memvisor, path):
     assert result.code == 1 and "there is no peer 999" in result.err
     result = memvisor.run("ivshmem-client", path, "ring", "0", "2")
     assert result.code == 1 and "peer 0 has no vector 2: its last is 1" in result.err
+    piped = memvisor.run("ivshmem-client", path, stdin="write 0 piped\nread 0 5")
+    assert (piped.code, piped.out, piped.err) == (0, "piped\n", ""), piped
     peer.until(lambda p: list(p.peers) == [0]).close()
 
 
@@ -226,13 +228,25 @@ def build_example(folder, name, flags):
     text = PAGE.read_text()
     source = re.search(r"\.Bd -literal\n(#include.*?)\.Ed", text, re.S).group(1).replace(r"\e", "\\")
     (folder / "example.c").write_text(source)
-    build = harness.run(["cc", "-Wall", "-Werror", "-I", harness.TOP / "src/ivshmem",
-                         folder / "example.c", "-o", folder / name, *flags])
+    build = harness.run(["cc", "-Wall", "-Werror", folder / "example.c", "-o", folder / name,
+                         *flags])
     assert build.code == 0, build
     return folder / name
 
 
-@pytest.mark.parametrize("kind", ["shared", "static"])
+def installed_flags(build, folder):
+    """By pkg-config, of an installation under folder."""
+    done = harness.run(["meson", "install", "-C", build, "--no-rebuild", "--destdir", folder],
+                       timeout=60)
+    assert done.code == 0, done
+    where = next(folder.rglob("libmemvisor-ivshmem.pc")).parent
+    words = harness.run(["pkg-config", "--cflags", "--libs", "libmemvisor-ivshmem"],
+                        env={"PKG_CONFIG_PATH": str(where), "PKG_CONFIG_SYSROOT_DIR": str(folder)})
+    assert words.code == 0, words
+    return words.out.split() + ["-Wl,-rpath,%s" % where.parent]
+
+
+@pytest.mark.parametrize("kind", ["shared", "static", "installed"])
 def test_example_of_the_man_page(memvisor, tmp_path, kind):
     """It counts and rings back; also shows that each library stands alone."""
     library = memvisor.path.parent / "src/ivshmem"
@@ -240,8 +254,13 @@ def test_example_of_the_man_page(memvisor, tmp_path, kind):
         sanitize = ["-fsanitize=%s" % ("thread" if "tsan" in str(library) else "address,undefined")]
     else:
         sanitize = []
-    flags = {"shared": ["-L", library, "-lmemvisor-ivshmem", "-Wl,-rpath,%s" % library],
-             "static": [library / "libmemvisor-ivshmem.a"]}[kind]
+    header = ["-I", harness.TOP / "src/ivshmem"]
+    if kind == "shared":
+        flags = header + ["-L", library, "-lmemvisor-ivshmem", "-Wl,-rpath,%s" % library]
+    elif kind == "static":
+        flags = header + [library / "libmemvisor-ivshmem.a"]
+    else:
+        flags = installed_flags(memvisor.path.parent, tmp_path / "root")
     program = build_example(tmp_path, kind, flags + sanitize)
     with ivshmem.our_server(memvisor, tmp_path) as server:
         first = ivshmem.Peer(server.path).knows([0])

@@ -2,8 +2,10 @@
 """memvisor ivshmem-server: the protocol against QEMU's reference server and
 client, its options, its status, and peers that misbehave."""
 import fcntl
+import json
 import mmap
 import os
+import re
 import resource
 import select
 import signal
@@ -167,6 +169,53 @@ def test_status(memvisor, tmp_path):
             one.close()
     result = memvisor.run("ivshmem-server", server.path, "--status")
     assert result.code == 1 and "sock.control" in result.err
+
+
+def test_status_of_a_socket_elsewhere(memvisor, tmp_path):
+    control = tmp_path / "elsewhere"
+    with ivshmem.our_server(memvisor, tmp_path, "--control", control) as server:
+        for words in ([server.path, "--control", control], ["--control", control]):
+            result = memvisor.run("ivshmem-server", "--status", "--json", *words)
+            assert result.code == 0 and json.loads(result.out)["pid"] == server.pid, result
+        assert not (tmp_path / "sock.control").exists()
+
+
+def test_status_is_watched(memvisor, tmp_path):
+    """Again each second, until the server has gone."""
+    with ivshmem.our_server(memvisor, tmp_path) as server:
+        watch = subprocess.Popen([memvisor.path, "ivshmem-server", server.path, "--status",
+                                  "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 text=True)
+        try:
+            said = [watch.stdout.readline() for _ in range(3)]
+            assert said[2].startswith("peers    0 of"), said
+            peer = ivshmem.Peer(server.path)
+            while not watch.stdout.readline().startswith("peers    1 of"):
+                assert watch.poll() is None
+            server.terminate()
+            _, err = watch.communicate(timeout=10 * harness.SLOW)
+        finally:
+            watch.kill()
+        assert watch.returncode == 1 and err.count("\n") == 1 and "sock.control" in err
+        peer.close()
+
+
+def test_memory_of_any_size(memvisor, tmp_path):
+    """The reference server's ends at 1 GiB."""
+    with ivshmem.our_server(memvisor, tmp_path, size="5T") as server:
+        peer = ivshmem.Peer(server.path)
+        assert os.fstat(peer.memory).st_size == 8 << 40
+        assert memvisor.run("ivshmem-client", server.path, "write", "7T", "far").code == 0
+        assert os.pread(peer.memory, 3, 7 << 40) == b"far"
+        peer.close()
+
+
+def test_huge_pages_that_are_not_there(memvisor, tmp_path):
+    """Told before anybody connects, and not by SIGBUS in a peer."""
+    result = memvisor.run("ivshmem-server", tmp_path / "s", "--size", "1P", "--mem", "hugetlb:2M")
+    assert result.code == 1 and "reserve them in /sys/kernel/mm/hugepages/hugepages-2048kB" in \
+        result.err, result
+    assert not (tmp_path / "s").exists()
 
 
 def test_hostile_peers(memvisor, tmp_path):
@@ -334,7 +383,19 @@ def test_one_that_does_not_read_uses_up_little_of_what_may_be_under_way(memvisor
         ["memvisor: ivshmem-server: peer %d" % n for n in range(3)], lines
 
 
+def unit_command(memvisor, name):
+    """How the unit of data/systemd starts the server, as systemd.exec(5) reads it."""
+    text = (harness.TOP / "data/systemd/memvisor-ivshmem@.service").read_text()
+    settings = dict(re.findall(r"^(\w+)=(.*)$", text, re.M))
+    values = dict(word.split("=") for word in settings["Environment"].split())
+    command = re.sub(r"\$\{(\w+)\}", lambda found: values[found.group(1)], settings["ExecStart"])
+    program, *words = command.replace("%i", name).split()
+    assert program == "memvisor" and settings["Type"] == "notify"
+    return [str(memvisor.path)] + words
+
+
 def test_socket_activation_and_readiness(memvisor, tmp_path):
+    name = "test-%d" % os.getpid()
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notify.bind(str(tmp_path / "notify"))
     notify.settimeout(10 * harness.SLOW)
@@ -346,12 +407,13 @@ def test_socket_activation_and_readiness(memvisor, tmp_path):
     first, second = (listener.fileno() for listener in listeners)
     script = 'exec 3<&%d 4<&%d; export LISTEN_FDS=2 LISTEN_PID=$$; exec "$0" "$@"' % (first, second)
     server = subprocess.Popen(
-        ["bash", "-c", script, str(memvisor.path), "ivshmem-server", "--size", "1M"],
+        ["bash", "-c", script] + unit_command(memvisor, name),
         pass_fds=(first, second), env=dict(os.environ, NOTIFY_SOCKET=str(tmp_path / "notify")),
         stderr=subprocess.PIPE, text=True)
     try:
         assert notify.recv(100) == b"READY=1"
-        peer = ivshmem.Peer(tmp_path / "sock").knows([0])
+        peer = ivshmem.Peer(tmp_path / "sock").knows([0], 2)
+        assert os.stat("/dev/shm/memvisor-ivshmem-" + name).st_size == 64 * MIB
         assert len(ivshmem.status(memvisor, tmp_path / "sock")["peers"]) == 1
         server.terminate()
         assert notify.recv(100) == b"STOPPING=1"
@@ -361,6 +423,7 @@ def test_socket_activation_and_readiness(memvisor, tmp_path):
     finally:
         server.kill()
         server.communicate()
+        os.unlink("/dev/shm/memvisor-ivshmem-" + name)
 
 
 @pytest.mark.parametrize("words, remedy", [
@@ -375,6 +438,9 @@ def test_socket_activation_and_readiness(memvisor, tmp_path):
     (["s", "--size", "1M", "--owner", "no-such-user"], "there is no user 'no-such-user'"),
     (["s", "--size", "1M", "--mem", "disk"], "it is memfd, shm:NAME, file:PATH, hugetlb"),
     (["s", "--size", "1M", "--json"], "--json goes with --status"),
+    (["--status"], "--status needs the server's SOCKET, or --control"),
+    (["s", "--status", "--control", "none"], "without a status socket cannot be asked"),
+    (["s", "--status", "--mem", "memfd"], "--mem is for serving"),
 ])
 def test_wrong_usage(memvisor, tmp_path, words, remedy):
     words = [str(tmp_path / "s") if word == "s" else word for word in words]
