@@ -69,14 +69,14 @@ def memvisor(machine, folder, files, script, *options):
     return Guest(machine.boot_argv(initrd, "-m", "256M", *options), folder / "memvisor.console")
 
 
-def _qemu_device(sock, vectors):
+def qemu_device(sock, vectors):
     return ["-m", "256", "-chardev", "socket,path=%s,id=shm" % sock,
             "-device", "ivshmem-doorbell,vectors=%d,chardev=shm" % vectors]
 
 
 def qemu_arm64(machine, folder, files, script, sock, vectors, *options):
     initrd = harness.build_initrd(script, folder, files)
-    return Guest(machine.boot_argv(initrd, *_qemu_device(sock, vectors), *options),
+    return Guest(machine.boot_argv(initrd, *qemu_device(sock, vectors), *options),
                  folder / "arm64.console")
 
 
@@ -85,5 +85,5 @@ def qemu_amd64(folder, files, script, sock, vectors):
     initrd = harness.build_initrd(script, folder, files, guest_files=AMD64)
     return Guest(["qemu-system-x86_64", "-accel", "tcg", "-nic", "none", "-nographic",
                   "-no-reboot", "-kernel", AMD64 / "vmlinuz", "-initrd", initrd,
-                  "-append", harness.CMDLINE, *_qemu_device(sock, vectors)],
+                  "-append", harness.CMDLINE, *qemu_device(sock, vectors)],
                  folder / "amd64.console")

@@ -61,11 +61,6 @@ static const struct mv_ivshmem_register registers[] = {
     {REG_MEM_SIZE, read_mem_size, NULL},
 };
 
-static const struct mv_mmio_ops registers_ops = {.read = mv_ivshmem_registers_read,
-                                                 .write = mv_ivshmem_registers_write,
-                                                 .min_access = 2,
-                                                 .max_access = 4};
-
 static void rung(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t count)
 {
     (void)vector;
@@ -83,7 +78,6 @@ const struct mv_ivshmem_model mv_ivshmem_2009 = {
             .class_code = 0x050000, /* RAM controller */
             .revision = 0,
             .interrupt = true},
-    .ops = &registers_ops,
     .registers = registers,
     .register_count = sizeof registers / sizeof registers[0],
     .register_bits = REGISTER_MAX,

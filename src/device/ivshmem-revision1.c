@@ -30,11 +30,6 @@ static const struct mv_ivshmem_register registers[] = {
     {REG_DOORBELL, NULL, write_doorbell},
 };
 
-static const struct mv_mmio_ops registers_ops = {.read = mv_ivshmem_registers_read,
-                                                 .write = mv_ivshmem_registers_write,
-                                                 .min_access = 4,
-                                                 .max_access = 4};
-
 static void rung(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t count)
 {
     (void)count;
@@ -54,9 +49,8 @@ static void rung(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t co
                 .class_code = 0x050000, /* RAM controller */                                       \
                 .revision = 1,                                                                     \
                 .interrupt = (pin)},                                                               \
-        .ops = &registers_ops, .registers = registers,                                             \
-        .register_count = sizeof registers / sizeof registers[0], .register_bits = 0xffffffff,         \
-        .memory_bar = 2, .rung = rung,                                                             \
+        .registers = registers, .register_count = sizeof registers / sizeof registers[0],          \
+        .register_bits = 0xffffffff, .memory_bar = 2, .rung = rung,                                \
     }
 
 const struct mv_ivshmem_model mv_ivshmem_revision1 = REVISION1(true);

@@ -20,11 +20,9 @@ static const struct mv_ivshmem_register *find(const struct mv_ivshmem_device *iv
     return NULL;
 }
 
-uint64_t mv_ivshmem_registers_read(void *opaque, uint64_t offset, unsigned size)
+static uint32_t read_register(struct mv_ivshmem_device *ivshmem, uint64_t offset)
 {
-    struct mv_ivshmem_device *ivshmem = opaque;
     const struct mv_ivshmem_register *reg = find(ivshmem, offset);
-    (void)size;
     if (ivshmem->has_ext && offset >= MV_IVSHMEM_EXT_START) {
         MV_LOCK_SCOPE(&ivshmem->lock);
         return mv_ivshmem_ext_read(&ivshmem->ext, (unsigned)offset);
@@ -32,18 +30,39 @@ uint64_t mv_ivshmem_registers_read(void *opaque, uint64_t offset, unsigned size)
     return reg == NULL || reg->read == NULL ? 0 : reg->read(ivshmem);
 }
 
-void mv_ivshmem_registers_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+static void write_register(struct mv_ivshmem_device *ivshmem, uint64_t offset, uint32_t value)
 {
-    struct mv_ivshmem_device *ivshmem = opaque;
     const struct mv_ivshmem_register *reg = find(ivshmem, offset);
-    (void)size;
     if (ivshmem->has_ext && offset >= MV_IVSHMEM_EXT_START) {
         MV_LOCK_SCOPE(&ivshmem->lock);
-        mv_ivshmem_ext_write(&ivshmem->ext, (unsigned)offset, (uint32_t)value);
+        mv_ivshmem_ext_write(&ivshmem->ext, (unsigned)offset, value);
     } else if (reg != NULL && reg->write != NULL) {
-        reg->write(ivshmem, (uint32_t)value & ivshmem->model->register_bits);
+        reg->write(ivshmem, value & ivshmem->model->register_bits);
     }
 }
+
+/*
+ * Accesses that are not those of a register do what they do to QEMU's device,
+ * since its drivers may make them: 8 bytes are two words, less than 4 are a
+ * word, with zeros above where they are written and from its beginning.
+ */
+static uint64_t read_any(void *opaque, uint64_t offset, unsigned size)
+{
+    if (offset % 4 != 0)
+        return 0;
+    uint64_t low = read_register(opaque, offset);
+    return size < 8 ? low : low | (uint64_t)read_register(opaque, offset + 4) << 32;
+}
+
+static void write_any(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    write_register(opaque, offset & ~UINT64_C(3), (uint32_t)value);
+    if (size == 8)
+        write_register(opaque, offset + 4, (uint32_t)(value >> 32));
+}
+
+static const struct mv_mmio_ops registers_ops = {
+    .read = read_any, .write = write_any, .min_access = 1, .max_access = 8};
 
 struct mv_ivshmem_device *mv_ivshmem_device_alloc(const struct mv_ivshmem_model *model,
                                                   const struct mv_device_ops *ops)
@@ -60,7 +79,7 @@ struct mv_ivshmem_device *mv_ivshmem_device_alloc(const struct mv_ivshmem_model 
 void mv_ivshmem_device_add_bars(struct mv_ivshmem_device *ivshmem)
 {
     ivshmem->registers = (struct mv_mmio_region){
-        .name = "ivshmem registers", .ops = ivshmem->model->ops, .opaque = ivshmem};
+        .name = "ivshmem registers", .ops = &registers_ops, .opaque = ivshmem};
     mv_pci_bar_mmio(&ivshmem->function, 0, REGISTERS_SIZE, &ivshmem->registers);
     mv_pci_bar_ram(&ivshmem->function, ivshmem->model->memory_bar, ivshmem->block);
 }

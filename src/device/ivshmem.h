@@ -30,8 +30,6 @@ struct mv_ivshmem_register {
 /* What drivers see: one constant for each revision. */
 struct mv_ivshmem_model {
     struct mv_pci_ids ids;
-    const struct mv_mmio_ops
-        *ops; /* mv_ivshmem_registers_read and its like, with the registers' size */
     const struct mv_ivshmem_register *registers;
     size_t register_count;
     uint32_t register_bits; /* of each: what is above reads 0 */
@@ -74,11 +72,9 @@ void mv_ivshmem_device_add_bars(struct mv_ivshmem_device *ivshmem);
 /* -EINVAL where a BAR cannot be as large. */
 int mv_ivshmem_device_check_size(uint64_t size, struct mv_error *err);
 
-/* For device ops and MMIO ops. */
+/* For device ops. */
 void mv_ivshmem_device_reset(struct mv_device *device);
 void mv_ivshmem_device_destroy(struct mv_device *device);
-uint64_t mv_ivshmem_registers_read(void *opaque, uint64_t offset, unsigned size);
-void mv_ivshmem_registers_write(void *opaque, uint64_t offset, uint64_t value, unsigned size);
 
 /* --- ivshmem-registers.c: those that all models have */
 uint32_t mv_ivshmem_read_mask(struct mv_ivshmem_device *ivshmem);

@@ -3,6 +3,7 @@
 the protocol's specification, on memvisor's server and on QEMU's own."""
 import multiprocessing
 import os
+import re
 import struct
 import time
 
@@ -84,6 +85,54 @@ echo "still here"
         guest.says("still here")
         assert guest.process.wait(20 * harness.SLOW) == 0
         host.knows([0], 4)
+        host.close()
+
+
+REGISTERS = """
+for device in /sys/bus/pci/devices/*; do
+    busybox grep -q 0x1110 $device/device && break
+done
+echo 1 >$device/enable
+read base rest <$device/resource
+at() { busybox devmem $(busybox printf 0x%x $((base+$1))) $2 $3 2>&1; }
+at 0 32 0x12345678
+for size in 8 16 32 64; do
+    for offset in 0 1 2 3 4 8 9 10 12 16 252; do
+        [ $((offset*8%size)) = 0 ] && echo "= read $size $offset $(at $offset $size)"
+    done
+done
+for way in "0 8 0xee" "1 8 0xdd" "3 8 0xcc" "0 16 0xabcd" "2 16 0xefab" "0 64 0x1122334455667788"; do
+    at $way
+    echo "= write $way $(at 0 32) $(at 4 32) $(at 4 32)"
+done
+at 4 32 0xffffffff
+echo "= status $(at 4 32) $(at 4 32)"
+at 8 32 5
+echo "= position $(at 8 32)"
+for value in 0x00000000 0xffffffff 0x00010002 0x0001ffff 0x00020000; do
+    at 12 32 $value
+done
+at 12 16 0x0000
+echo "= doorbell $(at 12 32)"
+"""
+
+
+def test_registers_are_those_of_qemus(memvisor, qemu, initrd, tmp_path):
+    """Of accesses of all sizes, also those that no driver should make."""
+    with ivshmem.our_server(memvisor, tmp_path, vectors=2) as server:
+        host = ivshmem.Peer(server.path).knows([0], 2)
+        said = []
+        for machine, options in (
+                (memvisor, ["--ivshmem", "%s,vectors=2" % server.path]),
+                (qemu, ivshmem_guests.qemu_device(server.path, 2))):
+            result = machine.boot(initrd(REGISTERS), *options)
+            lines = [line for line in result.out.splitlines() if line.startswith("= ")]
+            # The server counts IDs on.
+            said.append([re.sub(r"0x0*%d\b" % (len(said) + 1), "ID", line) for line in lines])
+            assert host.rung(0) == 2 and host.rung(1, 0) == 0
+            host.knows([0], 2)
+        assert said[0] == said[1]
+        assert len(said[0]) == 37, said[0]
         host.close()
 
 
