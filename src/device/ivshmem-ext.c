@@ -102,17 +102,16 @@ static bool make_room(struct mv_ivshmem_ext *ext)
 bool mv_ivshmem_ext_set_peer(struct mv_ivshmem_ext *ext, unsigned id, unsigned vectors)
 {
     size_t at = lower_bound(ext, id), behind = ext->peer_count - at;
-    struct mv_ivshmem_ext_peer *peer = ext->peers + at;
-    bool there = behind > 0 && peer->id == id;
+    bool there = behind > 0 && ext->peers[at].id == id;
+    if (!there && (vectors == 0 || !make_room(ext)))
+        return false;
+    struct mv_ivshmem_ext_peer *peer = &ext->peers[at];
     if (there && vectors == 0) {
         memmove(peer, peer + 1, (behind - 1) * sizeof *peer);
         ext->peer_count--;
     } else if (there) {
         peer->vectors = (uint16_t)vectors;
-    } else if (vectors == 0 || !make_room(ext)) {
-        return false;
     } else {
-        peer = ext->peers + at;
         memmove(peer + 1, peer, behind * sizeof *peer);
         *peer = (struct mv_ivshmem_ext_peer){(uint16_t)id, (uint16_t)vectors};
         ext->peer_count++;
