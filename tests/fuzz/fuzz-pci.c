@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 #define MEMORY_SIZE 0x10000
+#define LAST_SLOT   6 /* of the host bridge's bus */
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
@@ -47,12 +48,13 @@ static size_t blocks_at_start, ranges_at_start;
 static const char *const sitters[] = {
     "edu,addr=3",
     "ivshmem-plain,addr=4,size=64K,mem=",
-    "ivshmem-doorbell,addr=5,vectors=4,socket=",
+    "ivshmem-doorbell,addr=5,vectors=4,ext=on,socket=",
+    "ivshmem-doorbell,addr=6,vectors=4,model=2009,socket=",
 };
 static const char *const comers[] = {
     "edu",
     "ivshmem-plain,size=64K,mem=",
-    "ivshmem-doorbell,vectors=3,socket=",
+    "ivshmem-plain,mem-id=ram0",
     "ivshmem-doorbell,vectors=2048,socket=",
 };
 static const char *const ports[] = {"p1", "p2"};
@@ -234,7 +236,7 @@ static void touch(uint64_t gpa, unsigned size, bool is_write, uint64_t value)
 /* The slots that hold something, those behind ports under some bus numbers, and any. */
 static unsigned address_of(unsigned pick, unsigned any)
 {
-    static const unsigned addresses[] = {1, 2, 1, 2, 3, 4, 5, 32, 64, 32, 64, 96};
+    static const unsigned addresses[] = {1, 2, 1, 2, 3, 4, 5, 6, 32, 64, 32, 64, 96};
     unsigned count = sizeof addresses / sizeof addresses[0];
     return pick % 16 < count ? addresses[pick % 16] : any & 0x1fff;
 }
@@ -246,10 +248,10 @@ static void configure(unsigned address, unsigned offset, unsigned size, uint32_t
 
 static struct mv_pci_function *function_of(unsigned pick)
 {
-    unsigned slot = 1 + pick % 7;
-    if (slot <= 5)
+    unsigned slot = 1 + pick % (LAST_SLOT + 2);
+    if (slot <= LAST_SLOT)
         return mv_pci_bus_function(mv_pci_host_bus(board.pci), slot);
-    struct mv_device *device = mv_device_tree_find_id(&devices, ports[slot - 6]);
+    struct mv_device *device = mv_device_tree_find_id(&devices, ports[slot - LAST_SLOT - 1]);
     return mv_pci_bus_function(mv_pci_root_port_of(device)->bridge.secondary, 0);
 }
 
@@ -257,8 +259,9 @@ static void touch_bar(unsigned pick, unsigned index, unsigned size, bool is_writ
                       uint64_t value)
 {
     const struct mv_pci_function *f = function_of(pick);
-    if (f != NULL && f->bars[index % 6].mapped)
-        touch(f->bars[index % 6].gpa + offset % f->bars[index % 6].size, size, is_write, value);
+    const struct mv_pci_bar *bar = f == NULL ? NULL : &f->bars[index % 3];
+    if (bar != NULL && bar->mapped)
+        touch(bar->gpa + offset % bar->size, size, is_write, value);
 }
 
 static void interrupt(unsigned pick, unsigned kind, unsigned vector)
@@ -341,10 +344,10 @@ static void control_slot(struct mv_pci_function *f, unsigned short_word, uint32_
 /* ivshmem's registers, the doorbell mostly with peers and vectors that there are. */
 static void ring(struct mv_pci_function *f, unsigned short_word, uint32_t value)
 {
-    static const uint8_t offsets[] = {12, 12, 12, 0, 4, 8};
+    static const uint8_t offsets[] = {12, 12, 12, 0, 4, 8, 32, 32, 64};
     if (f->bars[0].mapped)
-        touch(f->bars[0].gpa + offsets[short_word % 6], 4, (short_word & 0x80) == 0,
-              value & 0x80000000 ? value : value & 0x10003);
+        touch(f->bars[0].gpa + offsets[short_word % 9], short_word & 0x40 ? 2 : 4,
+              (short_word & 0x80) == 0, value & 0x80000000 ? value : value & 0x10003);
 }
 
 static void drive(unsigned pick, unsigned kind, unsigned short_word, uint32_t value)
@@ -379,11 +382,11 @@ static void step(const uint8_t *data)
     case 6:
     case 7:
     case 8:
-        touch_bar(pick, more >> 1, more & 1 ? 8 : 4, true, short_word,
+        touch_bar(pick, more, 1u << short_word / 0x4000, true, short_word,
                   value | (uint64_t)value << 32);
         break;
     case 9:
-        touch_bar(pick, more >> 1, more & 1 ? 8 : 4, false, short_word, 0);
+        touch_bar(pick, more, 1u << short_word / 0x4000, false, short_word, 0);
         break;
     case 10:
         touch(MV_BOARD_PCI + ((uint64_t)value << 4), 1u << more % 4, short_word & 1, value);
@@ -423,7 +426,7 @@ static void prepare(void)
         configure(behind, 0x1c, 4, 0x81 + port);
         configure(behind, 0x04, 2, 6);
     }
-    for (unsigned slot = 3; slot <= 5; slot++) {
+    for (unsigned slot = 3; slot <= LAST_SLOT; slot++) {
         configure(slot, 0x10, 4, (0x5400 + 16 * slot) << 16);
         configure(slot, 0x14, 4, (0x5500 + 16 * slot) << 16);
         configure(slot, 0x1c, 4, 0x90 + slot);
@@ -445,9 +448,10 @@ static int check_range(const struct mv_range *range, void *opaque)
 
 static void check(void)
 {
-    static const uint32_t ids[] = {0x000c1b36, 0x000c1b36, 0x11e81234, 0x11101af4, 0x11101af4};
+    static const uint32_t ids[] = {0x000c1b36, 0x000c1b36, 0x11e81234,
+                                   0x11101af4, 0x11101af4, 0x11101af4};
     mv_space_for_each(space, check_range, NULL);
-    for (unsigned slot = 1; slot <= 5; slot++)
+    for (unsigned slot = 1; slot <= LAST_SLOT; slot++)
         CHECK(mv_pci_bus_read(mv_pci_host_bus(board.pci), slot, 0, 4) == ids[slot - 1]);
 }
 
