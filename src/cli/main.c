@@ -47,6 +47,8 @@ int main(int argc, char **argv)
     open_standard_descriptors();
     /* A reader that goes away is a failed write, not the end of the guest. */
     signal(SIGPIPE, SIG_IGN);
+    /* Nor is a file that grows beyond RLIMIT_FSIZE. */
+    signal(SIGXFSZ, SIG_IGN);
 
     int status = run_verb(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {

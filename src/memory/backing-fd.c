@@ -13,8 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 const char *mv_backing_size_argument(uint64_t size, char buf[MV_BACKING_SIZE_ARGUMENT])
 {
@@ -68,6 +70,23 @@ static int refuse_size(const struct mv_backing *backing, const struct mv_backing
                             what, has_words, wants_words, request->size);
     return mv_error_set(err, EINVAL, "%s is %s long, but the block has %s: truncate -s %s '%s'",
                         what, has_words, wants_words, argument, backing->path);
+}
+
+int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const char *what,
+                         struct mv_error *err)
+{
+    char wanted[MV_SIZE_TEXT], limit[MV_SIZE_TEXT];
+    struct rlimit rlimit;
+    if (ftruncate(backing->fd, (off_t)size) == 0)
+        return 0;
+    int errnum = errno;
+    mv_size_format(size, wanted);
+    if (errnum == EFBIG && getrlimit(RLIMIT_FSIZE, &rlimit) == 0 && rlimit.rlim_cur < size)
+        return mv_error_set(err, errnum,
+                            "%s cannot have %s, the limit of this process is %s for a file: type "
+                            "'ulimit -f unlimited', or as root 'prlimit -p $$ --fsize=unlimited'",
+                            what, wanted, mv_size_format(rlimit.rlim_cur, limit));
+    return mv_error_set_errno(err, errnum, "%s cannot have %s", what, wanted);
 }
 
 int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_request *request,

@@ -50,19 +50,20 @@ static int create_file(struct mv_backing *backing, const struct mv_backing_reque
                        struct mv_error *err)
 {
     const char *path = request->wish->file;
+    CLEANUP_FREE char *what = NULL;
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST)
         return -EEXIST;
     if (fd < 0)
         return mv_error_set_errno(err, errno, "cannot create file '%s'", path);
     backing->fd = fd;
-    if (ftruncate(fd, (off_t)request->size) < 0) {
-        int errnum = errno;
+    if (asprintf(&what, "file '%s'", path) < 0)
+        what = NULL;
+    int r = mv_backing_fd_resize(backing, request->size, what == NULL ? "the file" : what, err);
+    if (r < 0)
         unlink(path);
-        return mv_error_set_errno(err, errnum, "cannot give file '%s' its size", path);
-    }
-    backing->created = true;
-    return 0;
+    backing->created = r == 0;
+    return r;
 }
 
 static int open_named(struct mv_backing *backing, const struct mv_backing_request *request,

@@ -31,8 +31,11 @@ static int open_hugetlb(struct mv_backing *backing, const struct mv_backing_requ
     if (backing->fd < 0)
         return mv_error_set_errno(err, errno, "the host has no huge pages of %s",
                                   mv_size_format(page_size, page));
-    if (request->size % page_size == 0 && ftruncate(backing->fd, (off_t)request->size) < 0)
-        return mv_error_set_errno(err, errno, "cannot make huge pages of this size");
+    int r = 0;
+    if (request->size % page_size == 0)
+        r = mv_backing_fd_resize(backing, request->size, "hugetlb", err);
+    if (r < 0)
+        return r;
     fcntl(backing->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
     return mv_backing_fd_check(backing, request, "hugetlb", err);
 }

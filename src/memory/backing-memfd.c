@@ -21,8 +21,9 @@ static int open_memfd(struct mv_backing *backing, const struct mv_backing_reques
     backing->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (backing->fd < 0)
         return mv_error_set_errno(err, errno, "cannot make a memfd");
-    if (ftruncate(backing->fd, (off_t)request->size) < 0)
-        return mv_error_set_errno(err, errno, "cannot make a memfd of this size");
+    int r = mv_backing_fd_resize(backing, request->size, "the memfd", err);
+    if (r < 0)
+        return r;
     fcntl(backing->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK);
     return mv_backing_fd_check(backing, request, "the memfd", err);
 }

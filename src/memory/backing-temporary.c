@@ -49,7 +49,5 @@ int mv_backing_temporary_open(struct mv_backing *backing, const struct mv_backin
     if (fd < 0)
         return mv_error_set_errno(err, -fd, "cannot make a file in '%s'", folder);
     backing->fd = fd;
-    if (ftruncate(fd, (off_t)request->size) < 0)
-        return mv_error_set_errno(err, errno, "cannot make a file of this size in '%s'", folder);
-    return 0;
+    return mv_backing_fd_resize(backing, request->size, "the unnamed file", err);
 }

@@ -89,8 +89,14 @@ int mv_backing_populate(struct mv_backing *backing, uint8_t *host, uint64_t offs
 /* --- backing-fd.c: what kinds with a descriptor share */
 
 /*
+ * Give backing->fd this size in bytes.  `what` names it in messages: "file
+ * 'ram.img'", "the memfd".  A limit on files of this process is told.
+ */
+int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const char *what,
+                         struct mv_error *err);
+/*
  * Take what fstat says of backing->fd, and check that it holds exactly
- * request->size bytes.  `what` names it in messages: "file 'ram.img'".
+ * request->size bytes.  `what` is as above.
  */
 int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_request *request,
                         const char *what, struct mv_error *err);

@@ -389,6 +389,19 @@ def test_limit_on_private_memory_is_none_on_shared(say, memvisor):
     assert say("-m", "1G,memfd=on", wrap=limited(limits)) == ""
 
 
+@pytest.mark.parametrize("keys, what", [
+    ("file={}/ram,create=on", "file '{}/ram'"), ("memfd=on", "the memfd"),
+    ("share=on", "the unnamed file")])
+def test_limit_on_files(say, refuse, tmp_path, keys, what):
+    """Which comes as a signal (setrlimit(2), RLIMIT_FSIZE) that must not end memvisor."""
+    limits, bank = "ulimit -S -f 1024", "16M," + keys.format(tmp_path)
+    words = refuse("-m", bank, wrap=limited(limits))
+    assert "block ram0: %s cannot have 16 MiB, the limit of this process is 1 MiB for a file" \
+        % what.format(tmp_path) in words
+    assert list(tmp_path.iterdir()) == []
+    assert say("-m", bank, wrap=limited(limits, command(words, "ulimit"))) == ""
+
+
 def test_limit_on_locked_memory(say, refuse):
     """All banks together, those in files among them."""
     lose = ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"] \
