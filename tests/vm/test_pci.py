@@ -28,6 +28,7 @@ echo id: $(register $1 0)
 register $1 4 0x12345678
 echo liveness: $(register $1 4)
 register $1 8 5
+while [ $(($(register $1 0x20) & 1)) = 1 ]; do :; done
 echo factorial: $(register $1 8)
 register $1 0x60 1
 echo first: $(heard)
@@ -69,13 +70,20 @@ def test_bank_in_the_64_bit_window(memvisor, initrd, tmp_path):
     assert int(bars["2"].split("-")[0], 16) >= (1 << 48) - (512 << 30), result
 
 
-@pytest.mark.parametrize("name,options", [("memvisor", ["--device", "edu,addr=05.0"]),
-                                          ("qemu", ["-device", "edu,addr=5"])])
-def test_line_interrupts(request, initrd, name, options):
+PORT = "pcie-root-port,id=p,chassis=1,addr=6"
+
+
+# Behind a port the line depends on both slots.
+@pytest.mark.parametrize("name,devices,place", [
+    ("memvisor", ["edu,addr=5"], "00:05.0"), ("qemu", ["edu,addr=5"], "00:05.0"),
+    ("memvisor", [PORT, "edu,bus=p"], "01:00.0"), ("qemu", [PORT, "edu,bus=p"], "01:00.0")])
+def test_line_interrupts(request, initrd, name, devices, place):
     modules = [(harness.GUEST_FILES / "modules" / file, file)
                for file in ("uio.ko", "uio_pci_generic.ko")]
     machine = request.getfixturevalue(name)
-    result = machine.boot(initrd(INTX, modules), "-m", "256M", *options)
+    option = {"memvisor": "--device", "qemu": "-device"}[name]
+    result = machine.boot(initrd(INTX.replace("00:05.0", place), modules), "-m", "256M",
+                          *[word for device in devices for word in (option, device)])
     found = [result.value(word) for word in ("id", "liveness", "factorial", "first", "masked",
                                              "again", "acknowledged", "third")]
     assert found == ["0x010000ED", "0xEDCBA987", "0x00000078", "1", "1 status: 1", "2",
