@@ -81,20 +81,28 @@ struct leaf {
     unsigned level;
 };
 
-/* Find the descriptor at pa; false where no RAM is. */
-static bool find_descriptor(struct mv_cpu *cpu, uint64_t pa, struct leaf *leaf)
+/*
+ * Find the descriptor at pa; false where no RAM is.  A debugger's access comes
+ * while the vCPU stands still, which may not have heard of changes yet.
+ */
+static bool find_descriptor(struct mv_cpu *cpu, uint64_t pa, unsigned access, struct leaf *leaf)
 {
-    struct mv_range range;
-    if (!mv_space_find(cpu->emulator->space, pa, &range) || range.kind != MV_RANGE_RAM)
+    struct mv_range fresh;
+    const struct mv_range *range = &fresh;
+    if (!(access & MV_ACCESS_DEBUG))
+        range = mv_tlb_find_range(cpu, MV_FOUND_TABLES, pa);
+    else if (!mv_space_find(cpu->emulator->space, pa, &fresh))
+        range = NULL;
+    if (range == NULL || range->kind != MV_RANGE_RAM)
         return false;
-    leaf->block = range.block;
-    leaf->offset = range.offset + (pa - range.gpa);
-    leaf->host = (uint64_t *)(range.block->host + leaf->offset);
+    leaf->block = range->block;
+    leaf->offset = range->offset + (pa - range->gpa);
+    leaf->host = (uint64_t *)(range->block->host + leaf->offset);
     return true;
 }
 
 static bool walk_tables(struct mv_cpu *cpu, uint64_t va, const struct regime *r,
-                        struct leaf *leaf, struct mv_translation *ret)
+                        unsigned access, struct leaf *leaf, struct mv_translation *ret)
 {
     unsigned in_bits = 64 - r->tsz, out_bits = output_bits(cpu);
     unsigned level = 4 - (in_bits - 12 + 8) / 9;
@@ -109,7 +117,7 @@ static bool walk_tables(struct mv_cpu *cpu, uint64_t va, const struct regime *r,
     for (;; level++, shift -= 9) {
         if (out_bits < PA_BITS && base >> out_bits)
             return fault(ret, MV_FSC_ADDRESS_SIZE, reached);
-        if (!find_descriptor(cpu, base + index * 8, leaf))
+        if (!find_descriptor(cpu, base + index * 8, access, leaf))
             return fault(ret, MV_FSC_EXTERNAL_WALK, level);
         uint64_t desc = __atomic_load_n(leaf->host, __ATOMIC_ACQUIRE);
         bool table = desc & DESC_TABLE;
@@ -206,7 +214,7 @@ bool mv_mmu_translate(struct mv_cpu *cpu, uint64_t va, unsigned el, unsigned acc
     for (;;) {
         struct leaf leaf;
         bool dirtiable;
-        if (!walk_tables(cpu, va, &r, &leaf, ret))
+        if (!walk_tables(cpu, va, &r, access, &leaf, ret))
             return false;
         uint64_t desc = leaf.desc;
         if (!(desc & DESC_AF) && !(access & MV_ACCESS_DEBUG)) {

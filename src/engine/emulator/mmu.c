@@ -70,22 +70,22 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
     struct mv_translation t;
     if (!mv_mmu_translate(cpu, va, el, access, &t))
         abort_access(cpu, op, va, access, t.fsc);
-    struct mv_range range;
     uint64_t page_pa = t.pa & MV_PAGE_MASK;
-    if (!mv_space_find(cpu->emulator->space, page_pa, &range))
+    const struct mv_range *range = mv_tlb_find_range(cpu, MV_FOUND_DATA, page_pa);
+    if (range == NULL)
         abort_access(cpu, op, va, access, MV_FSC_EXTERNAL);
 
     struct mv_tlb_set *set = access_set(cpu, va, el);
     struct mv_dtlb_entry *entry = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
     make_room(set, entry, va);
-    bool mmio = range.kind == MV_RANGE_MMIO;
-    uint64_t offset = range.offset + (page_pa - range.gpa);
+    bool mmio = range->kind == MV_RANGE_MMIO;
+    uint64_t offset = range->offset + (page_pa - range->gpa);
     /* While a dirty log listens, the first write to a page comes by here. */
     bool writable = t.writable;
-    if (!mmio && writable && mv_dirty_listened(&range.block->log)) {
+    if (!mmio && writable && mv_dirty_listened(&range->block->log)) {
         writable = access & MV_ACCESS_WRITE;
         if (writable)
-            mv_dirty_mark(&range.block->log, offset, MV_PAGE_SIZE);
+            mv_dirty_mark(&range->block->log, offset, MV_PAGE_SIZE);
     }
     /* Device memory and SCTLR.A want alignment checked at each access, watchpoints more. */
     bool slow = mmio || (cpu->debug.watching && mv_debug_watches_page(cpu, va));
@@ -95,7 +95,7 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
     entry->write_tag = writable ? tag : MV_TLB_NONE;
     entry->pa = page_pa | (t.device ? MV_TLB_ATTR_DEVICE : 0) | (mmio ? MV_TLB_ATTR_MMIO : 0);
     entry->log_size = t.log_size;
-    entry->addend = mmio ? 0 : (uintptr_t)(range.block->host + offset) - (va & MV_PAGE_MASK);
+    entry->addend = mmio ? 0 : (uintptr_t)(range->block->host + offset) - (va & MV_PAGE_MASK);
     set->used = true;
     set->blocks |= t.log_size > 12;
     set->non_global |= !t.global;
@@ -145,13 +145,13 @@ void mv_memory_probe(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, un
 }
 
 /* The region and offset of an MMIO access, or the external abort. */
-static struct mv_range mmio_range(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
-                                  uint64_t pa, unsigned size, unsigned access)
+static const struct mv_range *mmio_range(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                                         uint64_t pa, unsigned size, unsigned access)
 {
-    struct mv_range range;
-    if (!mv_space_find(cpu->emulator->space, pa, &range) || range.kind != MV_RANGE_MMIO ||
-        size < range.region->ops->min_access || size > range.region->ops->max_access ||
-        pa & (size - 1) || pa - range.gpa + size > range.size)
+    const struct mv_range *range = mv_tlb_find_range(cpu, MV_FOUND_MMIO, pa);
+    if (range == NULL || range->kind != MV_RANGE_MMIO ||
+        size < range->region->ops->min_access || size > range->region->ops->max_access ||
+        pa & (size - 1) || pa - range->gpa + size > range->size)
         abort_access(cpu, op, va, access, MV_FSC_EXTERNAL);
     return range;
 }
@@ -210,8 +210,8 @@ uint64_t mv_memory_read(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
         mv_debug_check_access(cpu, op, va, size, access);
     if (entry->pa & MV_TLB_ATTR_MMIO) {
         uint64_t pa = entry_pa(entry, va);
-        struct mv_range range = mmio_range(cpu, op, va, pa, size, access);
-        uint64_t value = range.region->ops->read(range.region->opaque, pa - range.gpa, size);
+        const struct mv_range *range = mmio_range(cpu, op, va, pa, size, access);
+        uint64_t value = range->region->ops->read(range->region->opaque, pa - range->gpa, size);
         return size == 8 ? value : value & ((UINT64_C(1) << 8 * size) - 1);
     }
     return host_load((const void *)(va + entry->addend), size);
@@ -236,8 +236,8 @@ void mv_memory_write(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, ui
         value &= (UINT64_C(1) << 8 * size) - 1;
     if (entry->pa & MV_TLB_ATTR_MMIO) {
         uint64_t pa = entry_pa(entry, va);
-        struct mv_range range = mmio_range(cpu, op, va, pa, size, access);
-        range.region->ops->write(range.region->opaque, pa - range.gpa, value, size);
+        const struct mv_range *range = mmio_range(cpu, op, va, pa, size, access);
+        range->region->ops->write(range->region->opaque, pa - range->gpa, value, size);
         return;
     }
     host_store((void *)(va + entry->addend), value, size);
@@ -282,14 +282,14 @@ const struct mv_op *mv_mmu_fetch(struct mv_cpu *cpu, uint64_t pc)
         insn_abort(cpu, pc, t.fsc);
         return NULL;
     }
-    struct mv_range range;
     uint64_t page_pa = t.pa & MV_PAGE_MASK;
-    if (!mv_space_find(cpu->emulator->space, page_pa, &range) || range.kind != MV_RANGE_RAM) {
+    const struct mv_range *range = mv_tlb_find_range(cpu, MV_FOUND_CODE, page_pa);
+    if (range == NULL || range->kind != MV_RANGE_RAM) {
         insn_abort(cpu, pc, MV_FSC_EXTERNAL);
         return NULL;
     }
     bool dropped;
-    const uint8_t *host = range.block->host + range.offset + (page_pa - range.gpa);
+    const uint8_t *host = range->block->host + range->offset + (page_pa - range->gpa);
     const struct mv_op *ops = mv_code_cache_page(cpu->code, page_pa, host, &dropped);
     if (dropped)
         mv_tlb_flush_code(cpu);

@@ -2,6 +2,7 @@
 #include "tlb.h"
 
 #include "cpu.h"
+#include "emulator.h"
 
 #include <string.h>
 
@@ -48,6 +49,8 @@ void mv_tlb_init(struct mv_cpu *cpu)
 
 void mv_tlb_flush_all(struct mv_cpu *cpu)
 {
+    for (unsigned i = 0; i < MV_FOUND_COUNT; i++)
+        cpu->tlbs.found[i].size = 0;
     for_each_set(cpu, -1, flush_set_at, 0);
 }
 
@@ -128,6 +131,15 @@ static void flush_set_code(struct mv_tlb_set *set, uint64_t va)
 void mv_tlb_flush_code(struct mv_cpu *cpu)
 {
     for_each_set(cpu, -1, flush_set_code, 0);
+}
+
+const struct mv_range *mv_tlb_find_range(struct mv_cpu *cpu, enum mv_found kind, uint64_t gpa)
+{
+    struct mv_range *range = &cpu->tlbs.found[kind];
+    if (gpa - range->gpa < range->size)
+        return range;
+    range->size = 0;
+    return mv_space_find(cpu->emulator->space, gpa, range) ? range : NULL;
 }
 
 void mv_tlb_select_asid(struct mv_cpu *cpu, uint16_t asid)

@@ -17,6 +17,8 @@
 #ifndef MV_EMULATOR_TLB_H
 #define MV_EMULATOR_TLB_H
 
+#include "space.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -60,6 +62,13 @@ struct mv_tlb_set {
     bool non_global; /* holds entries of one ASID */
 };
 
+/*
+ * The ranges of the guest-physical space that a vCPU has looked up last, so that
+ * most of its lookups need no lock.  Each belongs to one kind of lookup; a
+ * change of the space empties them with everything else.
+ */
+enum mv_found { MV_FOUND_TABLES, MV_FOUND_DATA, MV_FOUND_CODE, MV_FOUND_MMIO, MV_FOUND_COUNT };
+
 struct mv_tlb {
     struct mv_tlb_set high[2];                /* by EL */
     struct mv_tlb_set low[MV_ASID_SLOTS][2];  /* by ASID slot and EL */
@@ -67,6 +76,7 @@ struct mv_tlb {
     bool slot_valid[MV_ASID_SLOTS];
     unsigned slot;      /* in use */
     unsigned next_slot; /* to be taken over next */
+    struct mv_range found[MV_FOUND_COUNT]; /* size 0: none */
 };
 
 /* All sets empty, whatever they held. */
@@ -79,6 +89,8 @@ void mv_tlb_flush_va(struct mv_cpu *cpu, uint64_t va);
 void mv_tlb_flush_writes(struct mv_cpu *cpu);
 /* Forget which ops stand for which page (the code cache gave some up). */
 void mv_tlb_flush_code(struct mv_cpu *cpu);
+/* The range at a guest-physical address, or NULL; good until the next flush of everything. */
+const struct mv_range *mv_tlb_find_range(struct mv_cpu *cpu, enum mv_found kind, uint64_t gpa);
 /* Choose the lower half's slot for an ASID that became current. */
 void mv_tlb_select_asid(struct mv_cpu *cpu, uint16_t asid);
 
