@@ -56,7 +56,7 @@ static const struct advice thp = {
     "the host's kernel has no transparent huge pages for such memory"};
 static const struct advice merge = {
     "merge", MADV_MERGEABLE, MADV_UNMERGEABLE, MV_HOST_MAP_MERGEABLE, 0,
-    "the host merges pages of private memory alone (KSM): leave out memfd=, file= and share="};
+    "the host merges pages of private memory alone (KSM): leave out memfd=, file=, hugetlb= and share="};
 static const struct advice dump = {
     "dump", MADV_DODUMP, MADV_DONTDUMP, 0, MV_HOST_MAP_NO_DUMP,
     "the host's kernel does not keep such memory out of core dumps"};
@@ -128,12 +128,15 @@ static int bring_locked(const struct mv_block *block, uint64_t offset, uint64_t 
  * mlock alone would bring the pages in one thread, with no bar, and no Ctrl-C.
  * So the pages are brought between a first call that tells whether the limit
  * allows it, before they are allocated for nothing, and the one that counts.
- * Not mlock but mlock2: the sanitizers make the former do nothing.
+ * Not mlock but mlock2: the sanitizers make the former do nothing.  Pages of the
+ * host's pool of huge pages are never swapped, and no lock is counted for them:
+ * it is enough that they are there.
  */
 static int begin_lock(const struct mv_block *block, enum mv_config_switch wish,
                       struct mv_error *err)
 {
-    if (wish == MV_SWITCH_ON && mlock2(block->host, block->size, MLOCK_ONFAULT) < 0)
+    if (wish == MV_SWITCH_ON && !mv_backing_is_huge(block->backing) &&
+        mlock2(block->host, block->size, MLOCK_ONFAULT) < 0)
         return refuse_lock(block, errno, err);
     return 0;
 }
@@ -146,6 +149,8 @@ static int lock(const struct mv_block *block, enum mv_config_switch wish, struct
     int r = mv_populate(block, "locking", bring_locked);
     if (r == -ECANCELED)
         return mv_error_set(err, ECANCELED, "lock=on: interrupted");
+    if (mv_backing_is_huge(block->backing))
+        return r < 0 ? refuse_lock(block, -r, err) : 0;
     if (mlock2(block->host, block->size, 0) < 0) /* told better than by r */
         return refuse_lock(block, errno, err);
     r = mv_host_map_measure(block->host, block->size, &map, err);

@@ -137,7 +137,8 @@ def test_memfd(guest):
 
 @pytest.mark.parametrize("page, pages, keys", [
     (2 * MIB, 8, "hugetlb=2M"), (2 * MIB, 8, "hugetlb=2M,share=off"),
-    (2 * MIB, 8, "hugetlb=2M,prealloc=on"), (1024 * MIB, 1, "hugetlb=1G"),
+    (2 * MIB, 8, "hugetlb=2M,prealloc=on"), (2 * MIB, 8, "hugetlb=2M,lock=on"),
+    (2 * MIB, 8, "hugetlb=2M,share=off,lock=on"), (1024 * MIB, 1, "hugetlb=1G"),
 ])
 def test_huge_pages(guest, page, pages, keys):
     """The kernel's account of the mapping, and a file that others can map unless it is private."""
@@ -152,7 +153,12 @@ def test_huge_pages(guest, page, pages, keys):
             assert "ht" in told["flags"] and told["KernelPageSize"] == page
             held = told["Shared_Hugetlb"] + told["Private_Hugetlb"]
             assert page <= held <= page * pages
-            assert "prealloc" not in keys or held == page * pages
+            early = "prealloc" in keys or "lock" in keys
+            assert not early or held == page * pages
+            with vm.qmp() as qmp:
+                block, = qmp.execute("x-query-blocks")
+            assert block["resident"] == block["huge"] == held and block["page-size"] == page
+            assert block["policies"] == (["lock"] if early else []) or page == 1024 * MIB
             link = vm.rundir / "ram/ram0"
             assert link.exists() == ("share=off" not in keys)
             if link.exists():
