@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define JOIN_MS   5000
@@ -512,10 +513,21 @@ static int check_options(struct client_options *o, const struct command **ret_co
                                : find_command((int)o->words.count, o->words.list, ret_command, err);
 }
 
+/* Each vector of each peer is a descriptor: a crowd has more than the usual soft limit. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static int run(const struct client_options *o, const struct command *command, struct mv_error *err)
 {
     char text[MV_IVSHMEM_ERROR_SIZE];
     struct client client = {.options = o};
+    allow_descriptors();
     client.shm = mv_ivshmem_open(o->socket, o->reconnect ? MV_IVSHMEM_RECONNECT : 0, JOIN_MS, text);
     if (client.shm == NULL)
         return mv_error_set(err, EIO, "%s", text);

@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import re
+import resource
 import socket
 import struct
 import subprocess
@@ -282,6 +283,22 @@ def test_example_of_the_man_page(memvisor, tmp_path, kind):
 def test_wrong_usage(memvisor, words, remedy):
     result = memvisor.run("ivshmem-client", *words)
     assert result.code == 2 and remedy in result.err, result
+
+
+def test_more_vectors_than_the_soft_limit_of_descriptors(memvisor, tmp_path):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with ivshmem.our_server(memvisor, tmp_path, vectors=4) as server:
+        crowd = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+        for sock in crowd:
+            sock.connect(str(server.path))
+        result = subprocess.run(
+            [memvisor.path, "ivshmem-client", server.path, "list", "--json"], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30 * harness.SLOW,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard)))
+        assert result.returncode == 0, result
+        assert json.loads(result.stdout)["peers"] == [{"id": n, "vectors": 4} for n in range(100)]
+        for sock in crowd:
+            sock.close()
 
 
 def test_no_server(memvisor, tmp_path):
