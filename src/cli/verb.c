@@ -50,7 +50,7 @@ const struct mv_verb mv_verbs[] = {
     {.name = "ivshmem-server",
      .summary = "Serve memory that guests and programs share, or show the status of a server.",
      .synopsis = "memvisor ivshmem-server SOCKET --size SIZE [OPTION]...\n"
-                 "       memvisor ivshmem-server SOCKET --status [--json] [--watch]",
+                 "       memvisor ivshmem-server SOCKET|--control PATH --status [--json] [--watch]",
      .options = &mv_ivshmem_server_options,
      .run = mv_ivshmem_server_main},
     {.name = "ivshmem-client",
