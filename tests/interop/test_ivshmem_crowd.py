@@ -28,6 +28,7 @@ def churn(memvisor, folder, count, rounds, timeout):
     env = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") +
                ":quarantine_size_mb=1:thread_local_quarantine_size_kb=64")
     with ivshmem.our_server(memvisor, folder, env=env) as server:
+        ivshmem.status(memvisor, server.path)  # has all that it needs once it answers
         before, memory = descriptors(server), resident_kib(server)
         result = harness.run([crowd, server.path, count, rounds], timeout=timeout)
         assert result.code == 0, result

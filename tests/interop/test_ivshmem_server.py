@@ -269,7 +269,7 @@ def test_a_peer_that_does_not_read_is_dropped(memvisor, tmp_path):
             peer.close()
             watch.until(lambda p: p.log[-1] == (number, 0))
         watch.until(lambda p: 0 not in p.peers)
-        assert slowest < 0.1 * harness.SLOW
+        assert slowest < 0.5 * harness.SLOW
         assert ivshmem.status(memvisor, server.path)["dropped"] == 1
         stalled.close()
         watch.close()
@@ -372,7 +372,7 @@ def test_one_that_does_not_read_uses_up_little_of_what_may_be_under_way(memvisor
             ivshmem.Peer(server.path).until(lambda p: len(p.peers.get(number, ())) == 16).close()
             slowest = max(slowest, time.monotonic() - start)
             stays.until(lambda p: p.log[-1] == (number, 0))
-        assert slowest < 0.1 * harness.SLOW
+        assert slowest < 0.5 * harness.SLOW
         told = ivshmem.status(memvisor, server.path)
         assert ([p["id"] for p in told["peers"]], told["refused"]) == ([3], 0)
         stays.close()
