@@ -85,6 +85,7 @@ struct mv_pci_device_params {
     struct mv_block *block;                  /* another's that it shows instead, or NULL */
     struct mv_loop *loop;
     const char *socket; /* of a device with a server: where that listens */
+    int patience_ms;    /* how long the main thread may wait for that one */
     unsigned vectors;   /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
     bool ext;           /* docs/ivshmem-ext.md */
     struct mv_pcie_place place; /* of a root port, as what follows */
@@ -98,7 +99,7 @@ struct mv_pci_device_params {
  */
 int mv_ivshmem_plain_create(const struct mv_pci_device_params *params,
                             struct mv_pci_function **ret, struct mv_error *err);
-/* ivshmem-doorbell.c: waits up to ten seconds for the server; what ivshmem-link.h says. */
+/* ivshmem-doorbell.c: waits for the server, and fails as ivshmem-link.h says. */
 int mv_ivshmem_doorbell_create(const struct mv_pci_device_params *params,
                                struct mv_pci_function **ret, struct mv_error *err);
 /* ivshmem-info.c: what an ivshmem function is, and whom it knows. */

@@ -115,6 +115,7 @@ static int open_link(struct mv_ivshmem_device *ivshmem, const struct mv_pci_devi
         .path = params->socket,
         .name = params->path,
         .vectors = params->vectors,
+        .patience_ms = params->patience_ms,
         .ops = ivshmem->has_ext ? &link_ops_ext : &link_ops,
         .opaque = ivshmem,
     };

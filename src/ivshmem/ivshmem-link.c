@@ -24,7 +24,6 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
-#define OPEN_MS           10000
 #define OPEN_STEP_MS      50
 #define RETRY_MS          200
 #define RETRY_MAX_MS      6400
@@ -320,7 +319,7 @@ static int wait_for_memory(struct mv_ivshmem_link *link, long long deadline, str
             return mv_error_set(err, ETIMEDOUT,
                                 "the ivshmem server at '%s' did not hand out its memory within "
                                 "%d seconds: is it one?",
-                                link->path, OPEN_MS / 1000);
+                                link->path, link->config.patience_ms / 1000);
         if (poll(&readable, 1, OPEN_STEP_MS) <= 0)
             continue;
         int r = take_messages(link, err);
@@ -376,7 +375,7 @@ int mv_ivshmem_link_open(const struct mv_ivshmem_link_config *config, struct mv_
                          struct mv_error *err)
 {
     struct mv_ivshmem_link *link = NULL;
-    long long deadline = now_ms() + OPEN_MS;
+    long long deadline = now_ms() + config->patience_ms;
     int r = allocate(config, &link, err);
     if (r < 0)
         return r;

@@ -41,13 +41,14 @@ struct mv_ivshmem_link_config {
     const char *path; /* of the server's socket */
     const char *name; /* whose link it is, for messages: "pci/03.0" */
     unsigned vectors; /* how many of its own it reads: 1 to 2048; what is beyond is closed */
+    int patience_ms;  /* how long the server may take to hand out its memory at first */
     const struct mv_ivshmem_link_ops *ops;
     void *opaque;
 };
 
 /*
- * Raise the process's soft limit of descriptors, connect, and wait for the memory, up to ten seconds; from then on the loop
- * does the rest.  -ETIMEDOUT, -ECANCELED (progress.h), what connect(2) said, or
+ * Raise the process's soft limit of descriptors, connect, and wait for the
+ * memory; from then on the loop does the rest.  -ETIMEDOUT, -ECANCELED (progress.h), what connect(2) said, or
  * what ops->memory did.  The texts are copied.
  */
 int mv_ivshmem_link_open(const struct mv_ivshmem_link_config *config, struct mv_ivshmem_link **ret,

@@ -13,6 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* For a server to answer; console and control socket wait with it while a machine runs. */
+#define PATIENCE_MS         10000
+#define PATIENCE_RUNNING_MS 2000
+
 struct type {
     const char *name;
     int (*create)(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
@@ -181,6 +185,7 @@ static int plug(const struct mv_board_pci *pci, const struct mv_config_device *w
         .block = block,
         .loop = pci->loop,
         .socket = wish->socket,
+        .patience_ms = running ? PATIENCE_RUNNING_MS : PATIENCE_MS,
         .vectors = wish->vectors,
         .ext = wish->ext,
         .place = {wish->chassis > 0 ? (unsigned)wish->chassis : 0,

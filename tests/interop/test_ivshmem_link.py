@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import harness
 import ivshmem
 import qmp
 
@@ -231,6 +232,25 @@ def test_server_that_ends_each_connection(memvisor, tmp_path):
         time.sleep(2.5)
         assert guest.output().count("of no use") == 1, guest.output()
         server.close()
+
+
+def test_silent_server(memvisor, tmp_path):
+    """A machine that runs does not wait long, and goes on."""
+    server = Server(tmp_path / "s", [(0,), (1,)])
+    with vm(memvisor, tmp_path, "--device", "pcie-root-port,id=port") as guest:
+        with guest.qmp() as client:
+            began = time.monotonic()
+            error = client.command("device_add", driver="ivshmem-doorbell", bus="port",
+                                   socket=str(server.path))["error"]["desc"]
+            assert "did not hand out its memory within 2 seconds" in error
+            assert time.monotonic() - began < 4 * harness.SLOW
+            assert client.execute("x-query-ivshmem") == []
+            server.close()
+            server = Server(tmp_path / "s", GOOD + [(1, event)])
+            client.execute("device_add", driver="ivshmem-doorbell", bus="port",
+                           socket=str(server.path))
+            assert device(client)["memory"] == "pci/01.0/00.0/bar2"
+    server.close()
 
 
 def test_no_server(memvisor, tmp_path):
