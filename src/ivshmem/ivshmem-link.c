@@ -238,8 +238,8 @@ static void lose(struct mv_ivshmem_link *link, int error, const struct mv_error 
 {
     bool refused = !link->up || (error != -ECONNRESET && error != -EPIPE);
     if (!refused)
-        mv_log("%s: the ivshmem server at '%s' is gone: the memory stays, and those who are "
-               "connected are still rung; waiting for it to come back",
+        mv_log("%s: the ivshmem server at '%s' is gone: memory and peers stay as they are, "
+               "waiting for another",
                link->name, link->path);
     else if (strcmp(link->told.text, why->text) != 0)
         mv_log("%s: the ivshmem server at '%s' is of no use: %s; waiting for another", link->name,
