@@ -30,6 +30,34 @@ const char *mv_backing_size_argument(uint64_t size, char buf[MV_BACKING_SIZE_ARG
     return buf;
 }
 
+static const char *quote_double(const char *path, char buf[MV_BACKING_QUOTED])
+{
+    char *to = buf;
+    *to++ = '"';
+    for (; *path != '\0' && to < buf + MV_BACKING_QUOTED - 4; path++) {
+        if (strchr("\"$`\\", *path) != NULL)
+            *to++ = '\\';
+        *to++ = *path;
+    }
+    strcpy(to, "\"");
+    return buf;
+}
+
+const char *mv_backing_quote(const char *path, char buf[MV_BACKING_QUOTED])
+{
+    if (strchr(path, '\'') != NULL)
+        return quote_double(path, buf);
+    snprintf(buf, MV_BACKING_QUOTED, "'%s'", path);
+    return buf;
+}
+
+const char *mv_backing_quote_inside(const char *path, char buf[MV_BACKING_QUOTED])
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "/._-+:,@%";
+    return path[strspn(path, plain)] == '\0' ? path : quote_double(path, buf);
+}
+
 /* Huge pages may come by way of a file or descriptor, too. */
 static void look_for_huge_pages(struct mv_backing *backing)
 {
@@ -60,6 +88,7 @@ static int refuse_size(const struct mv_backing *backing, const struct mv_backing
                        const char *what, uint64_t has, struct mv_error *err)
 {
     char has_words[MV_SIZE_TEXT], wants_words[MV_SIZE_TEXT], argument[MV_BACKING_SIZE_ARGUMENT];
+    char quoted[MV_BACKING_QUOTED];
     mv_size_format(has, has_words);
     mv_size_format(request->size, wants_words);
     mv_backing_size_argument(request->size, argument);
@@ -68,8 +97,9 @@ static int refuse_size(const struct mv_backing *backing, const struct mv_backing
                             "%s holds %s, but the block has %s: give it that size with "
                             "ftruncate(fd, %" PRIu64 ")",
                             what, has_words, wants_words, request->size);
-    return mv_error_set(err, EINVAL, "%s is %s long, but the block has %s: truncate -s %s '%s'",
-                        what, has_words, wants_words, argument, backing->path);
+    return mv_error_set(err, EINVAL, "%s is %s long, but the block has %s: truncate -s %s %s",
+                        what, has_words, wants_words, argument,
+                        mv_backing_quote(backing->path, quoted));
 }
 
 int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const char *what,

@@ -20,26 +20,28 @@
 
 static int refuse_missing(const struct mv_backing_request *request, struct mv_error *err)
 {
-    char argument[MV_BACKING_SIZE_ARGUMENT];
+    char argument[MV_BACKING_SIZE_ARGUMENT], quoted[MV_BACKING_QUOTED];
     return mv_error_set(err, ENOENT,
-                        "file '%s' does not exist: make it with truncate -s %s '%s', or write "
+                        "file '%s' does not exist: make it with truncate -s %s %s, or write "
                         "create=on",
                         request->wish->file, mv_backing_size_argument(request->size, argument),
-                        request->wish->file);
+                        mv_backing_quote(request->wish->file, quoted));
 }
 
 /* Why the file cannot be opened for writing although it is there. */
 static int refuse_access(const char *path, bool share, int errnum, struct mv_error *err)
 {
+    char quoted[MV_BACKING_QUOTED];
+    mv_backing_quote(path, quoted);
     if (share && (errnum == EACCES || errnum == EROFS || errnum == EPERM) &&
         access(path, R_OK) == 0)
         return mv_error_set(err, errnum,
                             "file '%s' is read-only, but share=on writes the guest's changes to "
-                            "it: write share=off, or chmod u+w '%s'",
-                            path, path);
+                            "it: write share=off, or chmod u+w %s",
+                            path, quoted);
     if (errnum == EACCES || errnum == EPERM)
-        return mv_error_set(err, errnum, "no permission to open file '%s': chmod u+%s '%s'", path,
-                            share ? "rw" : "r", path);
+        return mv_error_set(err, errnum, "no permission to open file '%s': chmod u+%s %s", path,
+                            share ? "rw" : "r", quoted);
     if (errnum == EISDIR)
         return mv_error_set(err, errnum, "file '%s' is a directory: name a file in it", path);
     return mv_error_set_errno(err, errnum, "cannot open file '%s'", path);

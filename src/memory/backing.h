@@ -11,6 +11,7 @@
 #include "config.h"
 #include "error.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -107,6 +108,14 @@ int mv_backing_fd_sync(struct mv_backing *backing, uint8_t *host, uint64_t size)
 /* "64M" for truncate -s and -m: the shortest exact spelling. */
 #define MV_BACKING_SIZE_ARGUMENT 32
 const char *mv_backing_size_argument(uint64_t size, char buf[MV_BACKING_SIZE_ARGUMENT]);
+/*
+ * A path as a shell takes it, for a command that a message says to type: in
+ * quotes, and where the whole command stands in single ones without any or in
+ * double ones.
+ */
+#define MV_BACKING_QUOTED (2 * PATH_MAX + 4)
+const char *mv_backing_quote(const char *path, char buf[MV_BACKING_QUOTED]);
+const char *mv_backing_quote_inside(const char *path, char buf[MV_BACKING_QUOTED]);
 
 /* --- backing-temporary.c */
 

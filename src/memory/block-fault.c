@@ -20,6 +20,7 @@ static bool explain_shrunk(const struct mv_block *block, uint64_t offset, uint64
 {
     const struct mv_backing *backing = block->backing;
     char now[MV_SIZE_TEXT], whole[MV_SIZE_TEXT], argument[MV_BACKING_SIZE_ARGUMENT];
+    char quoted[MV_BACKING_QUOTED];
     if (file_size > offset)
         return false;
     ret->reason = "shrunk";
@@ -31,7 +32,8 @@ static bool explain_shrunk(const struct mv_block *block, uint64_t offset, uint64
         mv_error_set(&ret->remedy, EIO, "give it back its size and bytes");
     else
         mv_error_set(&ret->remedy, EIO, "make it whole again (truncate -s %s %s, and its bytes)",
-                     mv_backing_size_argument(block->size, argument), backing->path);
+                     mv_backing_size_argument(block->size, argument),
+                     mv_backing_quote_inside(backing->path, quoted));
     return true;
 }
 

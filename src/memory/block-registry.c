@@ -99,7 +99,8 @@ int mv_block_registry_check_file(struct mv_block_registry *registry, const struc
     MV_LOCK_SCOPE(&registry->lock);
     for (const struct mv_block *other = registry->first; other != NULL; other = other->next) {
         const struct mv_backing *its = other->backing;
-        if ((mine->same_file && its->same_file) || mine->fd < 0 || its->fd < 0 || !(mine->share || its->share) ||
+        if ((mine->same_file && its->same_file) || mine->fd < 0 || its->fd < 0 ||
+            !(mine->share || its->share) ||
             mine->device != its->device || mine->inode != its->inode)
             continue;
         return mv_error_set(err, EBUSY,

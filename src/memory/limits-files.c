@@ -70,33 +70,15 @@ static uint64_t free_bytes(const struct statfs *fs)
     return (geteuid() == 0 ? fs->f_bfree : fs->f_bavail) * unit_of(fs);
 }
 
-/* A path as a shell takes it, inside of what stands in a message's quotes. */
-#define QUOTED (2 * PATH_MAX + 2)
-static const char *quote(const char *path, char buf[QUOTED])
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "/._-+:,@%";
-    char *to = buf;
-    if (path[strspn(path, plain)] == '\0')
-        return path;
-    *to++ = '"';
-    for (; *path != '\0'; path++) {
-        if (strchr("\"$`\\", *path) != NULL)
-            *to++ = '\\';
-        *to++ = *path;
-    }
-    strcpy(to, "\"");
-    return buf;
-}
-
 static void remedy(const struct mv_limits_ask *ask, const char *mount, uint64_t missing, char *buf,
                    size_t size)
 {
-    char words[MV_SIZE_TEXT], quoted[QUOTED];
+    char words[MV_SIZE_TEXT], quoted[MV_BACKING_QUOTED];
     uint64_t used = (ask->fs.f_blocks - ask->fs.f_bfree) * unit_of(&ask->fs);
     if (ask->fs.f_type == TMPFS_MAGIC)
         snprintf(buf, size, "type as root 'mount -o remount,size=%juM %s'",
-                 (uintmax_t)((used + missing + MV_MIB - 1) / MV_MIB), quote(mount, quoted));
+                 (uintmax_t)((used + missing + MV_MIB - 1) / MV_MIB), 
+                 mv_backing_quote_inside(mount, quoted));
     else
         snprintf(buf, size, "free %s there, or keep the file elsewhere",
                  mv_size_format(mv_align_up(missing - free_bytes(&ask->fs), MV_MIB), words));
@@ -107,7 +89,7 @@ static int tell(const struct mv_limits_job *job, const struct mv_limits_ask *ask
                 const char *what, bool refuse, struct mv_error *err)
 {
     char who[MV_LIMITS_SUBJECT], size[MV_SIZE_TEXT], room[MV_SIZE_TEXT], mount[PATH_MAX];
-    char text[QUOTED + 128];
+    char text[MV_BACKING_QUOTED + 128];
     uint64_t missing = mv_limits_sum(job, field, same_device, ask);
     if (!mount_point(ask, mount))
         return 0;

@@ -56,7 +56,8 @@ static const struct advice thp = {
     "the host's kernel has no transparent huge pages for such memory"};
 static const struct advice merge = {
     "merge", MADV_MERGEABLE, MADV_UNMERGEABLE, MV_HOST_MAP_MERGEABLE, 0,
-    "the host merges pages of private memory alone (KSM): leave out memfd=, file=, hugetlb= and share="};
+    "the host merges pages of private memory alone (KSM): leave out memfd=, file=, hugetlb= and "
+    "share="};
 static const struct advice dump = {
     "dump", MADV_DODUMP, MADV_DONTDUMP, 0, MV_HOST_MAP_NO_DUMP,
     "the host's kernel does not keep such memory out of core dumps"};

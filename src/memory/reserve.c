@@ -23,7 +23,8 @@ int mv_reserve(uint64_t size, uint64_t align, uint8_t **ret_host, struct mv_erro
         return mv_error_set(err, ENOMEM, "%s is too large for this host's address space",
                             mv_size_format(size, text));
     whole = guarded(size) + align;
-    uint8_t *start = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *start = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                          -1, 0);
     if (start == MAP_FAILED)
         return mv_map_refuse(NULL, size, whole, errno, err);
     /* What sticks out on both ends goes back. */

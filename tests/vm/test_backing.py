@@ -162,8 +162,9 @@ def test_huge_pages(guest, page, pages, keys):
             link = vm.rundir / "ram/ram0"
             assert link.exists() == ("share=off" not in keys)
             if link.exists():
-                with open(link, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as m:
-                    assert m[at - vm.ram:][:len(TEXT)] == TEXT
+                with open(link, "rb") as file, \
+                        mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as shared:
+                    assert shared[at - vm.ram:][:len(TEXT)] == TEXT
             assert vm.end() == 0
         assert pool.left() == left
 
@@ -215,6 +216,17 @@ def test_wrong_size(refuse, guest, tmp_path, size):
     subprocess.run(re.search(r"truncate -s \S+ '\S+'", message).group(0), shell=True, check=True)
     with guest("-m", "16M,file=%s" % path) as vm:
         assert vm.end() == 0
+
+
+def test_name_that_a_shell_reads_otherwise(refuse, guest, tmp_path):
+    path = tmp_path / 'it\'s "$HOME".img'
+    for _ in "absent", "short":
+        message = refuse("-m", "16M,file=%s" % path)
+        command = re.search(r'truncate -s 16M ".*"(?=, or write create=on|\n)', message).group(0)
+        assert not path.exists() or path.stat().st_size == 4096
+        subprocess.run(command, shell=True, check=True)
+        assert path.stat().st_size == 16 * MIB
+        os.truncate(path, 4096)
 
 
 def test_what_is_no_file(refuse, tmp_path):
