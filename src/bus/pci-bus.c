@@ -255,6 +255,19 @@ struct mv_pci_function *mv_pci_bus_function(const struct mv_pci_bus *bus, unsign
     return slot < MV_PCI_SLOTS ? bus->slots[slot] : NULL;
 }
 
+bool mv_pci_bus_describe(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_info *ret)
+{
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(bus));
+    const struct mv_pci_function *f = mv_pci_bus_function(bus, slot);
+    if (f == NULL)
+        return false;
+    ret->id = f->device.id;
+    memcpy(ret->header, f->config, sizeof ret->header);
+    memcpy(ret->bars, f->bars, sizeof ret->bars);
+    ret->behind = f->bridge == NULL ? NULL : f->bridge->secondary;
+    return true;
+}
+
 int mv_pci_bus_free_slot(struct mv_pci_bus *bus)
 {
     MV_LOCK_SCOPE(mv_pci_bus_mutex(bus));

@@ -169,6 +169,17 @@ void mv_pci_bus_unplug(struct mv_pci_function *function);
 void mv_pci_bus_unplug_locked(struct mv_pci_function *function);
 /* Whatever sits in the slot, or NULL.  Under the bus's lock. */
 struct mv_pci_function *mv_pci_bus_function(const struct mv_pci_bus *bus, unsigned slot);
+
+/* A function as the guest has set it up, at one moment. */
+struct mv_pci_info {
+    const char *id; /* the device's, or NULL */
+    uint8_t header[64];
+    struct mv_pci_bar bars[MV_PCI_BARS];
+    struct mv_pci_bus *behind; /* of a bridge, else NULL */
+};
+/* False where the slot is empty.  Main thread. */
+bool mv_pci_bus_describe(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_info *ret);
+
 /* Power-on values. */
 void mv_pci_function_reset(struct mv_pci_function *function);
 

@@ -25,6 +25,7 @@ const struct mv_qmp_command mv_qmp_commands[] = {
     {"pmemsave", &mv_type_pmemsave_args, &mv_qmp_empty, mv_qmp_pmemsave},
     {"calc-dirty-rate", &mv_type_calc_dirty_rate_args, &mv_qmp_empty, mv_qmp_calc_dirty_rate},
     {"query-dirty-rate", &mv_qmp_empty, &mv_type_dirty_rate, mv_qmp_query_dirty_rate},
+    {"query-pci", &mv_qmp_empty, &mv_type_pci_buses, mv_qmp_query_pci},
     {"device_add", &mv_type_device_add_args, &mv_qmp_empty, mv_qmp_device_add},
     {"device_del", &mv_type_device_del_args, &mv_qmp_empty, mv_qmp_device_del},
     {"x-query-space", &mv_qmp_empty, &mv_type_space_ranges, mv_qmp_query_space},

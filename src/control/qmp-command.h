@@ -68,6 +68,7 @@ mv_qmp_command_fn mv_qmp_calc_dirty_rate, mv_qmp_query_dirty_rate,
     mv_qmp_dirty_map;              /* commands-dirty.c */
 mv_qmp_command_fn mv_qmp_pmemsave; /* pmemsave.c */
 mv_qmp_command_fn mv_qmp_device_add, mv_qmp_device_del; /* commands-device.c */
+mv_qmp_command_fn mv_qmp_query_pci;                     /* commands-pci.c */
 mv_qmp_command_fn mv_qmp_query_ivshmem;                 /* commands-ivshmem.c */
 
 #endif

@@ -26,6 +26,9 @@ extern const struct mv_qmp_type mv_type_ivshmems;
 extern const struct mv_qmp_type mv_type_calc_dirty_rate_args, mv_type_dirty_rate,
     mv_type_dirty_map_args, mv_type_dirty_map;
 
+/* types-pci.c (QEMU, qapi/pci.json) */
+extern const struct mv_qmp_type mv_type_pci_buses;
+
 /* types-device.c (QEMU, qapi/qdev.json) */
 extern const struct mv_qmp_type mv_type_device_add_args, mv_type_device_del_args,
     mv_type_device_deleted_data;

@@ -598,6 +598,11 @@ void mv_machine_for_each_device(struct mv_machine *machine,
         fn(opaque, device);
 }
 
+struct mv_pci_bus *mv_machine_pci_bus(struct mv_machine *machine)
+{
+    return mv_pci_host_bus(machine->board.pci);
+}
+
 struct mv_device *mv_machine_uart(struct mv_machine *machine)
 {
     return machine->board.uart;

@@ -81,6 +81,9 @@ struct mv_device *mv_machine_uart(struct mv_machine *machine);
 void mv_machine_for_each_device(struct mv_machine *machine,
                                 void (*fn)(void *opaque, struct mv_device *device), void *opaque);
 
+/* The host bridge's bus. */
+struct mv_pci_bus *mv_machine_pci_bus(struct mv_machine *machine);
+
 /* The flattened device tree as the guest gets it. */
 const void *mv_machine_dtb(struct mv_machine *machine, uint32_t *ret_size);
 

@@ -80,6 +80,12 @@ def blocks(client):
     return {block["id"]: block for block in client.execute("x-query-blocks")}
 
 
+def behind(client):
+    """What query-pci tells to be in the slots of the ports."""
+    return {device["qdev_id"]: device["pci_bridge"]["devices"]
+            for device in client.execute("query-pci")[0]["devices"] if "pci_bridge" in device}
+
+
 def test_comes_and_goes(start, tmp_path):
     """Its memory's first bytes are the file's, and the guest's go there; blocks
     and links are there as long as the device, in a new generation each time."""
@@ -107,6 +113,9 @@ def test_comes_and_goes(start, tmp_path):
             assert found["gpa"] >= 0x8000000000
             assert block in vm.verb("mem", "vm").out
             generations.append(found["generation"])
+            bars = {bar["bar"]: bar for bar in behind(client)["rp0"][0]["regions"]}
+            assert bars[2] == {"bar": 2, "type": "memory", "address": found["gpa"],
+                               "size": 4 * MIB, "prefetch": True, "mem_type_64": True}
             # The guest uses the memory all the while.
             client.execute("device_del", id="shm")
             again = client.command("device_del", id="shm")
@@ -117,6 +126,7 @@ def test_comes_and_goes(start, tmp_path):
             assert os.listdir(vm.rundir / "ram") == []
             assert block not in vm.verb("mem", "vm").out
             vm.wait_until_seen("")
+            assert behind(client)["rp0"] == []
             gone = client.command("device_del", id="shm")
             assert gone["error"]["class"] == "DeviceNotFound"
             with open(path, "r+b") as file:
@@ -287,6 +297,26 @@ def memvisor_client(memvisor, folder, options):
     words = [word for option in options for word in ("--device", option)]
     with qmp.Vm(memvisor, folder, *words) as vm, vm.qmp() as client:
         yield client
+
+
+def test_query_pci_as_in_qemu(memvisor, qemu, tmp_path):
+    """But for QEMU's host bridge in slot 0, its port's own BAR, the names of classes,
+    and where a guest that did not run has put windows."""
+    options = ["pcie-root-port,id=rp0,addr=1,chassis=1", "edu,addr=5,id=e"]
+    told = []
+    for start, machine in ((memvisor_client, memvisor), (qemu_client, qemu)):
+        with start(machine, tmp_path, options) as client:
+            buses = client.execute("query-pci")
+        assert [bus["bus"] for bus in buses] == [0]
+        devices = {device["slot"]: device for device in buses[0]["devices"]}
+        devices.pop(0, None)
+        devices[1]["regions"] = []
+        for name in ("memory_range", "prefetchable_range", "io_range"):
+            assert sorted(devices[1]["pci_bridge"]["bus"].pop(name)) == ["base", "limit"]
+        for device in devices.values():
+            device["class_info"].pop("desc", None)
+        told.append(devices)
+    assert told[0] == told[1] and sorted(told[0]) == [1, 5]
 
 
 @pytest.mark.parametrize("name", ["memvisor", "qemu"])

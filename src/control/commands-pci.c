@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* query-pci: PCI devices as the guest has set them up.  Main thread. */
+#include "control.h"
+#include "machine.h"
+#include "qmp-command.h"
+
+/* Offsets in a bridge's header (PCI-to-PCI Bridge Architecture 1.2, 3.2). */
+#define PRIMARY_NUMBER      0x18
+#define SECONDARY_NUMBER    0x19
+#define SUBORDINATE_NUMBER  0x1a
+#define IO_BASE             0x1c
+#define IO_LIMIT            0x1d
+#define MEMORY_BASE         0x20
+#define MEMORY_LIMIT        0x22
+#define PREFETCH_BASE       0x24
+#define PREFETCH_LIMIT      0x26
+#define PREFETCH_BASE_HIGH  0x28
+#define PREFETCH_LIMIT_HIGH 0x2c
+
+static json_int_t get(const struct mv_pci_info *info, unsigned offset, unsigned size)
+{
+    json_int_t value = 0;
+    for (unsigned i = 0; i < size; i++)
+        value |= (json_int_t)info->header[offset + i] << 8 * i;
+    return value;
+}
+
+static json_t *describe_id(const struct mv_pci_info *info)
+{
+    json_t *id =
+        json_pack("{s:I, s:I}", "vendor", get(info, 0x00, 2), "device", get(info, 0x02, 2));
+    if (info->behind == NULL) {
+        json_object_set_new(id, "subsystem-vendor", json_integer(get(info, 0x2c, 2)));
+        json_object_set_new(id, "subsystem", json_integer(get(info, 0x2e, 2)));
+    }
+    return id;
+}
+
+static json_t *describe_bars(const struct mv_pci_info *info)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < MV_PCI_BARS; i++) {
+        const struct mv_pci_bar *bar = &info->bars[i];
+        if (bar->size == 0)
+            continue;
+        json_int_t address = bar->mapped ? (json_int_t)bar->gpa : -1;
+        bool prefetch = get(info, MV_PCI_BAR0 + 4 * i, 1) & 8;
+        json_array_append_new(list,
+                              json_pack("{s:i, s:s, s:I, s:I, s:b, s:b}", "bar", (int)i, "type",
+                                        "memory", "address", address, "size", (json_int_t)bar->size,
+                                        "prefetch", prefetch, "mem_type_64", bar->wide));
+    }
+    return list;
+}
+
+static json_t *describe_range(json_int_t base, json_int_t limit)
+{
+    return json_pack("{s:I, s:I}", "base", base, "limit", limit);
+}
+
+static json_int_t memory_of(const struct mv_pci_info *info, unsigned offset)
+{
+    return (get(info, offset, 2) & 0xfff0) << 16;
+}
+
+static json_t *list_bus(struct mv_pci_bus *bus, json_int_t number);
+
+static json_t *describe_bridge(const struct mv_pci_info *info)
+{
+    json_int_t secondary = get(info, SECONDARY_NUMBER, 1);
+    json_int_t prefetch_base = memory_of(info, PREFETCH_BASE) | get(info, PREFETCH_BASE_HIGH, 4)
+                                                                    << 32;
+    json_int_t prefetch_limit = memory_of(info, PREFETCH_LIMIT) | get(info, PREFETCH_LIMIT_HIGH, 4)
+                                                                      << 32;
+    json_t *bridge = json_pack(
+        "{s:{s:I, s:I, s:I, s:o, s:o, s:o}}", "bus", "number", get(info, PRIMARY_NUMBER, 1),
+        "secondary", secondary, "subordinate", get(info, SUBORDINATE_NUMBER, 1), "io_range",
+        describe_range((get(info, IO_BASE, 1) & 0xf0) << 8,
+                       (get(info, IO_LIMIT, 1) & 0xf0) << 8 | 0xfff),
+        "memory_range",
+        describe_range(memory_of(info, MEMORY_BASE), memory_of(info, MEMORY_LIMIT) | 0xfffff),
+        "prefetchable_range", describe_range(prefetch_base, prefetch_limit | 0xfffff));
+    /* Before the guest has numbered it nobody finds what is there. */
+    if (secondary != 0)
+        json_object_set_new(bridge, "devices", list_bus(info->behind, secondary));
+    return bridge;
+}
+
+static json_t *describe_function(const struct mv_pci_info *info, json_int_t bus, unsigned slot)
+{
+    json_int_t pin = get(info, MV_PCI_INTERRUPT_PIN, 1);
+    json_t *function = json_pack(
+        "{s:I, s:i, s:i, s:{s:I}, s:o, s:I, s:s, s:o}", "bus", bus, "slot", (int)slot, "function",
+        0, "class_info", "class", get(info, 0x0a, 2), "id", describe_id(info), "irq_pin", pin,
+        "qdev_id", info->id == NULL ? "" : info->id, "regions", describe_bars(info));
+    if (pin != 0)
+        json_object_set_new(function, "irq", json_integer(get(info, MV_PCI_INTERRUPT_LINE, 1)));
+    if (info->behind != NULL)
+        json_object_set_new(function, "pci_bridge", describe_bridge(info));
+    return function;
+}
+
+static json_t *list_bus(struct mv_pci_bus *bus, json_int_t number)
+{
+    json_t *list = json_array();
+    for (unsigned slot = 0; slot < MV_PCI_SLOTS; slot++) {
+        struct mv_pci_info info;
+        if (mv_pci_bus_describe(bus, slot, &info))
+            json_array_append_new(list, describe_function(&info, number, slot));
+    }
+    return list;
+}
+
+int mv_qmp_query_pci(struct mv_qmp_call *call, struct mv_error *err)
+{
+    struct mv_pci_bus *bus = mv_machine_pci_bus(mv_control_machine(call->control));
+    call->result = json_pack("[{s:i, s:o}]", "bus", 0, "devices", list_bus(bus, 0));
+    return 0;
+}
