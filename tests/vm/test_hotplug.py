@@ -200,10 +200,11 @@ def test_doorbell_device(start, memvisor, tmp_path):
 
 
 def held(process):
-    """What a process has open and mapped."""
+    """What a process has open, how many of the files it has mapped, and the KiB that
+    are there; sanitizers map more and more for themselves."""
     folder = pathlib.Path("/proc/%d" % process.pid)
     status = (folder / "status").read_text()
-    return (len(os.listdir(folder / "fd")), len((folder / "maps").read_text().splitlines()),
+    return (len(os.listdir(folder / "fd")), (folder / "maps").read_text().count("/shared"),
             int(re.search(r"VmRSS:\s*(\d+)", status).group(1)))
 
 
@@ -217,6 +218,7 @@ def test_many_times_without_leak(start, tmp_path):
                 client.execute("device_add", driver="ivshmem-plain", id="shm%d" % n,
                                bus="rp%d" % n, mem=paths[n], size="4M", prealloc="on")
             vm.wait_until_seen(" ".join(ivshmem(n) for n in range(4)))
+            assert held(vm.process)[1] >= 4
             for n in range(4):
                 client.execute("device_del", id="shm%d" % n)
             for n in range(4):
@@ -224,8 +226,8 @@ def test_many_times_without_leak(start, tmp_path):
             vm.wait_until_seen("")
             kept.append(held(vm.process))
         assert kept[-1][0] == kept[0][0], kept
-        assert kept[-1][1] <= kept[0][1] + 4, kept
-        assert kept[-1][2] <= kept[0][2] + 4096, kept
+        assert kept[-1][1] == 0, kept
+        assert kept[-1][2] <= kept[0][2] + 4096 * harness.SLOW, kept
 
 
 def test_guest_lets_go_by_itself(start):
