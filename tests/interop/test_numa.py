@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""memvisor on a host with two NUMA nodes, which QEMU plays: where the pages of
-a bank are, as the host's kernel tells, and what is told of it."""
+"""memvisor on a host with two NUMA nodes and control groups of version 2, which
+QEMU plays: where the pages of a bank are, as the host's kernel tells, and what
+is told of it."""
 import json
 import platform
 import re
@@ -37,6 +38,33 @@ try() {
     echo "ended $?: $(cat /tmp/err)"
 }
 exec 2>/dev/null
+"""
+
+# Limits of the group's parent count, too.
+GROUP_SCRIPT = r"""
+mount -t cgroup2 none /sys/fs/cgroup
+cd /sys/fs/cgroup
+echo +memory >cgroup.subtree_control
+mkdir -p small/vm
+echo +memory >small/cgroup.subtree_control
+echo 96M >small/memory.max
+in_group() {
+    echo "group $*"
+    sh -c 'echo $$ >small/vm/cgroup.procs
+           exec memvisor run --firmware /guest.bin --dump-dtb /dev/null "$@"' sh "$@" 2>&1
+    echo "ended $?"
+}
+in_group -m 64M
+in_group -m 128M
+in_group -m 64M,prealloc=on -m 64M,prealloc=on
+in_group -m 128M,lock=on
+echo 64M >small/vm/memory.max
+in_group -m 80M
+echo max >small/vm/memory.max
+echo max >small/memory.max
+in_group -m 128M
+echo "end of groups"
+cd /
 """
 
 # Bank, NUMA keys: what numa_maps says of the policy, of the 4096 pages those on
@@ -104,20 +132,29 @@ def run_host(memvisor, folder, script):
     return done.out.replace("\r", "")
 
 
+def wanted():
+    """What is tried: the first bank's own keys, its NUMA keys, what else there is."""
+    return [(*case[:2], "") for case in PLACED + REFUSED] + \
+        [case[:3] for case in [REFUSED_TOGETHER, *WARNED]]
+
+
 @pytest.fixture(scope="module")
-def cases(memvisor, tmp_path_factory):
-    """The lines that each case printed."""
+def said(memvisor, tmp_path_factory):
+    """What the machine's console says of all cases."""
     if platform.machine() not in HOSTS:
         pytest.skip("no kernel for a host such as this one: %s" % platform.machine())
     if any("san" in library for library in libraries(memvisor.path)):
         pytest.skip("the small machine has no room for a sanitizer's own memory")
-    wanted = [(*case[:2], "") for case in PLACED + REFUSED]
-    wanted += [case[:3] for case in [REFUSED_TOGETHER, *WARNED]]
-    script = SCRIPT + "".join("try %s %s %s\n" % case for case in wanted)
-    said = run_host(memvisor, tmp_path_factory.mktemp("host"), script)
+    script = SCRIPT + GROUP_SCRIPT + "".join("try %s %s %s\n" % case for case in wanted())
+    return run_host(memvisor, tmp_path_factory.mktemp("host"), script)
+
+
+@pytest.fixture(scope="module")
+def cases(said):
+    """The lines that each case printed."""
     parts = re.split(r"case (\S+) (policy\S+)\n", said)[1:]
     found = {tuple(parts[i:i + 2]): parts[i + 2].splitlines() for i in range(0, len(parts), 3)}
-    assert set(found) == {case[:2] for case in wanted}, said[-3000:]
+    assert set(found) == {case[:2] for case in wanted()}, said[-3000:]
     return found
 
 
@@ -149,3 +186,28 @@ def test_banks_that_are_more_than_their_node_together(cases):
 def test_banks_that_are_more_than_their_node(cases, bank, keys, others, words):
     said = "\n".join(cases[bank, keys])
     assert re.search(words, said) and said.count("warning") == 1, said
+
+
+def test_control_groups(said):
+    """Version 2: the lowest limit of the group and those above it."""
+    def of(options):
+        found = re.search(r"^group %s\n((?:memvisor: .*\n)*)ended (\d)\n" % re.escape(options),
+                          text, re.M)
+        assert found, text
+        return found[1], found[2]
+    text = said[said.index("group -m 64M\n"):said.index("end of groups")]
+    small = "more than the %d MiB that memvisor's cgroup may use: type as root 'echo %s > " \
+        "/sys/fs/cgroup/small%s/memory.max', "
+    assert of("-m 64M") == ("", "0")
+    words, status = of("-m 128M")
+    assert words.startswith("memvisor: warning: block ram0: 128 MiB, which") and status == "0"
+    assert small % (96, "192M", "") in words
+    words, status = of("-m 64M,prealloc=on -m 64M,prealloc=on")
+    assert words.startswith("memvisor: blocks ram0, ram1: prealloc=on: 128 MiB is") and status == "1"
+    assert small % (96, "192M", "") in words
+    words, status = of("-m 128M,lock=on")
+    assert "block ram0: lock=on: 128 MiB is " + small % (96, "192M", "") in words and status == "1"
+    words, status = of("-m 80M")
+    assert small % (64, "144M", "/vm") in words and status == "0"
+    # Where no group has a limit, the host has.
+    assert text.count("group -m 128M\nended 0\n") == 1, text
