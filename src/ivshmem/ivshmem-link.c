@@ -22,6 +22,7 @@
 #include <sys/param.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #define OPEN_STEP_MS      50
@@ -69,13 +70,26 @@ static long long now_ms(void)
 
 /* --- our vectors */
 
+/*
+ * Peers have the eventfd too: they may take its count first, and make it one
+ * that waits.
+ */
+static bool read_count(int fd, uint64_t *ret)
+{
+    struct iovec part = {.iov_base = ret, .iov_len = sizeof *ret};
+    ssize_t n = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+    if (n < 0 && errno == EOPNOTSUPP) /* Linux before 5.8 */
+        n = read(fd, ret, sizeof *ret);
+    return n == sizeof *ret;
+}
+
 static void serve_vector(void *opaque, uint32_t events)
 {
     struct vector *vector = opaque;
     struct mv_ivshmem_link *link = vector->link;
     uint64_t count;
     (void)events;
-    if (read(vector->fd, &count, sizeof count) != sizeof count)
+    if (!read_count(vector->fd, &count))
         return;
     link->received += count;
     link->config.ops->rung(link->config.opaque, vector->number, count);

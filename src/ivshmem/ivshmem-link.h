@@ -6,6 +6,9 @@
  *
  * While the server is away those that were connected are still rung, and ring:
  * their eventfds and the memory outlive it.
+ *
+ * Peers are trusted in one thing, as the protocol has it: one that is rung could
+ * make its eventfd wait when it is full, and whoever rings it then would wait.
  */
 #ifndef MV_IVSHMEM_LINK_H
 #define MV_IVSHMEM_LINK_H
