@@ -253,6 +253,32 @@ def test_silent_server(memvisor, tmp_path):
     server.close()
 
 
+def test_peer_that_takes_rings_back(memvisor, tmp_path):
+    """A count that another one has read in the meantime is not waited for."""
+    vectors, rounds = 64, 1000
+    with ivshmem.our_server(memvisor, tmp_path, vectors=vectors) as server:
+        host = ivshmem.Peer(server.path).knows([0], vectors)
+        with vm(memvisor, tmp_path, "--ivshmem", "%s,vectors=%d" % (server.path, vectors)) \
+                as guest, guest.qmp() as client:
+            host.knows([0, 1], vectors)
+            guest.wait_for(lambda: device(client)["server"]["vectors"] == vectors)
+            for fd in host.peers[1]:
+                os.set_blocking(fd, True)
+            for _ in range(rounds):
+                for vector in range(vectors):
+                    host.ring(1, vector)
+                # Those that the loop has been told of, and has not come to yet.
+                for fd in reversed(host.peers[1]):
+                    with contextlib.suppress(BlockingIOError):
+                        os.preadv(fd, [bytearray(8)], -1, os.RWF_NOWAIT)
+                client.execute("query-status")
+            received = device(client)["server"]["received"]
+            assert received < vectors * rounds  # some were taken, or this tests nothing
+            host.ring(1, 0)
+            guest.wait_for(lambda: device(client)["server"]["received"] > received)
+        host.close()
+
+
 def test_no_server(memvisor, tmp_path):
     image = tmp_path / "spin"
     image.write_bytes(qmp.SPIN)
