@@ -7,10 +7,11 @@
 #include "qmp-command.h"
 #include "space.h"
 
+/* Memory in a device's BAR is the device's: only the board's is without a path. */
 static int add_size(const struct mv_range *range, void *opaque)
 {
     json_int_t *total = opaque;
-    if (range->kind == MV_RANGE_RAM)
+    if (range->kind == MV_RANGE_RAM && range->block->path[0] == '\0')
         *total += (json_int_t)range->size;
     return 0;
 }

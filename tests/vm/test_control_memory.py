@@ -54,6 +54,20 @@ def test_residency(guest):
             assert qmp.command("x-query-blocks", parts=wrong)["error"]["class"] == "GenericError"
 
 
+def test_size_counts_banks_alone(memvisor, tmp_path):
+    """Memory that a device has in a BAR is the device's, as in QEMU."""
+    with open(tmp_path / "shared", "wb") as file:
+        file.truncate(4 * MIB)
+    with Guest(memvisor, tmp_path, "-m", "32M", "-m", "16M", "--ivshmem",
+               "mem=%s/shared,size=4M,addr=1.0" % tmp_path) as guest, guest.qmp() as qmp:
+        config = 0x40000000 + (1 << 15)
+        guest.do("t", config + 0x1b, "\x50")
+        guest.do("t", config + 4, "\x02")
+        mapped = [entry for entry in qmp.execute("x-query-space") if entry["gpa"] == 0x50000000]
+        assert [entry["size"] for entry in mapped if entry["kind"] == "ram"] == [4 * MIB], mapped
+        assert qmp.execute("query-memory-size-summary")["base-memory"] == 48 * MIB
+
+
 def test_four_clients_list_pause_and_continue(guest):
     """At once, while the guest writes."""
     guest.do("m")
