@@ -64,18 +64,43 @@ static void add_region(struct map *map, const json_t *range)
         add(map, range, DEVICE);
 }
 
-static void add_kind(struct map *map, const json_t *ranges, const char *kind)
+static void add_window(struct map *map, const json_t *range)
+{
+    add(map, range, DEVICE);
+}
+
+/* Memory in a device's BAR takes its place in a window, of which the rest stays. */
+static void add_ram(struct map *map, const json_t *range)
+{
+    uint64_t gpa = mv_mem_number(range, "gpa"), end = gpa + mv_mem_number(range, "size");
+    add(map, range, RAM);
+    for (size_t i = 0; i < map->count; i++) {
+        struct segment *s = &map->list[i];
+        uint64_t window_end = s->gpa + s->size;
+        if (s->kind != DEVICE || gpa < s->gpa || gpa >= window_end)
+            continue;
+        if (end < window_end) {
+            struct segment *rest = &map->list[map->count++];
+            *rest = *s;
+            rest->gpa = end;
+            rest->size = window_end - end;
+        }
+        s->size = gpa - s->gpa;
+        if (s->size == 0)
+            *s = map->list[--map->count];
+        return;
+    }
+}
+
+static void add_kind(struct map *map, const json_t *ranges, const char *kind,
+                     void (*add_one)(struct map *map, const json_t *range))
 {
     size_t i;
     json_t *range;
     json_array_foreach(ranges, i, range)
     {
-        if (strcmp(mv_mem_text(range, "kind"), kind) != 0 || mv_mem_number(range, "size") == 0)
-            continue;
-        if (strcmp(kind, "mmio") == 0)
-            add_region(map, range);
-        else
-            add(map, range, strcmp(kind, "ram") == 0 ? RAM : DEVICE);
+        if (strcmp(mv_mem_text(range, "kind"), kind) == 0 && mv_mem_number(range, "size") != 0)
+            add_one(map, range);
     }
 }
 
@@ -146,12 +171,13 @@ static void print_segments(const struct map *map, const struct mv_mem_screen *sc
 static void print(const json_t *rows, const struct mv_mem_screen *screen)
 {
     size_t count = json_array_size(rows);
-    struct map map = {calloc(2 * count + 1, sizeof *map.list), 0};
+    /* Each may leave the rest of a window behind it, and a hole may come before each of those. */
+    struct map map = {calloc(4 * count + 1, sizeof *map.list), 0};
     if (map.list == NULL)
         return;
-    add_kind(&map, rows, "reserved");
-    add_kind(&map, rows, "ram");
-    add_kind(&map, rows, "mmio");
+    add_kind(&map, rows, "reserved", add_window);
+    add_kind(&map, rows, "mmio", add_region);
+    add_kind(&map, rows, "ram", add_ram);
     qsort(map.list, map.count, sizeof *map.list, by_address);
     add_holes(&map);
     print_segments(&map, screen);

@@ -92,6 +92,30 @@ def test_map_is_to_scale(memvisor, tmp_path):
         assert abs(bars["ram0"] - 2 * bars["ram1"]) <= 2 and bars["ram1"] >= 8, out
 
 
+@pytest.mark.parametrize("address, parts", [
+    (0x60, [("PCI memory", 0x50000000, "256 MiB"), ("pci/01.0/bar2", 0x60000000, "256 MiB"),
+              ("PCI memory", 0x70000000, "256 MiB")]),
+    (0x50, [("pci/01.0/bar2", 0x50000000, "256 MiB"), ("PCI memory", 0x60000000, "512 MiB")]),
+    (0x70, [("PCI memory", 0x50000000, "512 MiB"), ("pci/01.0/bar2", 0x70000000, "256 MiB")]),
+])
+def test_map_of_memory_in_a_window(memvisor, tmp_path, address, parts):
+    """What is left of the window stays around it, and nothing is drawn twice."""
+    with open(tmp_path / "shared", "wb") as file:
+        file.truncate(256 * MIB)
+    with Guest(memvisor, tmp_path, "-m", "32M", "--ivshmem",
+               "mem=%s/shared,size=256M,addr=1.0" % tmp_path) as guest:
+        config = 0x40000000 + (1 << 15)
+        guest.do("t", config + 0x1b, chr(address))
+        guest.do("t", config + 4, "\x02")
+        out = show(guest, "--map", LC_ALL="C")
+    rows = re.findall(r"^ *(0x[5-7]0000000) +(\d+ MiB)  \w+ +(.*\S) +([#=]+)$", out, re.M)
+    assert [(name, int(gpa, 16), size) for gpa, size, name, _ in rows] == parts, out
+    lengths = {"PCI memory": 0, "pci/01.0/bar2": 0}
+    for _, _, name, cells in rows:
+        lengths[name] += len(cells)
+    assert abs(lengths["PCI memory"] - 2 * lengths["pci/01.0/bar2"]) <= 3, out
+
+
 def test_heat(guest):
     def strips(block):
         text = show(guest, "--heat", LC_ALL="C")
