@@ -29,6 +29,16 @@ static uint64_t sum(const struct mv_limits_job *job, size_t field, uint64_t ther
     return mv_add_overflows(own, there, &total) ? UINT64_MAX : total;
 }
 
+/* "64 GiB", "64 GiB with the blocks that were there". */
+#define AMOUNT_TEXT (MV_SIZE_TEXT + 48)
+static const char *amount(uint64_t wanted, uint64_t there, char buf[AMOUNT_TEXT])
+{
+    char size[MV_SIZE_TEXT];
+    snprintf(buf, AMOUNT_TEXT, "%s%s", mv_size_format(wanted, size),
+             there == 0 ? "" : " with the blocks that were there");
+    return buf;
+}
+
 /* "64 GiB is more than the 16 GiB of memory that this host has: " and what to do. */
 #define LIMIT_TEXT (PATH_MAX + 512)
 static const char *explain(const struct mv_host_limit *limit, uint64_t wanted, const char *of,
@@ -50,22 +60,25 @@ static const char *explain(const struct mv_host_limit *limit, uint64_t wanted, c
 }
 
 static int refuse_early(const struct mv_limits_job *job, const char *key, size_t field,
-                        uint64_t wanted, const char *of, const struct mv_host_limit *limit,
+                        uint64_t there, const char *of, const struct mv_host_limit *limit,
                         struct mv_error *err)
 {
-    char who[MV_LIMITS_SUBJECT], size[MV_SIZE_TEXT], text[LIMIT_TEXT], otherwise[64];
+    char who[MV_LIMITS_SUBJECT], size[AMOUNT_TEXT], text[LIMIT_TEXT], otherwise[64];
+    uint64_t wanted = sum(job, field, there);
     snprintf(otherwise, sizeof otherwise, "give less, or leave %s=on out", key);
     return mv_error_set(err, ENOMEM, "%s: %s=on: %s is %s",
                         mv_limits_subject(job, field, NULL, NULL, who), key,
-                        mv_size_format(wanted, size), explain(limit, wanted, of, otherwise, text));
+                        amount(wanted, there, size),
+                        explain(limit, wanted, of, otherwise, text));
 }
 
 static void warn_lazy(const struct mv_limits_job *job, uint64_t wanted, const char *of,
                       const struct mv_host_limit *limit)
 {
-    char who[MV_LIMITS_SUBJECT], size[MV_SIZE_TEXT], text[LIMIT_TEXT];
+    char who[MV_LIMITS_SUBJECT], size[AMOUNT_TEXT], text[LIMIT_TEXT];
     mv_warn("%s: %s, which the guest can come to use, is %s",
-            mv_limits_subject(job, MEMORY, NULL, NULL, who), mv_size_format(wanted, size),
+            mv_limits_subject(job, MEMORY, NULL, NULL, who),
+            amount(wanted, job->there->memory, size),
             explain(limit, wanted, of, "give less, or keep the bytes in a file on a disk (file=)",
                     text));
 }
@@ -86,16 +99,16 @@ static int check_memory(const struct mv_limits_job *job, struct mv_error *err)
     if (mv_host_memory_read(&mv_host_memory_files, &host, &unknown) < 0)
         return 0; /* there is nothing to compare with */
     const char *of = host.swap == 0 ? "memory" : "memory and swap";
-    uint64_t memory = sum(job, MEMORY, job->there->memory);
-    uint64_t early = sum(job, EARLY, job->there->early);
-    uint64_t locked = sum(job, LOCKED, job->there->locked);
-    if (locked > host.memory.bytes)
-        return refuse_early(job, "lock", LOCKED, locked, "memory", &host.memory, err);
-    if (early > host.whole.bytes)
-        return refuse_early(job, "prealloc", EARLY, early, of, &host.whole, err);
+    const struct mv_limits_use *there = job->there;
+    uint64_t memory = sum(job, MEMORY, there->memory);
+    if (sum(job, LOCKED, there->locked) > host.memory.bytes)
+        return refuse_early(job, "lock", LOCKED, there->locked, "memory", &host.memory, err);
+    if (sum(job, EARLY, there->early) > host.whole.bytes)
+        return refuse_early(job, "prealloc", EARLY, there->early, of, &host.whole, err);
     if (job->quiet)
         return 0;
-    if (memory > host.whole.bytes)
+    /* It is told of the first block that is too much, and not of each that comes after it. */
+    if (memory > host.whole.bytes && there->memory <= host.whole.bytes)
         warn_lazy(job, memory, of, &host.whole);
     else if (sum(job, EARLY, 0) > host.available)
         warn_scarce(job, sum(job, EARLY, 0), host.available);

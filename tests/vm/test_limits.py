@@ -98,6 +98,19 @@ def test_more_than_the_host_has(warn, refuse):
     assert re.search("MiB of memory that this host has|cgroup may use", words)
 
 
+def test_blocks_that_come_after_the_banks(warn, tmpfs):
+    """A device's memory counts with theirs; what was told is not told again."""
+    folder, wrap = tmpfs("1G")
+    harness.run([*wrap, "truncate", "-s", "256M", folder / "shared"])
+    _, whole = host_mib()
+    device = ["--ivshmem", "mem=%s/shared,size=256M" % folder]
+    words = warn("-m", "%dM" % (whole + 64), *device, wrap=wrap)
+    assert words.startswith("memvisor: warning: block ram0: %d MiB, which" % (whole + 64))
+    words = warn("-m", "%dM" % (whole - 64), *device, wrap=wrap)
+    assert words.startswith("memvisor: warning: block pci/01.0/bar2: %d MiB with the blocks that "
+                            "were there, which" % (whole + 192))
+
+
 def test_files_that_are_memory_and_others(warn, tmp_path):
     """A file counts where its file system is memory, or the guest's copy of it is private."""
     _, whole = host_mib()
