@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -63,6 +64,14 @@ def reference(folder, program, peers):
         return herd(program, "queue", path, peers)
 
 
+def busy_seconds():
+    """Of all CPUs since they are up, ours and all children's since we are."""
+    user, nice, system = pathlib.Path("/proc/stat").read_text().split()[1:4]
+    ours = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return ((int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK"),
+            sum(one.ru_utime + one.ru_stime for one in ours))
+
+
 def measure(args, folder, program):
     pairs = {}
     if subprocess.run([TOP / "scripts/qemu-reference.sh"], stdout=subprocess.DEVNULL).returncode:
@@ -89,7 +98,13 @@ def main():
         folder = pathlib.Path(name)
         program = folder / "herd"
         subprocess.run(["cc", "-O2", TOP / "bench/ivshmem-herd.c", "-o", program], check=True)
+        start, before = time.monotonic(), busy_seconds()
         pairs = measure(args, folder, program)
+        after, seconds = busy_seconds(), time.monotonic() - start
+    others = max(0, after[0] - before[0] - (after[1] - before[1])) / seconds
+    if others > 0.2:
+        print("note: other programs took %.1f of %d CPUs meanwhile" % (others, os.cpu_count()),
+              file=sys.stderr)
     figures, bad = {}, False
     for side, times in pairs.items():
         ratio = statistics.median(a / b for a, b in times)
