@@ -260,6 +260,8 @@ enum mv_pcie_removal mv_pcie_port_remove(struct mv_pcie_port *port)
 {
     MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.secondary));
     unsigned control = get(port, SLOT_CONTROL);
+    if (occupant(port) == NULL)
+        return MV_PCIE_REMOVED;
     if ((control & SLOT_LIGHT) == SLOT_LIGHT_BLINKS)
         return MV_PCIE_BUSY;
     if (control & SLOT_POWER_OFF) {

@@ -49,10 +49,13 @@ void mv_pcie_port_inserted(struct mv_pcie_port *port);
 
 enum mv_pcie_removal {
     MV_PCIE_ASKED,   /* the button was pressed: `eject` follows, or nothing */
-    MV_PCIE_REMOVED, /* nobody used it: it is to be collected */
+    MV_PCIE_REMOVED, /* nobody used it, or the guest let go of it: it is to be collected */
     MV_PCIE_BUSY,    /* the guest is about to switch the slot on or off */
 };
-/* Ask the guest to let go of the device, which is in the port's slot. */
+/*
+ * Ask the guest to let go of the device that was put into the port's slot, and
+ * that may have left it a moment ago.
+ */
 enum mv_pcie_removal mv_pcie_port_remove(struct mv_pcie_port *port);
 /* Take it out without asking, as the guest is reset: it is to be collected. */
 void mv_pcie_port_take(struct mv_pcie_port *port);

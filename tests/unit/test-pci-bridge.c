@@ -329,6 +329,17 @@ static void test_removal(void **state)
     assert_int_equal(slot_get(STATUS) & PRESENT, 0);
 }
 
+/* The guest is faster than the one who asks: a vCPU lets go before the main thread gets the lock. */
+static void test_removal_of_what_has_left(void **state)
+{
+    configure();
+    slot_set(CONTROL, LIGHT_OFF | POWER_OFF);
+    assert_int_equal(ejected, 1);
+    assert_int_equal(mv_pcie_port_remove(&port), MV_PCIE_REMOVED);
+    assert_ptr_equal(mv_pcie_port_collect(&port), &function.device);
+    assert_null(mv_pcie_port_collect(&port));
+}
+
 static void test_link_disabled(void **state)
 {
     configure();
@@ -395,6 +406,7 @@ int main(void)
         TEST(test_slot_at_reset),
         cmocka_unit_test_setup_teardown(test_slot_interrupts, setup_empty, teardown),
         TEST(test_removal),
+        TEST(test_removal_of_what_has_left),
         TEST(test_link_disabled),
         TEST(test_random_writes),
     };
