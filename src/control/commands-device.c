@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Commands that add and remove devices.  What a client says of one is made into
- * the words of a command line, so that both have the same keys.
+ * the words of a command line, so that both have the same keys.  A server that
+ * a device needs is waited for in a job's thread: it may never answer.
  */
 #include "cleanup.h"
 #include "config.h"
 #include "control.h"
+#include "job.h"
 #include "machine.h"
 #include "qmp-command.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A comma in a value is doubled, as on a command line. */
@@ -74,6 +77,57 @@ static char *make_text(const json_t *arguments, struct mv_error *err)
     return text;
 }
 
+struct add {
+    struct mv_job job;
+    struct mv_machine *machine;
+    struct mv_config_device device;
+    struct mv_ivshmem_hello *hello;
+};
+
+static bool is_cancelled(void *opaque)
+{
+    struct mv_job *job = opaque;
+    return atomic_load(&job->cancelled);
+}
+
+static int greet(struct mv_job *job, json_t **ret, struct mv_error *err)
+{
+    struct add *add = (struct add *)job;
+    (void)ret;
+    return mv_ivshmem_doorbell_greet(add->device.socket, is_cancelled, job, &add->hello, err);
+}
+
+static int complete(struct mv_job *job, struct mv_error *err)
+{
+    struct add *add = (struct add *)job;
+    return mv_machine_device_add_greeted(add->machine, &add->device, add->hello, err);
+}
+
+static void destroy(struct mv_job *job)
+{
+    struct add *add = (struct add *)job;
+    mv_ivshmem_doorbell_leave(add->hello);
+    mv_config_device_clear(&add->device);
+    free(add);
+}
+
+/* Takes the device over, also where it fails. */
+static int add_later(struct mv_qmp_call *call, struct mv_config_device *device,
+                     struct mv_error *err)
+{
+    struct mv_machine *machine = mv_control_machine(call->control);
+    int r = mv_machine_device_check(machine, device, err);
+    struct add *add = r == 0 ? calloc(1, sizeof *add) : NULL;
+    if (add == NULL) {
+        mv_config_device_clear(device);
+        return r < 0 ? r : mv_error_set_errno(err, ENOMEM, "device_add");
+    }
+    add->job = (struct mv_job){.run = greet, .complete = complete, .destroy = destroy};
+    add->machine = machine;
+    add->device = *device;
+    return mv_jobs_start(mv_control_jobs(call->control), &add->job, call->session, err);
+}
+
 int mv_qmp_device_add(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_config_device device;
@@ -83,6 +137,8 @@ int mv_qmp_device_add(struct mv_qmp_call *call, struct mv_error *err)
     int r = mv_config_parse_device_add(text, &device, err);
     if (r < 0)
         return r;
+    if (device.socket != NULL)
+        return add_later(call, &device, err);
     r = mv_machine_device_add(mv_control_machine(call->control), &device, err);
     mv_config_device_clear(&device);
     return r;

@@ -42,6 +42,8 @@ static void finish(struct mv_job *job)
     while (*link != job)
         link = &(*link)->next;
     *link = job->next;
+    if (job->result == 0 && job->complete != NULL && !atomic_load(&job->cancelled))
+        job->result = job->complete(job, &job->err);
     if (job->later != NULL)
         mv_qmp_later_finish(job->later, job->result, job->answer, &job->err);
     job->destroy(job);

@@ -22,6 +22,8 @@ struct mv_job {
      * or a negative errno; soon where `cancelled` gets true.
      */
     int (*run)(struct mv_job *job, json_t **ret, struct mv_error *err);
+    /* Or NULL: what is left to do of one that has not failed.  Main thread. */
+    int (*complete)(struct mv_job *job, struct mv_error *err);
     void (*destroy)(struct mv_job *job);
     atomic_bool cancelled;
     /* The rest is job.c's own. */

@@ -25,7 +25,7 @@ struct mv_qmp_call {
 
 /*
  * Do it: 0 and the result, or a negative errno with a message for the client.
- * MV_QMP_LATER where the answer comes by mv_qmp_session_finish.
+ * MV_QMP_LATER where the answer comes by mv_qmp_later_finish.
  */
 typedef int mv_qmp_command_fn(struct mv_qmp_call *call, struct mv_error *err);
 #define MV_QMP_LATER 1

@@ -77,6 +77,7 @@ const struct mv_mmio_region *mv_pci_host_region(struct mv_device *device);
 struct mv_pci_bus *mv_pci_host_bus(struct mv_device *device);
 
 /* --- PCI functions: made here, then put into a slot by the board. */
+struct mv_ivshmem_hello;
 struct mv_pci_device_params {
     const char *path; /* "pci/03.0" */
     struct mv_block_registry *blocks;
@@ -85,9 +86,9 @@ struct mv_pci_device_params {
     struct mv_block *block;                  /* another's that it shows instead, or NULL */
     struct mv_loop *loop;
     const char *socket; /* of a device with a server: where that listens */
-    int patience_ms;    /* how long the main thread may wait for that one */
     unsigned vectors;   /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
     bool ext;           /* docs/ivshmem-ext.md */
+    struct mv_ivshmem_hello *hello; /* of mv_ivshmem_doorbell_greet, or NULL */
     struct mv_pcie_place place; /* of a root port, as what follows */
     mv_pcie_eject_fn *eject;
     void *eject_opaque;
@@ -99,9 +100,20 @@ struct mv_pci_device_params {
  */
 int mv_ivshmem_plain_create(const struct mv_pci_device_params *params,
                             struct mv_pci_function **ret, struct mv_error *err);
-/* ivshmem-doorbell.c: waits for the server, and fails as ivshmem-link.h says. */
+/*
+ * ivshmem-doorbell.c: without a hello it waits up to ten seconds for the server;
+ * what ivshmem-link.h says.
+ */
 int mv_ivshmem_doorbell_create(const struct mv_pci_device_params *params,
                                struct mv_pci_function **ret, struct mv_error *err);
+/*
+ * The part of it that takes long, beforehand and in any thread: what
+ * ivshmem-hello.h says, of the connection that the device is to use.
+ */
+int mv_ivshmem_doorbell_greet(const char *socket, bool (*cancelled)(void *opaque), void *opaque,
+                              struct mv_ivshmem_hello **ret, struct mv_error *err);
+/* Whether it was used or not; may be NULL. */
+void mv_ivshmem_doorbell_leave(struct mv_ivshmem_hello *hello);
 /* ivshmem-info.c: what an ivshmem function is, and whom it knows. */
 struct mv_ivshmem_info {
     const char *block; /* the id of its memory */

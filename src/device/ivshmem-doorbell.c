@@ -9,6 +9,7 @@
 
 #include "block.h"
 #include "cleanup.h"
+#include "ivshmem-hello.h"
 
 #include <inttypes.h>
 
@@ -115,7 +116,7 @@ static int open_link(struct mv_ivshmem_device *ivshmem, const struct mv_pci_devi
         .path = params->socket,
         .name = params->path,
         .vectors = params->vectors,
-        .patience_ms = params->patience_ms,
+        .hello = params->hello,
         .ops = ivshmem->has_ext ? &link_ops_ext : &link_ops,
         .opaque = ivshmem,
     };
@@ -143,6 +144,17 @@ static int create(const struct mv_ivshmem_model *model, const struct mv_device_o
     mv_ivshmem_device_add_bars(ivshmem);
     *ret = ivshmem;
     return 0;
+}
+
+int mv_ivshmem_doorbell_greet(const char *socket, bool (*cancelled)(void *opaque), void *opaque,
+                              struct mv_ivshmem_hello **ret, struct mv_error *err)
+{
+    return mv_ivshmem_hello_create(socket, cancelled, opaque, ret, err);
+}
+
+void mv_ivshmem_doorbell_leave(struct mv_ivshmem_hello *hello)
+{
+    mv_ivshmem_hello_destroy(hello);
 }
 
 int mv_ivshmem_doorbell_create(const struct mv_pci_device_params *params,

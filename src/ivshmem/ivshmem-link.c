@@ -8,14 +8,13 @@
 #include "ivshmem-link.h"
 
 #include "cleanup.h"
+#include "ivshmem-hello.h"
 #include "ivshmem-view.h"
 #include "ivshmem-wire.h"
 #include "log.h"
 #include "loop.h"
 #include "progress.h"
-#include "unix-socket.h"
 
-#include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -25,7 +24,6 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#define OPEN_STEP_MS      50
 #define RETRY_MS          200
 #define RETRY_MAX_MS      6400
 #define RETRY_REFUSED_MS  1000
@@ -158,7 +156,7 @@ static int take_connect(struct mv_ivshmem_link *link, unsigned id, int fd, struc
 {
     if (!link->up) {
         close(fd);
-        return mv_error_set(err, EPROTO, "the server sent peer %u before its memory", id);
+        return mv_ivshmem_hello_early_peer(id, err);
     }
     pthread_rwlock_wrlock(&link->lock);
     int r = id == link->id ? add_own_vector(link, fd, err)
@@ -287,7 +285,7 @@ static int watch_socket(struct mv_ivshmem_link *link, struct mv_error *err)
 static int begin_connection(struct mv_ivshmem_link *link, struct mv_error *err)
 {
     mv_ivshmem_decoder_init(&link->decoder);
-    return mv_unix_connect_now("the ivshmem server's socket", link->path, &link->socket_fd, err);
+    return mv_ivshmem_hello_connect(link->path, &link->socket_fd, err);
 }
 
 static void retry(void *opaque, uint32_t events)
@@ -307,43 +305,6 @@ static void retry(void *opaque, uint32_t events)
 }
 
 /* --- opening and closing */
-
-static int connect_first(struct mv_ivshmem_link *link, long long deadline, struct mv_error *err)
-{
-    for (;;) {
-        int r = begin_connection(link, err);
-        if (r == -ENOENT || r == -ECONNREFUSED)
-            return mv_error_set(err, -r,
-                                "no ivshmem server listens at '%s': start one with 'memvisor "
-                                "ivshmem-server %s --size 64M'",
-                                link->path, link->path);
-        if (r != -EAGAIN || now_ms() >= deadline || mv_progress_cancelled())
-            return r;
-        nanosleep(&(struct timespec){.tv_nsec = OPEN_STEP_MS * 1000000}, NULL);
-    }
-}
-
-static int wait_for_memory(struct mv_ivshmem_link *link, long long deadline, struct mv_error *err)
-{
-    while (!link->up) {
-        struct pollfd readable = {.fd = link->socket_fd, .events = POLLIN};
-        if (mv_progress_cancelled())
-            return mv_error_set(err, ECANCELED, "interrupted");
-        if (now_ms() >= deadline)
-            return mv_error_set(err, ETIMEDOUT,
-                                "the ivshmem server at '%s' did not hand out its memory within "
-                                "%d seconds: is it one?",
-                                link->path, link->config.patience_ms / 1000);
-        if (poll(&readable, 1, OPEN_STEP_MS) <= 0)
-            continue;
-        int r = take_messages(link, err);
-        if (r < 0) {
-            mv_error_prefix(err, "the ivshmem server at '%s'", link->path);
-            return r;
-        }
-    }
-    return 0;
-}
 
 static int allocate(const struct mv_ivshmem_link_config *config, struct mv_ivshmem_link **ret,
                     struct mv_error *err)
@@ -385,20 +346,51 @@ static void allow_many_descriptors(void)
     }
 }
 
+/* What the hello has got becomes the link's. */
+static int take_hello(struct mv_ivshmem_link *link, struct mv_ivshmem_hello *hello,
+                      struct mv_error *err)
+{
+    int memory_fd = hello->memory_fd;
+    link->decoder = hello->decoder;
+    link->socket_fd = hello->socket_fd;
+    link->next_id = hello->id;
+    mv_ivshmem_decoder_init(&hello->decoder);
+    hello->socket_fd = hello->memory_fd = -1;
+    int r = take_memory(link, memory_fd, err);
+    if (r < 0)
+        mv_error_prefix(err, "the ivshmem server at '%s'", link->path);
+    return r == 0 ? watch_socket(link, err) : r;
+}
+
+static bool is_interrupted(void *opaque)
+{
+    (void)opaque;
+    return mv_progress_cancelled();
+}
+
+/* The hello that was given, or one that is waited for here. */
+static int begin(struct mv_ivshmem_link *link, struct mv_error *err)
+{
+    struct mv_ivshmem_hello *own = NULL, *hello = link->config.hello;
+    int r = 0;
+    if (hello == NULL)
+        r = mv_ivshmem_hello_create(link->path, is_interrupted, NULL, &own, err);
+    if (r == 0)
+        r = take_hello(link, hello == NULL ? own : hello, err);
+    mv_ivshmem_hello_destroy(own);
+    return r;
+}
+
 int mv_ivshmem_link_open(const struct mv_ivshmem_link_config *config, struct mv_ivshmem_link **ret,
                          struct mv_error *err)
 {
     struct mv_ivshmem_link *link = NULL;
-    long long deadline = now_ms() + config->patience_ms;
     int r = allocate(config, &link, err);
     if (r < 0)
         return r;
     allow_many_descriptors();
-    r = connect_first(link, deadline, err);
-    if (r == 0)
-        r = wait_for_memory(link, deadline, err);
-    if (r == 0)
-        r = watch_socket(link, err);
+    r = begin(link, err);
+    link->config.hello = NULL;
     if (r < 0)
         mv_ivshmem_link_close(link);
     else

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct mv_ivshmem_hello;
 struct mv_ivshmem_link;
 struct mv_loop;
 
@@ -44,15 +45,17 @@ struct mv_ivshmem_link_config {
     const char *path; /* of the server's socket */
     const char *name; /* whose link it is, for messages: "pci/03.0" */
     unsigned vectors; /* how many of its own it reads: 1 to 2048; what is beyond is closed */
-    int patience_ms;  /* how long the server may take to hand out its memory at first */
+    /* The connection to take over; the struct stays its owner's.  NULL: it is waited for. */
+    struct mv_ivshmem_hello *hello;
     const struct mv_ivshmem_link_ops *ops;
     void *opaque;
 };
 
 /*
- * Raise the process's soft limit of descriptors, connect, and wait for the
- * memory; from then on the loop does the rest.  -ETIMEDOUT, -ECANCELED (progress.h), what connect(2) said, or
- * what ops->memory did.  The texts are copied.
+ * Raise the process's soft limit of descriptors, and take the hello, or connect
+ * and wait for the memory, up to ten seconds; from then on the loop does the
+ * rest.  What mv_ivshmem_hello_create and ops->memory say; -ECANCELED by
+ * progress.h.  The texts are copied.
  */
 int mv_ivshmem_link_open(const struct mv_ivshmem_link_config *config, struct mv_ivshmem_link **ret,
                          struct mv_error *err);

@@ -87,6 +87,7 @@ struct mv_board_pci {
     struct mv_block_registry *blocks;
     struct mv_hotplug *hotplug;
     struct mv_loop *loop;
+    struct mv_ivshmem_hello *hello; /* the server's of the device to be made, or NULL */
 };
 
 /*
@@ -97,5 +98,8 @@ struct mv_board_pci {
  */
 int mv_board_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
                   bool running, struct mv_device **ret, struct mv_error *err);
+/* What it would say of the type, the place and the id while the machine runs; changes nothing. */
+int mv_board_check_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                        struct mv_error *err);
 
 #endif

@@ -13,10 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* For a server to answer; console and control socket wait with it while a machine runs. */
-#define PATIENCE_MS         10000
-#define PATIENCE_RUNNING_MS 2000
-
 struct type {
     const char *name;
     int (*create)(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
@@ -163,42 +159,78 @@ static int find_block(const struct mv_board_pci *pci, const struct mv_config_dev
     return 0;
 }
 
-static int plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
-                const struct type *type, bool running, struct mv_device **ret,
-                struct mv_error *err)
-{
+/* What there is to know of a device before it is made. */
+struct plan {
+    const struct type *type;
     struct place place;
-    struct mv_pci_function *function;
-    struct mv_block *block = NULL;
-    int r = find_place(pci, wish, running, &place, err);
+    struct mv_block *block; /* that it is to show, or NULL */
+};
+
+static int find_type_of(const struct mv_config_device *wish, bool running,
+                        const struct type **ret, struct mv_error *err)
+{
+    const struct type *type = find_type(wish->type);
+    if (type == NULL)
+        return mv_error_set(err, ENOENT,
+                            "there is no device of the type '%s': there are edu%s", wish->type,
+                            running ? ", ivshmem-plain and ivshmem-doorbell"
+                                    : " and pcie-root-port");
+    if (strcmp(type->option, "--device") != 0 && wish->backing.file == NULL &&
+        wish->mem_id == NULL && wish->socket == NULL)
+        return mv_error_set(err, EINVAL,
+                            "write it as --ivshmem SOCKET or --ivshmem mem=FILE,size=64M");
+    *ret = type;
+    return 0;
+}
+
+static int make_plan(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                     bool running, struct plan *ret, struct mv_error *err)
+{
+    ret->block = NULL;
+    int r = find_type_of(wish, running, &ret->type, err);
     if (r == 0)
-        r = check_free(pci, wish, &place, err);
+        r = find_place(pci, wish, running, &ret->place, err);
+    if (r == 0)
+        r = check_free(pci, wish, &ret->place, err);
     if (r == 0 && wish->mem_id != NULL)
-        r = find_block(pci, wish, &block, err);
-    if (r < 0)
-        return r;
+        r = find_block(pci, wish, &ret->block, err);
+    return r;
+}
+
+int mv_board_check_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                        struct mv_error *err)
+{
+    struct plan plan;
+    return make_plan(pci, wish, true, &plan, err);
+}
+
+static int plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                const struct plan *plan, struct mv_device **ret, struct mv_error *err)
+{
+    struct mv_pci_function *function;
+    int r = 0;
     struct mv_pci_device_params params = {
-        .path = place.path,
+        .path = plan->place.path,
         .blocks = pci->blocks,
         .size = wish->size,
         .backing = &wish->backing,
-        .block = block,
+        .block = plan->block,
         .loop = pci->loop,
         .socket = wish->socket,
-        .patience_ms = running ? PATIENCE_RUNNING_MS : PATIENCE_MS,
         .vectors = wish->vectors,
         .ext = wish->ext,
+        .hello = pci->hello,
         .place = {wish->chassis > 0 ? (unsigned)wish->chassis : 0,
-                  wish->slot_number >= 0 ? (unsigned)wish->slot_number : place.slot},
+                  wish->slot_number >= 0 ? (unsigned)wish->slot_number : plan->place.slot},
         .eject = mv_hotplug_eject,
         .eject_opaque = pci->hotplug,
     };
-    if (strcmp(type->name, "pcie-root-port") == 0)
+    if (strcmp(plan->type->name, "pcie-root-port") == 0)
         r = check_port_place(pci, &params.place, err);
     if (r == 0)
-        r = type->create(&params, &function, err);
+        r = plan->type->create(&params, &function, err);
     if (r == 0)
-        r = add(pci, wish, &place, function, err);
+        r = add(pci, wish, &plan->place, function, err);
     if (r == 0)
         *ret = &function->device;
     return r;
@@ -207,19 +239,13 @@ static int plug(const struct mv_board_pci *pci, const struct mv_config_device *w
 int mv_board_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
                   bool running, struct mv_device **ret, struct mv_error *err)
 {
-    const struct type *type = find_type(wish->type);
-    int r;
-    if (type == NULL)
-        r = mv_error_set(err, ENOENT,
-                         "there is no device of the type '%s': there are edu%s", wish->type,
-                         running ? ", ivshmem-plain and ivshmem-doorbell" : " and pcie-root-port");
-    else if (strcmp(type->option, "--device") == 0 || wish->backing.file != NULL ||
-             wish->mem_id != NULL || wish->socket != NULL)
-        r = plug(pci, wish, type, running, ret, err);
-    else
-        r = mv_error_set(err, EINVAL,
-                         "write it as --ivshmem SOCKET or --ivshmem mem=FILE,size=64M");
-    if (r < 0 && !running)
+    struct plan plan;
+    int r = make_plan(pci, wish, running, &plan, err);
+    if (r == 0)
+        r = plug(pci, wish, &plan, ret, err);
+    if (r < 0 && !running) {
+        const struct type *type = find_type(wish->type);
         mv_error_prefix(err, "%s %s", type == NULL ? "--device" : type->option, wish->text);
+    }
     return r;
 }

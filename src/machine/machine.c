@@ -444,12 +444,14 @@ static int make_hotplug(struct mv_machine *machine, struct mv_error *err)
     return mv_hotplug_create(&params, &machine->hotplug, err);
 }
 
-static int plug_device(struct mv_machine *machine, const struct mv_config_device *wish,
-                       bool running, struct mv_device **ret, struct mv_error *err)
+static struct mv_board_pci pci_of(struct mv_machine *machine, struct mv_ivshmem_hello *hello)
 {
-    struct mv_board_pci pci = {machine->board.pci, &machine->devices, machine->blocks,
-                               machine->hotplug, machine->loop};
-    return mv_board_plug(&pci, wish, running, ret, err);
+    return (struct mv_board_pci){.host = machine->board.pci,
+                                 .devices = &machine->devices,
+                                 .blocks = machine->blocks,
+                                 .hotplug = machine->hotplug,
+                                 .loop = machine->loop,
+                                 .hello = hello};
 }
 
 /* On the host bridge's bus, those with a slot of their own first; then what is behind ports. */
@@ -463,25 +465,41 @@ static unsigned turn_of(const struct mv_config_device *wish)
 static int plug_devices(struct mv_machine *machine, const struct mv_config *config,
                         struct mv_error *err)
 {
+    const struct mv_board_pci pci = pci_of(machine, NULL);
     struct mv_device *device;
     int r = 0;
     for (size_t i = 0; r == 0 && i < 3 * config->device_count; i++) {
         const struct mv_config_device *wish = &config->devices[i % config->device_count];
         if (turn_of(wish) == i / config->device_count)
-            r = plug_device(machine, wish, false, &device, err);
+            r = mv_board_plug(&pci, wish, false, &device, err);
     }
+    return r;
+}
+
+int mv_machine_device_check(struct mv_machine *machine, const struct mv_config_device *wish,
+                            struct mv_error *err)
+{
+    const struct mv_board_pci pci = pci_of(machine, NULL);
+    mv_hotplug_settle(machine->hotplug);
+    return mv_board_check_plug(&pci, wish, err);
+}
+
+int mv_machine_device_add_greeted(struct mv_machine *machine, const struct mv_config_device *wish,
+                                  struct mv_ivshmem_hello *hello, struct mv_error *err)
+{
+    const struct mv_board_pci pci = pci_of(machine, hello);
+    struct mv_device *device;
+    mv_hotplug_settle(machine->hotplug);
+    int r = mv_board_plug(&pci, wish, true, &device, err);
+    if (r == 0)
+        mv_hotplug_added(machine->hotplug, device);
     return r;
 }
 
 int mv_machine_device_add(struct mv_machine *machine, const struct mv_config_device *wish,
                           struct mv_error *err)
 {
-    struct mv_device *device;
-    mv_hotplug_settle(machine->hotplug);
-    int r = plug_device(machine, wish, true, &device, err);
-    if (r == 0)
-        mv_hotplug_added(machine->hotplug, device);
-    return r;
+    return mv_machine_device_add_greeted(machine, wish, NULL, err);
 }
 
 int mv_machine_device_remove(struct mv_machine *machine, const char *name, struct mv_error *err)

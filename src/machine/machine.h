@@ -142,6 +142,14 @@ enum mv_machine_state mv_machine_state(const struct mv_machine *machine);
  */
 int mv_machine_device_add(struct mv_machine *machine, const struct mv_config_device *wish,
                           struct mv_error *err);
+/*
+ * The same in two steps, around mv_ivshmem_doorbell_greet, which takes long: is
+ * there a place for it; and put it there, whatever has changed meanwhile.
+ */
+int mv_machine_device_check(struct mv_machine *machine, const struct mv_config_device *wish,
+                            struct mv_error *err);
+int mv_machine_device_add_greeted(struct mv_machine *machine, const struct mv_config_device *wish,
+                                  struct mv_ivshmem_hello *hello, struct mv_error *err);
 int mv_machine_device_remove(struct mv_machine *machine, const char *name, struct mv_error *err);
 
 /* The machine's parts; they live as long as it does. */
