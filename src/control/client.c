@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -68,6 +69,7 @@ static bool make_room(struct mv_control_client *client, size_t len)
 }
 
 static void watch(struct mv_control_client *client);
+static void set_turn(struct mv_control_client *client);
 
 /* The session's send, from within serve() or of an event's teller. */
 static void queue_line(void *opaque, const char *line, size_t len)
@@ -148,15 +150,34 @@ static void on_socket(void *opaque, uint32_t events)
     serve_input(client, end_ns);
     read_input(client);
     serve_input(client, end_ns);
-    if (is_over(client))
+    if (is_over(client)) {
         client->on_end(client, client->opaque);
-    else
-        watch(client);
+        return;
+    }
+    watch(client);
+    set_turn(client);
+}
+
+static void on_turn(void *opaque, uint32_t events)
+{
+    (void)events;
+    on_socket(opaque, 0);
 }
 
 /*
- * What is left of the input when its turn is over is served when the socket
- * can be written to, which is at once, but not before the loop went round.
+ * What is left of the input when its turn is over is served once the loop went
+ * round, whether answers can be sent or not: the client may read none before
+ * all of its commands are taken.
+ */
+static void set_turn(struct mv_control_client *client)
+{
+    bool wanted = can_be_served(client);
+    if (wanted != client->has_turn)
+        mv_loop_modify(client->turn_source, wanted ? EPOLLIN : 0);
+    client->has_turn = wanted;
+}
+
+/*
  * Where there is nothing to watch for the source goes away, for epoll reports
  * a hang-up even to who asked for nothing.
  */
@@ -164,7 +185,7 @@ static void watch(struct mv_control_client *client)
 {
     struct mv_error err;
     uint32_t events = wants_input(client) ? EPOLLIN : 0;
-    events |= output_waiting(client) > 0 || can_be_served(client) ? EPOLLOUT : 0;
+    events |= output_waiting(client) > 0 ? EPOLLOUT : 0;
     if (client->source != NULL && events != 0) {
         mv_loop_modify(client->source, events);
     } else if (client->source != NULL) {
@@ -199,10 +220,14 @@ int mv_control_client_create(struct mv_loop *loop, struct mv_control *control, i
     client->session.send = queue_line;
     client->session.on_finished = on_finished;
     client->session.opaque = client;
-    int r = mv_loop_add(loop, fd, EPOLLIN, on_socket, client, &client->source, err);
+    client->turn_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+    int r = client->turn_fd < 0 ? mv_error_set_errno(err, errno, "a client") : 0;
+    if (r == 0)
+        r = mv_loop_add(loop, client->turn_fd, 0, on_turn, client, &client->turn_source, err);
+    if (r == 0)
+        r = mv_loop_add(loop, fd, EPOLLIN, on_socket, client, &client->source, err);
     if (r < 0) {
-        mv_cleanup_close(&fd);
-        free(client);
+        mv_control_client_destroy(client);
         return r;
     }
     mv_qmp_session_start(&client->session);
@@ -216,6 +241,9 @@ void mv_control_client_destroy(struct mv_control_client *client)
     mv_qmp_session_end(&client->session);
     if (client->source != NULL)
         mv_loop_remove(client->source);
+    if (client->turn_source != NULL)
+        mv_loop_remove(client->turn_source);
+    mv_cleanup_close(&client->turn_fd);
     mv_cleanup_close(&client->fd);
     free(client->output);
     free(client);

@@ -27,6 +27,9 @@ struct mv_control_client {
     struct mv_qmp_session session;
     struct mv_loop *loop;
     struct mv_loop_source *source; /* NULL while there is nothing to wait for */
+    struct mv_loop_source *turn_source;
+    int turn_fd; /* always readable, and watched while input is left for another turn */
+    bool has_turn; /* to come */
     int fd;
     /* Called, once, when the connection is over; destroys the client. */
     void (*on_end)(struct mv_control_client *client, void *opaque);
