@@ -74,14 +74,16 @@ static inline bool mv_sp_misaligned(const struct mv_cpu *cpu, const struct mv_op
         return mv_exception_at(cpu, op, MV_EC_SP_ALIGNMENT, 0)
 
 /*
- * Does a tag let an access of `total` bytes through, in elements of `size`?
- * The second compare is for Device memory.
+ * Does an entry let an access of `total` bytes through, in elements of `size`,
+ * a power of two?  tag is its tag for reads or for writes.  What is aligned
+ * stands in one page if its first and last elements do.
  */
-static inline bool mv_tag_matches(uint64_t tag, uint64_t va, unsigned total, unsigned size)
+static inline bool mv_entry_takes(const struct mv_dtlb_entry *entry, uint64_t tag, uint64_t va,
+                                  unsigned total, unsigned size)
 {
-    uint64_t page = (va + total - 1) & MV_PAGE_MASK;
-    return MV_LIKELY(tag == page) ||
-           (tag == (page | MV_TLB_ALIGNED) && (va & (size - 1)) == 0);
+    if (MV_LIKELY(tag == ((va + total - size) & (MV_PAGE_MASK | (size - 1)))))
+        return true;
+    return tag == ((va + total - 1) & MV_PAGE_MASK) && !(entry->pa & MV_TLB_ATTR_ALIGNED);
 }
 
 static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t va)
@@ -94,7 +96,7 @@ static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t v
                                                uint64_t va)                                        \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_tag_matches(entry->read_tag, va, bits / 8, bits / 8)) {                             \
+        if (mv_entry_takes(entry, entry->read_tag, va, bits / 8, bits / 8)) {                             \
             mv_access_begin(cpu, op);                                                              \
             type value = __atomic_load_n((type *)(va + entry->addend), __ATOMIC_RELAXED);          \
             mv_access_end();                                                                       \
@@ -107,7 +109,7 @@ static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t v
                                       uint##bits##_t value)                                        \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_tag_matches(entry->write_tag, va, bits / 8, bits / 8)) {                            \
+        if (mv_entry_takes(entry, entry->write_tag, va, bits / 8, bits / 8)) {                            \
             mv_access_begin(cpu, op);                                                              \
             __atomic_store_n((type *)(va + entry->addend), value, __ATOMIC_RELAXED);               \
             mv_access_end();                                                                       \
@@ -133,7 +135,7 @@ MV_DEFINE_STORE(64, mv_u64_any)
                                          uint##bits##_t ret[2])                                    \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_tag_matches(entry->read_tag, va, bits / 4, bits / 8)) {                             \
+        if (mv_entry_takes(entry, entry->read_tag, va, bits / 4, bits / 8)) {                             \
             const type *host = (type *)(va + entry->addend);                                       \
             mv_access_begin(cpu, op);                                                              \
             ret[0] = __atomic_load_n(&host[0], __ATOMIC_RELAXED);                                  \
@@ -149,7 +151,7 @@ MV_DEFINE_STORE(64, mv_u64_any)
                                           uint##bits##_t first, uint##bits##_t second)             \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_tag_matches(entry->write_tag, va, bits / 4, bits / 8)) {                            \
+        if (mv_entry_takes(entry, entry->write_tag, va, bits / 4, bits / 8)) {                            \
             type *host = (type *)(va + entry->addend);                                             \
             mv_access_begin(cpu, op);                                                              \
             __atomic_store_n(&host[0], first, __ATOMIC_RELAXED);                                   \

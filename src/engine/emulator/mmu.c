@@ -35,8 +35,8 @@ static struct mv_tlb_set *access_set(struct mv_cpu *cpu, uint64_t va, unsigned e
 static bool holds_page(const struct mv_dtlb_entry *entry, uint64_t va)
 {
     uint64_t page = va & MV_PAGE_MASK;
-    return (entry->read_tag & ~(uint64_t)MV_TLB_FLAGS) == page ||
-           (entry->write_tag & ~(uint64_t)MV_TLB_FLAGS) == page;
+    return (entry->read_tag & ~(uint64_t)MV_TLB_SLOW) == page ||
+           (entry->write_tag & ~(uint64_t)MV_TLB_SLOW) == page;
 }
 
 /* The entry that va is found at, with what the set knows of va's page in it. */
@@ -87,13 +87,13 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
         if (writable)
             mv_dirty_mark(&range->block->log, offset, MV_PAGE_SIZE);
     }
-    /* Device memory and SCTLR.A want alignment checked at each access, watchpoints more. */
     bool slow = mmio || (cpu->debug.watching && mv_debug_watches_page(cpu, va));
     bool aligned = t.device || (cpu->sys.sctlr & MV_SCTLR_A);
-    uint64_t tag = (va & MV_PAGE_MASK) | (slow ? MV_TLB_SLOW : aligned ? MV_TLB_ALIGNED : 0);
+    uint64_t tag = (va & MV_PAGE_MASK) | (slow ? MV_TLB_SLOW : 0);
     entry->read_tag = t.readable ? tag : MV_TLB_NONE;
     entry->write_tag = writable ? tag : MV_TLB_NONE;
-    entry->pa = page_pa | (t.device ? MV_TLB_ATTR_DEVICE : 0) | (mmio ? MV_TLB_ATTR_MMIO : 0);
+    entry->pa = page_pa | (t.device ? MV_TLB_ATTR_DEVICE : 0) | (mmio ? MV_TLB_ATTR_MMIO : 0) |
+                (aligned ? MV_TLB_ATTR_ALIGNED : 0);
     entry->log_size = t.log_size;
     entry->addend = mmio ? 0 : (uintptr_t)(range->block->host + offset) - (va & MV_PAGE_MASK);
     set->used = true;
@@ -109,7 +109,7 @@ struct mv_dtlb_entry *mv_mmu_data(struct mv_cpu *cpu, const struct mv_op *op, ui
     mv_access_begin(cpu, op);
     struct mv_dtlb_entry *entry = recall(access_set(cpu, va, el), va);
     uint64_t tag = access & MV_ACCESS_WRITE ? entry->write_tag : entry->read_tag;
-    if ((tag & ~(uint64_t)MV_TLB_FLAGS) == (va & MV_PAGE_MASK))
+    if ((tag & ~(uint64_t)MV_TLB_SLOW) == (va & MV_PAGE_MASK))
         return entry;
     return fill(cpu, op, va, access, el);
 }

@@ -39,7 +39,7 @@ static bool dc_zva(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 {
     check_el0(cpu, op, MV_SCTLR_DZE);
     const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
-    if (MV_UNLIKELY(entry->write_tag != (va & MV_PAGE_MASK))) {
+    if (MV_UNLIKELY(entry->write_tag != (va & MV_PAGE_MASK) || entry->pa & MV_TLB_ATTR_DEVICE)) {
         entry = mv_mmu_data(cpu, op, va, MV_ACCESS_WRITE);
         if (entry->pa & (MV_TLB_ATTR_DEVICE | MV_TLB_ATTR_MMIO))
             mv_exception_data_abort(cpu, op, va, MV_FSC_ALIGNMENT | MV_ISS_WNR);

@@ -5,10 +5,10 @@
  *
  * A set translates one half of the address space (bit 55) for one exception
  * level; sets of the lower half exist once for each of the few most recent
- * ASIDs, so a context switch picks another set and flushes nothing.  An entry
- * whose tag has low bits set never matches the first inline compare: RAM that
- * is mapped as Device memory, and all RAM while alignment is checked, matches
- * the second one where the access is aligned; MMIO is mmu.c's.
+ * ASIDs, so a context switch picks another set and flushes nothing.  The
+ * first inline compare takes aligned accesses to RAM, whatever it is mapped as,
+ * the second one those that are not aligned and need not be; the rest, MMIO
+ * above all, has a bit in its tag that matches neither, and is mmu.c's.
  *
  * Entries are found by the low bits of their page; one that has to make room
  * goes to the set's victims for a while, so that copying between two mappings
@@ -33,9 +33,7 @@ struct mv_op;
 #define MV_ITLB_ENTRIES 64
 #define MV_ASID_SLOTS 4
 #define MV_TLB_NONE UINT64_MAX /* a tag that no address has */
-#define MV_TLB_SLOW 1u         /* in a tag: take the slow path, */
-#define MV_TLB_ALIGNED 2u      /* or take it unless the access is aligned */
-#define MV_TLB_FLAGS 3u
+#define MV_TLB_SLOW 0x800u     /* in a tag, where no alignment's bits are: take the slow path */
 
 struct mv_dtlb_entry {
     uint64_t read_tag;  /* page of the address, or MV_TLB_NONE */
@@ -46,6 +44,7 @@ struct mv_dtlb_entry {
 };
 #define MV_TLB_ATTR_DEVICE 1u
 #define MV_TLB_ATTR_MMIO 2u
+#define MV_TLB_ATTR_ALIGNED 4u /* Device memory, or SCTLR.A: accesses have to be aligned */
 
 struct mv_itlb_entry {
     uint64_t tag;
