@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses a power of two apart, which caches of translations put in one
- * place: what is changed and dropped by its address is never seen again.
+ * Addresses that caches of translations put in one place: what is changed and
+ * dropped by its address is never seen again.
  */
 #include "lib/bare.h"
 
@@ -22,9 +22,10 @@ static uint32_t any(uint32_t below)
     return (seed >> 8) % below;
 }
 
+/* Some a power of two apart, some so that page and page / 256 add up to the same. */
 static uint64_t address(unsigned i)
 {
-    return WINDOW + i * 0x100000ul;
+    return WINDOW + (i % 2 ? (i + 1) * 255 * PAGE : i * 0x100000ul);
 }
 
 static void map(unsigned i)

@@ -88,7 +88,7 @@ static inline bool mv_entry_takes(const struct mv_dtlb_entry *entry, uint64_t ta
 
 static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t va)
 {
-    return &cpu->tlb[(va >> 55) & 1]->d[(va >> 12) % MV_DTLB_ENTRIES];
+    return &cpu->tlb[(va >> 55) & 1]->d[mv_dtlb_index(va)];
 }
 
 #define MV_DEFINE_LOAD(bits, type)                                                                 \

@@ -42,7 +42,7 @@ static bool holds_page(const struct mv_dtlb_entry *entry, uint64_t va)
 /* The entry that va is found at, with what the set knows of va's page in it. */
 static struct mv_dtlb_entry *recall(struct mv_tlb_set *set, uint64_t va)
 {
-    struct mv_dtlb_entry *entry = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
+    struct mv_dtlb_entry *entry = &set->d[mv_dtlb_index(va)];
     if (holds_page(entry, va))
         return entry;
     for (unsigned i = MV_DTLB_ENTRIES; i < MV_DTLB_ALL; i++)
@@ -76,7 +76,7 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
         abort_access(cpu, op, va, access, MV_FSC_EXTERNAL);
 
     struct mv_tlb_set *set = access_set(cpu, va, el);
-    struct mv_dtlb_entry *entry = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
+    struct mv_dtlb_entry *entry = &set->d[mv_dtlb_index(va)];
     make_room(set, entry, va);
     bool mmio = range->kind == MV_RANGE_MMIO;
     uint64_t offset = range->offset + (page_pa - range->gpa);
@@ -93,8 +93,7 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
     entry->read_tag = t.readable ? tag : MV_TLB_NONE;
     entry->write_tag = writable ? tag : MV_TLB_NONE;
     entry->pa = page_pa | (t.device ? MV_TLB_ATTR_DEVICE : 0) | (mmio ? MV_TLB_ATTR_MMIO : 0) |
-                (aligned ? MV_TLB_ATTR_ALIGNED : 0);
-    entry->log_size = t.log_size;
+                (aligned ? MV_TLB_ATTR_ALIGNED : 0) | (uint64_t)t.log_size << MV_TLB_LOG_SIZE_SHIFT;
     entry->addend = mmio ? 0 : (uintptr_t)(range->block->host + offset) - (va & MV_PAGE_MASK);
     set->used = true;
     set->blocks |= t.log_size > 12;

@@ -66,7 +66,7 @@ void mv_tlb_flush_asid(struct mv_cpu *cpu, uint16_t asid)
 }
 
 /* Do two addresses, tags aside, lie in one block of 2^log_size bytes? */
-static bool same_block(uint64_t tag, uint64_t va, uint8_t log_size)
+static bool same_block(uint64_t tag, uint64_t va, unsigned log_size)
 {
     return tag != MV_TLB_NONE && ((tag ^ va) & ((UINT64_C(1) << 56) - 1)) >> log_size == 0;
 }
@@ -75,7 +75,7 @@ static void flush_set_va(struct mv_tlb_set *set, uint64_t va)
 {
     if (!set->used)
         return;
-    struct mv_dtlb_entry *d = &set->d[(va >> 12) % MV_DTLB_ENTRIES];
+    struct mv_dtlb_entry *d = &set->d[mv_dtlb_index(va)];
     d->read_tag = d->write_tag = MV_TLB_NONE;
     for (unsigned i = MV_DTLB_ENTRIES; i < MV_DTLB_ALL; i++) {
         d = &set->d[i];
@@ -87,8 +87,9 @@ static void flush_set_va(struct mv_tlb_set *set, uint64_t va)
         return;
     for (unsigned i = 0; i < MV_DTLB_ALL; i++) {
         d = &set->d[i];
-        if (d->log_size > 12 &&
-            (same_block(d->read_tag, va, d->log_size) || same_block(d->write_tag, va, d->log_size)))
+        unsigned log_size = mv_dtlb_log_size(d);
+        if (log_size > 12 &&
+            (same_block(d->read_tag, va, log_size) || same_block(d->write_tag, va, log_size)))
             d->read_tag = d->write_tag = MV_TLB_NONE;
     }
     for (unsigned i = 0; i < MV_ITLB_ENTRIES; i++)

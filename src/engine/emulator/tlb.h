@@ -10,9 +10,8 @@
  * the second one those that are not aligned and need not be; the rest, MMIO
  * above all, has a bit in its tag that matches neither, and is mmu.c's.
  *
- * Entries are found by the low bits of their page; one that has to make room
- * goes to the set's victims for a while, so that copying between two mappings
- * a power of two apart does not translate each access anew.
+ * An entry that has to make room goes to the set's victims for a while, so that
+ * two pages that meet at one entry are not translated anew at each access.
  */
 #ifndef MV_EMULATOR_TLB_H
 #define MV_EMULATOR_TLB_H
@@ -39,12 +38,29 @@ struct mv_dtlb_entry {
     uint64_t read_tag;  /* page of the address, or MV_TLB_NONE */
     uint64_t write_tag;
     uintptr_t addend;   /* host address = virtual address + addend (RAM) */
-    uint64_t pa;        /* page, with MV_TLB_ATTR_* in the low bits */
-    uint8_t log_size;   /* of the page or block it was made of */
+    /* page, with MV_TLB_ATTR_* and the size of the page or block it was made of below */
+    uint64_t pa;
 };
+_Static_assert(sizeof(struct mv_dtlb_entry) == 32, "found by a shift");
 #define MV_TLB_ATTR_DEVICE 1u
 #define MV_TLB_ATTR_MMIO 2u
 #define MV_TLB_ATTR_ALIGNED 4u /* Device memory, or SCTLR.A: accesses have to be aligned */
+#define MV_TLB_LOG_SIZE_SHIFT 4
+
+static inline unsigned mv_dtlb_log_size(const struct mv_dtlb_entry *entry)
+{
+    return entry->pa >> MV_TLB_LOG_SIZE_SHIFT & 0x3f;
+}
+
+/*
+ * Where a page's entry stands.  Buffers that are copied into each other often lie
+ * a power of two apart, and must not meet at one entry; neither may neighbours,
+ * since an access that begins in one and ends in the other looks there for both.
+ */
+static inline unsigned mv_dtlb_index(uint64_t va)
+{
+    return ((va >> 12) + (va >> 20)) % MV_DTLB_ENTRIES;
+}
 
 struct mv_itlb_entry {
     uint64_t tag;
