@@ -14,6 +14,7 @@
 #include "log.h"
 #include "loop.h"
 #include "progress.h"
+#include "rwlock.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -306,16 +307,6 @@ static void retry(void *opaque, uint32_t events)
 
 /* --- opening and closing */
 
-/* vCPUs that ring without a pause would keep the loop from ever getting the usual kind of lock. */
-static void make_lock(pthread_rwlock_t *lock)
-{
-    pthread_rwlockattr_t attr;
-    pthread_rwlockattr_init(&attr);
-    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(lock, &attr);
-    pthread_rwlockattr_destroy(&attr);
-}
-
 static int allocate(const struct mv_ivshmem_link_config *config, struct mv_ivshmem_link **ret,
                     struct mv_error *err)
 {
@@ -326,7 +317,7 @@ static int allocate(const struct mv_ivshmem_link_config *config, struct mv_ivshm
     link->socket_fd = -1;
     link->decoder.fd = -1;
     link->retry_ms = RETRY_MS;
-    make_lock(&link->lock);
+    mv_rwlock_init(&link->lock);
     link->path = strdup(config->path);
     link->name = strdup(config->name);
     link->own = calloc(config->vectors, sizeof *link->own);

@@ -2,13 +2,15 @@
 /*
  * The guest-physical map: an array of ranges, searched by bisection under the
  * read side of `lock`.  A copy holds the lock throughout, so that a range
- * which is removed is in use by nobody once mv_space_remove returns.
+ * which is removed is in use by nobody once mv_space_remove returns.  What is
+ * called under the read side takes it no second time.
  */
 #include "space.h"
 
 #include "block.h"
 #include "block-registry.h"
 #include "guest-copy.h"
+#include "rwlock.h"
 #include "size.h"
 
 #include <inttypes.h>
@@ -29,7 +31,7 @@ int mv_space_create(struct mv_space **ret, struct mv_error *err)
     struct mv_space *space = calloc(1, sizeof *space);
     if (space == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the guest-physical map");
-    pthread_rwlock_init(&space->lock, NULL);
+    mv_rwlock_init(&space->lock);
     *ret = space;
     return 0;
 }

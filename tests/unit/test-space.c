@@ -287,6 +287,35 @@ static void test_threads(void **state)
     }
 }
 
+static atomic_bool found_enough;
+static pthread_barrier_t all_there;
+
+static void *find_on(void *opaque)
+{
+    struct mv_range range;
+    pthread_barrier_wait(&all_there);
+    while (!atomic_load(&found_enough))
+        (void)mv_space_find(space, 0x1000, &range);
+    return NULL;
+}
+
+/* For ever, where those who look things up never let it in. */
+static void test_settle_among_readers(void **state)
+{
+    pthread_t finders[8];
+    assert_int_equal(mv_space_add_mmio(space, 0x1000, 0x1000, &uart, &err), 0);
+    pthread_barrier_init(&all_there, NULL, 9);
+    for (size_t i = 0; i < 8; i++)
+        pthread_create(&finders[i], NULL, find_on, NULL);
+    pthread_barrier_wait(&all_there);
+    for (unsigned i = 0; i < 200; i++)
+        mv_space_settle(space);
+    atomic_store(&found_enough, true);
+    for (size_t i = 0; i < 8; i++)
+        pthread_join(finders[i], NULL);
+    pthread_barrier_destroy(&all_there);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -300,6 +329,7 @@ int main(void)
         TEST(test_for_each),
         TEST(test_many_ranges),
         TEST(test_threads),
+        TEST(test_settle_among_readers),
     };
     return cmocka_run_group_tests_name("space", tests, NULL, NULL);
 }
