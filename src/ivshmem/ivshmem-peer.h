@@ -52,6 +52,7 @@ struct mv_ivshmem_peer {
     bool waits_to_retry; /* too many descriptors are under way */
     const char *doomed;  /* why it is to be dropped; NULL: it is not */
     bool dirty;          /* on the server's list of those to flush or drop */
+    bool announced;      /* it and the introduced are being told of one another */
     bool introduced;     /* the others know of it, and it of them */
     int flushed;         /* what the last flush said */
     struct mv_ivshmem_peer *prev, *next, *dirty_next;

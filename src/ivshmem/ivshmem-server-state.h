@@ -15,7 +15,8 @@ struct mv_ivshmem_server {
     struct timespec started; /* CLOCK_MONOTONIC */
     struct mv_loop_source *listen_source;
     struct mv_ivshmem_peer *peers, *last_peer; /* in order of arrival */
-    struct mv_ivshmem_peer *newcomers;         /* from here on the others do not know them */
+    struct mv_ivshmem_peer *newcomers;         /* from here on they are not introduced */
+    struct mv_ivshmem_peer *unannounced;       /* and from here on not even announced */
     struct mv_ivshmem_peer *by_id[MV_IVSHMEM_ID_COUNT];
     unsigned peer_count;
     unsigned most_peers; /* since memory was last given back */

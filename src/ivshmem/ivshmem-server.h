@@ -20,15 +20,16 @@ struct mv_loop;
 #define MV_IVSHMEM_QUEUE_LIMIT 4096
 
 struct mv_ivshmem_server_config {
-    int listen_fd;        /* non-blocking; stays the caller's */
-    int control_fd;       /* status socket, likewise; -1: none */
-    int memory_fd;        /* stays the caller's */
-    uint64_t size;        /* bytes */
-    const char *memory;   /* what it is called in the status */
-    unsigned vectors;     /* a peer: 1..MV_IVSHMEM_VECTORS_MAX */
-    unsigned max_peers;   /* 1..MV_IVSHMEM_ID_COUNT */
-    bool few_descriptors; /* RLIMIT_NOFILE is why there cannot be more */
-    bool verbose;         /* a log line for each peer that comes or goes */
+    int listen_fd;           /* non-blocking; stays the caller's */
+    int control_fd;          /* status socket, likewise; -1: none */
+    int memory_fd;           /* stays the caller's */
+    uint64_t size;           /* bytes */
+    const char *memory;      /* what it is called in the status */
+    unsigned vectors;        /* a peer: 1..MV_IVSHMEM_VECTORS_MAX */
+    unsigned max_peers;      /* 1..MV_IVSHMEM_ID_COUNT */
+    unsigned round_messages; /* sent between looks at who comes and goes; 0: the default */
+    bool few_descriptors;    /* RLIMIT_NOFILE is why there cannot be more */
+    bool verbose;            /* a log line for each peer that comes or goes */
 };
 
 int mv_ivshmem_server_create(struct mv_loop *loop, const struct mv_ivshmem_server_config *config,

@@ -23,7 +23,7 @@
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 
-/* Messages of a round, some 10 ms. */
+/* Messages of a round, some 10 ms, unless the configuration says otherwise. */
 #define ROUND_MESSAGES 8192
 /* What they are told of one another, helpers have no part in. */
 #define ROUND_NEWCOMERS 16
@@ -129,6 +129,8 @@ void mv_ivshmem_server_greet(struct mv_ivshmem_peer *peer)
     conclude_flush(peer);
     if (server->newcomers == NULL)
         server->newcomers = peer;
+    if (server->unannounced == NULL)
+        server->unannounced = peer;
     settle_soon(server);
 }
 
@@ -153,8 +155,13 @@ static void remove_peer(struct mv_ivshmem_peer *peer)
     server->full_told = false;
     if (server->newcomers == peer)
         server->newcomers = peer->next;
-    for (struct mv_ivshmem_peer *p = server->peers; peer->introduced && p != server->newcomers;
-         p = p->next)
+    if (server->unannounced == peer)
+        server->unannounced = peer->next;
+    /* Who is announced knows the introduced, and they know him; the others know nobody. */
+    const struct mv_ivshmem_peer *last = peer->introduced  ? server->unannounced
+                                         : peer->announced ? server->newcomers
+                                                           : server->peers;
+    for (struct mv_ivshmem_peer *p = server->peers; p != last; p = p->next)
         tell(p, end);
     mv_loop_remove(peer->source);
     mv_ivshmem_peer_free(peer);
@@ -260,23 +267,30 @@ static size_t flush_some(struct mv_ivshmem_server *server, unsigned kinds, size_
 
 /*
  * Steps 4 and 5 for a batch of newcomers.  Who gets a peer's vectors is to be
- * known to that peer already: so the others are told of the newcomers, then
- * those of the others, and last, one behind the other, of themselves.
+ * known to that peer already: so the others are told of the newcomers first,
+ * then those of the others, which may take rounds.
  */
-static void introduce(struct mv_ivshmem_server *server)
+static void announce(struct mv_ivshmem_server *server)
 {
     struct mv_ivshmem_peer *first = server->newcomers, *end = first;
     uint64_t messages = 0;
-    for (int n = 0; n < ROUND_NEWCOMERS && end != NULL && messages < ROUND_MESSAGES; n++) {
+    for (int n = 0; n < ROUND_NEWCOMERS && end != NULL && messages < server->config.round_messages;
+         n++) {
         for (struct mv_ivshmem_peer *p = server->peers; p != first; p = p->next) {
             tell(p, connect_of(end));
             tell(end, connect_of(p));
             messages += 2 * server->config.vectors;
         }
+        end->announced = true;
         end = end->next;
     }
-    flush_some(server, INTRODUCED, SIZE_MAX);
-    flush_some(server, NEWCOMERS, SIZE_MAX);
+    server->unannounced = end;
+}
+
+/* When all that is sent, those of the batch of themselves, one behind the other. */
+static void introduce(struct mv_ivshmem_server *server)
+{
+    struct mv_ivshmem_peer *first = server->newcomers, *end = server->unannounced;
     for (struct mv_ivshmem_peer *x = first; x != end; x = x->next) {
         for (struct mv_ivshmem_peer *y = first; y != end; y = y->next)
             tell(x, connect_of(y));
@@ -300,12 +314,29 @@ static void give_back(struct mv_ivshmem_server *server)
 #endif
 }
 
+/* Whether all that is queued is sent, to the introduced first; takes what it costs from *left. */
+static bool flush_all(struct mv_ivshmem_server *server, size_t *left)
+{
+    static const unsigned order[] = {INTRODUCED, NEWCOMERS};
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        size_t messages = flush_some(server, order[i], *left);
+        if (messages >= *left)
+            return false;
+        *left -= messages;
+    }
+    return true;
+}
+
 /* A round. */
 static void settle(struct mv_ivshmem_server *server)
 {
-    size_t messages = flush_some(server, INTRODUCED | NEWCOMERS, ROUND_MESSAGES);
-    if (server->newcomers != NULL && messages < ROUND_MESSAGES)
-        introduce(server);
+    size_t left = server->config.round_messages;
+    while (flush_all(server, &left) && server->newcomers != NULL) {
+        if (server->newcomers == server->unannounced)
+            announce(server);
+        else
+            introduce(server);
+    }
     drop_doomed(server);
     if (server->dirty != NULL || server->newcomers != NULL)
         settle_soon(server);
@@ -338,6 +369,8 @@ static void on_timer(void *opaque, uint32_t events)
 int mv_ivshmem_settle_start(struct mv_ivshmem_server *server, struct mv_error *err)
 {
     server->dirty_end = &server->dirty;
+    if (server->config.round_messages == 0)
+        server->config.round_messages = ROUND_MESSAGES;
     server->settle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     server->senders = mv_ivshmem_senders_create();

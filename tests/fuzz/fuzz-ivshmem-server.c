@@ -147,7 +147,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                               .size = 65536,
                                               .memory = "memfd",
                                               .vectors = 2,
-                                              .max_peers = 6};
+                                              .max_peers = 6,
+                                              .round_messages = 1 + (size > 0 ? data[0] % 16 : 0)};
     struct mv_loop *loop;
     struct mv_ivshmem_server *server;
     struct mv_error err;
