@@ -28,6 +28,7 @@ import harness  # noqa: E402
 GUEST_FILES = harness.GUEST_FILES
 VECTORS = 2
 COLOURS = (33, 36, 32, 35)
+PROCESSORS = {"arm64": "arm64", "x86": "x86-64"} # by the kernel's name of them
 
 # Each guest's words stand in its own 4 KiB, whose number is its ID.
 INIT = r"""#!/bin/busybox sh
@@ -90,7 +91,7 @@ class Screen:
         columns = shutil.get_terminal_size((120, 24)).columns
         self.width = max(24, (columns - 1) // len(labels) - 2)
         self.count = len(labels)
-        self.row([textwrap.wrap(label, self.width) for label in labels])
+        self.row([textwrap.wrap(label, self.width, break_on_hyphens=False) for label in labels])
         self.row([["-" * self.width]] * len(labels))
 
     def paint(self, column, text):
@@ -259,7 +260,7 @@ def demo(options, folder):
             time.sleep(0.02)
         host = Host(options.memvisor, sock, said)
         screen = Screen(["host: ivshmem-client"] + [
-            "%s guest, %s" % (kind[0], kind[2]) for kind in kinds])
+            "%s guest, %s" % (kind[0], PROCESSORS[kind[2]]) for kind in kinds])
         words = "demo.peers=%d demo.laps=%d" % (len(kinds) + 1, options.laps)
         for i, (_, _, arch, _, argv) in enumerate(kinds):
             guests.append(Guest(i + 1, argv(options, sock, images[arch], words, i), said,
