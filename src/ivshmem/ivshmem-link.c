@@ -16,6 +16,7 @@
 #include "progress.h"
 #include "rwlock.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -30,6 +31,8 @@
 #define RETRY_REFUSED_MS  1000
 #define STEADY_MS         5000
 #define MESSAGES_PER_TURN 64
+/* Descriptors that no peer gets, for the control socket's clients among others. */
+#define KEPT_DESCRIPTORS 192
 
 /* One of our own, whose descriptor is in the view. */
 struct vector {
@@ -45,6 +48,7 @@ struct mv_ivshmem_link {
     int socket_fd, timer_fd;
     struct mv_loop_source *socket_source, *timer_source;
     struct mv_ivshmem_decoder decoder;
+    int descriptors_end; /* peers' are below it */
     unsigned next_id; /* what this connection has given us */
     bool up;          /* its memory is taken, and the view is its */
     bool was_lost;
@@ -153,8 +157,25 @@ static void tell_peer(struct mv_ivshmem_link *link, unsigned id)
         link->config.ops->peer(link->config.opaque, id, mv_ivshmem_view_vectors(&link->view, id));
 }
 
+/* The kernel gives the lowest number that is free. */
+static int check_room(const struct mv_ivshmem_link *link, unsigned id, int fd,
+                      struct mv_error *err)
+{
+    if (fd < link->descriptors_end)
+        return 0;
+    return mv_error_set(err, EMFILE,
+                        "with peer %u there are more vectors than this process may have "
+                        "descriptors for: raise the hard limit (ulimit -n)",
+                        id);
+}
+
 static int take_connect(struct mv_ivshmem_link *link, unsigned id, int fd, struct mv_error *err)
 {
+    int room = check_room(link, id, fd, err);
+    if (room < 0) {
+        close(fd);
+        return room;
+    }
     if (!link->up) {
         close(fd);
         return mv_ivshmem_hello_early_peer(id, err);
@@ -237,6 +258,20 @@ static void end_connection(struct mv_ivshmem_link *link)
     link->up = false;
 }
 
+/* A crowd that there is no room for is not kept by halves: others need descriptors, too. */
+static void drop_peers(struct mv_ivshmem_link *link)
+{
+    forget_vectors(link);
+    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && link->view.count > 0; id++) {
+        if (mv_ivshmem_view_vectors(&link->view, id) == 0)
+            continue;
+        pthread_rwlock_wrlock(&link->lock);
+        mv_ivshmem_view_remove(&link->view, id);
+        pthread_rwlock_unlock(&link->lock);
+        tell_peer(link, id);
+    }
+}
+
 /* A server that ends each connection soon is asked less and less often. */
 static long retry_after(struct mv_ivshmem_link *link, bool refused)
 {
@@ -264,6 +299,8 @@ static void lose(struct mv_ivshmem_link *link, int error, const struct mv_error 
     link->was_lost = true;
     long ms = retry_after(link, refused);
     end_connection(link);
+    if (error == -EMFILE)
+        drop_peers(link);
     set_timer(link, ms);
 }
 
@@ -338,13 +375,15 @@ static int allocate(const struct mv_ivshmem_link_config *config, struct mv_ivshm
 }
 
 /* The server alone knows how many eventfds it will hand out. */
-static void allow_many_descriptors(void)
+static void allow_many_descriptors(struct mv_ivshmem_link *link)
 {
-    struct rlimit limit;
+    struct rlimit limit = {.rlim_max = 1024};
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+    rlim_t most = MIN(limit.rlim_max, (rlim_t)INT_MAX);
+    link->descriptors_end = (int)(most - MIN(most / 4, (rlim_t)KEPT_DESCRIPTORS));
 }
 
 /* What the hello has got becomes the link's. */
@@ -389,7 +428,7 @@ int mv_ivshmem_link_open(const struct mv_ivshmem_link_config *config, struct mv_
     int r = allocate(config, &link, err);
     if (r < 0)
         return r;
-    allow_many_descriptors();
+    allow_many_descriptors(link);
     r = begin(link, err);
     link->config.hello = NULL;
     if (r < 0)

@@ -114,6 +114,28 @@ def test_more_descriptors_than_the_soft_limit(memvisor, tmp_path):
         host.close()
 
 
+def test_more_descriptors_than_there_may_be(memvisor, tmp_path):
+    """The device's crowd does not take the control socket's, and the guest goes on."""
+    image = tmp_path / "spin"
+    image.write_bytes(qmp.SPIN)
+    shell = ["bash", "-c", 'ulimit -n 256 && exec "$0" "$@"', memvisor.path, "run", "--firmware",
+             image, "-m", "16M"]
+    crowd = Server(tmp_path / "s", [(0,), (1,), (-1, memory), (1, event)] + [(2, event)] * 300)
+    with qmp.Vm(memvisor, tmp_path, "--ivshmem", crowd.path, boot=shell) as guest:
+        guest.wait_for(lambda: "(ulimit -n)" in guest.output())
+        for _ in range(5):
+            with contextlib.ExitStack() as stack:
+                for _ in range(8):
+                    client = stack.enter_context(guest.qmp())
+                    assert client.execute("query-status")["running"]
+            time.sleep(0.3)
+        crowd.close()
+        sound = Server(tmp_path / "s", GOOD + [(1, event), (5, event)])
+        with guest.qmp() as client:
+            guest.wait_for(lambda: device(client)["server"]["peers"] == [{"id": 5, "vectors": 1}])
+        sound.close()
+
+
 def memory(size=1 << 20):
     fd = os.memfd_create("shared")
     os.ftruncate(fd, size)
