@@ -187,6 +187,7 @@ int mv_config_parse_device_add(const char *text, struct mv_config_device *ret,
     } adds[] = {
         {"ivshmem-plain", mv_ivshmem_text_plain},
         {"ivshmem-doorbell", mv_ivshmem_text_doorbell},
+        {"ivshmem-2009", mv_ivshmem_text_doorbell},
         {NULL, parse_plain_device},
     };
     struct mv_config_device device = mv_device_text_fresh;

@@ -10,8 +10,10 @@
 #include "block.h"
 #include "cleanup.h"
 #include "ivshmem-hello.h"
+#include "size.h"
 
 #include <inttypes.h>
+
 
 static const struct mv_state_field state_fields[] = {
     MV_IVSHMEM_STATE_FIELDS, MV_PCI_MSIX_STATE_FIELDS(struct mv_ivshmem_device, msix)};
@@ -61,11 +63,13 @@ static int make_block(struct mv_ivshmem_device *ivshmem, int fd, uint64_t size,
 static int take_memory(void *opaque, int fd, uint64_t size, struct mv_error *err)
 {
     struct mv_ivshmem_device *ivshmem = opaque;
+    char has[MV_SIZE_TEXT], wants[MV_SIZE_TEXT];
     if (size < ivshmem->least_size)
         return mv_error_set(err, EINVAL,
-                            "its memory has %" PRIu64 " bytes, and %" PRIu64 " are asked for: give "
-                            "the server --size %" PRIu64 ", or ask for less",
-                            size, ivshmem->least_size, ivshmem->least_size);
+                            "its memory has %s, and %s are asked for: give the server --size "
+                            "%" PRIu64 "K, or ask for less",
+                            mv_size_format(size, has), mv_size_format(ivshmem->least_size, wants),
+                            ivshmem->least_size / MV_KIB);
     return ivshmem->block == NULL ? make_block(ivshmem, fd, size, err)
                                   : mv_block_replace_fd(ivshmem->block, fd, err);
 }

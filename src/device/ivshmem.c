@@ -4,8 +4,8 @@
 
 #include "block.h"
 #include "cleanup.h"
+#include "size.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #define REGISTERS_SIZE 256
@@ -88,10 +88,11 @@ int mv_ivshmem_device_check_size(uint64_t size, struct mv_error *err)
 {
     if (size >= 4096 && (size & (size - 1)) == 0)
         return 0;
+    char text[MV_SIZE_TEXT];
     return mv_error_set(err, EINVAL,
-                        "the size of %" PRIu64 " bytes cannot be that of a BAR: give a power of "
-                        "two from 4K up, such as size=64M",
-                        size);
+                        "the size of %s cannot be that of a BAR: give a power of two from 4K up, "
+                        "such as size=64M",
+                        mv_size_format(size, text));
 }
 
 void mv_ivshmem_device_reset(struct mv_device *device)

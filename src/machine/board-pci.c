@@ -17,15 +17,15 @@ struct type {
     const char *name;
     int (*create)(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
                   struct mv_error *err);
-    const char *option; /* the one that makes it */
+    bool has_memory; /* and is made by --ivshmem */
 };
 
 static const struct type types[] = {
-    {"edu", mv_edu_create, "--device"},
-    {"ivshmem-plain", mv_ivshmem_plain_create, "--ivshmem"},
-    {"ivshmem-doorbell", mv_ivshmem_doorbell_create, "--ivshmem"},
-    {"ivshmem-2009", mv_ivshmem_2009_create, "--ivshmem"},
-    {"pcie-root-port", mv_pci_root_port_create, "--device"},
+    {"edu", mv_edu_create, false},
+    {"ivshmem-plain", mv_ivshmem_plain_create, true},
+    {"ivshmem-doorbell", mv_ivshmem_doorbell_create, true},
+    {"ivshmem-2009", mv_ivshmem_2009_create, true},
+    {"pcie-root-port", mv_pci_root_port_create, false},
 };
 
 static const struct type *find_type(const char *name)
@@ -35,6 +35,12 @@ static const struct type *find_type(const char *name)
             return &types[i];
     }
     return NULL;
+}
+
+/* Whose memory it is, in one of the ways that --ivshmem has. */
+static bool says_memory(const struct mv_config_device *wish)
+{
+    return wish->backing.file != NULL || wish->mem_id != NULL || wish->socket != NULL;
 }
 
 /* Where a device goes. */
@@ -173,10 +179,9 @@ static int find_type_of(const struct mv_config_device *wish, bool running,
     if (type == NULL)
         return mv_error_set(err, ENOENT,
                             "there is no device of the type '%s': there are edu%s", wish->type,
-                            running ? ", ivshmem-plain and ivshmem-doorbell"
+                            running ? ", ivshmem-plain, ivshmem-doorbell and ivshmem-2009"
                                     : " and pcie-root-port");
-    if (strcmp(type->option, "--device") != 0 && wish->backing.file == NULL &&
-        wish->mem_id == NULL && wish->socket == NULL)
+    if (type->has_memory && !says_memory(wish))
         return mv_error_set(err, EINVAL,
                             "write it as --ivshmem SOCKET or --ivshmem mem=FILE,size=64M");
     *ret = type;
@@ -243,9 +248,7 @@ int mv_board_plug(const struct mv_board_pci *pci, const struct mv_config_device 
     int r = make_plan(pci, wish, running, &plan, err);
     if (r == 0)
         r = plug(pci, wish, &plan, ret, err);
-    if (r < 0 && !running) {
-        const struct type *type = find_type(wish->type);
-        mv_error_prefix(err, "%s %s", type == NULL ? "--device" : type->option, wish->text);
-    }
+    if (r < 0 && !running)
+        mv_error_prefix(err, "%s %s", says_memory(wish) ? "--ivshmem" : "--device", wish->text);
     return r;
 }

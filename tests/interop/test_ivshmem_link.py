@@ -257,6 +257,9 @@ def test_device_add_of_a_silent_server(memvisor, tmp_path):
         assert other.execute("x-query-ivshmem")[0]["device"] == "pci/01.0/00.0"
         assert time.monotonic() - before < 8 * harness.SLOW, "it was waited for"
         assert "did not hand out its memory within 10 s" in waiting.answer()["error"]["desc"]
+        other.execute("device_add", driver="ivshmem-2009", bus="rp1", socket=str(sound.path))
+        assert other.execute("x-query-ivshmem")[1]["kind"] == "ivshmem-2009"
+        other.execute("device_del", id="pci/02.0/00.0")  # nobody uses it
         # A machine ends without waiting for it.
         waiting.send({"execute": "device_add", "arguments": {
             **add, "bus": "rp1", "id": "b", "socket": str(server.path)}})

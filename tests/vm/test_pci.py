@@ -93,7 +93,8 @@ def test_line_interrupts(request, initrd, name, devices, place):
 @pytest.mark.parametrize("options,parts", [
     (["--device", "nonsense"], ["--device nonsense: there is no device of the type 'nonsense'"]),
     (["--device", "edu,addr=4", "--device", "edu,addr=04.0"], ["PCI slot 04.0 holds a edu"]),
-    (["--ivshmem", "mem=x,size=3M,create=on"], ["power of two"]),
+    (["--device", "ivshmem-doorbell"], ["--device ivshmem-doorbell: write it as --ivshmem"]),
+    (["--ivshmem", "mem=x,size=3M,create=on"], ["the size of 3 MiB", "power of two"]),
     (["--ivshmem", "mem=/nowhere/x,size=1M"], ["/nowhere/x"]),
     (["--ivshmem", "mem-id=ram7"], ["--ivshmem mem-id=ram7: there is no block 'ram7'"]),
     (["-m", "192M", "--ivshmem", "mem-id=ram0"], ["--ivshmem mem-id=ram0:", "power of two"]),
