@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The link of a device: see ivshmem-link.h.  `lock` guards the view of the
- * peers and the ID, which vCPU threads read and the loop's thread changes; all
- * else is the loop's thread's.  A storm of rings or messages costs it one
- * reading for each turn that the loop gives everybody else.
+ * The link of a device: see ivshmem-link.h.  All of this is the loop's
+ * thread's.  A storm of rings or messages costs it one reading for each turn
+ * that the loop gives everybody else.
  */
-#include "ivshmem-link.h"
+#include "ivshmem-link-state.h"
 
 #include "cleanup.h"
 #include "ivshmem-hello.h"
@@ -17,7 +16,6 @@
 #include "rwlock.h"
 
 #include <limits.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/param.h>
@@ -32,37 +30,7 @@
 #define STEADY_MS         5000
 #define MESSAGES_PER_TURN 64
 /* Descriptors that no peer gets, for the control socket's clients among others. */
-#define KEPT_DESCRIPTORS 192
-
-/* One of our own, whose descriptor is in the view. */
-struct vector {
-    struct mv_ivshmem_link *link;
-    unsigned number;
-    int fd;
-    struct mv_loop_source *source;
-};
-
-struct mv_ivshmem_link {
-    struct mv_ivshmem_link_config config;
-    char *path, *name;
-    int socket_fd, timer_fd;
-    struct mv_loop_source *socket_source, *timer_source;
-    struct mv_ivshmem_decoder decoder;
-    int descriptors_end; /* peers' are below it */
-    unsigned next_id; /* what this connection has given us */
-    bool up;          /* its memory is taken, and the view is its */
-    bool was_lost;
-    long long up_since_ms;
-    long retry_ms; /* longer after each of a row of connections that were short */
-    struct mv_error told; /* the last refusal that was logged */
-    struct vector *own;   /* config.vectors of them */
-    unsigned own_count;
-    pthread_rwlock_t lock;
-    struct mv_ivshmem_view view;
-    unsigned id;
-    _Atomic uint64_t sent;
-    uint64_t received;
-};
+#define KEPT_DESCRIPTORS  192
 
 static long long now_ms(void)
 {
@@ -88,7 +56,7 @@ static bool read_count(int fd, uint64_t *ret)
 
 static void serve_vector(void *opaque, uint32_t events)
 {
-    struct vector *vector = opaque;
+    struct mv_ivshmem_link_vector *vector = opaque;
     struct mv_ivshmem_link *link = vector->link;
     uint64_t count;
     (void)events;
@@ -107,7 +75,7 @@ static void forget_vectors(struct mv_ivshmem_link *link)
 /* Takes the descriptor in any case. */
 static int add_own_vector(struct mv_ivshmem_link *link, int fd, struct mv_error *err)
 {
-    struct vector *vector = &link->own[link->own_count];
+    struct mv_ivshmem_link_vector *vector = &link->own[link->own_count];
     if (link->own_count == link->config.vectors) {
         close(fd);
         return 0;
@@ -115,7 +83,7 @@ static int add_own_vector(struct mv_ivshmem_link *link, int fd, struct mv_error 
     int r = mv_ivshmem_view_add(&link->view, (uint16_t)link->id, fd, err);
     if (r < 0)
         return r;
-    *vector = (struct vector){.link = link, .number = link->own_count, .fd = fd};
+    *vector = (struct mv_ivshmem_link_vector){.link = link, .number = link->own_count, .fd = fd};
     r = mv_loop_add(link->config.loop, fd, EPOLLIN, serve_vector, vector, &vector->source, err);
     if (r == 0)
         link->own_count++;
@@ -453,73 +421,4 @@ void mv_ivshmem_link_close(struct mv_ivshmem_link *link)
     free(link->path);
     free(link->name);
     free(link);
-}
-
-/* --- for the device */
-
-int mv_ivshmem_link_ring(struct mv_ivshmem_link *link, unsigned peer, unsigned vector,
-                         uint64_t value)
-{
-    pthread_rwlock_rdlock(&link->lock);
-    int r = mv_ivshmem_view_ring(&link->view, peer, vector, value);
-    pthread_rwlock_unlock(&link->lock);
-    if (r == 0)
-        atomic_fetch_add_explicit(&link->sent, 1, memory_order_relaxed);
-    return r;
-}
-
-void mv_ivshmem_link_broadcast(struct mv_ivshmem_link *link, unsigned vector, uint64_t value)
-{
-    uint64_t sent = 0;
-    pthread_rwlock_rdlock(&link->lock);
-    size_t left = link->view.count;
-    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && left > 0; id++) {
-        if (mv_ivshmem_view_vectors(&link->view, id) == 0)
-            continue;
-        left--;
-        sent += id != link->id && mv_ivshmem_view_ring(&link->view, id, vector, value) == 0;
-    }
-    pthread_rwlock_unlock(&link->lock);
-    atomic_fetch_add_explicit(&link->sent, sent, memory_order_relaxed);
-}
-
-unsigned mv_ivshmem_link_vectors(struct mv_ivshmem_link *link, unsigned peer)
-{
-    pthread_rwlock_rdlock(&link->lock);
-    unsigned vectors = mv_ivshmem_view_vectors(&link->view, peer);
-    pthread_rwlock_unlock(&link->lock);
-    return vectors;
-}
-
-unsigned mv_ivshmem_link_id(struct mv_ivshmem_link *link)
-{
-    pthread_rwlock_rdlock(&link->lock);
-    unsigned id = link->id;
-    pthread_rwlock_unlock(&link->lock);
-    return id;
-}
-
-void mv_ivshmem_link_describe(struct mv_ivshmem_link *link, struct mv_ivshmem_link_info *ret)
-{
-    *ret = (struct mv_ivshmem_link_info){
-        .path = link->path,
-        .connected = link->up,
-        .id = link->id,
-        .vectors = link->own_count,
-        .sent = atomic_load_explicit(&link->sent, memory_order_relaxed),
-        .received = link->received,
-    };
-}
-
-void mv_ivshmem_link_for_each(struct mv_ivshmem_link *link,
-                              void (*fn)(void *opaque, unsigned peer, unsigned vectors),
-                              void *opaque)
-{
-    size_t left = link->view.count;
-    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && left > 0; id++) {
-        unsigned vectors = mv_ivshmem_view_vectors(&link->view, id);
-        left -= vectors > 0;
-        if (vectors > 0 && id != link->id)
-            fn(opaque, id, vectors);
-    }
 }
