@@ -6,7 +6,9 @@ run, on memvisor's server.
 Doorbell: a guest writes a number into the shared memory, rings a client on the
 host and watches the memory for its answer; the time of a round trip.  The guest
 and the client have a processor each, since where the kernel happens to put them
-is half of the time or twice as much.
+is half of the time or twice as much; and the client's is kept from sleeping, by
+a program that runs when nothing else does, since waking it up takes longer than
+all the rest, and now more, now less.
 
 Guest to guest: the same between two guests, each of which waits for its
 interrupt.
@@ -108,6 +110,20 @@ def server(options, folder):
     sock.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def awake(cpu):
+    def idle():
+        os.sched_setaffinity(0, {cpu})
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=idle)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def output_of(guest, options):
     try:
         return guest.communicate(timeout=options.timeout)[0].decode(errors="replace")
@@ -125,7 +141,7 @@ def median_of(text):
 
 def doorbell(options, side, folder):
     cpus = sorted(os.sched_getaffinity(0))
-    with server(options, folder) as sock, \
+    with server(options, folder) as sock, awake(cpus[-1]), \
             running([options.answer, sock], cpus[-1], stdout=subprocess.PIPE) as client:
         if client.stdout.readline() != b"answering\n":
             raise Failure("the client on the host does not join")
