@@ -54,14 +54,22 @@ static void wait_for_answer(const struct ivs_device *device, struct ivs_uio *uio
     }
 }
 
+/* Opens the device; what to write to its doorbell for the arguments PEER VECTOR. */
+static uint32_t begin(const struct ivs_options *options, char **arguments, uint64_t size,
+                      struct ivs_device *device)
+{
+    ivs_device_open(device, options);
+    uint32_t peer = ivs_number(arguments[0], 0xffff, "PEER");
+    uint32_t vector = ivs_number(arguments[1], 0xffff, "VECTOR");
+    ivs_check_range(device, options->offset, size);
+    return peer << 16 | vector;
+}
+
 void ivs_ping(const struct ivs_options *options, char **arguments)
 {
     struct ivs_device device;
     struct ivs_uio uio;
-    ivs_device_open(&device, options);
-    uint32_t peer = ivs_number(arguments[0], 0xffff, "PEER");
-    uint32_t vector = ivs_number(arguments[1], 0xffff, "VECTOR");
-    ivs_check_range(&device, options->offset, PING_SIZE);
+    uint32_t ring = begin(options, arguments, PING_SIZE, &device);
     if (!options->poll)
         ivs_uio_open(&uio, &device, options->vector);
     double *times = malloc(options->count * sizeof *times);
@@ -74,7 +82,7 @@ void ivs_ping(const struct ivs_options *options, char **arguments)
         struct timespec start, end;
         clock_gettime(CLOCK_MONOTONIC, &start);
         __atomic_store_n(asked, ++number, __ATOMIC_RELEASE);
-        ivs_register_write(&device, IVS_DOORBELL, peer << 16 | vector);
+        ivs_register_write(&device, IVS_DOORBELL, ring);
         wait_for_answer(&device, &uio, options, number);
         clock_gettime(CLOCK_MONOTONIC, &end);
         times[i] = seconds(&end) - seconds(&start);
@@ -91,10 +99,7 @@ void ivs_answer(const struct ivs_options *options, char **arguments)
 {
     struct ivs_device device;
     struct ivs_uio uio;
-    ivs_device_open(&device, options);
-    uint32_t peer = ivs_number(arguments[0], 0xffff, "PEER");
-    uint32_t vector = ivs_number(arguments[1], 0xffff, "VECTOR");
-    ivs_check_range(&device, options->offset, PING_SIZE);
+    uint32_t ring = begin(options, arguments, PING_SIZE, &device);
     if (!options->poll)
         ivs_uio_open(&uio, &device, options->vector);
 
@@ -108,7 +113,7 @@ void ivs_answer(const struct ivs_options *options, char **arguments)
         if (number != last) {
             last = number;
             __atomic_store_n(answered, number, __ATOMIC_RELEASE);
-            ivs_register_write(&device, IVS_DOORBELL, peer << 16 | vector);
+            ivs_register_write(&device, IVS_DOORBELL, ring);
             done++;
         } else if (!options->poll && !ivs_uio_wait(&uio, &device, options->timeout)) {
             ivs_die("no interrupt for %g s, after %" PRIu64 " of %" PRIu64 " pings",
@@ -123,10 +128,7 @@ void ivs_echo(const struct ivs_options *options, char **arguments)
 {
     struct ivs_device device;
     struct ivs_uio uio;
-    ivs_device_open(&device, options);
-    uint32_t peer = ivs_number(arguments[0], 0xffff, "PEER");
-    uint32_t vector = ivs_number(arguments[1], 0xffff, "VECTOR");
-    ivs_check_range(&device, options->offset, ECHO_SIZE);
+    uint32_t ring = begin(options, arguments, ECHO_SIZE, &device);
     ivs_uio_open(&uio, &device, options->vector);
     uint32_t *asked = word_at(&device, options->offset + ASKED);
     uint32_t *answered = word_at(&device, options->offset + ANSWERED);
@@ -142,7 +144,7 @@ void ivs_echo(const struct ivs_options *options, char **arguments)
         seen += events;
         __atomic_store_n(answered, __atomic_load_n(asked, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
         __atomic_store_n(tally, (uint32_t)seen, __ATOMIC_RELEASE);
-        ivs_register_write(&device, IVS_DOORBELL, peer << 16 | vector);
+        ivs_register_write(&device, IVS_DOORBELL, ring);
     }
     printf("echoed %" PRIu64 " interrupts\n", options->count);
 }
