@@ -1,314 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The machine: makes its parts in order and takes them apart in the reverse
- * one, and serves requests (power off, reset, end) in the main thread.
- *
- * Requests are bits that any thread sets, and an eventfd that wakes the loop;
- * all else is the main thread's and needs no lock.  Callers: cli.
+ * one.  The main thread's.  Callers: cli, control, gdb.
  */
-#include "machine.h"
+#include "machine-state.h"
 
-#include "block.h"
 #include "block-fault.h"
-#include "board-arm64.h"
-#include "boot.h"
+#include "block.h"
 #include "cleanup.h"
-#include "fault-queue.h"
-#include "hotplug.h"
-#include "log.h"
 #include "loop.h"
-#include "power-button.h"
 #include "space.h"
-#include "vcpu-thread.h"
 
-#include <stdatomic.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-
-/* What a request wants, a bit for each; what ends the machine stands first. */
-static const struct request {
-    enum { WANT_END, WANT_GUEST_RESET, WANT_RESET, WANT_POWERDOWN, WANT_DEBUG, WANT_FAULT } want;
-    enum mv_machine_cause cause;
-    enum mv_machine_end end; /* of WANT_END, and of a guest's reset under --no-reboot */
-} requests[] = {
-    {WANT_END, MV_CAUSE_HOST_SIGNAL, MV_MACHINE_QUIT},
-    {WANT_END, MV_CAUSE_HOST_UI, MV_MACHINE_QUIT},
-    {WANT_END, MV_CAUSE_HOST_QMP, MV_MACHINE_QUIT},
-    {WANT_END, MV_CAUSE_HOST_DEBUGGER, MV_MACHINE_QUIT},
-    {WANT_END, MV_CAUSE_GUEST_SHUTDOWN, MV_MACHINE_POWERED_OFF},
-    {WANT_GUEST_RESET, MV_CAUSE_GUEST_RESET, MV_MACHINE_RESET},
-    {WANT_RESET, MV_CAUSE_HOST_UI},
-    {WANT_POWERDOWN, MV_CAUSE_HOST_UI},
-    {WANT_DEBUG, MV_CAUSE_HOST_DEBUGGER},
-    {WANT_FAULT, MV_CAUSE_HOST_ERROR},
-};
-#define REQUESTS (sizeof requests / sizeof requests[0])
-
-struct mv_machine {
-    struct mv_loop *loop;
-    struct mv_bank_layout layout;
-    struct mv_boot *boot;
-    struct mv_config_back *backs; /* the configuration's, each with an id */
-    struct mv_block_registry *blocks;
-    struct mv_space *space;
-    struct mv_device_tree devices;
-    struct mv_board board;
-    struct mv_hotplug *hotplug;
-    struct mv_power_button *button;
-    struct mv_engine *engine;
-    struct mv_vcpus *vcpus;
-
-    int request_fd;
-    struct mv_loop_source *request_source;
-    atomic_uint requests;
-
-    struct mv_fault_queue faults;
-    const char *name; /* the configuration's, for messages; may be NULL */
-
-    bool no_reboot;
-    bool paused;
-    bool faulted;   /* and paused for that */
-    bool reset_due; /* a reset could not be finished: it comes before the vCPUs run */
-    bool launched; /* the vCPUs were let go once */
-    bool ended;
-    enum mv_machine_end end;
-    enum mv_machine_cause end_cause;
-    struct mv_machine_observer *observers;
-};
-
-/* --- requests */
-
-static void tell(struct mv_machine *machine, enum mv_machine_event event,
-                 enum mv_machine_cause cause)
-{
-    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
-        next = o->next;
-        if (o->event != NULL)
-            o->event(o->opaque, event, cause);
-    }
-}
-
-static void request(struct mv_machine *machine, int want, enum mv_machine_cause cause)
-{
-    uint64_t one = 1;
-    for (size_t i = 0; i < REQUESTS; i++) {
-        if ((int)requests[i].want == want && requests[i].cause == cause)
-            atomic_fetch_or(&machine->requests, 1u << i);
-    }
-    /* Fails only where the counter is full: then the loop is awake already. */
-    ssize_t n = write(machine->request_fd, &one, sizeof one);
-    (void)n;
-}
-
-static void end_with(struct mv_machine *machine, enum mv_machine_end end,
-                     enum mv_machine_cause cause)
-{
-    mv_vcpus_stop(machine->vcpus);
-    machine->ended = true;
-    machine->end = end;
-    machine->end_cause = cause;
-    tell(machine, MV_MACHINE_EVENT_SHUTDOWN, cause);
-    mv_loop_stop(machine->loop);
-}
-
-/* Power-on state: of devices, vCPUs and what the boot loader puts into RAM. */
-static int set_power_on_state(struct mv_machine *machine, struct mv_error *err)
-{
-    uint64_t pc, x0;
-    mv_vcpus_reset(machine->vcpus);
-    mv_power_button_release(machine->button);
-    mv_hotplug_reset(machine->hotplug);
-    mv_device_tree_reset(&machine->devices);
-    int r = mv_boot_load(machine->boot, machine->space, err);
-    if (r < 0)
-        return r;
-    mv_boot_entry(machine->boot, &pc, &x0);
-    mv_vcpus_power_on(machine->vcpus, 0, pc, x0);
-    return 0;
-}
-
-/* False where it ended the machine, or waits for guest memory that the host has not got. */
-static bool reset(struct mv_machine *machine, enum mv_machine_cause cause)
-{
-    struct mv_error err;
-    int r = set_power_on_state(machine, &err);
-    machine->reset_due = r == -EIO;
-    if (r < 0 && r != -EIO) {
-        mv_log("cannot reset the guest: %s", err.text);
-        end_with(machine, MV_MACHINE_FAILED, MV_CAUSE_HOST_ERROR);
-    }
-    if (r == 0)
-        tell(machine, MV_MACHINE_EVENT_RESET, cause);
-    return r == 0;
-}
-
-void mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause)
-{
-    if (machine->ended)
-        return;
-    mv_vcpus_stop(machine->vcpus);
-    if (reset(machine, cause) && !machine->paused)
-        mv_vcpus_go(machine->vcpus);
-}
-
-void mv_machine_powerdown(struct mv_machine *machine)
-{
-    if (machine->ended)
-        return;
-    mv_power_button_press(machine->button);
-    tell(machine, MV_MACHINE_EVENT_POWERDOWN, MV_CAUSE_HOST_UI);
-}
-
-/* A vCPU left for the debugger, and the others are about to: nobody else is asked. */
-static void stop_for_debugger(struct mv_machine *machine)
-{
-    unsigned cpu;
-    if (!mv_vcpus_take_debug_stop(machine->vcpus, &cpu))
-        return;
-    mv_vcpus_stop(machine->vcpus);
-    machine->paused = true;
-    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
-        next = o->next;
-        if (o->debug != NULL)
-            o->debug(o->opaque, cpu);
-    }
-    tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_DEBUGGER);
-}
-
-static void tell_fault(struct mv_machine *machine, const struct mv_block *block, uint64_t offset)
-{
-    struct mv_block_fault why;
-    mv_block_fault_explain(block, offset, &why);
-    mv_log("%s; the guest is paused: %s, then type 'memvisor cont %s'", why.what.text,
-           why.remedy.text, machine->name == NULL ? "NAME" : machine->name);
-    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
-        next = o->next;
-        if (o->fault != NULL)
-            o->fault(o->opaque, block, offset, &why);
-    }
-}
-
-/* Guest memory is not to be had: nothing goes on until somebody has seen to it. */
-static void stop_for_fault(struct mv_machine *machine)
-{
-    const struct mv_block *block;
-    uint64_t offset;
-    mv_vcpus_stop(machine->vcpus);
-    while (mv_fault_queue_take(&machine->faults, machine->blocks, &block, &offset))
-        tell_fault(machine, block, offset);
-    machine->faulted = true;
-    mv_machine_pause(machine);
-}
-
-static void serve(struct mv_machine *machine, const struct request *r)
-{
-    if (r->want == WANT_END || (r->want == WANT_GUEST_RESET && machine->no_reboot))
-        end_with(machine, r->end, r->cause);
-    else if (r->want == WANT_POWERDOWN)
-        mv_machine_powerdown(machine);
-    else if (r->want == WANT_DEBUG)
-        stop_for_debugger(machine);
-    else if (r->want == WANT_FAULT)
-        stop_for_fault(machine);
-    else
-        mv_machine_reset(machine, r->cause);
-}
-
-/* Of several requests the first of the table counts; a stop for one of the last two does always. */
-static void serve_requests(void *opaque, uint32_t events)
-{
-    struct mv_machine *machine = opaque;
-    uint64_t count;
-    (void)events;
-    ssize_t n = read(machine->request_fd, &count, sizeof count);
-    (void)n;
-    unsigned wanted = atomic_exchange(&machine->requests, 0);
-    for (size_t i = 0; i < REQUESTS; i++) {
-        bool counts = requests[i].want >= WANT_DEBUG || (wanted & ((1u << i) - 1)) == 0;
-        if ((wanted >> i & 1) && counts && !machine->ended)
-            serve(machine, &requests[i]);
-    }
-}
-
-/* Of a device's copy, the loader's or a vCPU's; any thread. */
-static void memory_fault(void *opaque, const struct mv_block *block, uint64_t offset)
-{
-    struct mv_machine *machine = opaque;
-    mv_fault_queue_add(&machine->faults, block, offset);
-    request(machine, WANT_FAULT, MV_CAUSE_HOST_ERROR);
-}
-
-static void vcpu_fault(struct mv_machine *machine, const uint8_t *fault)
-{
-    uint64_t offset;
-    const struct mv_block *block = mv_block_find_host(machine->blocks, fault, &offset);
-    if (block != NULL)
-        memory_fault(machine, block, offset);
-    else
-        mv_warn("the host reports an error of its memory at %p, where no block of the guest is",
-                (const void *)fault);
-    request(machine, WANT_FAULT, MV_CAUSE_HOST_ERROR);
-}
-
-/* In the thread of the vCPU that asked. */
-static void guest_event(void *opaque, enum mv_vcpu_event event, const uint8_t *fault)
-{
-    if (event == MV_VCPU_FAULT)
-        vcpu_fault(opaque, fault);
-    else if (event == MV_VCPU_SYSTEM_OFF)
-        request(opaque, WANT_END, MV_CAUSE_GUEST_SHUTDOWN);
-    else if (event == MV_VCPU_DEBUG)
-        request(opaque, WANT_DEBUG, MV_CAUSE_HOST_DEBUGGER);
-    else
-        request(opaque, WANT_GUEST_RESET, MV_CAUSE_GUEST_RESET);
-}
-
-void mv_machine_request_powerdown(struct mv_machine *machine)
-{
-    request(machine, WANT_POWERDOWN, MV_CAUSE_HOST_UI);
-}
-
-void mv_machine_request_reset(struct mv_machine *machine, enum mv_machine_cause cause)
-{
-    request(machine, WANT_RESET, cause);
-}
-
-void mv_machine_request_quit(struct mv_machine *machine, enum mv_machine_cause cause)
-{
-    request(machine, WANT_END, cause);
-}
-
-enum mv_machine_cause mv_machine_end_cause(const struct mv_machine *machine)
-{
-    return machine->end_cause;
-}
-
-void mv_machine_observe(struct mv_machine *machine, struct mv_machine_observer *observer)
-{
-    observer->next = machine->observers;
-    machine->observers = observer;
-}
-
-void mv_machine_unobserve(struct mv_machine *machine, struct mv_machine_observer *observer)
-{
-    struct mv_machine_observer **link = &machine->observers;
-    while (*link != NULL && *link != observer)
-        link = &(*link)->next;
-    if (*link != NULL)
-        *link = observer->next;
-}
-
-enum mv_machine_state mv_machine_state(const struct mv_machine *machine)
-{
-    if (machine->ended)
-        return MV_MACHINE_ENDED;
-    if (!machine->paused)
-        return MV_MACHINE_RUNNING;
-    if (machine->faulted)
-        return MV_MACHINE_IO_ERROR;
-    return machine->launched ? MV_MACHINE_PAUSED : MV_MACHINE_PRELAUNCH;
-}
 
 /* --- making */
 
@@ -328,8 +31,7 @@ static int choose_engine(const char *name, const struct mv_engine_ops **ret, str
             return mv_error_set(err, -r, "engine '%s' cannot run here: %s", name, why.text);
     }
     if (!automatic)
-        return mv_error_set(err, ENOENT, "engine '%s' is not built in: see memvisor engines",
-                            name);
+        return mv_error_set(err, ENOENT, "engine '%s' is not built in: see memvisor engines", name);
     return mv_error_set(err, ENODEV, "no engine can run here: %s", why.text);
 }
 
@@ -339,8 +41,8 @@ static int make_banks(struct mv_machine *machine, struct mv_error *err)
     for (size_t i = 0; r == 0 && i < machine->layout.count; i++) {
         const struct mv_bank *bank = &machine->layout.banks[i];
         struct mv_block *block;
-        r = mv_block_create_backed(machine->blocks, "", bank->id, bank->size,
-                                   &bank->wish->backing, &block, err);
+        r = mv_block_create_backed(machine->blocks, "", bank->id, bank->size, &bank->wish->backing,
+                                   &block, err);
         if (r == 0)
             r = mv_space_add_ram(machine->space, bank->gpa, block, 0, bank->size, err);
     }
@@ -380,7 +82,7 @@ static int make_map(struct mv_machine *machine, const struct mv_config *config,
     int r = mv_block_registry_create(&machine->blocks, err);
     if (r < 0)
         return r;
-    mv_block_registry_on_fault(machine->blocks, memory_fault, machine);
+    mv_block_registry_on_fault(machine->blocks, mv_machine_memory_fault, machine);
     if (r == 0)
         r = set_backs(machine, config, err);
     if (r == 0)
@@ -388,8 +90,8 @@ static int make_map(struct mv_machine *machine, const struct mv_config *config,
     return r;
 }
 
-static int make_vcpus(struct mv_machine *machine, const struct mv_engine_ops *engine,
-                      unsigned cpus, struct mv_error *err)
+static int make_vcpus(struct mv_machine *machine, const struct mv_engine_ops *engine, unsigned cpus,
+                      struct mv_error *err)
 {
     struct mv_engine_params params = {
         .space = machine->space,
@@ -401,7 +103,8 @@ static int make_vcpus(struct mv_machine *machine, const struct mv_engine_ops *en
     };
     int r = engine->create(&params, &machine->engine, err);
     if (r == 0)
-        r = mv_vcpus_create(machine->engine, cpus, guest_event, machine, &machine->vcpus, err);
+        r = mv_vcpus_create(machine->engine, cpus, mv_machine_guest_event, machine, &machine->vcpus,
+                            err);
     return r;
 }
 
@@ -413,33 +116,14 @@ static int place_boot(struct mv_machine *machine, unsigned cpus, struct mv_error
     return mv_boot_place(machine->boot, &machine->layout, cpus, mpidr, err);
 }
 
-static int watch_requests(struct mv_machine *machine, struct mv_error *err)
-{
-    machine->request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (machine->request_fd < 0)
-        return mv_error_set_errno(err, errno, "the machine's requests");
-    return mv_loop_add(machine->loop, machine->request_fd, EPOLLIN, serve_requests, machine,
-                       &machine->request_source, err);
-}
-
 /* --- devices */
-
-static void device_changed(void *opaque, const char *path, const char *id, bool is_there)
-{
-    struct mv_machine *machine = opaque;
-    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
-        next = o->next;
-        if (o->device != NULL)
-            o->device(o->opaque, path, id, is_there);
-    }
-}
 
 static int make_hotplug(struct mv_machine *machine, struct mv_error *err)
 {
     struct mv_hotplug_params params = {.loop = machine->loop,
                                        .devices = &machine->devices,
                                        .space = machine->space,
-                                       .changed = device_changed,
+                                       .changed = mv_machine_tell_device,
                                        .opaque = machine};
     return mv_hotplug_create(&params, &machine->hotplug, err);
 }
@@ -521,8 +205,8 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     if (r == 0)
         r = make_map(machine, config, err);
     if (r == 0)
-        r = mv_board_create(config->cpus, &machine->layout, machine->loop, serial, &machine->devices,
-                            machine->space, &machine->board, err);
+        r = mv_board_create(config->cpus, &machine->layout, machine->loop, serial,
+                            &machine->devices, machine->space, &machine->board, err);
     if (r == 0)
         r = mv_power_button_create(machine->loop, machine->board.gpio, MV_BOARD_POWER_LINE,
                                    &machine->button, err);
@@ -539,9 +223,9 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     if (r == 0)
         r = mv_block_registry_check_backs(machine->blocks, err);
     if (r == 0)
-        r = watch_requests(machine, err);
+        r = mv_machine_watch_requests(machine, err);
     if (r == 0)
-        r = set_power_on_state(machine, err);
+        r = mv_machine_power_on_state(machine, err);
     return r;
 }
 
@@ -562,8 +246,7 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
                       struct mv_error *err)
 {
     if (strcmp(config->machine, "arm64") != 0)
-        return mv_error_set(err, ENOENT, "machine '%s' is not built in: arm64 is",
-                            config->machine);
+        return mv_error_set(err, ENOENT, "machine '%s' is not built in: arm64 is", config->machine);
     struct mv_machine *machine = calloc(1, sizeof *machine);
     if (machine == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the machine");
@@ -607,7 +290,7 @@ void mv_machine_destroy(struct mv_machine *machine)
     free(machine);
 }
 
-/* --- running */
+/* --- its parts */
 
 void mv_machine_for_each_device(struct mv_machine *machine,
                                 void (*fn)(void *opaque, struct mv_device *device), void *opaque)
@@ -670,47 +353,4 @@ int mv_machine_cpu_thread_id(const struct mv_machine *machine, unsigned index)
 const void *mv_machine_dtb(struct mv_machine *machine, uint32_t *ret_size)
 {
     return mv_boot_fdt(machine->boot, ret_size);
-}
-
-int mv_machine_start(struct mv_machine *machine, bool paused, struct mv_error *err)
-{
-    int r = mv_vcpus_start(machine->vcpus, err);
-    if (r == 0 && !paused)
-        mv_machine_resume(machine);
-    return r;
-}
-
-void mv_machine_pause(struct mv_machine *machine)
-{
-    bool ran = !machine->paused && !machine->ended;
-    machine->paused = true;
-    mv_vcpus_stop(machine->vcpus);
-    if (ran)
-        tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP);
-}
-
-void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask)
-{
-    bool stood = machine->paused;
-    if (machine->ended || (machine->reset_due && !reset(machine, MV_CAUSE_HOST_ERROR)))
-        return;
-    machine->faulted = false;
-    machine->paused = false;
-    machine->launched = true;
-    if (stood)
-        tell(machine, MV_MACHINE_EVENT_RESUME, MV_CAUSE_HOST_QMP);
-    mv_vcpus_go_only(machine->vcpus, mask);
-}
-
-void mv_machine_resume(struct mv_machine *machine)
-{
-    mv_machine_resume_only(machine, UINT64_MAX);
-}
-
-enum mv_machine_end mv_machine_wait(struct mv_machine *machine)
-{
-    /* Someone else may stop the loop; only an end ends the machine. */
-    while (!machine->ended)
-        mv_loop_run(machine->loop);
-    return machine->end;
 }

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine as it runs: requests (power off, reset, end) are served in the
+ * main thread, and whoever observes the machine is told.
+ *
+ * Requests are bits that any thread sets, and an eventfd that wakes the loop;
+ * all else is the main thread's and needs no lock.  Callers: cli, control, gdb.
+ */
+#include "machine-state.h"
+
+#include "block-fault.h"
+#include "block.h"
+#include "log.h"
+#include "loop.h"
+#include "space.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* What a request wants, a bit for each; what ends the machine stands first. */
+static const struct request {
+    enum { WANT_END, WANT_GUEST_RESET, WANT_RESET, WANT_POWERDOWN, WANT_DEBUG, WANT_FAULT } want;
+    enum mv_machine_cause cause;
+    enum mv_machine_end end; /* of WANT_END, and of a guest's reset under --no-reboot */
+} requests[] = {
+    {WANT_END, MV_CAUSE_HOST_SIGNAL, MV_MACHINE_QUIT},
+    {WANT_END, MV_CAUSE_HOST_UI, MV_MACHINE_QUIT},
+    {WANT_END, MV_CAUSE_HOST_QMP, MV_MACHINE_QUIT},
+    {WANT_END, MV_CAUSE_HOST_DEBUGGER, MV_MACHINE_QUIT},
+    {WANT_END, MV_CAUSE_GUEST_SHUTDOWN, MV_MACHINE_POWERED_OFF},
+    {WANT_GUEST_RESET, MV_CAUSE_GUEST_RESET, MV_MACHINE_RESET},
+    {WANT_RESET, MV_CAUSE_HOST_UI},
+    {WANT_POWERDOWN, MV_CAUSE_HOST_UI},
+    {WANT_DEBUG, MV_CAUSE_HOST_DEBUGGER},
+    {WANT_FAULT, MV_CAUSE_HOST_ERROR},
+};
+#define REQUESTS (sizeof requests / sizeof requests[0])
+
+/* --- requests */
+
+static void tell(struct mv_machine *machine, enum mv_machine_event event,
+                 enum mv_machine_cause cause)
+{
+    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
+        next = o->next;
+        if (o->event != NULL)
+            o->event(o->opaque, event, cause);
+    }
+}
+
+static void request(struct mv_machine *machine, int want, enum mv_machine_cause cause)
+{
+    uint64_t one = 1;
+    for (size_t i = 0; i < REQUESTS; i++) {
+        if ((int)requests[i].want == want && requests[i].cause == cause)
+            atomic_fetch_or(&machine->requests, 1u << i);
+    }
+    /* Fails only where the counter is full: then the loop is awake already. */
+    ssize_t n = write(machine->request_fd, &one, sizeof one);
+    (void)n;
+}
+
+static void end_with(struct mv_machine *machine, enum mv_machine_end end,
+                     enum mv_machine_cause cause)
+{
+    mv_vcpus_stop(machine->vcpus);
+    machine->ended = true;
+    machine->end = end;
+    machine->end_cause = cause;
+    tell(machine, MV_MACHINE_EVENT_SHUTDOWN, cause);
+    mv_loop_stop(machine->loop);
+}
+
+int mv_machine_power_on_state(struct mv_machine *machine, struct mv_error *err)
+{
+    uint64_t pc, x0;
+    mv_vcpus_reset(machine->vcpus);
+    mv_power_button_release(machine->button);
+    mv_hotplug_reset(machine->hotplug);
+    mv_device_tree_reset(&machine->devices);
+    int r = mv_boot_load(machine->boot, machine->space, err);
+    if (r < 0)
+        return r;
+    mv_boot_entry(machine->boot, &pc, &x0);
+    mv_vcpus_power_on(machine->vcpus, 0, pc, x0);
+    return 0;
+}
+
+/* False where it ended the machine, or waits for guest memory that the host has not got. */
+static bool reset(struct mv_machine *machine, enum mv_machine_cause cause)
+{
+    struct mv_error err;
+    int r = mv_machine_power_on_state(machine, &err);
+    machine->reset_due = r == -EIO;
+    if (r < 0 && r != -EIO) {
+        mv_log("cannot reset the guest: %s", err.text);
+        end_with(machine, MV_MACHINE_FAILED, MV_CAUSE_HOST_ERROR);
+    }
+    if (r == 0)
+        tell(machine, MV_MACHINE_EVENT_RESET, cause);
+    return r == 0;
+}
+
+void mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause)
+{
+    if (machine->ended)
+        return;
+    mv_vcpus_stop(machine->vcpus);
+    if (reset(machine, cause) && !machine->paused)
+        mv_vcpus_go(machine->vcpus);
+}
+
+void mv_machine_powerdown(struct mv_machine *machine)
+{
+    if (machine->ended)
+        return;
+    mv_power_button_press(machine->button);
+    tell(machine, MV_MACHINE_EVENT_POWERDOWN, MV_CAUSE_HOST_UI);
+}
+
+/* A vCPU left for the debugger, and the others are about to: nobody else is asked. */
+static void stop_for_debugger(struct mv_machine *machine)
+{
+    unsigned cpu;
+    if (!mv_vcpus_take_debug_stop(machine->vcpus, &cpu))
+        return;
+    mv_vcpus_stop(machine->vcpus);
+    machine->paused = true;
+    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
+        next = o->next;
+        if (o->debug != NULL)
+            o->debug(o->opaque, cpu);
+    }
+    tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_DEBUGGER);
+}
+
+static void tell_fault(struct mv_machine *machine, const struct mv_block *block, uint64_t offset)
+{
+    struct mv_block_fault why;
+    mv_block_fault_explain(block, offset, &why);
+    mv_log("%s; the guest is paused: %s, then type 'memvisor cont %s'", why.what.text,
+           why.remedy.text, machine->name == NULL ? "NAME" : machine->name);
+    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
+        next = o->next;
+        if (o->fault != NULL)
+            o->fault(o->opaque, block, offset, &why);
+    }
+}
+
+/* Guest memory is not to be had: nothing goes on until somebody has seen to it. */
+static void stop_for_fault(struct mv_machine *machine)
+{
+    const struct mv_block *block;
+    uint64_t offset;
+    mv_vcpus_stop(machine->vcpus);
+    while (mv_fault_queue_take(&machine->faults, machine->blocks, &block, &offset))
+        tell_fault(machine, block, offset);
+    machine->faulted = true;
+    mv_machine_pause(machine);
+}
+
+static void serve(struct mv_machine *machine, const struct request *r)
+{
+    if (r->want == WANT_END || (r->want == WANT_GUEST_RESET && machine->no_reboot))
+        end_with(machine, r->end, r->cause);
+    else if (r->want == WANT_POWERDOWN)
+        mv_machine_powerdown(machine);
+    else if (r->want == WANT_DEBUG)
+        stop_for_debugger(machine);
+    else if (r->want == WANT_FAULT)
+        stop_for_fault(machine);
+    else
+        mv_machine_reset(machine, r->cause);
+}
+
+/* Of several requests the first of the table counts; a stop for one of the last two does always. */
+static void serve_requests(void *opaque, uint32_t events)
+{
+    struct mv_machine *machine = opaque;
+    uint64_t count;
+    (void)events;
+    ssize_t n = read(machine->request_fd, &count, sizeof count);
+    (void)n;
+    unsigned wanted = atomic_exchange(&machine->requests, 0);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        bool counts = requests[i].want >= WANT_DEBUG || (wanted & ((1u << i) - 1)) == 0;
+        if ((wanted >> i & 1) && counts && !machine->ended)
+            serve(machine, &requests[i]);
+    }
+}
+
+void mv_machine_memory_fault(void *opaque, const struct mv_block *block, uint64_t offset)
+{
+    struct mv_machine *machine = opaque;
+    mv_fault_queue_add(&machine->faults, block, offset);
+    request(machine, WANT_FAULT, MV_CAUSE_HOST_ERROR);
+}
+
+static void vcpu_fault(struct mv_machine *machine, const uint8_t *fault)
+{
+    uint64_t offset;
+    const struct mv_block *block = mv_block_find_host(machine->blocks, fault, &offset);
+    if (block != NULL)
+        mv_machine_memory_fault(machine, block, offset);
+    else
+        mv_warn("the host reports an error of its memory at %p, where no block of the guest is",
+                (const void *)fault);
+    request(machine, WANT_FAULT, MV_CAUSE_HOST_ERROR);
+}
+
+void mv_machine_guest_event(void *opaque, enum mv_vcpu_event event, const uint8_t *fault)
+{
+    if (event == MV_VCPU_FAULT)
+        vcpu_fault(opaque, fault);
+    else if (event == MV_VCPU_SYSTEM_OFF)
+        request(opaque, WANT_END, MV_CAUSE_GUEST_SHUTDOWN);
+    else if (event == MV_VCPU_DEBUG)
+        request(opaque, WANT_DEBUG, MV_CAUSE_HOST_DEBUGGER);
+    else
+        request(opaque, WANT_GUEST_RESET, MV_CAUSE_GUEST_RESET);
+}
+
+void mv_machine_request_powerdown(struct mv_machine *machine)
+{
+    request(machine, WANT_POWERDOWN, MV_CAUSE_HOST_UI);
+}
+
+void mv_machine_request_reset(struct mv_machine *machine, enum mv_machine_cause cause)
+{
+    request(machine, WANT_RESET, cause);
+}
+
+void mv_machine_request_quit(struct mv_machine *machine, enum mv_machine_cause cause)
+{
+    request(machine, WANT_END, cause);
+}
+
+enum mv_machine_cause mv_machine_end_cause(const struct mv_machine *machine)
+{
+    return machine->end_cause;
+}
+
+void mv_machine_observe(struct mv_machine *machine, struct mv_machine_observer *observer)
+{
+    observer->next = machine->observers;
+    machine->observers = observer;
+}
+
+void mv_machine_unobserve(struct mv_machine *machine, struct mv_machine_observer *observer)
+{
+    struct mv_machine_observer **link = &machine->observers;
+    while (*link != NULL && *link != observer)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = observer->next;
+}
+
+enum mv_machine_state mv_machine_state(const struct mv_machine *machine)
+{
+    if (machine->ended)
+        return MV_MACHINE_ENDED;
+    if (!machine->paused)
+        return MV_MACHINE_RUNNING;
+    if (machine->faulted)
+        return MV_MACHINE_IO_ERROR;
+    return machine->launched ? MV_MACHINE_PAUSED : MV_MACHINE_PRELAUNCH;
+}
+
+void mv_machine_tell_device(void *opaque, const char *path, const char *id, bool is_there)
+{
+    struct mv_machine *machine = opaque;
+    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
+        next = o->next;
+        if (o->device != NULL)
+            o->device(o->opaque, path, id, is_there);
+    }
+}
+
+int mv_machine_watch_requests(struct mv_machine *machine, struct mv_error *err)
+{
+    machine->request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (machine->request_fd < 0)
+        return mv_error_set_errno(err, errno, "the machine's requests");
+    return mv_loop_add(machine->loop, machine->request_fd, EPOLLIN, serve_requests, machine,
+                       &machine->request_source, err);
+}
+
+/* --- running */
+
+int mv_machine_start(struct mv_machine *machine, bool paused, struct mv_error *err)
+{
+    int r = mv_vcpus_start(machine->vcpus, err);
+    if (r == 0 && !paused)
+        mv_machine_resume(machine);
+    return r;
+}
+
+void mv_machine_pause(struct mv_machine *machine)
+{
+    bool ran = !machine->paused && !machine->ended;
+    machine->paused = true;
+    mv_vcpus_stop(machine->vcpus);
+    if (ran)
+        tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP);
+}
+
+void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask)
+{
+    bool stood = machine->paused;
+    if (machine->ended || (machine->reset_due && !reset(machine, MV_CAUSE_HOST_ERROR)))
+        return;
+    machine->faulted = false;
+    machine->paused = false;
+    machine->launched = true;
+    if (stood)
+        tell(machine, MV_MACHINE_EVENT_RESUME, MV_CAUSE_HOST_QMP);
+    mv_vcpus_go_only(machine->vcpus, mask);
+}
+
+void mv_machine_resume(struct mv_machine *machine)
+{
+    mv_machine_resume_only(machine, UINT64_MAX);
+}
+
+enum mv_machine_end mv_machine_wait(struct mv_machine *machine)
+{
+    /* Someone else may stop the loop; only an end ends the machine. */
+    while (!machine->ended)
+        mv_loop_run(machine->loop);
+    return machine->end;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_machine, for the files that make up the machine: machine.c makes its
+ * parts, machine-run.c runs it.  requests and faults are any thread's, all else
+ * is the main thread's.  Within the machine room.
+ */
+#ifndef MV_MACHINE_MACHINE_STATE_H
+#define MV_MACHINE_MACHINE_STATE_H
+
+#include "machine.h"
+
+#include "board-arm64.h"
+#include "boot.h"
+#include "fault-queue.h"
+#include "hotplug.h"
+#include "power-button.h"
+#include "vcpu-thread.h"
+
+#include <stdatomic.h>
+
+struct mv_machine {
+    struct mv_loop *loop;
+    struct mv_bank_layout layout;
+    struct mv_boot *boot;
+    struct mv_config_back *backs; /* the configuration's, each with an id */
+    struct mv_block_registry *blocks;
+    struct mv_space *space;
+    struct mv_device_tree devices;
+    struct mv_board board;
+    struct mv_hotplug *hotplug;
+    struct mv_power_button *button;
+    struct mv_engine *engine;
+    struct mv_vcpus *vcpus;
+
+    int request_fd;
+    struct mv_loop_source *request_source;
+    atomic_uint requests;
+
+    struct mv_fault_queue faults;
+    const char *name; /* the configuration's, for messages; may be NULL */
+
+    bool no_reboot;
+    bool paused;
+    bool faulted;   /* and paused for that */
+    bool reset_due; /* a reset could not be finished: it comes before the vCPUs run */
+    bool launched;  /* the vCPUs were let go once */
+    bool ended;
+    enum mv_machine_end end;
+    enum mv_machine_cause end_cause;
+    struct mv_machine_observer *observers;
+};
+
+/* --- machine-run.c */
+
+/* Requests wake the loop from now on. */
+int mv_machine_watch_requests(struct mv_machine *machine, struct mv_error *err);
+/* Power-on state: of devices, vCPUs and what the boot loader puts into RAM. */
+int mv_machine_power_on_state(struct mv_machine *machine, struct mv_error *err);
+/* What vCPUs say of themselves, each in its own thread. */
+void mv_machine_guest_event(void *opaque, enum mv_vcpu_event event, const uint8_t *fault);
+/* Guest memory that is not to be had, in a device's copy, the loader's or a vCPU's; any thread. */
+void mv_machine_memory_fault(void *opaque, const struct mv_block *block, uint64_t offset);
+/* A device came or went: the observers are told. */
+void mv_machine_tell_device(void *opaque, const char *path, const char *id, bool is_there);
+
+#endif
