@@ -26,15 +26,18 @@ files | cpio                     | cpio
 files | debian-archive-keyring   | /usr/share/keyrings/debian-archive-keyring.gpg
 check | clang                    | clang
 check | device-tree-compiler     | dtc
+check | dpkg-dev                 | dpkg-source
 check | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc
 check | gdb-multiarch            | gdb-multiarch
 check | libc6-dev-arm64-cross    | /usr/aarch64-linux-gnu/include/stdio.h
+check | libclang-rt-14-dev       | /usr/lib*/llvm*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a /usr/lib*/clang/*/lib/linux/libclang_rt.fuzzer-*.a
 check | libcmocka-dev            | <cmocka.h>
 check | libglib2.0-dev           | /usr/include/glib-2.0/glib.h
 check | libnbd-bin               | nbdcopy
 check | mandoc                   | mandoc
 check | nbdkit                   | nbdkit
 check | openssl                  | openssl
+check | procps                   | pgrep
 check | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
 check | python3-pytest           | /usr/lib/python3/dist-packages/pytest
 check | qemu-system-arm          | qemu-system-aarch64
