@@ -20,3 +20,16 @@ have()
 {
     command -v "$1" >/dev/null 2>&1
 }
+
+# Prints the python3 that sees what the tests need: their packages are Debian's,
+# which another one in PATH cannot see.  Nothing where there is none.
+find_python()
+{
+    local python
+    for python in /usr/bin/python3 python3; do
+        if $python -c 'import pytest, pexpect, xdist' 2>/dev/null; then
+            echo $python
+            return
+        fi
+    done
+}

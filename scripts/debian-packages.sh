@@ -116,10 +116,10 @@ END
 }
 
 # apt-get update succeeds with a warning when a list cannot be had; here any
-# missing list is a failure.
+# missing list is a failure.  $1 is the state, options of apt-get follow.
 update()
 {
-    apt-get -c "$1/apt.conf" -q -o APT::Update::Error-Mode=any update >"$1/update.log" 2>&1
+    apt-get -c "$1/apt.conf" -q -o APT::Update::Error-Mode=any "${@:2}" update >"$1/update.log" 2>&1
 }
 
 # A state in folder $1 with Debian's lists of $2, deb or deb-src, for the

@@ -5,10 +5,16 @@
 #
 # Installs the Debian packages that the purpose needs and that are missing.
 # Asks dpkg first, so that nothing is fetched when all is there; on a system
-# without dpkg the commands themselves are what counts.  Where packages cannot
-# be installed it says which ones to install by hand.
+# without dpkg the commands themselves are what counts.
+#
+# Says what it will install, and what is fetched after it, before it does.
+# Whatever is in the way of the purpose (packages that cannot be installed, guest
+# files that cannot be fetched, no room on a disk, a python without pytest) is
+# told at once, all together, each with what to do (setup-problems.sh).
 set -eu
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/debian-packages.sh"
+. "$(dirname "$0")/setup-problems.sh"
 
 # purpose | package | what shows that it is there on a system without dpkg:
 # commands, /files or <headers>, any one of them.
@@ -40,6 +46,7 @@ check | openssl                  | openssl
 check | procps                   | pgrep
 check | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
 check | python3-pytest           | /usr/lib/python3/dist-packages/pytest
+check | python3-pytest-xdist     | /usr/lib/python3/dist-packages/xdist
 check | qemu-system-arm          | qemu-system-aarch64
 check | qemu-system-x86          | qemu-system-x86_64
 check | qemu-user-static         | qemu-aarch64-static
@@ -52,17 +59,40 @@ bench | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
 bench | qemu-system-arm          | qemu-system-aarch64
 '
 
+# purpose | guest file, made last of its kind | MiB to fetch | MiB that it takes
+# The scripts guest-files.sh and its kin make them.
+guest_needs='
+files   | vmlinuz              | 45  | 40
+headers | headers/build        | 15  | 80
+check   | amd64/vmlinuz        | 45  | 40
+check   | amd64/headers/build  | 15  | 80
+check   | userland/bin/bash    | 25  | 70
+check   | qemu/ivshmem-server  | 120 | 900
+'
+build_mib=100    # a build folder
+check_mib=1000   # what tests make in /tmp, and more build folders of theirs
+check_minutes=10 # on two free processors
+
 purpose=${1:-build}
 case $purpose in
 build) groups='build' ;;
 run) groups='build files' ;;
-check) groups='build files check' ;;
-bench) groups='build files bench' ;;
+check) groups='build files headers check' build_mib=$((build_mib + check_mib)) ;;
+bench) groups='build files headers bench' ;;
 *)
     printf 'setup.sh: %s is no purpose: it is one of build, run, check, bench\n' "$purpose" >&2
     exit 2
     ;;
 esac
+
+# Whether one of the purpose's groups is $1.
+wanted()
+{
+    case " $groups " in
+    *" ${1:-none} "*) return 0 ;;
+    esac
+    return 1
+}
 
 installed()
 {
@@ -89,12 +119,8 @@ list_missing()
     local group package signs
     missing=
     while IFS='|' read -r group package signs; do
-        group=${group// /}
         package=${package// /}
-        case " $groups " in
-        *" ${group:-none} "*) ;;
-        *) continue ;;
-        esac
+        wanted "${group// /}" || continue
         if [ "$1" = dpkg ]; then
             installed "$package" || missing="$missing $package"
         else
@@ -104,59 +130,95 @@ list_missing()
     missing=${missing# }
 }
 
-# Goes on if the tools are there although the packages are not; else says what
-# to do and ends.
-cannot_install()
+# Sets files to the guest files of the purpose that are missing, fetch_mib and
+# files_mib to what they cost.
+list_files()
 {
-    local wanted=$missing
-    list_missing signs
-    if [ -z "$missing" ]; then
-        say "$1, but all that $purpose needs is here"
-        exit 0
-    fi
-    printf 'setup.sh: %s. Install by hand, then try again:\n' "$1" >&2
-    if have apt-get; then
-        printf '  apt-get install %s\n' "$wanted" >&2
-    else
-        printf '  what these Debian packages hold: %s\n' "$missing" >&2
-    fi
-    exit 1
+    local group file fetch takes
+    files= fetch_mib=0 files_mib=0
+    while IFS='|' read -r group file fetch takes; do
+        file=${file// /}
+        wanted "${group// /}" && [ ! -e "$guest_files/$file" ] || continue
+        files="$files $file"
+        fetch_mib=$((fetch_mib + fetch))
+        files_mib=$((files_mib + takes))
+    done <<<"$guest_needs"
+    files=${files# }
 }
 
-if ! have dpkg-query; then
-    list_missing signs
-    [ -n "$missing" ] || exit 0
-    cannot_install "no dpkg here, so no package can be installed"
-fi
-list_missing dpkg
-[ -n "$missing" ] || exit 0
-have apt-get || cannot_install "apt-get is missing"
-
-root=
-if [ "$(id -u)" != 0 ]; then
-    list_missing signs
-    [ -n "$missing" ] || exit 0
-    list_missing dpkg
-    have sudo || cannot_install "not root, and there is no sudo"
-    # Without a terminal nobody can type a password.
-    if ! sudo -n true 2>/dev/null && [ ! -t 0 ]; then
-        cannot_install "sudo wants a password and there is no terminal"
+# Sets root to what makes a command root's.
+find_root()
+{
+    root=env
+    if ! have dpkg-query; then
+        packages_problem "no dpkg here, so no package can be installed"
+    elif ! have apt-get; then
+        packages_problem "apt-get is missing"
+    elif [ "$(id -u)" != 0 ]; then
+        root="sudo env"
+        list_missing signs
+        [ -n "$missing" ] || return 0
+        list_missing dpkg
+        if ! have sudo; then
+            packages_problem "not root, and there is no sudo"
+        elif ! sudo -n true 2>/dev/null && [ ! -t 0 ]; then
+            # Without a terminal nobody can type a password.
+            packages_problem "sudo wants a password and there is no terminal"
+        fi
     fi
-    root="sudo env"
-fi
+}
 
-say "installing for $purpose: $missing"
-export DEBIAN_FRONTEND=noninteractive
+# Says what apt-get would do, in its own words; sets packages_mib to what that
+# takes.
+say_plan()
+{
+    local plan
+    # shellcheck disable=SC2086 # a word each
+    plan=$(LC_ALL=C apt-get -q -y -o Debug::NoLocking=1 --no-install-recommends --print-uris \
+        install $missing 2>&1) || {
+        printf '%s\n' "$plan" | grep '^E:' >&2 || true
+        return 1
+    }
+    say "installing for $purpose: $missing"
+    plan=$(printf '%s\n' "$plan" | grep -E ' newly installed|^Need to get|^After this operation' || true)
+    [ -z "$plan" ] || printf '%s\n' "$plan" | sed 's/^/   /'
+    packages_mib=$(printf '%s\n' "$plan" | tr -d , | sed 's,/[0-9.]* [kMG]*B , ,' | awk '
+        function mib(n, unit) { return unit == "GB" ? n * 1000 : unit == "MB" ? n : 1 }
+        /^Need to get/ { sum += mib($4, $5) }
+        /^After this operation.* used/ { sum += mib($4, $5) }
+        END { print int(sum) }')
+}
+
 install()
 {
-    ${root:-env} DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $missing
+    # shellcheck disable=SC2086 # words
+    $root DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $missing
 }
+
+packages_mib=0
+list_files
+if have dpkg-query; then list_missing dpkg; else list_missing signs; fi
+[ -z "$missing" ] || find_root
+[ -z "$files" ] || check_files_tools
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-say "apt-get update"
-${root:-env} apt-get -q update >"$log" 2>&1 || tail -n 3 "$log" >&2
+if [ -n "$missing" ]; then
+    say "apt-get update"
+    $root apt-get -q update >"$log" 2>&1 || tail -n 3 "$log" >&2
+    say_plan || packages_problem "apt-get knows no way to install them (no network?)"
+fi
+[ -z "$files$missing" ] || say_what_follows
+[ -z "$files" ] || probe_mirrors
+check_room
+[ -n "$missing" ] || check_python
+tell_problems
+
+[ -n "$missing" ] || exit 0
 say "apt-get install"
 if ! install >"$log" 2>&1; then
     grep '^E:' "$log" >&2 || tail -n 5 "$log" >&2
-    cannot_install "apt-get could not install them (no network?)"
+    packages_problem "apt-get could not install them (no network?)"
 fi
+check_python
+tell_problems

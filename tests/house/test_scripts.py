@@ -15,6 +15,9 @@ SCRIPTS = harness.TOP / "scripts"
 # What the scripts may take for granted on any Linux.
 BASICS = """awk basename bash cat chmod cp cpio dd dirname env find flock grep gzip head id install
 ls ln mkdir mktemp mv rm sed sort tail touch tr""".split()
+# What setup.sh takes to be there when each of its kind is.
+GUEST_FILES = """vmlinuz headers/build amd64/vmlinuz amd64/headers/build userland/bin/bash
+qemu/ivshmem-server""".split()
 
 
 @pytest.fixture
@@ -48,6 +51,20 @@ class World:
     def run(self, script, *args, **env):
         env = dict({"PATH": str(self.bin), "MEMVISOR_GUEST_FILES": str(self.folder / "guest")}, **env)
         return harness.run([SCRIPTS / script, *args], env=env)
+
+
+    def have_guest_files(self):
+        for name in GUEST_FILES:
+            path = self.folder / "guest" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    def have_mirror(self):
+        """What to pass for a machine whose apt knows a mirror of Debian's."""
+        etc = self.folder / "apt"
+        etc.mkdir()
+        (etc / "sources.list").write_text("deb http://mirror.example/debian bookworm main\n")
+        return {"MEMVISOR_APT_ETC": str(etc)}
 
 
 def words_of(text):
@@ -84,6 +101,7 @@ def test_setup_does_nothing_when_packages_are_there(world):
     world.stub("dpkg-query", INSTALLED)
     world.stub("apt-get")
     world.stub("sudo")
+    world.have_guest_files()
     for purpose in ("build", "run", "check", "bench"):
         result = world.run("setup.sh", purpose)
         assert (result.code, result.out, result.err) == (0, "", ""), result
@@ -99,7 +117,9 @@ def test_setup_installs_only_what_is_missing(world):
     assert "installing for build: meson" in result.out
     calls = [call for call in world.calls() if not call.startswith(("dpkg-query", "id"))]
     assert [call for call in calls if call.startswith("apt-get")] == [
-        "apt-get -q update", "apt-get -q -y --no-install-recommends install meson"]
+        "apt-get -q update",
+        "apt-get -q -y -o Debug::NoLocking=1 --no-install-recommends --print-uris install meson",
+        "apt-get -q -y --no-install-recommends install meson"]
     assert "frontend noninteractive" in calls
 
 
@@ -133,6 +153,90 @@ def test_setup_without_network_says_what_to_install(world):
     assert result.code == 1
     assert "no network?" in result.err
     assert re.search(r"^  apt-get install .*\bninja-build\b.*\bcpio\b", result.err, re.M), result
+
+
+# What apt-get says of a plan, in LC_ALL=C.
+PLAN = """case "$*" in
+*--print-uris*) echo 'The following NEW packages will be installed:'
+    echo '0 upgraded, 12 newly installed, 0 to remove and 3 not upgraded.'
+    echo 'Need to get 12.3 MB/1,234 MB of archives.'
+    echo 'After this operation, 5,678 GB of additional disk space will be used.' ;;
+esac"""
+
+
+def test_setup_says_first_what_it_will_install(world):
+    world.stub("dpkg-query", '[[ "$*" == *mandoc* ]] || ' + INSTALLED)
+    world.stub("apt-get", PLAN.replace("5,678 GB", "56.7 MB"))
+    world.stub("id", "echo 0")
+    world.have_guest_files()
+    (world.folder / "guest/userland/bin/bash").unlink()
+    world.stub("apt-cache")
+    world.stub("dpkg-deb")
+    result = world.run("setup.sh", "check", **world.have_mirror())
+    assert result.code == 0, result
+    lines = result.out.splitlines()
+    begin = lines.index("== installing for check: mandoc")
+    assert lines[begin + 1:begin + 4] == [
+        "   0 upgraded, 12 newly installed, 0 to remove and 3 not upgraded.",
+        "   Need to get 12.3 MB/1,234 MB of archives.",
+        "   After this operation, 56.7 MB of additional disk space will be used."]
+    assert re.match(r"== about \d+ MiB of guest files are fetched next", lines[begin + 4])
+    assert re.match(r"== then all is built and tested: about \d+ minutes", lines[begin + 5])
+    assert lines[begin + 6] == "== apt-get install"
+
+
+def test_setup_tells_all_problems_at_once(world):
+    """No root, mirrors that do not answer, a full disk: three lines, nothing installed."""
+    world.stub("dpkg-query", '[[ "$*" == *mandoc* ]] || ' + INSTALLED)
+    world.stub("apt-get", "exit 100")
+    world.stub("apt-cache")
+    world.stub("dpkg-deb")
+    world.stub("dpkg", "echo amd64")
+    world.stub("id", "echo 1000")
+    world.stub("df", "echo head; echo /dev/root 100 90 $((10 << 10)) 90% /")
+    result = world.run("setup.sh", "check", **world.have_mirror())
+    assert result.code == 1
+    problems = re.findall("^- (.*)", result.err, re.M)
+    assert len(problems) == 3, result
+    assert "no sudo" in problems[0] and "\n  apt-get install mandoc\n" in result.err
+    assert problems[1].startswith("Debian's mirrors do not answer (no network?), so these guest files")
+    assert words_of(problems[1]) >= set(GUEST_FILES)
+    assert re.fullmatch(r"the disk at / has 10 MiB left, and \d+ MiB are needed: make room there",
+                        problems[2])
+    assert not [call for call in world.calls() if call.startswith("apt-get") and "install" in call]
+
+
+def test_setup_counts_the_packages_room(world):
+    """Everything that shares a disk counts together."""
+    world.stub("dpkg-query", '[[ "$*" == *mandoc* ]] || ' + INSTALLED)
+    world.stub("apt-get", PLAN)
+    world.stub("id", "echo 0")
+    world.stub("df", "echo head; echo /dev/root 100 90 $((10 << 20)) 90% /")
+    result = world.run("setup.sh", "build")
+    assert result.code == 0, result
+    world.have_guest_files()
+    result = world.run("setup.sh", "check")
+    assert result.code == 1
+    told = re.search(r"^- the disk at / has 10240 MiB left, and (\d+) MiB are needed", result.err, re.M)
+    assert told and 5678012 <= int(told.group(1)) < 5681000, result
+    assert world.calls()[-1] != "apt-get -q -y --no-install-recommends install mandoc"
+
+
+def test_setup_wants_a_python_with_pytest(world):
+    """Debian's packages are there, and the python3 is another."""
+    world.stub("dpkg-query", INSTALLED)
+    world.have_guest_files()
+    scripts = world.folder / "tree/scripts"
+    shutil.copytree(SCRIPTS, scripts)
+    common = scripts / "common.sh"
+    common.write_text(common.read_text().replace("/usr/bin/python3", "/no/python3"))
+    world.stub("python3", "exit 1")
+    env = {"PATH": str(world.bin), "MEMVISOR_GUEST_FILES": str(world.folder / "guest")}
+    result = harness.run([scripts / "setup.sh", "check"], env=env)
+    assert result.code == 1
+    assert "- no python3 here sees the modules pytest, pexpect and xdist" in result.err
+    world.stub("python3")
+    assert harness.run([scripts / "setup.sh", "check"], env=env).code == 0
 
 
 def test_guest_files_that_are_there_need_nothing(world):
