@@ -8,6 +8,7 @@ GUEST_FILES := $(or $(MEMVISOR_GUEST_FILES),guest-files)
 RUN_FLAGS ?= -m 256M -m 256M@8G -c 2
 RUN_CMDLINE ?= console=ttyS0 cryptomgr.notests
 BENCH_FLAGS ?=
+CHECK_FLAGS ?=
 
 .PHONY: all build run check check-long check-asan check-tsan bench demo-ivshmem install clean help \
 	setup-build setup-run setup-check setup-bench guest-files
@@ -27,6 +28,7 @@ help:
 	@echo 'make clean        remove the build folders; the guest files stay'
 	@echo
 	@echo 'BUILD=DIR builds elsewhere; RUN_FLAGS=, RUN_CMDLINE= change what make run starts;'
+	@echo 'CHECK_FLAGS= goes to pytest, such as CHECK_FLAGS="-k banks";'
 	@echo 'BENCH_FLAGS= goes to bench/boot.py; MEMVISOR_GUEST_FILES=DIR shares the guest files.'
 
 setup-build setup-run setup-check setup-bench: setup-%:
@@ -61,7 +63,7 @@ check: setup-check $(BUILD)/.tests-enabled guest-files
 	@scripts/guest-userland.sh
 	@scripts/qemu-reference.sh || echo "== going on without QEMU's reference programs: their tests are skipped"
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)
-	@scripts/check.sh $(BUILD)
+	@scripts/check.sh $(BUILD) $(CHECK_FLAGS)
 
 check-long: export MEMVISOR_LONG = 1
 check-long: check

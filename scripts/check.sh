@@ -4,27 +4,19 @@
 # check.sh [BUILD] [PYTEST-ARGUMENT]...
 #
 # Runs every test against the build in BUILD: what Meson knows (unit tests),
-# then pytest's folders.  Runs both even when the first fails, so that one run
-# tells all.  `make check` builds before it calls this.
+# then pytest's, those too when the first fail, so that one run tells all.  Ends
+# with the names of those that failed and one line of counts (test-results.py);
+# BUILD/test-results has the same for programs, in JUnit's format.  `make check`
+# builds before it calls this.
+#
+# MEMVISOR_WORKERS says how many files of tests run at a time (default: one for
+# each processor).
 set -u
 . "$(dirname "$0")/common.sh"
 cd "$top" || exit 1
 
 build=${1:-build}
 [ $# -eq 0 ] || shift
-failed=
-
-# The tests' packages are Debian's, which another python3 in PATH cannot see.
-find_python()
-{
-    local python
-    for python in /usr/bin/python3 python3; do
-        if $python -c 'import pytest, pexpect' 2>/dev/null; then
-            echo $python
-            return
-        fi
-    done
-}
 
 # ThreadSanitizer of older compilers cannot place its shadow where the host
 # randomizes addresses over many bits.
@@ -33,24 +25,40 @@ case $build in
 *tsan*) wrap="setarch -R" ;;
 esac
 
-say "unit tests"
-$wrap meson test -C "$build" --no-rebuild --print-errorlogs \
-    --timeout-multiplier "${MEMVISOR_SLOW:-1}" || failed="$failed unit"
-
+build=$(cd "$build" && pwd) || exit 1
 python=$(find_python)
-[ -n "$python" ] || die "no python3 with pytest and pexpect: run scripts/setup.sh check"
-folders=
-for folder in tests/house tests/vm tests/bare tests/interop tests/fuzz; do
-    [ -z "$(find $folder -name 'test_*.py' 2>/dev/null)" ] || folders="$folders $folder"
-done
-for folder in $folders; do
-    say "$folder"
-    MEMVISOR=${MEMVISOR:-$top/$build/memvisor} $wrap $python -m pytest -p no:cacheprovider -ra \
-        "$folder" "$@" || failed="$failed $folder"
-done
+[ -n "$python" ] || die "no python3 with pytest, pexpect and xdist: run scripts/setup.sh check"
+results=$build/test-results
+rm -rf "$results"
+mkdir -p "$results"
+codes=
 
-if [ -n "$failed" ]; then
-    say "FAILED:$failed"
-    exit 1
-fi
-say "all tests passed"
+say "unit tests"
+rm -f "$build/meson-logs/testlog.junit.xml"
+$wrap meson test -C "$build" --no-rebuild --print-errorlogs \
+    --timeout-multiplier "${MEMVISOR_SLOW:-1}"
+codes="unit=$?"
+cp "$build/meson-logs/testlog.junit.xml" "$results/unit.xml"
+
+# Files of tests are shared out among as many workers as there are processors
+# (pytest-xdist); those that have the machine to themselves run after them.
+run_pytest()
+{
+    local turn=$1
+    shift
+    MEMVISOR=${MEMVISOR:-$build/memvisor} MEMVISOR_TURN=$turn $wrap $python -m pytest \
+        -p no:cacheprovider -q -ra --continue-on-collection-errors \
+        -o junit_family=xunit1 --junitxml="$results/$turn.xml" \
+        tests/house tests/vm tests/bare tests/interop tests/fuzz "$@"
+    codes="$codes $turn=$?"
+}
+
+workers=${MEMVISOR_WORKERS:-$(nproc)}
+say "tests of the program, $workers at a time"
+run_pytest together -n "$workers" --dist loadfile "$@"
+say "tests that have the machine to themselves"
+run_pytest alone "$@"
+
+say "results"
+# shellcheck disable=SC2086 # a word each
+exec $python scripts/test-results.py "$results" $codes

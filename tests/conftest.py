@@ -3,6 +3,9 @@
 
 Nothing is skipped because a tool or file is missing: that fails, with what to
 do.  Only tests marked `long` are left out, unless MEMVISOR_LONG is set.
+
+check.sh has several files run at a time and sets MEMVISOR_TURN: first `together`,
+which leaves out what is marked `alone`, then `alone`, which runs that.
 """
 import os
 import pathlib
@@ -21,9 +24,22 @@ def pytest_configure(config):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "long: takes minutes; make check-long runs it")
+    config.addinivalue_line("markers", "alone: changes or measures the whole machine, so that "
+                            "no other test may run at the time")
 
 
-def pytest_collection_modifyitems(items):
+# The files that take longest, which begin first, so that all workers end together.
+LONGEST = ["test_fuzz_pci", "test_fuzz_ivshmem", "test_hotplug", "test_ivshmem_link", "test_userland",
+           "test_ivshmem_device", "test_numa", "test_ivshmem_increments", "test_ivshmem_guests"]
+
+
+def pytest_collection_modifyitems(config, items):
+    turn = os.environ.get("MEMVISOR_TURN")
+    if turn:
+        wanted = [item for item in items if bool(item.get_closest_marker("alone")) == (turn == "alone")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        rank = {name: place for place, name in enumerate(LONGEST)}
+        items[:] = sorted(wanted, key=lambda item: rank.get(item.path.stem, len(LONGEST)))
     if os.environ.get("MEMVISOR_LONG"):
         return
     for item in items:

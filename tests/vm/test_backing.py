@@ -141,6 +141,7 @@ def test_memfd(guest):
             file.truncate(4096)
 
 
+@pytest.mark.alone  # takes the host's huge pages
 @pytest.mark.parametrize("page, pages, keys", [
     (2 * MIB, 8, "hugetlb=2M"), (2 * MIB, 8, "hugetlb=2M,share=off"),
     (2 * MIB, 8, "hugetlb=2M,prealloc=on"), (2 * MIB, 8, "hugetlb=2M,lock=on"),

@@ -13,6 +13,9 @@ import pytest
 import harness
 from memory_guest import build, huge_pages
 
+# The host's free memory, its huge pages and how far it commits itself.
+pytestmark = pytest.mark.alone
+
 MIB = 1 << 20
 LINE = r"memvisor: (warning: )?[^\n]+\n"
 
