@@ -10,6 +10,11 @@ RUN_CMDLINE ?= console=ttyS0 cryptomgr.notests
 BENCH_FLAGS ?=
 CHECK_FLAGS ?=
 
+# Where Debian's linker and pkg-config look, below whatever prefix; Meson alone
+# knows it only where dpkg-dev is installed.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+LIBDIR_FLAG := $(if $(findstring libdir,$(SETUP_FLAGS)),,$(if $(MULTIARCH),--libdir=lib/$(MULTIARCH)))
+
 .PHONY: all build run check check-long check-asan check-tsan bench demo-ivshmem install clean help \
 	setup-build setup-run setup-check setup-bench guest-files
 
@@ -37,7 +42,7 @@ setup-build setup-run setup-check setup-bench: setup-%:
 # The setup comes before the build in every goal, also under make -j.
 $(BUILD)/build.ninja: | setup-build
 	@echo '== setting up $(BUILD)/'
-	@$(MESON) setup $(SETUP_FLAGS) $(BUILD)
+	@$(MESON) setup $(LIBDIR_FLAG) $(SETUP_FLAGS) $(BUILD)
 
 build: setup-build $(BUILD)/build.ninja
 	@echo '== building $(BUILD)/memvisor'
@@ -96,7 +101,10 @@ bench: setup-bench build guest-files
 	@scripts/guest-headers.sh
 	@bench/doorbell.py --memvisor $(BUILD)/memvisor
 
+# A build folder that Meson made by itself was told no library folder.
 install: build
+	@grep -qs '^libdir *=' $(BUILD)/meson-private/cmd_line.txt || [ -z '$(LIBDIR_FLAG)' ] || \
+		{ $(MESON) configure $(LIBDIR_FLAG) $(BUILD) && ninja -C $(BUILD); }
 	@echo '== installing'
 	@$(MESON) install -C $(BUILD) --no-rebuild
 
