@@ -73,11 +73,12 @@ def programs(tmp_path_factory):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_same_as_under_qemu(memvisor, qemu, programs, program):
     binary = programs / (program + ".bin")
-    result = memvisor.run("run", "--firmware", binary, "-c", str(CPUS), "-m", "256M")
+    result = memvisor.run("run", "--firmware", binary, "-c", str(CPUS), "-m", "256M",
+                          timeout=240)
     assert result.code == 0, result
     got = result.out.splitlines()
     assert got[-1:] == ["END"], result
-    reference = qemu.run_firmware(binary, CPUS)
+    reference = qemu.run_firmware(binary, CPUS, timeout=240)
     expected = reference.out.splitlines()
 
     known = MANUAL.get(program, [])

@@ -119,6 +119,18 @@ static inline void write64(uint64_t address, uint64_t value)
 {
     *(volatile uint64_t *)address = value;
 }
+
+/*
+ * Whether to go on with a loop whose rounds wait for other CPUs, each as long as
+ * the host's scheduler makes it: for `most` rounds where they are quick, for as
+ * many as fit into two seconds where they are not, but for no fewer than `least`.
+ */
+static inline bool more_rounds(unsigned round, unsigned least, unsigned most, uint64_t since)
+{
+    return round < least ||
+           (round < most && read_sysreg(cntvct_el0) - since < 2 * read_sysreg(cntfrq_el0));
+}
+
 static inline void dsb(void)
 {
     __asm__ volatile("dsb sy\n\tisb" ::: "memory");
