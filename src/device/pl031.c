@@ -31,6 +31,8 @@ enum reg {
     REG_ID = 0xfe0,
 };
 
+#define NEVER UINT64_MAX
+
 struct mv_pl031 {
     struct mv_device device;
     struct mv_mmio_region region;
@@ -38,7 +40,7 @@ struct mv_pl031 {
     struct mv_loop_source *source;
     int timer_fd;
     pthread_mutex_t mutex; /* of what follows */
-    uint64_t alarm;        /* host seconds at which the counter reaches mr */
+    uint64_t alarm;        /* host seconds at which the counter reaches mr, or NEVER */
     uint32_t offset;       /* counter minus host seconds */
     uint32_t mr;
     uint32_t lr;
@@ -92,18 +94,38 @@ static void arm(struct mv_pl031 *rtc)
     timerfd_settime(rtc->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
 }
 
+static void disarm(struct mv_pl031 *rtc)
+{
+    rtc->alarm = NEVER;
+    timerfd_settime(rtc->timer_fd, 0, &(struct itimerspec){0}, NULL);
+}
+
+static void match(struct mv_pl031 *rtc)
+{
+    disarm(rtc);
+    rtc->ris = 1;
+}
+
 /* The counter or the match register moved: an equal pair matches at once. */
 static void start_match(struct mv_pl031 *rtc)
 {
     uint64_t now = host_seconds();
     uint32_t wait = rtc->mr - ((uint32_t)now + rtc->offset);
-    rtc->alarm = now + wait;
     if (wait == 0) {
-        timerfd_settime(rtc->timer_fd, 0, &(struct itimerspec){0}, NULL);
-        rtc->ris = 1;
+        match(rtc);
     } else {
+        rtc->alarm = now + wait;
         arm(rtc);
     }
+}
+
+/* What the guest reads holds now, and not only once the loop's thread has seen the timer. */
+static void settle(struct mv_pl031 *rtc)
+{
+    if (host_seconds() < rtc->alarm)
+        return;
+    match(rtc);
+    update_irq(rtc);
 }
 
 static void on_timer(void *opaque, uint32_t events)
@@ -114,18 +136,16 @@ static void on_timer(void *opaque, uint32_t events)
     /* EAGAIN: a register write moved the alarm after it had expired. */
     if (read(rtc->timer_fd, &expirations, sizeof expirations) < 0 && errno != ECANCELED)
         return;
-    if (host_seconds() < rtc->alarm) {
+    if (host_seconds() < rtc->alarm && rtc->alarm != NEVER)
         arm(rtc);
-        return;
-    }
-    rtc->ris = 1;
-    update_irq(rtc);
+    else
+        settle(rtc);
 }
 
 static uint32_t read_id(uint64_t offset)
 {
-    /* PeriphID 0-3 (part 0x031, designer 0x41), then PCellID 0-3 (3.3.9, 3.3.10). */
-    static const uint8_t ids[] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+    /* PeriphID 0-3 (part 0x031, designer 0x41, revision 1), then PCellID 0-3 (3.3.9, 3.3.10). */
+    static const uint8_t ids[] = {0x31, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
     return offset % 4 == 0 ? ids[(offset - REG_ID) / 4] : 0;
 }
 
@@ -133,6 +153,7 @@ static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct mv_pl031 *rtc = opaque;
     MV_LOCK_SCOPE(&rtc->mutex);
+    settle(rtc);
     switch (offset) {
     case REG_DR:
         return counter(rtc);
@@ -189,7 +210,7 @@ static void reset(struct mv_device *device)
     /* A battery holds the clock: what the guest set it to stays. */
     rtc->mr = rtc->lr = 0;
     rtc->imsc = rtc->ris = 0;
-    timerfd_settime(rtc->timer_fd, 0, &(struct itimerspec){0}, NULL);
+    disarm(rtc);
     update_irq(rtc);
 }
 
@@ -215,6 +236,7 @@ int mv_pl031_create(const struct mv_irq *irq, struct mv_loop *loop, struct mv_de
     rtc->device.ops = &device_ops;
     rtc->region = (struct mv_mmio_region){.name = "pl031", .ops = &mmio_ops, .opaque = rtc};
     rtc->irq = *irq;
+    rtc->alarm = NEVER;
     pthread_mutex_init(&rtc->mutex, NULL);
     rtc->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     int ret_code = 0;

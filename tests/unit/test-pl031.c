@@ -74,7 +74,7 @@ static void test_time(void **state)
 
 static void test_ids(void **state)
 {
-    static const uint8_t ids[] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+    static const uint8_t ids[] = {0x31, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
     struct rtc r;
     rtc_open(&r);
     for (unsigned i = 0; i < 8; i++)
@@ -137,6 +137,24 @@ static void test_alarm(void **state)
     rtc_close(&r);
 }
 
+/* What the counter says, the status and the line say too, before any timer was served. */
+static void test_alarm_is_seen_when_read(void **state)
+{
+    struct rtc r;
+    rtc_open(&r);
+    out(&r, IMSC, 1);
+    out(&r, MR, in(&r, DR) + 1);
+    uint32_t match = in(&r, MR);
+    assert_false(r.irq.level);
+    while (in(&r, DR) != match)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_true(r.irq.level);
+    assert_int_equal(in(&r, MIS), 1);
+    out(&r, ICR, 1);
+    assert_false(r.irq.level);
+    rtc_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_match_at_once),
         cmocka_unit_test(test_alarm),
+        cmocka_unit_test(test_alarm_is_seen_when_read),
     };
     return cmocka_run_group_tests_name("pl031", tests, NULL, NULL);
 }
