@@ -86,14 +86,31 @@ struct mv_debug_stop {
     unsigned kinds;   /* a watchpoint's */
 };
 
+/* A cache that the guest is told of: its CPU's registers and the device tree say the same. */
+struct mv_engine_cache {
+    unsigned level; /* from 1; 0 ends a list */
+    enum mv_cache_kind { MV_CACHE_DATA, MV_CACHE_INSTRUCTION, MV_CACHE_UNIFIED } kind;
+    uint32_t line; /* bytes */
+    uint32_t sets;
+    uint32_t ways;
+};
+
 struct mv_engine_ops {
     const char *name; /* "emulator" */
     const char *description;
+    /* By level: each vCPU's own data and instruction cache, then one that all share; or NULL. */
+    const struct mv_engine_cache *caches;
     /* 0 where it can run here, else a negative errno and why not. */
     int (*probe)(struct mv_error *err);
     int (*create)(const struct mv_engine_params *params, struct mv_engine **ret,
                   struct mv_error *err);
     void (*destroy)(struct mv_engine *engine);
+    /*
+     * Guest time (the counter and the timers that follow it) goes on, or stands
+     * still, as it does from the start.  Called by any thread while no vCPU runs.
+     */
+    void (*clock_run)(struct mv_engine *engine, bool on);
+    uint64_t (*clock_ns)(struct mv_engine *engine); /* guest time */
     int (*vcpu_create)(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,
                        struct mv_error *err);
     void (*vcpu_destroy)(struct mv_vcpu *vcpu);

@@ -84,9 +84,11 @@ void mv_boot_destroy(struct mv_boot *boot)
 }
 
 int mv_boot_place(struct mv_boot *boot, const struct mv_bank_layout *layout, unsigned cpus,
-                  const uint64_t *mpidr, struct mv_error *err)
+                  const uint64_t *mpidr, const struct mv_engine_cache *caches,
+                  struct mv_error *err)
 {
-    struct mv_fdt_params params = {cpus, mpidr, layout, boot->cmdline, boot->initrd != NULL};
+    struct mv_fdt_params params = {cpus,           mpidr, layout, boot->cmdline, boot->initrd != NULL,
+                                   caches};
     int r = mv_fdt_build(&params, &boot->fdt, err);
     if (r < 0)
         return r;

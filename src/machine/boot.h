@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct mv_boot;
+struct mv_engine_cache;
 struct mv_space;
 
 /* Open and check the files; the banks' total bounds what is read of a pipe. */
@@ -23,7 +24,8 @@ void mv_boot_destroy(struct mv_boot *boot);
 
 /* Build the device tree and find a place for everything. */
 int mv_boot_place(struct mv_boot *boot, const struct mv_bank_layout *layout, unsigned cpus,
-                  const uint64_t *mpidr, struct mv_error *err);
+                  const uint64_t *mpidr, const struct mv_engine_cache *caches,
+                  struct mv_error *err);
 
 /* The device tree, once it is built. */
 const void *mv_boot_fdt(const struct mv_boot *boot, uint32_t *ret_size);

@@ -7,6 +7,7 @@
 #include "fdt-arm64.h"
 
 #include "board-arm64.h"
+#include "engine.h"
 #include "size.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@
 #define GIC_PPI        1
 #define IRQ_LEVEL_HIGH 4
 
-enum phandle { PHANDLE_GIC = 1, PHANDLE_V2M, PHANDLE_CLOCK, PHANDLE_GPIO };
+enum phandle { PHANDLE_GIC = 1, PHANDLE_V2M, PHANDLE_CLOCK, PHANDLE_GPIO, PHANDLE_CACHE };
 
 /* Keeps the first error; what comes after it does nothing. */
 struct builder {
@@ -145,6 +146,55 @@ static void add_psci(struct builder *b)
     end(b);
 }
 
+/* Programs that ask where they are find out (systemd-detect-virt, virt-what). */
+static void add_hypervisor(struct builder *b)
+{
+    begin(b, "hypervisor");
+    text(b, "compatible", "memvisor");
+    end(b);
+}
+
+/* (Devicetree Specification, 3.8.2 and 3.9) */
+static void add_cache(struct builder *b, const struct mv_engine_cache *cache)
+{
+    static const char *const prefixes[] = {"d-", "i-", ""};
+    const struct {
+        const char *name;
+        uint32_t value;
+    } figures[] = {{"cache-size", cache->line * cache->sets * cache->ways},
+                   {"cache-line-size", cache->line},
+                   {"cache-sets", cache->sets}};
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s%s", prefixes[cache->kind], figures[i].name);
+        CELLS(b, name, figures[i].value);
+    }
+}
+
+/* A CPU's own caches stand in its node, the one behind them has a node of its own. */
+static void add_own_caches(struct builder *b, const struct mv_engine_cache *cache)
+{
+    for (; cache != NULL && cache->level == 1; cache++)
+        add_cache(b, cache);
+    if (cache != NULL && cache->level != 0)
+        CELLS(b, "next-level-cache", PHANDLE_CACHE);
+}
+
+static void add_shared_cache(struct builder *b, const struct mv_engine_cache *cache)
+{
+    while (cache != NULL && cache->level == 1)
+        cache++;
+    if (cache == NULL || cache->level == 0)
+        return;
+    begin(b, "l2-cache");
+    text(b, "compatible", "cache");
+    CELLS(b, "cache-level", cache->level);
+    empty(b, "cache-unified");
+    add_cache(b, cache);
+    CELLS(b, "phandle", PHANDLE_CACHE);
+    end(b);
+}
+
 static void add_cpus(struct builder *b, const struct mv_fdt_params *params)
 {
     begin(b, "cpus");
@@ -158,8 +208,10 @@ static void add_cpus(struct builder *b, const struct mv_fdt_params *params)
         text(b, "compatible", "arm,armv8");
         text(b, "enable-method", "psci");
         CELLS(b, "reg", affinity);
+        add_own_caches(b, params->caches);
         end(b);
     }
+    add_shared_cache(b, params->caches);
     end(b);
 }
 
@@ -335,6 +387,7 @@ static int build_into(void *fdt, int size, const struct mv_fdt_params *params)
     CELLS(&b, "interrupt-parent", PHANDLE_GIC);
     add_chosen(&b, params);
     add_psci(&b);
+    add_hypervisor(&b);
     add_cpus(&b, params);
     add_memory(&b, params->layout);
     add_gic(&b, params->cpus);

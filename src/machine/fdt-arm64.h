@@ -12,12 +12,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mv_engine_cache;
+
 struct mv_fdt_params {
     unsigned cpus;
     const uint64_t *mpidr; /* of each vCPU */
     const struct mv_bank_layout *layout;
     const char *cmdline; /* bootargs */
     bool has_initrd;
+    const struct mv_engine_cache *caches; /* engine.h; NULL: none */
 };
 
 /*

@@ -13,15 +13,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Linux waits this long for a second press of the button, which would call it off. */
-#define PATIENCE_MS 5000
+#define PATIENCE_NS UINT64_C(5000000000)
 
 /* A device that the guest was asked to let go of. */
 struct wish {
     const struct mv_device *device;
-    uint64_t asked_ms;
+    uint64_t asked_ns; /* guest time */
     struct wish *next;
 };
 
@@ -31,11 +30,9 @@ struct mv_hotplug {
     atomic_bool due; /* the loop will call */
 };
 
-static uint64_t now_ms(void)
+static uint64_t guest_ns(const struct mv_hotplug *hotplug)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return hotplug->params.guest_ns(hotplug->params.opaque);
 }
 
 int mv_hotplug_create(const struct mv_hotplug_params *params, struct mv_hotplug **ret,
@@ -163,7 +160,7 @@ static int note_wish(struct mv_hotplug *hotplug, const struct mv_device *device,
         wish->next = hotplug->wishes;
         hotplug->wishes = wish;
     }
-    wish->asked_ms = now_ms();
+    wish->asked_ns = guest_ns(hotplug);
     return 0;
 }
 
@@ -176,7 +173,7 @@ int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_er
     if (r < 0)
         return r;
     const struct wish *wish = *find_wish(hotplug, device);
-    if (wish != NULL && now_ms() - wish->asked_ms < PATIENCE_MS)
+    if (wish != NULL && guest_ns(hotplug) - wish->asked_ns < PATIENCE_NS)
         return mv_error_set(err, EINPROGRESS,
                             "device '%.80s' is being unplugged already: DEVICE_DELETED tells when "
                             "the guest has let go of it",

@@ -23,6 +23,7 @@ struct mv_hotplug_params {
     struct mv_device_tree *devices;
     struct mv_space *space;
     mv_hotplug_fn *changed; /* blocks of one that came are there, of one that went are not */
+    uint64_t (*guest_ns)(void *opaque); /* guest time, which a paused guest's patience follows */
     void *opaque;
 };
 int mv_hotplug_create(const struct mv_hotplug_params *params, struct mv_hotplug **ret,

@@ -113,10 +113,17 @@ static int place_boot(struct mv_machine *machine, unsigned cpus, struct mv_error
     uint64_t mpidr[MV_VCPU_MAX];
     for (unsigned i = 0; i < cpus; i++)
         mpidr[i] = mv_vcpus_mpidr(machine->vcpus, i);
-    return mv_boot_place(machine->boot, &machine->layout, cpus, mpidr, err);
+    return mv_boot_place(machine->boot, &machine->layout, cpus, mpidr,
+                         machine->engine->ops->caches, err);
 }
 
 /* --- devices */
+
+static uint64_t guest_ns(void *opaque)
+{
+    struct mv_engine *engine = ((struct mv_machine *)opaque)->engine;
+    return engine->ops->clock_ns(engine);
+}
 
 static int make_hotplug(struct mv_machine *machine, struct mv_error *err)
 {
@@ -124,6 +131,7 @@ static int make_hotplug(struct mv_machine *machine, struct mv_error *err)
                                        .devices = &machine->devices,
                                        .space = machine->space,
                                        .changed = mv_machine_tell_device,
+                                       .guest_ns = guest_ns,
                                        .opaque = machine};
     return mv_hotplug_create(&params, &machine->hotplug, err);
 }

@@ -2,7 +2,8 @@
 /*
  * The power button.  Linux's gpio-keys looks at the line again when it has had
  * time to settle (5 ms unless the device tree says otherwise), so a press must
- * last: a timer of the loop ends it.  No lock: the main thread's, called by
+ * last: a timer of the loop ends it, which stands still while the guest does, or
+ * that would miss the press.  No lock: the main thread's, called by
  * machine.c.
  */
 #include "power-button.h"
@@ -19,6 +20,8 @@
 struct mv_power_button {
     struct mv_device *gpio;
     unsigned line;
+    bool running; /* the machine is */
+    bool down;
     int timer_fd;
     struct mv_loop_source *source;
 };
@@ -68,13 +71,22 @@ static void set_timer(struct mv_power_button *button, long ns)
 
 void mv_power_button_press(struct mv_power_button *button)
 {
+    button->down = true;
     mv_pl061_set_input(button->gpio, button->line, true);
-    set_timer(button, HELD_NS);
+    set_timer(button, button->running ? HELD_NS : 0);
+}
+
+void mv_power_button_run(struct mv_power_button *button, bool on)
+{
+    if (on != button->running && button->down)
+        set_timer(button, on ? HELD_NS : 0);
+    button->running = on;
 }
 
 void mv_power_button_release(struct mv_power_button *button)
 {
     /* Setting a timer also clears an expiry that nobody has read. */
     set_timer(button, 0);
+    button->down = false;
     mv_pl061_set_input(button->gpio, button->line, false);
 }

@@ -8,6 +8,8 @@
 
 #include "error.h"
 
+#include <stdbool.h>
+
 struct mv_device;
 struct mv_loop;
 struct mv_power_button;
@@ -19,6 +21,8 @@ void mv_power_button_destroy(struct mv_power_button *button);
 
 /* Down now, up by itself a little later. */
 void mv_power_button_press(struct mv_power_button *button);
+/* The machine goes on or stands still, and the time that the button is held with it. */
+void mv_power_button_run(struct mv_power_button *button, bool on);
 /* Up now. */
 void mv_power_button_release(struct mv_power_button *button);
 

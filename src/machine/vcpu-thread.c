@@ -38,6 +38,7 @@ struct mv_vcpu_thread {
 };
 
 struct mv_vcpus {
+    struct mv_engine *engine;
     mv_vcpu_event_fn *event_fn;
     void *opaque;
     pthread_mutex_t lock; /* of what follows, and of power, running and entry_* */
@@ -58,6 +59,7 @@ int mv_vcpus_create(struct mv_engine *engine, unsigned count, mv_vcpu_event_fn *
     struct mv_vcpus *vcpus = calloc(1, sizeof *vcpus);
     if (vcpus == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the vCPUs");
+    vcpus->engine = engine;
     vcpus->event_fn = event_fn;
     vcpus->opaque = opaque;
     pthread_mutex_init(&vcpus->lock, NULL);
@@ -219,6 +221,7 @@ int mv_vcpus_start(struct mv_vcpus *vcpus, struct mv_error *err)
 void mv_vcpus_go_only(struct mv_vcpus *vcpus, uint64_t mask)
 {
     MV_LOCK_SCOPE(&vcpus->lock);
+    vcpus->engine->ops->clock_run(vcpus->engine, true);
     vcpus->go = true;
     vcpus->allowed = mask;
     for (unsigned i = 0; i < vcpus->count; i++)
@@ -247,6 +250,7 @@ void mv_vcpus_stop(struct mv_vcpus *vcpus)
     nudge_all(vcpus, true);
     while (any_running(vcpus))
         pthread_cond_wait(&vcpus->stopped_one, &vcpus->lock);
+    vcpus->engine->ops->clock_run(vcpus->engine, false);
 }
 
 void mv_vcpus_reset(struct mv_vcpus *vcpus)

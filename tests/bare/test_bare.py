@@ -51,6 +51,10 @@ MANUAL = {
         (r"ic ivau unmapped: vector 8 ec 24 iss 147",
          "IC IVAU: may take a Translation fault on an address that is not mapped"),
     ],
+    "timers": [
+        (r"not pending though the count says so: 0",
+         "D11.2.4: the output follows the count, not somebody's looking at it"),
+    ],
     "translate": [
         (r" e[01][rw]: attr (0|44) sh 2 page right",
          "PAR_EL1.SH: 0b10 for Device memory and for Normal Non-cacheable memory"),

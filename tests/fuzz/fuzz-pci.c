@@ -135,6 +135,12 @@ static void plug_comer(unsigned which, unsigned port)
     plug(comers[which % 4], ports[port % 2]);
 }
 
+static uint64_t no_time(void *opaque)
+{
+    (void)opaque;
+    return 0;
+}
+
 static void ignore_change(void *opaque, const char *path, const char *id, bool is_there)
 {
     (void)opaque;
@@ -183,7 +189,8 @@ static void make_board(void)
     CHECK(mv_block_create(pci.blocks, "", "ram0", MEMORY_SIZE, &ram, &err) == 0);
     CHECK(mv_space_add_ram(space, MV_BOARD_RAM_BASE, ram, 0, MEMORY_SIZE, &err) == 0);
     const struct mv_hotplug_params params = {
-        .loop = loop, .devices = &devices, .space = space, .changed = ignore_change};
+        .loop = loop, .devices = &devices, .space = space, .changed = ignore_change,
+        .guest_ns = no_time};
     CHECK(mv_hotplug_create(&params, &pci.hotplug, &err) == 0);
     pci.host = board.pci;
     pci.devices = &devices;

@@ -49,6 +49,8 @@ static struct {
     pthread_cond_t changed;
     struct fake_cpu *cpus[MV_VCPU_MAX];
     int probe_result;
+    bool clock_runs;
+    unsigned clock_races; /* it was started or stopped while a vCPU was in the guest */
     unsigned alive; /* engines and vCPUs that were not destroyed */
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -66,6 +68,8 @@ static int fake_create(const struct mv_engine_params *params, struct mv_engine *
 {
     fake.engine.ops = &fake_ops;
     fake.params = *params;
+    fake.clock_runs = false;
+    fake.clock_races = 0;
     fake.alive++;
     *ret = &fake.engine;
     return 0;
@@ -74,6 +78,19 @@ static int fake_create(const struct mv_engine_params *params, struct mv_engine *
 static void fake_destroy(struct mv_engine *engine)
 {
     fake.alive--;
+}
+
+static void fake_clock_run(struct mv_engine *engine, bool on)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    for (unsigned i = 0; i < MV_VCPU_MAX; i++)
+        fake.clock_races += on != fake.clock_runs && fake.cpus[i] != NULL && fake.cpus[i]->inside;
+    fake.clock_runs = on;
+}
+
+static uint64_t fake_clock_ns(struct mv_engine *engine)
+{
+    return 0;
 }
 
 static int fake_vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,
@@ -169,6 +186,8 @@ static const struct mv_engine_ops fake_ops = {
     .probe = fake_probe,
     .create = fake_create,
     .destroy = fake_destroy,
+    .clock_run = fake_clock_run,
+    .clock_ns = fake_clock_ns,
     .vcpu_create = fake_vcpu_create,
     .vcpu_destroy = fake_vcpu_destroy,
     .vcpu_reset = fake_vcpu_reset,

@@ -3,6 +3,7 @@
 #include "fdt-arm64.h"
 
 #include "board-arm64.h"
+#include "engine.h"
 #include "placement.h"
 #include "size.h"
 
@@ -22,8 +23,14 @@ static uint64_t mpidr[MV_VCPU_MAX];
 static void *build(unsigned cpus, struct mv_bank *banks, size_t count, const char *cmdline,
                    bool initrd)
 {
+    static const struct mv_engine_cache caches[] = {
+        {.level = 1, .kind = MV_CACHE_DATA, .line = 64, .sets = 256, .ways = 2},
+        {.level = 1, .kind = MV_CACHE_INSTRUCTION, .line = 64, .sets = 128, .ways = 3},
+        {.level = 2, .kind = MV_CACHE_UNIFIED, .line = 128, .sets = 1024, .ways = 8},
+        {.level = 0},
+    };
     struct mv_bank_layout layout = {banks, count};
-    struct mv_fdt_params params = {cpus, mpidr, &layout, cmdline, initrd};
+    struct mv_fdt_params params = {cpus, mpidr, &layout, cmdline, initrd, caches};
     void *fdt = NULL;
     for (unsigned i = 0; i < MV_VCPU_MAX; i++)
         mpidr[i] = UINT64_C(0x80000000) | (uint64_t)(i >> 4) << 8 | (i & 15);
@@ -114,7 +121,7 @@ static void test_phandles_differ(void **state)
             assert_int_not_equal(seen[i], handle);
         seen[count++] = handle;
     }
-    assert_int_equal(count, 4);
+    assert_int_equal(count, 5);
     free(fdt);
 }
 
@@ -127,6 +134,8 @@ static void test_cpus(void **state)
     fdt_for_each_subnode(cpu, fdt, node(fdt, "/cpus"))
     {
         char name[32];
+        if (strcmp(fdt_get_name(fdt, cpu, NULL), "l2-cache") == 0)
+            continue;
         uint32_t affinity = (count >> 4) << 8 | (count & 15);
         snprintf(name, sizeof name, "cpu@%x", affinity);
         assert_string_equal(fdt_get_name(fdt, cpu, NULL), name);
@@ -135,6 +144,15 @@ static void test_cpus(void **state)
     }
     assert_int_equal(count, MV_VCPU_MAX);
     EXPECT(fdt, "/cpus/cpu@30f", "reg", 0x30f);
+    EXPECT(fdt, "/cpus/cpu@30f", "d-cache-size", 32768);
+    EXPECT(fdt, "/cpus/cpu@30f", "d-cache-sets", 256);
+    EXPECT(fdt, "/cpus/cpu@30f", "i-cache-size", 24576);
+    EXPECT(fdt, "/cpus/cpu@30f", "i-cache-line-size", 64);
+    EXPECT(fdt, "/cpus/cpu@30f", "next-level-cache",
+           fdt_get_phandle(fdt, node(fdt, "/cpus/l2-cache")));
+    EXPECT(fdt, "/cpus/l2-cache", "cache-size", 1 << 20);
+    EXPECT(fdt, "/cpus/l2-cache", "cache-level", 2);
+    assert_string_equal(text(fdt, "/hypervisor", "compatible"), "memvisor");
     EXPECT(fdt, "/interrupt-controller@3fff0000", "reg", 0, 0x3fff0000, 0, 0x10000, 0, 0x3f7f0000,
            0, 0x800000);
     free(fdt);

@@ -413,6 +413,40 @@ static void test_power_button(void **state)
     mv_machine_request_reset(machine, MV_CAUSE_HOST_UI);
     run_loop(10);
     assert_int_equal(button_level(), 0);
+    /* A guest that stands still is given the time to see it once it goes on. */
+    mv_machine_pause(machine);
+    mv_machine_powerdown(machine);
+    run_loop(200);
+    assert_int_equal(button_level(), 8);
+    mv_machine_resume(machine);
+    run_loop(10);
+    mv_machine_pause(machine);
+    run_loop(200);
+    assert_int_equal(button_level(), 8);
+    mv_machine_resume(machine);
+    run_loop(200);
+    assert_int_equal(button_level(), 0);
+}
+
+/* --- guest time */
+
+static void test_guest_time_stands_still(void **state)
+{
+    MAKE("-m", "16M", "-c", "2");
+    assert_int_equal(mv_machine_start(machine, true, NULL), 0);
+    assert_false(fake.clock_runs);
+    mv_machine_resume(machine);
+    fake_await_idle(0);
+    assert_true(fake.clock_runs);
+    mv_machine_pause(machine);
+    assert_false(fake.clock_runs);
+    mv_machine_reset(machine, MV_CAUSE_HOST_UI);
+    assert_false(fake.clock_runs);
+    mv_machine_resume_only(machine, 1);
+    assert_true(fake.clock_runs);
+    mv_machine_reset(machine, MV_CAUSE_HOST_UI);
+    assert_true(fake.clock_runs);
+    assert_int_equal(fake.clock_races, 0);
 }
 
 /* --- threads: requests from everywhere while vCPUs come and go */
@@ -473,6 +507,7 @@ int main(void)
         TEST(test_reset_from_outside),
         TEST(test_reset_of_a_changed_kernel),
         TEST(test_power_button),
+        TEST(test_guest_time_stands_still),
         TEST(test_requests_from_threads),
     };
     return cmocka_run_group_tests_name("machine", tests, NULL, NULL);

@@ -16,6 +16,9 @@
  *   v ADDR             store 64 bytes, each 0x5a, from vector registers
  *   l ROUNDS           read and write 128 pages, ROUNDS times
  *   m                  turn the MMU on: memory is Normal from then on
+ *   c                  "= COUNT" of the virtual counter
+ *   n TICKS            set the virtual timer, without interrupts, and start it
+ *   i                  "= CTL" of the virtual timer
  *   q                  power off
  *
  * Numbers are hexadecimal.  Each line is answered by "ok" or "= VALUE".
@@ -105,7 +108,7 @@ static void add_exclusive(uint64_t at, uint64_t n)
 
 static void obey(char command, const char *rest)
 {
-    uint64_t at = command == 'm' || command == 'q' ? 0 : number(&rest);
+    uint64_t at = *skip(rest) == 0 ? 0 : number(&rest);
     uint64_t a;
     switch (command) {
     case 'r':
@@ -153,6 +156,16 @@ static void obey(char command, const char *rest)
     case 'l':
         loop(at);
         break;
+    case 'c':
+        print("= %lx\n", read_sysreg(cntvct_el0));
+        return;
+    case 'n':
+        write_sysreg(cntv_cval_el0, read_sysreg(cntvct_el0) + at);
+        write_sysreg(cntv_ctl_el0, 3);
+        break;
+    case 'i':
+        print("= %lx\n", read_sysreg(cntv_ctl_el0));
+        return;
     case 'm':
         mmu_on();
         break;

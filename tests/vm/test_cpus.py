@@ -69,3 +69,18 @@ def test_refused(memvisor, kernel, count):
     result = memvisor.run("run", "-k", kernel, "-c", count)
     assert result.code == 2
     assert "64" in result.err, result
+
+
+def test_caches_and_hypervisor_are_seen(memvisor, initrd):
+    """What lscpu -C and systemd-detect-virt read: caches of a CPU's own, one that all
+    share, and that this is a virtual machine."""
+    result = memvisor.boot(initrd("""
+        for index in /sys/devices/system/cpu/cpu1/cache/index*; do
+            echo cache: $(cd $index; cat level type size coherency_line_size shared_cpu_list)
+        done
+        echo "hypervisor: $(cat /proc/device-tree/hypervisor/compatible)"
+    """), "-c", "3", "-m", "256M")
+    assert result.code == 0, result
+    assert re.findall(r"^cache: (.*?)\r?$", result.out, re.M) == [
+        "1 Data 32K 64 1", "1 Instruction 32K 64 1", "2 Unified 1024K 64 0-2"]
+    assert result.value("hypervisor").strip("\0") == "memvisor"

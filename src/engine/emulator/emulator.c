@@ -10,7 +10,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Decoded code, over all vCPUs: 16 KiB a page, at least MIN_PAGES for each. */
 #define CODE_PAGES 640
@@ -67,14 +66,10 @@ static int create(const struct mv_engine_params *params, struct mv_engine **ret,
     struct mv_emulator *emulator = calloc(1, sizeof *emulator);
     if (emulator == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the emulator");
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
     emulator->engine.ops = &mv_emulator_ops;
     emulator->params = *params;
     emulator->space = params->space;
     emulator->irqchip = params->irqchip;
-    emulator->counter_start =
-        (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
     emulator->sink.set_lines = set_lines;
     emulator->irqchip->ops->set_sink(emulator->irqchip, &emulator->sink);
     emulator->listener.changed = space_changed;
@@ -115,6 +110,19 @@ static void init_locks(struct mv_cpu *cpu)
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&cpu->wait_lock, NULL);
     pthread_mutex_init(&cpu->mailbox.lock, NULL);
+}
+
+static void clock_run(struct mv_engine *engine, bool on)
+{
+    struct mv_emulator *emulator = (struct mv_emulator *)engine;
+    mv_guest_clock_run(&emulator->clock, on);
+    for (unsigned i = 0; i < emulator->cpu_count; i++)
+        mv_timers_settle(emulator->cpus[i]);
+}
+
+static uint64_t clock_ns(struct mv_engine *engine)
+{
+    return mv_guest_clock_ns(&((struct mv_emulator *)engine)->clock);
 }
 
 /* vCPUs are created in the order of their indices, before any of them runs. */
@@ -268,9 +276,12 @@ static void memory_changed(struct mv_engine *engine)
 const struct mv_engine_ops mv_emulator_ops = {
     .name = "emulator",
     .description = "interprets arm64 on any Linux host",
+    .caches = mv_emulator_caches,
     .probe = probe,
     .create = create,
     .destroy = destroy,
+    .clock_run = clock_run,
+    .clock_ns = clock_ns,
     .vcpu_create = vcpu_create,
     .vcpu_destroy = vcpu_destroy,
     .vcpu_reset = vcpu_reset,

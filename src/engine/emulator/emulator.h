@@ -8,6 +8,7 @@
 
 #include "engine.h"
 #include "space.h"
+#include "timer.h"
 
 #include <stdint.h>
 
@@ -23,10 +24,11 @@ struct mv_emulator {
     struct mv_cpu *cpus[MV_VCPU_MAX];
     unsigned cpu_count;     /* created so far */
     struct mv_debug_points debug_points;
-    uint64_t counter_start; /* host's monotonic clock, ns, at counter 0 */
+    struct mv_guest_clock clock;
 };
 
 extern const struct mv_engine_ops mv_emulator_ops;
+extern const struct mv_engine_cache mv_emulator_caches[]; /* sysreg-id.c */
 
 /* SEV: an event for every vCPU. */
 void mv_emulator_send_event(struct mv_emulator *emulator);

@@ -49,8 +49,7 @@ static enum mv_timer_kind timer_of(struct mv_cpu *cpu, const struct mv_op *op, b
 
 static bool read_tval(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
-    enum mv_timer_kind kind = timer_of(cpu, op, true);
-    *ret = (uint32_t)(mv_timer_cval(cpu, kind) - mv_counter_read(cpu));
+    *ret = mv_timer_tval(cpu, timer_of(cpu, op, true));
     return true;
 }
 

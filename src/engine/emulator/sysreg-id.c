@@ -5,6 +5,7 @@
  * E0PD.  The rest of the ID space reads as zero.
  */
 #include "cpu.h"
+#include "emulator.h"
 #include "sysreg.h"
 
 static bool read_mpidr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
@@ -19,6 +20,37 @@ static bool read_ctr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
     if (cpu->el == 0 && !(cpu->sys.sctlr & MV_SCTLR_UCT))
         mv_sysreg_trap(cpu, op, true);
     *ret = mv_sysreg_of(op)->value;
+    return true;
+}
+
+/*
+ * Nothing here has caches: what guests are told is what programs tune
+ * themselves by and what schedulers place threads by, as on a small server.
+ */
+const struct mv_engine_cache mv_emulator_caches[] = {
+    {.level = 1, .kind = MV_CACHE_DATA, .line = 64, .sets = 128, .ways = 4},
+    {.level = 1, .kind = MV_CACHE_INSTRUCTION, .line = 64, .sets = 128, .ways = 4},
+    {.level = 2, .kind = MV_CACHE_UNIFIED, .line = 64, .sets = 1024, .ways = 16},
+    {.level = 0},
+};
+/*
+ * Two levels: separate, then unified; up to level 2 to the point of coherency
+ * and none to the points of unification, as CTR_EL0.IDC has it (D17.2.27).
+ */
+#define CLIDR 0x2000023
+
+/* Of the cache that CSSELR_EL1 picks by level and InD; of none it is UNKNOWN (D17.2.24). */
+static bool read_ccsidr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
+{
+    (void)op;
+    unsigned level = (cpu->sys.csselr >> 1 & 7) + 1;
+    bool instruction = cpu->sys.csselr & 1;
+    *ret = 0;
+    for (const struct mv_engine_cache *cache = mv_emulator_caches; cache->level != 0; cache++) {
+        if (cache->level == level && (cache->kind == MV_CACHE_INSTRUCTION) == instruction)
+            *ret = (uint64_t)(cache->sets - 1) << 13 | (cache->ways - 1) << 3 |
+                   (unsigned)(__builtin_ctz(cache->line) - 4);
+    }
     return true;
 }
 
@@ -48,9 +80,11 @@ static const struct mv_sysreg rows[] = {
     ID(0, 7, 0, "ID_AA64MMFR0_EL1", 0x0f000025),
     ID(0, 7, 1, "ID_AA64MMFR1_EL1", 0x2),
     ID(0, 7, 2, "ID_AA64MMFR2_EL1", 0x1000000000000000),
-    /* No cache that a guest could see or would have to maintain. */
-    ID(1, 0, 0, "CCSIDR_EL1", 0),
-    ID(1, 0, 1, "CLIDR_EL1", 0),
+    {.name = "CCSIDR_EL1",
+     .encoding = MV_SYSREG_ENC(3, 1, 0, 0, 0),
+     .flags = MV_SYSREG_RO,
+     .read = read_ccsidr},
+    ID(1, 0, 1, "CLIDR_EL1", CLIDR),
     ID(1, 0, 7, "AIDR_EL1", 0),
     {.name = "CTR_EL0",
      .encoding = MV_SYSREG_ENC(3, 3, 0, 0, 1),

@@ -23,9 +23,25 @@ static uint64_t host_ns(void)
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-uint64_t mv_counter_read(struct mv_cpu *cpu)
+void mv_guest_clock_run(struct mv_guest_clock *clock, bool on)
 {
-    return (host_ns() - cpu->emulator->counter_start) / MV_COUNTER_NS;
+    if (on == clock->running)
+        return;
+    if (on)
+        clock->offset = host_ns() - clock->stopped;
+    else
+        clock->stopped = host_ns() - clock->offset;
+    clock->running = on;
+}
+
+uint64_t mv_guest_clock_ns(const struct mv_guest_clock *clock)
+{
+    return clock->running ? host_ns() - clock->offset : clock->stopped;
+}
+
+static uint64_t counter_now(const struct mv_cpu *cpu)
+{
+    return mv_guest_clock_ns(&cpu->emulator->clock) / MV_COUNTER_NS;
 }
 
 static void arm(struct mv_timer *timer, uint64_t counter)
@@ -35,21 +51,36 @@ static void arm(struct mv_timer *timer, uint64_t counter)
     /* Further away than the host's clock reaches is never. */
     if (timer->cval > counter && !__builtin_mul_overflow(ticks, (uint64_t)MV_COUNTER_NS, &ns) &&
         ns < (UINT64_C(1) << 62)) {
-        ns += timer->cpu->emulator->counter_start + counter * MV_COUNTER_NS;
+        ns += timer->cpu->emulator->clock.offset + counter * MV_COUNTER_NS;
         when.it_value.tv_sec = (time_t)(ns / NS_PER_S);
         when.it_value.tv_nsec = (long)(ns % NS_PER_S);
     }
     timerfd_settime(timer->fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+static bool unmasked(const struct mv_timer *timer)
+{
+    return (timer->ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE;
+}
+
+static void update_due(struct mv_timers *timers)
+{
+    uint64_t due = UINT64_MAX;
+    for (unsigned i = 0; i < MV_TIMER_COUNT; i++) {
+        const struct mv_timer *timer = &timers->timer[i];
+        if (unmasked(timer) && !timer->line && timer->cval < due)
+            due = timer->cval;
+    }
+    atomic_store_explicit(&timers->due, due, memory_order_relaxed);
+}
+
 /* Bring the PPI and the timerfd in line with the registers; under the lock. */
 static void update(struct mv_timer *timer)
 {
     struct mv_cpu *cpu = timer->cpu;
-    uint64_t counter = mv_counter_read(cpu);
-    bool unmasked = (timer->ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE;
-    bool line = unmasked && counter >= timer->cval;
-    if (unmasked && !line) {
+    uint64_t counter = counter_now(cpu);
+    bool line = unmasked(timer) && counter >= timer->cval;
+    if (unmasked(timer) && !line && cpu->emulator->clock.running) {
         arm(timer, counter);
         timer->armed = true;
     } else if (timer->armed) {
@@ -61,6 +92,22 @@ static void update(struct mv_timer *timer)
         timer->line = line;
         chip->ops->set_ppi(chip, cpu->vcpu.index, timer->intid, line);
     }
+    update_due(&cpu->timers);
+}
+
+void mv_timers_settle(struct mv_cpu *cpu)
+{
+    MV_LOCK_SCOPE(&cpu->timers.lock);
+    for (unsigned i = 0; i < MV_TIMER_COUNT; i++)
+        update(&cpu->timers.timer[i]);
+}
+
+uint64_t mv_counter_read(struct mv_cpu *cpu)
+{
+    uint64_t counter = counter_now(cpu);
+    if (counter >= atomic_load_explicit(&cpu->timers.due, memory_order_relaxed))
+        mv_timers_settle(cpu);
+    return counter;
 }
 
 static void expired(void *opaque, uint32_t events)
@@ -121,10 +168,18 @@ void mv_timers_reset(struct mv_cpu *cpu)
 
 uint64_t mv_timer_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind)
 {
+    uint64_t counter = mv_counter_read(cpu);
     MV_LOCK_SCOPE(&cpu->timers.lock);
     const struct mv_timer *timer = &cpu->timers.timer[kind];
-    bool status = (timer->ctl & CTL_ENABLE) && mv_counter_read(cpu) >= timer->cval;
+    bool status = (timer->ctl & CTL_ENABLE) && counter >= timer->cval;
     return timer->ctl | (status ? CTL_ISTATUS : 0);
+}
+
+uint32_t mv_timer_tval(struct mv_cpu *cpu, enum mv_timer_kind kind)
+{
+    uint64_t counter = mv_counter_read(cpu);
+    MV_LOCK_SCOPE(&cpu->timers.lock);
+    return (uint32_t)(cpu->timers.timer[kind].cval - counter);
 }
 
 uint64_t mv_timer_cval(struct mv_cpu *cpu, enum mv_timer_kind kind)

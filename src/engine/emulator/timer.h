@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The generic timers of a vCPU (Arm ARM D12): a virtual and a physical one at
- * EL1, on a counter of 62.5 MHz that counts the host's monotonic clock from
- * the VM's start and never goes back.  Each has a timerfd in the machine's
- * loop; on expiry the loop's thread raises the PPI.  Guarded by `lock`: the
- * vCPU's thread sets, the loop's thread expires.
+ * EL1, on a counter of 62.5 MHz that never goes back.  It counts the host's
+ * monotonic clock while the machine runs, and stands still while that is paused.
+ *
+ * Each timer has a timerfd in the machine's loop, whose thread raises the PPI
+ * on expiry, since the vCPU may be asleep.  A vCPU that reads from a register
+ * that the time has come raises the PPI itself: what it reads and what its
+ * interrupt controller says then agree.  Guarded by `lock`: the vCPU's thread
+ * sets, the loop's thread expires.
  */
 #ifndef MV_EMULATOR_TIMER_H
 #define MV_EMULATOR_TIMER_H
@@ -12,6 +16,7 @@
 #include "error.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +25,16 @@ struct mv_loop_source;
 
 #define MV_COUNTER_HZ 62500000u
 #define MV_COUNTER_NS 16 /* a tick */
+
+/* Guest time.  Changed while no vCPU runs, so it needs no lock. */
+struct mv_guest_clock {
+    bool running;
+    uint64_t offset;  /* ns: host's monotonic clock minus guest time, while running */
+    uint64_t stopped; /* ns: guest time, while it stands still */
+};
+
+void mv_guest_clock_run(struct mv_guest_clock *clock, bool on);
+uint64_t mv_guest_clock_ns(const struct mv_guest_clock *clock);
 
 enum mv_timer_kind { MV_TIMER_VIRTUAL, MV_TIMER_PHYSICAL, MV_TIMER_COUNT };
 
@@ -37,14 +52,19 @@ struct mv_timer {
 struct mv_timers {
     pthread_mutex_t lock;
     struct mv_timer timer[MV_TIMER_COUNT];
+    _Atomic uint64_t due; /* the counter at which the first of them changes its line, or never */
 };
 
 int mv_timers_init(struct mv_cpu *cpu, struct mv_error *err);
 void mv_timers_destroy(struct mv_cpu *cpu);
 void mv_timers_reset(struct mv_cpu *cpu);
+/* Bring lines and timerfds in line with guest time, which was stopped or goes on. */
+void mv_timers_settle(struct mv_cpu *cpu);
 
+/* By the vCPU's thread: they settle the lines. */
 uint64_t mv_counter_read(struct mv_cpu *cpu);
 uint64_t mv_timer_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind); /* with ISTATUS */
+uint32_t mv_timer_tval(struct mv_cpu *cpu, enum mv_timer_kind kind);
 uint64_t mv_timer_cval(struct mv_cpu *cpu, enum mv_timer_kind kind);
 void mv_timer_set_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind, uint64_t value);
 void mv_timer_set_cval(struct mv_cpu *cpu, enum mv_timer_kind kind, uint64_t value);
