@@ -61,7 +61,8 @@ check_files_tools()
 {
     local tool
     if [ -e "$guest_files" ] && [ ! -d "$guest_files" ] || [ ! -w "$(existing "$guest_files")" ]; then
-        problem "cannot write to $guest_files: set MEMVISOR_GUEST_FILES to a folder that you can write to"
+        problem "cannot write to $guest_files:
+  set MEMVISOR_GUEST_FILES to a folder that you can write to"
     fi
     for tool in apt-get apt-cache dpkg-deb; do
         have $tool || {
@@ -79,7 +80,8 @@ probe_mirrors()
     [ -r "$keyring" ] || return 0
     state=$(mktemp -d)
     make_apt "$state" "$(dpkg --print-architecture 2>/dev/null || echo amd64)"
-    host_mirrors | write_sources deb | sed 's/^Targets:.*/Targets: none/' >"$state/sources.d/debian.sources"
+    host_mirrors | write_sources deb | sed 's/^Targets:.*/Targets: none/' \
+        >"$state/sources.d/debian.sources"
     if [ ! -s "$state/sources.d/debian.sources" ]; then
         files_problem "no Debian mirror stands in $apt_etc/sources.list or sources.list.d"
     elif ! update "$state" -o Acquire::Retries=0; then
@@ -128,8 +130,8 @@ check_python()
 # What comes after the packages, and how long all of it takes.
 say_what_follows()
 {
-    [ -z "$files" ] || say "about $fetch_mib MiB of guest files are fetched next, and take" \
-        "$files_mib MiB in $guest_files"
+    [ -z "$files" ] || say "about $fetch_mib MiB of guest files are fetched next, into $guest_files," \
+        "which takes $files_mib MiB meanwhile"
     [ "$purpose" != check ] ||
         say "then all is built and tested: about $check_minutes minutes on two free processors," \
             "after some 5 for installing and fetching"

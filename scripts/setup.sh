@@ -59,15 +59,15 @@ bench | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
 bench | qemu-system-arm          | qemu-system-aarch64
 '
 
-# purpose | guest file, made last of its kind | MiB to fetch | MiB that it takes
+# purpose | guest file, made last of its kind | MiB to fetch | MiB it takes meanwhile
 # The scripts guest-files.sh and its kin make them.
 guest_needs='
-files   | vmlinuz              | 45  | 40
-headers | headers/build        | 15  | 80
-check   | amd64/vmlinuz        | 45  | 40
-check   | amd64/headers/build  | 15  | 80
-check   | userland/bin/bash    | 25  | 70
-check   | qemu/ivshmem-server  | 120 | 900
+files   | vmlinuz              | 38  | 70
+headers | headers/build        | 23  | 100
+check   | amd64/vmlinuz        | 38  | 70
+check   | amd64/headers/build  | 23  | 100
+check   | userland/bin/bash    | 45  | 160
+check   | qemu/ivshmem-server  | 131 | 900
 '
 build_mib=100    # a build folder
 check_mib=1000   # what tests make in /tmp, and more build folders of theirs
@@ -198,6 +198,7 @@ install()
 packages_mib=0
 list_files
 if have dpkg-query; then list_missing dpkg; else list_missing signs; fi
+[ -n "$missing" ] || check_python
 [ -z "$missing" ] || find_root
 [ -z "$files" ] || check_files_tools
 
@@ -208,17 +209,17 @@ if [ -n "$missing" ]; then
     $root apt-get -q update >"$log" 2>&1 || tail -n 3 "$log" >&2
     say_plan || packages_problem "apt-get knows no way to install them (no network?)"
 fi
-[ -z "$files$missing" ] || say_what_follows
 [ -z "$files" ] || probe_mirrors
 check_room
-[ -n "$missing" ] || check_python
 tell_problems
 
+[ -z "$files$missing" ] || say_what_follows
 [ -n "$missing" ] || exit 0
 say "apt-get install"
 if ! install >"$log" 2>&1; then
     grep '^E:' "$log" >&2 || tail -n 5 "$log" >&2
     packages_problem "apt-get could not install them (no network?)"
+    tell_problems
 fi
 check_python
 tell_problems

@@ -235,6 +235,13 @@ def test_setup_wants_a_python_with_pytest(world):
     result = harness.run([scripts / "setup.sh", "check"], env=env)
     assert result.code == 1
     assert "- no python3 here sees the modules pytest, pexpect and xdist" in result.err
+
+    # Packages that are not installed are not called broken as well.
+    world.stub("dpkg-query", '[[ "$*" == *pytest* ]] || ' + INSTALLED)
+    world.stub("id", "echo 1000")
+    result = harness.run([scripts / "setup.sh", "check"], env=env)
+    assert result.err.count("\n- ") == 1 and "apt-get is missing" in result.err, result
+    world.stub("dpkg-query", INSTALLED)
     world.stub("python3")
     assert harness.run([scripts / "setup.sh", "check"], env=env).code == 0
 
