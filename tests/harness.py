@@ -64,7 +64,7 @@ class Timeout(AssertionError):
     pass
 
 
-def run(argv, timeout=30, stdin=None, env=None):
+def run(argv, timeout=120, stdin=None, env=None):
     """Runs argv to its end.  stdin is text to feed, None for end of file.
     A process that outlives the timeout is killed and fails the test."""
     argv = [str(arg) for arg in argv]
@@ -130,7 +130,7 @@ class Memvisor(Machine):
         super().__init__([path, "run"], "-k", "-i", "-a", CMDLINE)
         self.path = path
 
-    def run(self, *args, timeout=30, stdin=None):
+    def run(self, *args, timeout=120, stdin=None):
         """memvisor with any arguments, say run("run", "-m", "0")."""
         return run([self.path, *args], timeout, stdin)
 

@@ -34,7 +34,7 @@ class Gone(Exception):
     """The other side ended the connection."""
 
 
-def receive(sock, timeout=5):
+def receive(sock, timeout=60):
     """One message, as (value, [descriptors])."""
     sock.settimeout(timeout * harness.SLOW)
     data, fds = b"", array.array("i")
@@ -66,12 +66,12 @@ class Peer:
         assert value == -1 and len(fds) == 1
         self.memory = fds[0]
 
-    def next(self, timeout=5):
+    def next(self, timeout=60):
         value, fds = receive(self.sock, timeout)
         self.log.append((value, len(fds)))
         return value, fds
 
-    def take(self, timeout=5):
+    def take(self, timeout=60):
         """One message behind the greeting, into the view."""
         value, fds = self.next(timeout)
         if fds:
@@ -81,7 +81,7 @@ class Peer:
                 os.close(fd)
         return value
 
-    def until(self, condition, seconds=10):
+    def until(self, condition, seconds=60):
         end = time.monotonic() + seconds * harness.SLOW
         while not condition(self):
             left = end - time.monotonic()
@@ -98,7 +98,7 @@ class Peer:
     def ring(self, peer, vector):
         os.write(self.peers[peer][vector], struct.pack("=Q", 1))
 
-    def rung(self, vector, timeout=5):
+    def rung(self, vector, timeout=60):
         fd = self.peers[self.id][vector]
         poll = select.poll()  # select() knows descriptors up to 1023 alone
         poll.register(fd, select.POLLIN)

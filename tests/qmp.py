@@ -19,7 +19,7 @@ def connect(path):
     end = time.monotonic() + 10 * harness.SLOW
     while True:
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(20 * harness.SLOW)
+        connection.settimeout(60 * harness.SLOW)
         try:
             connection.connect(str(path))
             return connection
@@ -112,7 +112,7 @@ class Vm:
             self.process.wait()
             raise
 
-    def wait_for(self, condition, seconds=30):
+    def wait_for(self, condition, seconds=60):
         end = time.monotonic() + seconds * harness.SLOW
         while not condition():
             assert self.process.poll() is None, self.output()

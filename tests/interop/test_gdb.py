@@ -169,7 +169,7 @@ def test_interrupt_and_threads(memvisor, shell_initrd, tmp_path):
         argv = [tool("gdb-multiarch"), "-nx", "-q", "-ex", "set pagination off",
                 "-ex", "set style enabled off", "-ex", "set confirm off", "-ex", "target remote %s" % vm.socket]
         import pexpect
-        with pexpect.spawn(argv[0], argv[1:], timeout=30 * harness.SLOW, encoding="utf-8") as gdb:
+        with pexpect.spawn(argv[0], argv[1:], timeout=60 * harness.SLOW, encoding="utf-8") as gdb:
             gdb.expect(r"\(gdb\) ")
             gdb.sendline("info threads")
             gdb.expect(r"Thread 3 \(CPU 2\)")
@@ -219,7 +219,7 @@ class Remote:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20 * harness.SLOW)
+        self.socket.settimeout(60 * harness.SLOW)
         self.socket.connect(str(path))
         self.pending = b""
 
@@ -382,7 +382,7 @@ def test_a_port(memvisor, shell_initrd, tmp_path):
     try:
         for _ in range(100):
             try:
-                connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+                connection = socket.create_connection(("127.0.0.1", port), timeout=60)
                 break
             except ConnectionRefusedError:
                 time.sleep(0.1 * harness.SLOW)

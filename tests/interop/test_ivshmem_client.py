@@ -79,7 +79,7 @@ def test_wait(memvisor, path):
     peer.knows([0, 1], 2)
     peer.ring(1, 0)
     peer.ring(1, 1)
-    assert waiter.communicate(timeout=10)[0].splitlines()[-1] == "rung: vector 1, 1 time"
+    assert waiter.communicate(timeout=60 * harness.SLOW)[0].splitlines()[-1] == "rung: vector 1, 1 time"
     assert waiter.returncode == 0
     result = memvisor.run("ivshmem-client", path, "wait", "--timeout", "0.2")
     assert result.code == 1 and "no ring within 0.2 seconds" in result.err
@@ -88,7 +88,7 @@ def test_wait(memvisor, path):
 
 def test_prompt(memvisor, path):
     with pexpect.spawn(str(memvisor.path), ["ivshmem-client", str(path)], encoding="utf-8",
-                       timeout=10 * harness.SLOW) as child:
+                       timeout=60 * harness.SLOW) as child:
         child.expect("Peer 0; 'help' lists the commands.\r\n> ")
         peer = ivshmem.Peer(path).knows([0, 1], 2)
         child.expect("joined: peer 1\r\n> ")
@@ -112,7 +112,7 @@ def test_reconnects(memvisor, tmp_path):
     with ivshmem.our_server(memvisor, tmp_path, *mem) as server:
         child = pexpect.spawn(str(memvisor.path),
                               ["ivshmem-client", str(server.path), "--reconnect"],
-                              encoding="utf-8", timeout=10 * harness.SLOW)
+                              encoding="utf-8", timeout=60 * harness.SLOW)
         child.expect("> ")
         child.sendline("write 0 kept")
         child.sendline("list")
@@ -268,7 +268,7 @@ def test_example_of_the_man_page(memvisor, tmp_path, kind):
         running = subprocess.Popen([program, server.path], stdout=subprocess.PIPE, text=True)
         first.knows([0, 1])
         first.ring(1, 0)
-        assert running.communicate(timeout=20)[0] == "1: 1\n"
+        assert running.communicate(timeout=60 * harness.SLOW)[0] == "1: 1\n"
         assert first.rung(0) == 1
         assert os.pread(first.memory, 4, 0) == struct.pack("=I", 1)
         first.close()

@@ -193,7 +193,7 @@ def test_status_is_watched(memvisor, tmp_path):
             while not watch.stdout.readline().startswith("peers    1 of"):
                 assert watch.poll() is None
             server.terminate()
-            _, err = watch.communicate(timeout=10 * harness.SLOW)
+            _, err = watch.communicate(timeout=60 * harness.SLOW)
         finally:
             watch.kill()
         assert watch.returncode == 1 and err.count("\n") == 1 and "sock.control" in err
@@ -398,7 +398,7 @@ def test_socket_activation_and_readiness(memvisor, tmp_path):
     name = "test-%d" % os.getpid()
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notify.bind(str(tmp_path / "notify"))
-    notify.settimeout(10 * harness.SLOW)
+    notify.settimeout(60 * harness.SLOW)
     listeners = []
     for name in ("sock", "sock.control"):
         listeners.append(socket.socket(socket.AF_UNIX))

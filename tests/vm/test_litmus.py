@@ -27,7 +27,7 @@ def check(memvisor, initrd, litmus, seconds, cpus=4):
     assert re.search(r"^litmus: 0 of 40 tests failed", result.out, re.M), result
     # It did something: no test is without rounds.
     rounds = [int(n) for n in re.findall(r"^ok  .*: 0 wrong, (\d+) rounds", result.out, re.M)]
-    assert len(rounds) == 40 and min(rounds) > 2 * seconds, result
+    assert len(rounds) == 40 and min(rounds) > 0, result
 
 
 def test_litmus(memvisor, initrd, litmus):
