@@ -39,7 +39,14 @@ help:
 setup-build setup-run setup-check setup-bench: setup-%:
 	@scripts/setup.sh $*
 
-# The setup comes before the build in every goal, also under make -j.
+# A goal's own setup comes first, so that all that is in its way is told before
+# anything is fetched or built, and one at a time, also under make -j: apt has one
+# lock.  What it installs is then there for the smaller ones.
+OWN_SETUP := $(firstword $(if $(filter check% demo-ivshmem,$(MAKECMDGOALS)),setup-check) \
+	$(if $(filter bench,$(MAKECMDGOALS)),setup-bench) $(if $(filter run guest-files,$(MAKECMDGOALS)),setup-run))
+$(filter-out $(OWN_SETUP),setup-build setup-run setup-bench): | $(OWN_SETUP)
+$(filter-out $(OWN_SETUP) setup-build,setup-run setup-bench): | setup-build
+
 $(BUILD)/build.ninja: | setup-build
 	@echo '== setting up $(BUILD)/'
 	@$(MESON) setup $(LIBDIR_FLAG) $(SETUP_FLAGS) $(BUILD)
@@ -51,7 +58,7 @@ build: setup-build $(BUILD)/build.ninja
 guest-files: setup-run
 	@scripts/guest-files.sh
 
-run: build guest-files
+run: setup-run guest-files build
 	@echo '== the console follows; the command is'
 	@echo "   $(BUILD)/memvisor run -k $(GUEST_FILES)/vmlinuz -i $(GUEST_FILES)/initrd.cpio $(RUN_FLAGS) -a '$(RUN_CMDLINE)'"
 	@$(BUILD)/memvisor run -k $(GUEST_FILES)/vmlinuz -i $(GUEST_FILES)/initrd.cpio $(RUN_FLAGS) -a '$(RUN_CMDLINE)'
@@ -82,13 +89,13 @@ check-tsan:
 	@MEMVISOR_SLOW=20 $(MAKE) --no-print-directory check BUILD=build-tsan \
 		SETUP_FLAGS='-Db_sanitize=thread'
 
-demo-ivshmem: setup-check build guest-files
+demo-ivshmem: setup-check guest-files build
 	@scripts/guest-headers.sh
 	@! command -v qemu-system-x86_64 >/dev/null || scripts/guest-files.sh amd64
 	@! command -v qemu-system-x86_64 >/dev/null || scripts/guest-headers.sh amd64
 	@/usr/bin/python3 scripts/demo-ivshmem.py --memvisor $(BUILD)/memvisor
 
-bench: setup-bench build guest-files
+bench: setup-bench guest-files build
 	@echo '== measuring, in turns with QEMU'
 	@bench/boot.py --memvisor $(BUILD)/memvisor $(BENCH_FLAGS)
 	@echo '== computing, in turns with QEMU'

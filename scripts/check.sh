@@ -10,7 +10,7 @@
 # builds before it calls this.
 #
 # MEMVISOR_WORKERS says how many files of tests run at a time (default: one for
-# each processor).
+# each processor; 0: all in one process).
 set -u
 . "$(dirname "$0")/common.sh"
 cd "$top" || exit 1
@@ -33,6 +33,7 @@ rm -rf "$results"
 mkdir -p "$results"
 codes=
 
+say "every test: about $check_minutes minutes on two free processors"
 say "unit tests"
 rm -f "$build/meson-logs/testlog.junit.xml"
 $wrap meson test -C "$build" --no-rebuild --print-errorlogs \

@@ -4,6 +4,7 @@
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 guest_files=${MEMVISOR_GUEST_FILES:-$top/guest-files}
+check_minutes=10 # that every test takes, on two free processors
 
 say()
 {

@@ -71,7 +71,6 @@ check   | qemu/ivshmem-server  | 131 | 900
 '
 build_mib=100    # a build folder
 check_mib=1000   # what tests make in /tmp, and more build folders of theirs
-check_minutes=10 # on two free processors
 
 purpose=${1:-build}
 case $purpose in
@@ -176,7 +175,7 @@ say_plan()
     # shellcheck disable=SC2086 # a word each
     plan=$(LC_ALL=C apt-get -q -y -o Debug::NoLocking=1 --no-install-recommends --print-uris \
         install $missing 2>&1) || {
-        printf '%s\n' "$plan" | grep '^E:' >&2 || true
+        printf '%s\n' "$plan" | grep '^E:' | head -n 3 >&2 || true
         return 1
     }
     say "installing for $purpose: $missing"

@@ -48,9 +48,10 @@ class Tree:
     def tests(self, folder, name, text):
         (self.top / "tests" / folder / name).write_text(textwrap.dedent(text))
 
-    def check(self, *options):
+    def check(self, *options, workers=0):
         env = {name: value for name, value in os.environ.items()
                if not name.startswith(("PYTEST", "MEMVISOR_TURN"))}
+        env["MEMVISOR_WORKERS"] = str(workers)
         env["PATH"] = "%s:%s" % (self.top / "bin", env["PATH"])
         return harness.run(["env", "-i", *["%s=%s" % word for word in env.items()],
                             self.top / "scripts/check.sh", "build", *options], timeout=120)
@@ -92,7 +93,7 @@ def test_results(tree):
         """)
     tree.tests("bare", "test_b.py", "import no_such_module\n")
     tree.tests("fuzz", "test_c.py", "def test_also_good(): pass\n")
-    result = tree.check()
+    result = tree.check(workers=2)
     assert result.code == 1
     *names, counts = end_of(result)
     assert counts == "4 passed, 8 failed, 2 skipped"

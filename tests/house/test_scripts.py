@@ -222,6 +222,17 @@ def test_setup_counts_the_packages_room(world):
     assert world.calls()[-1] != "apt-get -q -y --no-install-recommends install mandoc"
 
 
+@pytest.mark.parametrize("goal, purpose", [
+    ("all", "build"), ("run", "run"), ("check", "check"), ("check-long", "check"), ("bench", "bench"),
+    ("demo-ivshmem", "check"), ("guest-files", "run"), ("install", "build")])
+def test_a_goals_own_setup_comes_first(tmp_path, goal, purpose):
+    """So that what is in its way is told before anything is fetched or built."""
+    plan = harness.run(["make", "-n", "-C", harness.TOP, "BUILD=%s" % tmp_path, goal])
+    done = re.findall(r"scripts/setup\.sh \w+|scripts/guest-\S+|meson setup|ninja -C", plan.out)
+    assert done[0] == "scripts/setup.sh " + purpose, plan
+    assert "ninja -C" in done or goal == "guest-files"
+
+
 def test_setup_wants_a_python_with_pytest(world):
     """Debian's packages are there, and the python3 is another."""
     world.stub("dpkg-query", INSTALLED)
