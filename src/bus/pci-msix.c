@@ -106,7 +106,7 @@ static void bar_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
 }
 
 static const struct mv_mmio_ops bar_ops = {
-    .read = bar_read, .write = bar_write, .min_access = 4, .max_access = 8};
+    .read = bar_read, .peek = bar_read, .write = bar_write, .min_access = 4, .max_access = 8};
 
 /* --- making */
 

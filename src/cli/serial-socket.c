@@ -12,6 +12,7 @@
 
 #include "cleanup.h"
 #include "input.h"
+#include "listener.h"
 #include "log.h"
 #include "loop.h"
 #include "unix-socket.h"
@@ -28,15 +29,13 @@ struct serial_socket {
     struct mv_input input;
     struct mv_device *uart;
     char *path;
-    int listen_fd;
-    struct mv_loop_source *listen_source;
+    struct mv_listener listener;
     struct mv_loop_source *client_source;
     pthread_mutex_t mutex;
     int client_fd; /* -1 while there is none */
     bool held_up;  /* the UART waits for room */
 };
 
-static void watch_listener(struct serial_socket *s);
 static void watch_client(struct serial_socket *s);
 
 static void tell_uart(struct serial_socket *s)
@@ -86,7 +85,7 @@ static void on_client(void *opaque, uint32_t events)
         tell_uart(s);
     if ((events & ~(uint32_t)EPOLLOUT) != 0 && !read_client(s, events)) {
         drop_client(s);
-        watch_listener(s);
+        mv_listener_hold(&s->listener, false);
         return;
     }
     watch_client(s);
@@ -115,7 +114,7 @@ static void watch_client(struct serial_socket *s)
                                           &s->client_source, &err) < 0) {
         mv_warn("console socket '%s': %s", s->path, err.text);
         drop_client(s);
-        watch_listener(s);
+        mv_listener_hold(&s->listener, false);
     }
 }
 
@@ -124,28 +123,16 @@ static void on_room(void *opaque)
     watch_client(opaque);
 }
 
-static void on_connect(void *opaque, uint32_t events)
+static void on_new_client(void *opaque, int fd)
 {
     struct serial_socket *s = opaque;
-    int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd < 0)
-        return;
     /* The next client waits in the kernel's queue until this one leaves. */
-    mv_loop_remove(s->listen_source);
-    s->listen_source = NULL;
+    mv_listener_hold(&s->listener, true);
     {
         MV_LOCK_SCOPE(&s->mutex);
         s->client_fd = fd;
     }
     watch_client(s);
-}
-
-static void watch_listener(struct serial_socket *s)
-{
-    struct mv_error err;
-    if (s->listen_source == NULL &&
-        mv_loop_add(s->loop, s->listen_fd, EPOLLIN, on_connect, s, &s->listen_source, &err) < 0)
-        mv_warn("console socket '%s': %s", s->path, err.text);
 }
 
 static unsigned socket_write(struct mv_serial_backend *backend, const uint8_t *buf, unsigned len)
@@ -177,7 +164,7 @@ static int socket_start(struct mv_serial *serial, struct mv_device *uart, struct
     struct serial_socket *s = (struct serial_socket *)serial;
     s->uart = uart;
     s->input.uart = uart;
-    watch_listener(s);
+    mv_listener_hold(&s->listener, false);
     return 0;
 }
 
@@ -193,18 +180,16 @@ static void socket_stop(struct mv_serial *serial)
     s->uart = NULL;
     s->input.uart = NULL;
     drop_client(s);
-    if (s->listen_source != NULL)
-        mv_loop_remove(s->listen_source);
-    s->listen_source = NULL;
+    mv_listener_hold(&s->listener, true);
 }
 
 static void socket_destroy(struct mv_serial *serial)
 {
     struct serial_socket *s = (struct serial_socket *)serial;
-    if (s->listen_fd >= 0)
+    if (s->listener.fd >= 0)
         unlink(s->path);
     mv_cleanup_close(&s->client_fd);
-    mv_cleanup_close(&s->listen_fd);
+    mv_listener_stop(&s->listener);
     pthread_mutex_destroy(&s->mutex);
     free(s->path);
     free(s);
@@ -224,12 +209,20 @@ int mv_serial_socket_create(const char *path, struct mv_loop *loop, struct mv_se
     s->input.loop = loop;
     s->input.on_room = on_room;
     s->input.opaque = s;
-    s->listen_fd = -1;
+    s->listener.fd = -1;
+    int fd;
     s->client_fd = -1;
     pthread_mutex_init(&s->mutex, NULL);
     s->path = strdup(path);
     int r = s->path == NULL ? mv_error_set_errno(err, ENOMEM, "console")
-                            : mv_unix_listen("console socket", path, &s->listen_fd, err);
+                            : mv_unix_listen("console socket", path, &fd, err);
+    if (r == 0) {
+        r = mv_listener_start(&s->listener, loop, fd, "console socket", on_new_client, s, err);
+        if (r < 0)
+            unlink(path);
+    }
+    /* Nobody is taken before there is a UART. */
+    mv_listener_hold(&s->listener, true);
     if (r < 0) {
         socket_destroy(&s->serial);
         return r;

@@ -10,25 +10,23 @@
 #include "cleanup.h"
 #include "client.h"
 #include "job.h"
+#include "listener.h"
 #include "log.h"
 #include "loop.h"
 #include "machine.h"
 #include "qmp-command.h"
 #include "unix-socket.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CLIENTS_MAX 64
 
 struct listener {
-    struct mv_control *control;
+    struct mv_listener socket;
     char *path;
-    int fd;
-    struct mv_loop_source *source;
     struct listener *next;
 };
 
@@ -42,7 +40,6 @@ struct mv_control {
     struct mv_control_client *clients;
     unsigned client_count;
     bool refusing; /* which was logged */
-    int spare_fd;  /* given up for a moment to refuse a client when there are no more */
 };
 
 struct mv_machine *mv_control_machine(struct mv_control *control)
@@ -87,30 +84,11 @@ static void note_refusal(struct mv_control *control, const char *why)
     control->refusing = true;
 }
 
-/* Without this a full table of descriptors would keep the loop busy for ever. */
-static void refuse_one(struct listener *listener)
+static void on_client(void *opaque, int fd)
 {
-    struct mv_control *control = listener->control;
-    mv_cleanup_close(&control->spare_fd);
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    mv_cleanup_close(&fd);
-    control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-static void on_connect(void *opaque, uint32_t events)
-{
-    struct listener *listener = opaque;
-    struct mv_control *control = listener->control;
+    struct mv_control *control = opaque;
     struct mv_control_client *client;
     struct mv_error err;
-    (void)events;
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
-        note_refusal(control, "too many open files");
-        refuse_one(listener);
-    }
-    if (fd < 0)
-        return;
     if (control->client_count >= CLIENTS_MAX) {
         note_refusal(control, "64 are connected");
         mv_cleanup_close(&fd);
@@ -130,11 +108,9 @@ static void on_connect(void *opaque, uint32_t events)
 
 static void close_listener(struct listener *listener)
 {
-    if (listener->source != NULL)
-        mv_loop_remove(listener->source);
-    if (listener->fd >= 0)
+    if (listener->socket.fd >= 0)
         unlink(listener->path);
-    mv_cleanup_close(&listener->fd);
+    mv_listener_stop(&listener->socket);
     free(listener->path);
     free(listener);
 }
@@ -146,12 +122,14 @@ int mv_control_listen(struct mv_control *control, const char *path, struct mv_er
         free(listener);
         return mv_error_set_errno(err, ENOMEM, "control socket");
     }
-    listener->control = control;
-    listener->fd = -1;
-    int r = mv_unix_listen("control socket", path, &listener->fd, err);
-    if (r == 0)
-        r = mv_loop_add(control->loop, listener->fd, EPOLLIN, on_connect, listener,
-                        &listener->source, err);
+    listener->socket.fd = -1;
+    int fd, r = mv_unix_listen("control socket", path, &fd, err);
+    if (r == 0) {
+        r = mv_listener_start(&listener->socket, control->loop, fd, "control socket", on_client,
+                              control, err);
+        if (r < 0)
+            unlink(path);
+    }
     if (r < 0) {
         close_listener(listener);
         return r;
@@ -251,10 +229,8 @@ int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct m
         return mv_error_set_errno(err, ENOMEM, "control socket");
     control->loop = loop;
     control->machine = machine;
-    control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int r = mv_jobs_create(loop, &control->jobs, err);
     if (r < 0) {
-        mv_cleanup_close(&control->spare_fd);
         free(control);
         return r;
     }
@@ -280,6 +256,5 @@ void mv_control_destroy(struct mv_control *control)
     while (control->clients != NULL)
         end_client(control->clients, control);
     mv_jobs_destroy(control->jobs);
-    mv_cleanup_close(&control->spare_fd);
     free(control);
 }

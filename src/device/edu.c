@@ -120,7 +120,12 @@ static void registers_write(void *opaque, uint64_t offset, uint64_t value, unsig
 }
 
 static const struct mv_mmio_ops registers_ops = {
-    .read = registers_read, .write = registers_write, .min_access = 4, .max_access = 8};
+    .read = registers_read,
+    .peek = registers_read,
+    .write = registers_write,
+    .min_access = 4,
+    .max_access = 8,
+};
 
 static void reset(struct mv_device *device)
 {

@@ -178,6 +178,7 @@ static void dist_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 
 const struct mv_mmio_ops mv_gicv3_dist_ops = {
     .read = dist_read,
+    .peek = dist_read,
     .write = dist_write,
     .min_access = 1,
     .max_access = 8,

@@ -96,6 +96,7 @@ static void redist_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 
 const struct mv_mmio_ops mv_gicv3_redist_ops = {
     .read = redist_read,
+    .peek = redist_read,
     .write = redist_write,
     .min_access = 1,
     .max_access = 8,

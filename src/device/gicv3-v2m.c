@@ -34,6 +34,7 @@ static void v2m_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
 
 const struct mv_mmio_ops mv_gicv3_v2m_ops = {
     .read = v2m_read,
+    .peek = v2m_read,
     .write = v2m_write,
     .min_access = 1,
     .max_access = 8,

@@ -54,7 +54,7 @@ static uint32_t read_mem_size(struct mv_ivshmem_device *ivshmem)
 
 static const struct mv_ivshmem_register registers[] = {
     {REG_MASK, mv_ivshmem_read_mask, mv_ivshmem_write_mask},
-    {REG_STATUS, mv_ivshmem_read_status, mv_ivshmem_write_status},
+    {REG_STATUS, mv_ivshmem_read_status, mv_ivshmem_write_status, mv_ivshmem_peek_status},
     {REG_DOORBELL, NULL, write_doorbell},
     {REG_POSITION, mv_ivshmem_read_position, NULL},
     {REG_LIVE_LIST, read_live_list, NULL},

@@ -23,6 +23,12 @@ void mv_ivshmem_write_mask(struct mv_ivshmem_device *ivshmem, uint32_t value)
     mv_ivshmem_update_line(ivshmem);
 }
 
+uint32_t mv_ivshmem_peek_status(struct mv_ivshmem_device *ivshmem)
+{
+    MV_LOCK_SCOPE(&ivshmem->lock);
+    return ivshmem->status;
+}
+
 uint32_t mv_ivshmem_read_status(struct mv_ivshmem_device *ivshmem)
 {
     MV_LOCK_SCOPE(&ivshmem->lock);

@@ -25,7 +25,7 @@ static void write_doorbell(struct mv_ivshmem_device *ivshmem, uint32_t value)
 
 static const struct mv_ivshmem_register registers[] = {
     {REG_MASK, mv_ivshmem_read_mask, mv_ivshmem_write_mask},
-    {REG_STATUS, mv_ivshmem_read_status, mv_ivshmem_write_status},
+    {REG_STATUS, mv_ivshmem_read_status, mv_ivshmem_write_status, mv_ivshmem_peek_status},
     {REG_POSITION, mv_ivshmem_read_position, NULL},
     {REG_DOORBELL, NULL, write_doorbell},
 };

@@ -20,14 +20,16 @@ static const struct mv_ivshmem_register *find(const struct mv_ivshmem_device *iv
     return NULL;
 }
 
-static uint32_t read_register(struct mv_ivshmem_device *ivshmem, uint64_t offset)
+static uint32_t read_register(struct mv_ivshmem_device *ivshmem, uint64_t offset, bool peek)
 {
     const struct mv_ivshmem_register *reg = find(ivshmem, offset);
     if (ivshmem->has_ext && offset >= MV_IVSHMEM_EXT_START) {
         MV_LOCK_SCOPE(&ivshmem->lock);
         return mv_ivshmem_ext_read(&ivshmem->ext, (unsigned)offset);
     }
-    return reg == NULL || reg->read == NULL ? 0 : reg->read(ivshmem);
+    if (reg == NULL || reg->read == NULL)
+        return 0;
+    return peek && reg->peek != NULL ? reg->peek(ivshmem) : reg->read(ivshmem);
 }
 
 static void write_register(struct mv_ivshmem_device *ivshmem, uint64_t offset, uint32_t value)
@@ -46,12 +48,22 @@ static void write_register(struct mv_ivshmem_device *ivshmem, uint64_t offset, u
  * since its drivers may make them: 8 bytes are two words, less than 4 are a
  * word, with zeros above where they are written and from its beginning.
  */
-static uint64_t read_any(void *opaque, uint64_t offset, unsigned size)
+static uint64_t read_words(void *opaque, uint64_t offset, unsigned size, bool peek)
 {
     if (offset % 4 != 0)
         return 0;
-    uint64_t low = read_register(opaque, offset);
-    return size < 8 ? low : low | (uint64_t)read_register(opaque, offset + 4) << 32;
+    uint64_t low = read_register(opaque, offset, peek);
+    return size < 8 ? low : low | (uint64_t)read_register(opaque, offset + 4, peek) << 32;
+}
+
+static uint64_t read_any(void *opaque, uint64_t offset, unsigned size)
+{
+    return read_words(opaque, offset, size, false);
+}
+
+static uint64_t peek_any(void *opaque, uint64_t offset, unsigned size)
+{
+    return read_words(opaque, offset, size, true);
 }
 
 static void write_any(void *opaque, uint64_t offset, uint64_t value, unsigned size)
@@ -62,7 +74,7 @@ static void write_any(void *opaque, uint64_t offset, uint64_t value, unsigned si
 }
 
 static const struct mv_mmio_ops registers_ops = {
-    .read = read_any, .write = write_any, .min_access = 1, .max_access = 8};
+    .read = read_any, .peek = peek_any, .write = write_any, .min_access = 1, .max_access = 8};
 
 struct mv_ivshmem_device *mv_ivshmem_device_alloc(const struct mv_ivshmem_model *model,
                                                   const struct mv_device_ops *ops)

@@ -25,6 +25,7 @@ struct mv_ivshmem_register {
     unsigned offset;                                                  /* in BAR0, bytes */
     uint32_t (*read)(struct mv_ivshmem_device *ivshmem);              /* NULL: it reads 0 */
     void (*write)(struct mv_ivshmem_device *ivshmem, uint32_t value); /* NULL: nothing happens */
+    uint32_t (*peek)(struct mv_ivshmem_device *ivshmem); /* NULL: reading changes nothing */
 };
 
 /* What drivers see: one constant for each revision. */
@@ -80,7 +81,8 @@ void mv_ivshmem_device_destroy(struct mv_device *device);
 uint32_t mv_ivshmem_read_mask(struct mv_ivshmem_device *ivshmem);
 void mv_ivshmem_write_mask(struct mv_ivshmem_device *ivshmem, uint32_t value);
 /* Clears it. */
-uint32_t mv_ivshmem_read_status(struct mv_ivshmem_device *ivshmem);
+uint32_t mv_ivshmem_read_status(struct mv_ivshmem_device *ivshmem); /* clears it */
+uint32_t mv_ivshmem_peek_status(struct mv_ivshmem_device *ivshmem);
 void mv_ivshmem_write_status(struct mv_ivshmem_device *ivshmem, uint32_t value);
 uint32_t mv_ivshmem_read_position(struct mv_ivshmem_device *ivshmem);
 /* After a change of mask or status; under the device's lock. */

@@ -301,6 +301,14 @@ static uint8_t read_register(struct mv_ns16550a *u, enum reg reg, bool *ret_room
     return 0;
 }
 
+/* What a read gives, and does not take. */
+static uint8_t peek_register(const struct mv_ns16550a *u, enum reg reg)
+{
+    struct mv_ns16550a copy = *u;
+    bool room;
+    return read_register(&copy, reg, &room);
+}
+
 static void write_ier(struct mv_ns16550a *u, uint8_t value)
 {
     /* Enabling the interrupt raises it where the transmitter is empty already. */
@@ -393,8 +401,15 @@ static void mmio_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
         tell_room(u);
 }
 
+static uint64_t mmio_peek(void *opaque, uint64_t offset, unsigned size)
+{
+    struct mv_ns16550a *u = opaque;
+    MV_LOCK_SCOPE(&u->mutex);
+    return peek_register(u, offset % MV_NS16550A_SIZE);
+}
+
 static const struct mv_mmio_ops mmio_ops = {
-    .read = mmio_read, .write = mmio_write, .min_access = 1, .max_access = 4};
+    .read = mmio_read, .peek = mmio_peek, .write = mmio_write, .min_access = 1, .max_access = 4};
 
 static void reset(struct mv_device *device)
 {

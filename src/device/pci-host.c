@@ -40,7 +40,7 @@ static void ecam_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 }
 
 static const struct mv_mmio_ops ecam_ops = {
-    .read = ecam_read, .write = ecam_write, .min_access = 1, .max_access = 4};
+    .read = ecam_read, .peek = ecam_read, .write = ecam_write, .min_access = 1, .max_access = 4};
 
 /* Each function has its own reset. */
 static void reset(struct mv_device *device)

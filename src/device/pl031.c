@@ -201,7 +201,7 @@ static void mmio_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 }
 
 static const struct mv_mmio_ops mmio_ops = {
-    .read = mmio_read, .write = mmio_write, .min_access = 1, .max_access = 4};
+    .read = mmio_read, .peek = mmio_read, .write = mmio_write, .min_access = 1, .max_access = 4};
 
 static void reset(struct mv_device *device)
 {

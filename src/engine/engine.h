@@ -139,7 +139,11 @@ struct mv_engine_ops {
     bool (*vcpu_translate)(struct mv_vcpu *vcpu, uint64_t va, uint64_t *ret_gpa);
     /* The points for all vCPUs; what they point to stays until the next call. */
     void (*debug_points)(struct mv_engine *engine, const struct mv_debug_points *points);
-    /* Next time, run one instruction alone, without interrupts; pass a point at the PC. */
+    /*
+     * Next time: `step` runs one instruction alone, without interrupts; `pass`
+     * lets the first one past the point that stopped it, if the PC is still
+     * there, and past no other.
+     */
     void (*vcpu_debug)(struct mv_vcpu *vcpu, bool step, bool pass);
     void (*vcpu_debug_stop)(struct mv_vcpu *vcpu, struct mv_debug_stop *ret);
     /* Guest memory was written from outside: it may be code. */

@@ -216,11 +216,12 @@ static void monitor(struct mv_gdb *gdb, const char *arguments)
 static const struct row {
     const char *name;
     void (*serve)(struct mv_gdb *gdb, const char *arguments);
+    bool of_stopped; /* it looks at vCPUs, or changes what they look at: they must stand */
 } rows[] = {
     {"?", mv_gdb_why},
     {"qSupported", supported},
     {"QStartNoAckMode", start_no_ack},
-    {"qXfer:features:read:", mv_gdb_read_features},
+    {"qXfer:features:read:", mv_gdb_read_features, true},
     {"qfThreadInfo", thread_list},
     {"qsThreadInfo", thread_list_end},
     {"qThreadExtraInfo,", thread_info},
@@ -236,33 +237,40 @@ static const struct row {
     {"D", detach},
     {"H", choose_thread},
     {"T", thread_lives},
-    {"g", mv_gdb_read_registers},
-    {"G", mv_gdb_write_registers},
-    {"p", mv_gdb_read_register},
-    {"P", mv_gdb_write_register},
-    {"m", mv_gdb_read_memory},
-    {"M", mv_gdb_write_memory},
-    {"Z", mv_gdb_insert_point},
-    {"z", mv_gdb_remove_point},
+    {"g", mv_gdb_read_registers, true},
+    {"G", mv_gdb_write_registers, true},
+    {"p", mv_gdb_read_register, true},
+    {"P", mv_gdb_write_register, true},
+    {"m", mv_gdb_read_memory, true},
+    {"M", mv_gdb_write_memory, true},
+    {"Z", mv_gdb_insert_point, true},
+    {"z", mv_gdb_remove_point, true},
     {"c", mv_gdb_continue},
     {"s", mv_gdb_step},
 };
 
 void mv_gdb_packet(struct mv_gdb *gdb, char *packet, size_t len)
 {
-    /* While it runs, the one thing to say is Ctrl-C. */
-    if (gdb->running)
+    /* While it waits for a stop, the one thing to say is Ctrl-C. */
+    if (gdb->waiting)
         return;
+    bool stands = mv_machine_state(gdb->machine) != MV_MACHINE_RUNNING;
     if (packet[0] == 'X') {
-        mv_gdb_write_binary(gdb, packet + 1, len - 1);
+        if (stands)
+            mv_gdb_write_binary(gdb, packet + 1, len - 1);
+        else
+            mv_gdb_send_error(gdb, EBUSY);
         return;
     }
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         size_t name_len = strlen(rows[i].name);
-        if (strncmp(packet, rows[i].name, name_len) == 0) {
+        if (strncmp(packet, rows[i].name, name_len) != 0)
+            continue;
+        if (rows[i].of_stopped && !stands)
+            mv_gdb_send_error(gdb, EBUSY);
+        else
             rows[i].serve(gdb, packet + name_len);
-            return;
-        }
+        return;
     }
     /* The protocol's way to say that there is no such packet. */
     mv_gdb_send_string(gdb, "");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * m, M and X packets: guest memory at virtual addresses, as the chosen vCPU
- * translates them at EL1, or at physical ones (qemu.PhyMemMode).
+ * translates them at EL1, or at physical ones (qemu.PhyMemMode).  Registers of
+ * devices are looked at without a change; they are not written.
  */
 #include "stub.h"
 
@@ -24,15 +25,47 @@ static bool locate(struct mv_gdb *gdb, uint64_t va, uint64_t len, uint64_t *ret_
     return gdb->physical || vcpu->ops->vcpu_translate(vcpu, va, ret_gpa);
 }
 
+/*
+ * Registers of a device in accesses that it knows: up to 4 bytes, aligned, and
+ * where it wants larger ones, of those the bytes that are asked for.  A device
+ * that cannot be looked at without a change has none to show.
+ */
+static uint64_t peek(const struct mv_range *range, uint64_t gpa, uint8_t *buf, uint64_t len)
+{
+    const struct mv_mmio_ops *ops = range->region->ops;
+    uint64_t end = range->gpa + range->size, done = 0;
+    while (ops->peek != NULL && done < len && gpa + done < end) {
+        uint64_t offset = gpa + done - range->gpa;
+        uint64_t size = ops->max_access < 4 ? ops->max_access : 4;
+        while (size > ops->min_access && (offset % size != 0 || size > len - done))
+            size /= 2;
+        uint64_t skip = offset % size, n = size - skip < len - done ? size - skip : len - done;
+        uint64_t value = ops->peek(range->region->opaque, offset - skip, (unsigned)size) >> 8 * skip;
+        memcpy(buf + done, &value, n);
+        done += n;
+    }
+    return done < len ? done : len;
+}
+
+static uint64_t read_run(struct mv_space *space, uint64_t gpa, uint8_t *buf, uint64_t len)
+{
+    struct mv_range range;
+    if (mv_space_find(space, gpa, &range) && range.kind == MV_RANGE_MMIO)
+        return peek(&range, gpa, buf, len);
+    return mv_space_read(space, gpa, buf, len) < 0 ? 0 : len;
+}
+
 /* Copies up to len bytes; returns how many there were. */
 static uint64_t copy(struct mv_gdb *gdb, uint64_t va, uint8_t *buf, uint64_t len, bool write)
 {
     struct mv_space *space = mv_machine_space(gdb->machine);
     uint64_t done = 0, gpa, run;
     while (done < len && locate(gdb, va + done, len - done, &gpa, &run)) {
-        int r = write ? mv_space_write(space, gpa, buf + done, run)
-                      : mv_space_read(space, gpa, buf + done, run);
-        if (r < 0)
+        if (!write)
+            run = read_run(space, gpa, buf + done, run);
+        else if (mv_space_write(space, gpa, buf + done, run) < 0)
+            run = 0;
+        if (run == 0)
             break;
         done += run;
     }

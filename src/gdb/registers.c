@@ -176,24 +176,42 @@ static void describe_core(struct mv_gdb_text *xml)
 
 static void describe_vector(struct mv_gdb_text *xml)
 {
+    /* Of each element's size a union of what it may be: a float, unsigned, signed. */
     static const struct {
-        const char *field, *element;
-        unsigned count;
-    } views[] = {
-        {"d", "ieee_double", 2}, {"s", "ieee_single", 4}, {"h", "uint16", 8},
-        {"b", "uint8", 16},      {"w", "uint32", 4},      {"x", "uint64", 2},
+        char name;
+        unsigned bits;
+        const char *real; /* NULL: there is none */
+    } sizes[] = {
+        {'d', 64, "ieee_double"}, {'s', 32, "ieee_single"}, {'h', 16, "ieee_half"},
+        {'b', 8, NULL},           {'q', 128, NULL},
     };
+    static const size_t count = sizeof sizes / sizeof sizes[0];
     mv_gdb_text_print(xml, "<feature name=\"org.gnu.gdb.aarch64.fpu\">\n");
-    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++)
-        mv_gdb_text_print(xml, "<vector id=\"of_%s\" type=\"%s\" count=\"%u\"/>\n", views[i].field,
-                          views[i].element, views[i].count);
-    mv_gdb_text_print(xml, "<union id=\"vector\">\n");
-    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++)
-        mv_gdb_text_print(xml, "<field name=\"%s\" type=\"of_%s\"/>\n", views[i].field,
-                          views[i].field);
-    mv_gdb_text_print(xml, "<field name=\"q\" type=\"uint128\"/>\n</union>\n");
+    for (size_t i = 0; i < count; i++) {
+        char name = sizes[i].name;
+        unsigned bits = sizes[i].bits, elements = 128 / bits;
+        if (sizes[i].real != NULL)
+            mv_gdb_text_print(xml, "<vector id=\"v%cf\" type=\"%s\" count=\"%u\"/>\n", name,
+                              sizes[i].real, elements);
+        mv_gdb_text_print(xml,
+                          "<vector id=\"v%cu\" type=\"uint%u\" count=\"%u\"/>\n"
+                          "<vector id=\"v%cs\" type=\"int%u\" count=\"%u\"/>\n"
+                          "<union id=\"vn%c\">\n",
+                          name, bits, elements, name, bits, elements, name);
+        if (sizes[i].real != NULL)
+            mv_gdb_text_print(xml, "<field name=\"f\" type=\"v%cf\"/>\n", name);
+        mv_gdb_text_print(xml,
+                          "<field name=\"u\" type=\"v%cu\"/>\n<field name=\"s\" type=\"v%cs\"/>\n"
+                          "</union>\n",
+                          name, name);
+    }
+    mv_gdb_text_print(xml, "<union id=\"aarch64v\">\n");
+    for (size_t i = 0; i < count; i++)
+        mv_gdb_text_print(xml, "<field name=\"%c\" type=\"vn%c\"/>\n", sizes[i].name,
+                          sizes[i].name);
+    mv_gdb_text_print(xml, "</union>\n");
     for (unsigned n = 0; n < 32; n++)
-        mv_gdb_text_print(xml, "<reg name=\"v%u\" bitsize=\"128\" type=\"vector\"/>\n", n);
+        mv_gdb_text_print(xml, "<reg name=\"v%u\" bitsize=\"128\" type=\"aarch64v\"/>\n", n);
     mv_gdb_text_print(xml, "<reg name=\"fpsr\" bitsize=\"32\"/>\n"
                            "<reg name=\"fpcr\" bitsize=\"32\"/>\n</feature>\n");
 }

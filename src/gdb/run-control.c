@@ -28,12 +28,26 @@ bool mv_gdb_parse_thread(struct mv_gdb *gdb, const char **text, unsigned *ret_cp
 
 /* --- stops */
 
+static uint64_t all_cpus(const struct mv_gdb *gdb)
+{
+    unsigned count = mv_machine_cpu_count(gdb->machine);
+    return count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
+}
+
 static void note_stop(struct mv_gdb *gdb, unsigned cpu, int number, const char *what)
 {
-    gdb->running = false;
+    gdb->waiting = false;
     gdb->stopped_cpu = gdb->general_cpu = cpu;
     mv_gdb_text_clear(&gdb->stop_reply);
     mv_gdb_text_print(&gdb->stop_reply, "T%02xthread:%x;%s", (unsigned)number, cpu + 1, what);
+}
+
+/* The lowest of those that ran, where the one that stopped last did not. */
+static unsigned one_that_ran(const struct mv_gdb *gdb)
+{
+    if (gdb->let_go == 0 || (gdb->let_go >> gdb->stopped_cpu & 1))
+        return gdb->stopped_cpu;
+    return (unsigned)__builtin_ctzll(gdb->let_go);
 }
 
 static void tell_stop(struct mv_gdb *gdb)
@@ -71,17 +85,17 @@ void mv_gdb_detach(struct mv_gdb *gdb)
 {
     pause_machine(gdb);
     mv_gdb_clear_points(gdb);
-    gdb->running = false;
+    gdb->waiting = false;
     mv_machine_resume(gdb->machine);
 }
 
 void mv_gdb_interrupt(struct mv_gdb *gdb)
 {
-    if (!gdb->running)
+    if (!gdb->waiting)
         return;
     pause_machine(gdb);
     gdb->stop_is_debug = false;
-    note_stop(gdb, gdb->stopped_cpu, SIGNAL_INT, "");
+    note_stop(gdb, one_that_ran(gdb), SIGNAL_INT, "");
     tell_stop(gdb);
 }
 
@@ -99,30 +113,55 @@ void mv_gdb_on_debug(void *opaque, unsigned cpu)
     char what[64] = "";
     static const char *const names[] = {[MV_DEBUG_READ] = "rwatch", [MV_DEBUG_WRITE] = "watch",
                                         [MV_DEBUG_READ | MV_DEBUG_WRITE] = "awatch"};
-    if (gdb->fd < 0 || !gdb->running)
+    if (gdb->fd < 0)
         return;
+    bool waited = gdb->waiting;
     end_steps(gdb);
     vcpu->ops->vcpu_debug_stop(vcpu, &stop);
     if (stop.reason == MV_DEBUG_WATCHPOINT)
         snprintf(what, sizeof what, "%s:%" PRIx64 ";", names[stop.kinds & 3], stop.address);
     gdb->stop_is_debug = true;
     note_stop(gdb, cpu, SIGNAL_TRAP, what);
-    tell_stop(gdb);
+    if (waited)
+        tell_stop(gdb);
+}
+
+/*
+ * The debugger's stop and that of others are one state: who lets the machine
+ * go on lets it go on, and the debugger that thinks it stands is told so when
+ * it asks for what needs a vCPU that does.
+ */
+static void let_go_by_others(struct mv_gdb *gdb)
+{
+    for (unsigned i = 0; i < mv_machine_cpu_count(gdb->machine); i++) {
+        struct mv_vcpu *vcpu = mv_machine_vcpu(gdb->machine, i);
+        vcpu->ops->vcpu_debug(vcpu, false, gdb->stop_is_debug && i == gdb->stopped_cpu);
+    }
+    gdb->let_go = all_cpus(gdb);
+}
+
+static void stopped_by_others(struct mv_gdb *gdb)
+{
+    bool waited = gdb->waiting;
+    end_steps(gdb);
+    gdb->stop_is_debug = false;
+    note_stop(gdb, one_that_ran(gdb), SIGNAL_INT, "");
+    if (waited)
+        tell_stop(gdb);
 }
 
 void mv_gdb_on_event(void *opaque, enum mv_machine_event event, enum mv_machine_cause cause)
 {
     struct mv_gdb *gdb = opaque;
-    (void)cause;
     if (gdb->fd < 0)
         return;
     if (event == MV_MACHINE_EVENT_SHUTDOWN) {
         mv_gdb_send_string(gdb, "W00");
-    } else if (event == MV_MACHINE_EVENT_STOP && gdb->running && !gdb->pausing) {
-        /* Somebody else paused it: QMP, or a block's error. */
-        gdb->stop_is_debug = false;
-        note_stop(gdb, gdb->stopped_cpu, SIGNAL_INT, "");
-        tell_stop(gdb);
+    } else if (event == MV_MACHINE_EVENT_STOP && !gdb->pausing &&
+               cause != MV_CAUSE_HOST_DEBUGGER) {
+        stopped_by_others(gdb);
+    } else if (event == MV_MACHINE_EVENT_RESUME && !gdb->waiting) {
+        let_go_by_others(gdb);
     }
 }
 
@@ -135,20 +174,18 @@ struct wish {
 
 static void resume(struct mv_gdb *gdb, const struct wish *wish)
 {
+    /* Others may have let it go meanwhile; then it stands for as long as this takes. */
+    if (mv_machine_state(gdb->machine) == MV_MACHINE_RUNNING)
+        pause_machine(gdb);
     for (unsigned i = 0; i < mv_machine_cpu_count(gdb->machine); i++) {
         struct mv_vcpu *vcpu = mv_machine_vcpu(gdb->machine, i);
         /* Where it stopped at a point, it goes on behind that. */
         bool pass = gdb->stop_is_debug && i == gdb->stopped_cpu;
         vcpu->ops->vcpu_debug(vcpu, wish->step >> i & 1, pass);
     }
-    gdb->running = true;
+    gdb->waiting = true;
+    gdb->let_go = wish->run | wish->step;
     mv_machine_resume_only(gdb->machine, wish->run | wish->step);
-}
-
-static uint64_t all_cpus(const struct mv_gdb *gdb)
-{
-    unsigned count = mv_machine_cpu_count(gdb->machine);
-    return count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
 }
 
 /* An address to go on at, in the packets c and s. */
@@ -159,6 +196,8 @@ static void set_pc(struct mv_gdb *gdb, const char *arguments)
     uint64_t pc;
     if (!mv_gdb_parse_hex(&arguments, &pc))
         return;
+    if (mv_machine_state(gdb->machine) == MV_MACHINE_RUNNING)
+        pause_machine(gdb);
     vcpu->ops->vcpu_get_regs(vcpu, &regs);
     regs.pc = pc;
     vcpu->ops->vcpu_set_regs(vcpu, &regs);

@@ -12,6 +12,8 @@
 #include "unix-socket.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +71,8 @@ static void queue(struct mv_gdb *gdb, const char *bytes, size_t len)
     if (gdb->fd < 0)
         return;
     mv_gdb_text_add(&gdb->output, bytes, len);
-    flush(gdb);
+    if (!gdb->taking)
+        flush(gdb);
 }
 
 /* The bytes that a packet cannot hold as they are. */
@@ -210,15 +213,16 @@ static void on_socket(void *opaque, uint32_t events)
     struct mv_gdb *gdb = opaque;
     char bytes[4096];
     ssize_t n = 0;
-    if ((events & EPOLLOUT) != 0)
-        flush(gdb);
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
         n = recv(gdb->fd, bytes, sizeof bytes, MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
             gdb->closing = true;
     }
+    gdb->taking = true;
     for (ssize_t i = 0; i < n && !gdb->closing; i++)
         take_byte(gdb, bytes[i]);
+    gdb->taking = false;
+    flush(gdb);
     if (gdb->closing)
         drop_connection(gdb);
 }
@@ -237,14 +241,11 @@ static bool is_taken(struct mv_gdb *gdb)
     return gdb->fd >= 0;
 }
 
-static void on_connect(void *opaque, uint32_t events)
+static void on_client(void *opaque, int fd)
 {
     struct mv_gdb *gdb = opaque;
     struct mv_error err;
-    (void)events;
-    int fd = accept4(gdb->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return;
+    int one = 1;
     if (is_taken(gdb)) {
         if (!gdb->refused)
             mv_warn("gdb: a second debugger is refused: one is connected");
@@ -257,6 +258,9 @@ static void on_connect(void *opaque, uint32_t events)
         close(fd);
         return;
     }
+    /* A packet and its acknowledgement, each alone, would wait for one another; no socket of a
+       path can do this, nor needs it. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     gdb->fd = fd;
     gdb->input_state = IDLE;
     gdb->no_ack = gdb->closing = gdb->refused = false;
@@ -320,14 +324,16 @@ int mv_gdb_create(struct mv_loop *loop, struct mv_machine *machine, const char *
     }
     gdb->loop = loop;
     gdb->machine = machine;
-    gdb->listen_fd = gdb->fd = -1;
+    gdb->listener.fd = gdb->fd = -1;
+    int fd = -1;
     bool is_path = strchr(address, '/') != NULL;
-    int r = is_path ? mv_unix_listen("--gdb", address, &gdb->listen_fd, err)
-                    : listen_tcp(address, &gdb->listen_fd, err);
+    int r = is_path ? mv_unix_listen("--gdb", address, &fd, err) : listen_tcp(address, &fd, err);
+    if (r == 0)
+        r = mv_listener_start(&gdb->listener, loop, fd, "--gdb", on_client, gdb, err);
     if (r == 0 && is_path && (gdb->socket_path = strdup(address)) == NULL)
         r = mv_error_set_errno(err, ENOMEM, "gdb");
-    if (r == 0)
-        r = mv_loop_add(loop, gdb->listen_fd, EPOLLIN, on_connect, gdb, &gdb->listen_source, err);
+    if (r < 0 && fd >= 0 && is_path)
+        unlink(address);
     gdb->observer = (struct mv_machine_observer){
         .event = mv_gdb_on_event, .debug = mv_gdb_on_debug, .opaque = gdb};
     mv_machine_observe(machine, &gdb->observer);
@@ -346,10 +352,8 @@ void mv_gdb_destroy(struct mv_gdb *gdb)
     mv_machine_unobserve(gdb->machine, &gdb->observer);
     if (gdb->source != NULL)
         mv_loop_remove(gdb->source);
-    if (gdb->listen_source != NULL)
-        mv_loop_remove(gdb->listen_source);
+    mv_listener_stop(&gdb->listener);
     mv_cleanup_close(&gdb->fd);
-    mv_cleanup_close(&gdb->listen_fd);
     if (gdb->socket_path != NULL)
         unlink(gdb->socket_path);
     free(gdb->socket_path);

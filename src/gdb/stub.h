@@ -12,6 +12,7 @@
 
 #include "engine.h"
 #include "gdb.h"
+#include "listener.h"
 #include "machine.h"
 
 #include <stdbool.h>
@@ -48,8 +49,7 @@ struct mv_gdb {
     struct mv_machine *machine;
     struct mv_machine_observer observer;
     char *socket_path; /* to be unlinked, or NULL */
-    int listen_fd;
-    struct mv_loop_source *listen_source;
+    struct mv_listener listener;
 
     /* --- the connection */
     int fd; /* -1: nobody is connected */
@@ -63,12 +63,14 @@ struct mv_gdb {
     bool input_long;    /* the packet is too long: it is dropped */
     bool no_ack;
     bool closing;
+    bool taking;             /* input is being looked at: answers go out together behind it */
     struct mv_gdb_text last; /* the last packet, for a '-' */
     bool refused;            /* that a second one came was logged */
 
     /* --- the target */
-    bool running; /* the debugger waits for a stop */
+    bool waiting; /* the debugger waits for a stop */
     bool pausing; /* this stub pauses the machine, so the STOP is no news */
+    uint64_t let_go; /* vCPUs that it let run last, a bit each */
     bool physical;
     unsigned general_cpu; /* Hg */
     unsigned stopped_cpu; /* whose stop was told last */

@@ -31,6 +31,8 @@ struct mv_block;
 struct mv_mmio_ops {
     uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
     void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
+    /* For a debugger, in any thread: what read would give, changing nothing; NULL: it cannot. */
+    uint64_t (*peek)(void *opaque, uint64_t offset, unsigned size);
     unsigned min_access; /* bytes */
     unsigned max_access; /* bytes */
 };

@@ -12,6 +12,7 @@ import time
 import pytest
 
 import harness
+from gdb_remote import Remote
 
 # Debian's kernel comes without symbols, so one boot tells them.
 SYMBOLS = """
@@ -212,52 +213,6 @@ def test_the_guest_goes_on_when_the_debugger_is_gone(memvisor, shell_initrd, tmp
         assert "detached" in said, said
         assert "No breakpoints" in said, said
         assert "a second debugger is refused" in vm.text(vm.errors)
-
-
-class Remote:
-    """The protocol by hand."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60 * harness.SLOW)
-        self.socket.connect(str(path))
-        self.pending = b""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def byte(self):
-        if not self.pending:
-            self.pending = self.socket.recv(65536)
-            assert self.pending, "the connection is closed"
-        byte, self.pending = self.pending[:1], self.pending[1:]
-        return byte
-
-    def send(self, packet):
-        self.socket.sendall(b"$%s#%02x" % (packet, sum(packet) & 0xff))
-
-    def receive(self):
-        while self.byte() != b"$":
-            pass
-        body = b""
-        while True:
-            byte = self.byte()
-            if byte == b"#":
-                break
-            body += bytes([self.byte()[0] ^ 0x20]) if byte == b"}" else byte
-        assert len(self.byte() + self.byte()) == 2
-        try:
-            self.socket.sendall(b"+")
-        except BrokenPipeError:
-            pass # it has closed behind its last word
-        return body
-
-    def ask(self, packet):
-        self.send(packet)
-        return self.receive()
 
 
 def test_protocol(memvisor, shell_initrd, tmp_path):

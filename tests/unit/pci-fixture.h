@@ -49,7 +49,8 @@ static void fixture_write(void *opaque, uint64_t offset, uint64_t value, unsigne
     messages++;
 }
 
-static const struct mv_mmio_ops fixture_ops = {fixture_read, fixture_write, 4, 4};
+static const struct mv_mmio_ops fixture_ops = {
+    .read = fixture_read, .write = fixture_write, .min_access = 4, .max_access = 4};
 static const struct mv_mmio_region fixture_frame = {.name = "frame", .ops = &fixture_ops};
 static const struct mv_mmio_region registers = {.name = "registers", .ops = &fixture_ops};
 

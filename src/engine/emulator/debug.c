@@ -145,6 +145,22 @@ static const struct mv_debug_points *host_points(const struct mv_cpu *cpu)
     return &cpu->emulator->debug_points;
 }
 
+static void update_on(struct mv_cpu *cpu)
+{
+    struct mv_debug *d = &cpu->debug;
+    d->on = d->breakpoints != 0 || host_points(cpu)->break_count != 0 || d->host_step || d->pass ||
+            (cpu->sys.mdscr & MDSCR_SS);
+}
+
+/* One instruction alone may pass a point, and it is done or was tried. */
+static void end_pass(struct mv_cpu *cpu)
+{
+    if (!cpu->debug.pass)
+        return;
+    cpu->debug.pass = false;
+    update_on(cpu);
+}
+
 void mv_debug_update(struct mv_cpu *cpu)
 {
     struct mv_debug *d = &cpu->debug;
@@ -160,8 +176,7 @@ void mv_debug_update(struct mv_cpu *cpu)
     for (unsigned n = 0; n < WATCHPOINTS && mde; n++)
         d->watchpoints |= (uint8_t)(CR_E(cpu->sys.dbgwcr[n]) << n);
     d->watching = d->watchpoints != 0 || host->watch_count != 0;
-    d->on = d->breakpoints != 0 || host->break_count != 0 || d->host_step ||
-            (cpu->sys.mdscr & MDSCR_SS);
+    update_on(cpu);
     /* Pages that are marked, or are to be. */
     mv_tlb_flush_all(cpu);
 }
@@ -206,20 +221,29 @@ bool mv_debug_watches_page(const struct mv_cpu *cpu, uint64_t va)
 static void stop_for_host(struct mv_cpu *cpu, uint64_t pc, const struct mv_debug_stop *stop)
 {
     cpu->debug.stop = *stop;
+    cpu->debug.stop_pc = pc;
     cpu->exit = MV_EXIT_DEBUG;
     cpu->exit_wanted = true;
     cpu->pc = pc;
+}
+
+/* Whether it is let past this point, since that is where it stopped. */
+static bool passes(const struct mv_cpu *cpu, enum mv_debug_reason reason, uint64_t address,
+                   unsigned kinds)
+{
+    const struct mv_debug *d = &cpu->debug;
+    return d->pass && d->stop.reason == reason && d->stop.address == address &&
+           d->stop.kinds == kinds;
 }
 
 static void check_host_watches(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
                                unsigned len, unsigned kinds)
 {
     const struct mv_debug_points *host = host_points(cpu);
-    if (cpu->debug.skip)
-        return;
     for (unsigned i = 0; i < host->watch_count; i++) {
         const struct mv_debug_watch *w = &host->watches[i];
-        if ((w->kinds & kinds) == 0 || !overlap(va, len, w->address, w->size))
+        if ((w->kinds & kinds) == 0 || !overlap(va, len, w->address, w->size) ||
+            passes(cpu, MV_DEBUG_WATCHPOINT, w->address, w->kinds))
             continue;
         stop_for_host(cpu, mv_op_pc(cpu, op),
                       &(struct mv_debug_stop){.reason = MV_DEBUG_WATCHPOINT,
@@ -295,6 +319,7 @@ void mv_debug_forget_step(struct mv_cpu *cpu)
 void mv_debug_settle(struct mv_cpu *cpu)
 {
     mv_debug_forget_step(cpu);
+    end_pass(cpu);
     if (cpu->debug.host_step && !cpu->exit_wanted)
         stop_for_host(cpu, cpu->pc, &(struct mv_debug_stop){.reason = MV_DEBUG_STEP});
 }
@@ -303,8 +328,8 @@ void mv_debug_settle(struct mv_cpu *cpu)
 static bool meet_breakpoint(struct mv_cpu *cpu, uint64_t pc)
 {
     const struct mv_debug_points *host = host_points(cpu);
-    for (unsigned i = 0; i < host->break_count && !cpu->debug.skip; i++) {
-        if (host->breaks[i] != pc)
+    for (unsigned i = 0; i < host->break_count; i++) {
+        if (host->breaks[i] != pc || passes(cpu, MV_DEBUG_BREAKPOINT, pc, 0))
             continue;
         stop_for_host(cpu, pc,
                       &(struct mv_debug_stop){.reason = MV_DEBUG_BREAKPOINT, .address = pc});
@@ -335,6 +360,8 @@ void mv_debug_run(struct mv_cpu *cpu)
 {
     struct mv_debug *d = &cpu->debug;
     bool stepping = step_active(cpu);
+    if (cpu->pc != d->stop_pc)
+        end_pass(cpu);
     if (stepping && !cpu->pstate_ss) {
         take_step(cpu);
         return;
@@ -349,13 +376,13 @@ void mv_debug_run(struct mv_cpu *cpu)
         mv_exception_take(cpu, MV_EC_ILLEGAL_STATE, 0, cpu->pc);
         return;
     }
-    if (!stepping && !d->host_step && !mv_debug_in_page(cpu, cpu->pc)) {
+    if (!stepping && !d->host_step && !d->pass && !mv_debug_in_page(cpu, cpu->pc)) {
         mv_cpu_run_from(cpu, ops);
         return;
     }
     bool took_no_exception = cpu->pstate_ss;
     run_single(cpu, ops);
-    d->skip = false;
+    end_pass(cpu);
     if (stepping) {
         /* An exception has kept PSTATE.SS in SPSR and cleared it. */
         d->stepped = took_no_exception && cpu->pstate_ss;

@@ -32,8 +32,9 @@ struct mv_debug {
 
     /* The outer debugger's. */
     bool host_step;
-    bool skip;            /* pass the breakpoint at pc once */
+    bool pass;            /* the point that stopped it, for the one instruction at stop_pc */
     struct mv_debug_stop stop;
+    uint64_t stop_pc;
 
     /* The instruction that was stepped last, for the syndrome of the step. */
     bool stepped;

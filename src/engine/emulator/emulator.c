@@ -257,7 +257,7 @@ static void vcpu_debug(struct mv_vcpu *vcpu, bool step, bool pass)
 {
     struct mv_cpu *cpu = mv_cpu_of(vcpu);
     cpu->debug.host_step = step;
-    cpu->debug.skip = pass;
+    cpu->debug.pass = pass;
     mv_debug_update(cpu);
 }
 

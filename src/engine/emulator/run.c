@@ -76,8 +76,8 @@ static bool attend(struct mv_cpu *cpu)
         cpu->exit = MV_EXIT_KICK;
         return true;
     }
-    /* A debugger's step is of the code it looks at, not of a handler's. */
-    if (mv_cpu_interruptible(cpu) && !cpu->debug.host_step) {
+    /* A debugger's step, or its going on from a point, is of the code it looks at. */
+    if (mv_cpu_interruptible(cpu) && !cpu->debug.host_step && !cpu->debug.pass) {
         bool fiq = atomic_load(&cpu->fiq_line) && !(cpu->daif & MV_DAIF_F);
         mv_exception_interrupt(cpu, fiq ? MV_VECTOR_FIQ : MV_VECTOR_IRQ, cpu->pc);
     }
