@@ -51,6 +51,10 @@ MANUAL = {
         (r"ic ivau unmapped: vector 8 ec 24 iss 147",
          "IC IVAU: may take a Translation fault on an address that is not mapped"),
     ],
+    "syndromes": [
+        (r"32400 cases, 0 not as the manual has it",
+         "D1.3.5, D17.2.37: the program has the manual's rules, and QEMU differs from them"),
+    ],
     "timers": [
         (r"not pending though the count says so: 0",
          "D11.2.4: the output follows the count, not somebody's looking at it"),
@@ -83,7 +87,8 @@ def test_same_as_under_qemu(memvisor, qemu, programs, program):
     got = result.out.splitlines()
     assert got[-1:] == ["END"], result
     reference = qemu.run_firmware(binary, CPUS, timeout=240)
-    expected = reference.out.splitlines()
+    # A program that knows the manual's rules marks what it finds against them.
+    expected = [line for line in reference.out.splitlines() if not line.startswith("! ")]
 
     known = MANUAL.get(program, [])
     needed = set()

@@ -4,6 +4,8 @@
  *
  *   r ADDR             "= VALUE", the doubleword there
  *   w ADDR VALUE       store a doubleword
+ *   g ADDR             "= VALUE", the word there
+ *   d ADDR VALUE       store a word
  *   f ADDR PAGES VALUE store it to the first doubleword of each page
  *   s ADDR PAGES       "= SUM" of the first doublewords of the pages
  *   t ADDR TEXT        store the text
@@ -119,6 +121,12 @@ static void obey(char command, const char *rest)
         return;
     case 'w':
         write64(at, number(&rest));
+        break;
+    case 'g':
+        print("= %x\n", *(volatile uint32_t *)at);
+        return;
+    case 'd':
+        *(volatile uint32_t *)at = (uint32_t)number(&rest);
         break;
     case 'f':
         a = number(&rest);

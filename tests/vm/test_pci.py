@@ -4,6 +4,7 @@ which has to come out the same under QEMU."""
 import pytest
 
 import harness
+import memory_guest
 
 LOOK = """
 for d in /sys/bus/pci/devices/*; do
@@ -108,3 +109,30 @@ def test_refused(memvisor, kernel, tmp_path, options, parts):
     assert result.code == 1 and result.err.count("\n") == 1, result
     for part in parts:
         assert part in result.err, result
+
+
+def test_two_bars_in_one_page(memvisor, tmp_path):
+    """Registers are found by the byte: of two devices whose 256 bytes share a page,
+    each answers at its own, whichever of them is enabled."""
+    ecam, window = 0x40000000, 0x50000000
+    files = [tmp_path / "a", tmp_path / "b"]
+    options = [word for path in files
+               for word in ("--ivshmem", "mem=%s,size=1M,create=on" % path)]
+    with memory_guest.Guest(memvisor, tmp_path, "-m", "64M", *options) as guest:
+        slots = [slot for slot in range(32)
+                 if guest.do("g", ecam + (slot << 15)) == 0x11101af4]
+        assert len(slots) == 2
+        config = [ecam + (slot << 15) for slot in slots]
+        bars = [window, window + 0x100]
+        for place, bar in zip(config, bars):
+            guest.do("d", place + 0x10, bar)
+            assert guest.do("g", place + 0x10) & ~15 == bar
+        guest.do("d", config[1] + 4, 2) # the second alone
+        guest.do("d", bars[1], 0x5)
+        assert guest.do("g", bars[1]) == 0x5
+        guest.do("d", config[0] + 4, 2) # both
+        guest.do("d", bars[0], 0x9)
+        assert guest.do("g", bars[0]) == 0x9 and guest.do("g", bars[1]) == 0x5
+        guest.do("d", config[1] + 4, 0) # the first alone
+        assert guest.do("g", bars[0]) == 0x9
+        assert guest.end() == 0

@@ -50,11 +50,17 @@ uint64_t mv_memory_read(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
 void mv_memory_write(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t value,
                      unsigned size, unsigned access);
 /*
- * Check that len bytes (at most a page) at va may be accessed, before anything
- * changes: for pairs and structures that cross a page.
+ * Check that len bytes (at most a page) at va, in elements of size, may be
+ * accessed, before anything changes: for pairs and structures that cross a
+ * page.  Faults in the order of D1.3.5: what SCTLR.A forbids, then what
+ * translation finds, then what Device memory does.
  */
 void mv_memory_probe(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned len,
-                     unsigned access);
+                     unsigned size, unsigned access);
+/* A Q register, which is one element of 16 bytes. */
+void mv_memory_read128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t ret[2]);
+void mv_memory_write128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t low,
+                        uint64_t high);
 /*
  * The host's address of size (1-16) aligned bytes of RAM for an atomic or
  * exclusive access; misaligned is an alignment fault.  NULL where the address
@@ -127,8 +133,8 @@ MV_DEFINE_STORE(32, mv_u32_any)
 MV_DEFINE_STORE(64, mv_u64_any)
 
 /*
- * Two adjacent values of `bits` each by one TLB look-up, as a pair or a Q
- * register; the second one's abort leaves the first one undone.
+ * Two adjacent values of `bits` each by one TLB look-up; the second one's abort
+ * leaves the first one undone.
  */
 #define MV_DEFINE_LOAD_PAIR(bits, type)                                                            \
     static inline void mv_load##bits##x2(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,  \
@@ -142,6 +148,7 @@ MV_DEFINE_STORE(64, mv_u64_any)
             ret[1] = __atomic_load_n(&host[1], __ATOMIC_RELAXED);                                  \
             mv_access_end();                                                                       \
         } else {                                                                                   \
+            mv_memory_probe(cpu, op, va, bits / 4, bits / 8, 0);                                   \
             ret[0] = (uint##bits##_t)mv_memory_read(cpu, op, va, bits / 8, 0);                     \
             ret[1] = (uint##bits##_t)mv_memory_read(cpu, op, va + bits / 8, bits / 8, 0);          \
         }                                                                                          \
@@ -158,7 +165,7 @@ MV_DEFINE_STORE(64, mv_u64_any)
             __atomic_store_n(&host[1], second, __ATOMIC_RELAXED);                                  \
             mv_access_end();                                                                       \
         } else {                                                                                   \
-            mv_memory_probe(cpu, op, va, bits / 4, MV_ACCESS_WRITE);                               \
+            mv_memory_probe(cpu, op, va, bits / 4, bits / 8, MV_ACCESS_WRITE);                     \
             mv_memory_write(cpu, op, va, first, bits / 8, 0);                                      \
             mv_memory_write(cpu, op, va + bits / 8, second, bits / 8, 0);                          \
         }                                                                                          \
@@ -167,5 +174,35 @@ MV_DEFINE_LOAD_PAIR(32, mv_u32_any)
 MV_DEFINE_LOAD_PAIR(64, mv_u64_any)
 MV_DEFINE_STORE_PAIR(32, mv_u32_any)
 MV_DEFINE_STORE_PAIR(64, mv_u64_any)
+
+static inline void mv_load128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                              uint64_t ret[2])
+{
+    const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
+    if (mv_entry_takes(entry, entry->read_tag, va, 16, 16)) {
+        const mv_u64_any *host = (mv_u64_any *)(va + entry->addend);
+        mv_access_begin(cpu, op);
+        ret[0] = __atomic_load_n(&host[0], __ATOMIC_RELAXED);
+        ret[1] = __atomic_load_n(&host[1], __ATOMIC_RELAXED);
+        mv_access_end();
+    } else {
+        mv_memory_read128(cpu, op, va, ret);
+    }
+}
+
+static inline void mv_store128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                               uint64_t low, uint64_t high)
+{
+    const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
+    if (mv_entry_takes(entry, entry->write_tag, va, 16, 16)) {
+        mv_u64_any *host = (mv_u64_any *)(va + entry->addend);
+        mv_access_begin(cpu, op);
+        __atomic_store_n(&host[0], low, __ATOMIC_RELAXED);
+        __atomic_store_n(&host[1], high, __ATOMIC_RELAXED);
+        mv_access_end();
+    } else {
+        mv_memory_write128(cpu, op, va, low, high);
+    }
+}
 
 #endif

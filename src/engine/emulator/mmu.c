@@ -13,18 +13,32 @@
 #include "memory.h"
 
 #include <stddef.h>
-
-static _Noreturn void abort_access(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
-                                   unsigned access, uint32_t fsc)
-{
-    mv_exception_data_abort(cpu, op, va,
-                            fsc | (access & MV_ACCESS_WRITE ? MV_ISS_WNR : 0) |
-                                (access & MV_ACCESS_CM ? MV_ISS_CM | MV_ISS_WNR : 0));
-}
+#include <string.h>
 
 static unsigned access_el(const struct mv_cpu *cpu, unsigned access)
 {
     return access & MV_ACCESS_EL0 ? 0 : cpu->el;
+}
+
+/* Permission faults alone tell reads from writes (0b0011xx). */
+static bool read_faults_too(struct mv_cpu *cpu, uint64_t va, unsigned access, uint32_t fsc)
+{
+    struct mv_translation t;
+    return (fsc & 0x3c) != 0xc ||
+           !mv_mmu_translate(cpu, va, access_el(cpu, access),
+                             access & ~(unsigned)(MV_ACCESS_WRITE | MV_ACCESS_BOTH), &t);
+}
+
+/* WnR of what reads and writes is 0 where the read would have done (D17.2.37, ISS). */
+static _Noreturn void abort_access(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                                   unsigned access, uint32_t fsc)
+{
+    bool write = access & (MV_ACCESS_WRITE | MV_ACCESS_CM);
+    if ((access & MV_ACCESS_BOTH) && read_faults_too(cpu, va, access, fsc))
+        write = false;
+    mv_exception_data_abort(cpu, op, va,
+                            fsc | (write ? MV_ISS_WNR : 0) |
+                                (access & MV_ACCESS_CM ? MV_ISS_CM : 0));
 }
 
 static struct mv_tlb_set *access_set(struct mv_cpu *cpu, uint64_t va, unsigned el)
@@ -71,7 +85,8 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
     if (!mv_mmu_translate(cpu, va, el, access, &t))
         abort_access(cpu, op, va, access, t.fsc);
     uint64_t page_pa = t.pa & MV_PAGE_MASK;
-    const struct mv_range *range = mv_tlb_find_range(cpu, MV_FOUND_DATA, page_pa);
+    /* RAM comes in whole pages; of registers a page may hold several regions, and gaps. */
+    const struct mv_range *range = mv_tlb_find_range(cpu, MV_FOUND_DATA, t.pa);
     if (range == NULL)
         abort_access(cpu, op, va, access, MV_FSC_EXTERNAL);
 
@@ -79,7 +94,7 @@ static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, ui
     struct mv_dtlb_entry *entry = &set->d[mv_dtlb_index(va)];
     make_room(set, entry, va);
     bool mmio = range->kind == MV_RANGE_MMIO;
-    uint64_t offset = range->offset + (page_pa - range->gpa);
+    uint64_t offset = mmio ? 0 : range->offset + (page_pa - range->gpa);
     /* While a dirty log listens, the first write to a page comes by here. */
     bool writable = t.writable;
     if (!mmio && writable && mv_dirty_listened(&range->block->log)) {
@@ -121,10 +136,9 @@ static void check_alignment(struct mv_cpu *cpu, const struct mv_op *op, uint64_t
 }
 
 static void check_device_alignment(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
-                                   unsigned size, unsigned access,
-                                   const struct mv_dtlb_entry *entry)
+                                   unsigned size, unsigned access, uint64_t attributes)
 {
-    if ((entry->pa & MV_TLB_ATTR_DEVICE) && va & (size - 1))
+    if ((attributes & MV_TLB_ATTR_DEVICE) && va & (size - 1))
         abort_access(cpu, op, va, access, MV_FSC_ALIGNMENT);
 }
 
@@ -134,11 +148,13 @@ static bool crosses_page(uint64_t va, unsigned len)
 }
 
 void mv_memory_probe(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned len,
-                     unsigned access)
+                     unsigned size, unsigned access)
 {
-    mv_mmu_data(cpu, op, va, access);
+    check_alignment(cpu, op, va, size, access);
+    uint64_t attributes = mv_mmu_data(cpu, op, va, access)->pa;
     if (crosses_page(va, len))
-        mv_mmu_data(cpu, op, (va + len - 1) & MV_PAGE_MASK, access);
+        attributes |= mv_mmu_data(cpu, op, (va + len - 1) & MV_PAGE_MASK, access)->pa;
+    check_device_alignment(cpu, op, va, size, access, attributes);
     if (MV_UNLIKELY(cpu->debug.watching))
         mv_debug_check_access(cpu, op, va, len, access);
 }
@@ -197,14 +213,14 @@ uint64_t mv_memory_read(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
 {
     check_alignment(cpu, op, va, size, access);
     if (crosses_page(va, size)) {
-        mv_memory_probe(cpu, op, va, size, access);
+        mv_memory_probe(cpu, op, va, size, size, access);
         uint64_t value = 0;
         for (unsigned i = 0; i < size; i++)
             value |= mv_memory_read(cpu, op, va + i, 1, access) << 8 * i;
         return value;
     }
     const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, access);
-    check_device_alignment(cpu, op, va, size, access, entry);
+    check_device_alignment(cpu, op, va, size, access, entry->pa);
     if (MV_UNLIKELY(cpu->debug.watching))
         mv_debug_check_access(cpu, op, va, size, access);
     if (entry->pa & MV_TLB_ATTR_MMIO) {
@@ -222,13 +238,13 @@ void mv_memory_write(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, ui
     access |= MV_ACCESS_WRITE;
     check_alignment(cpu, op, va, size, access);
     if (crosses_page(va, size)) {
-        mv_memory_probe(cpu, op, va, size, access);
+        mv_memory_probe(cpu, op, va, size, size, access);
         for (unsigned i = 0; i < size; i++)
             mv_memory_write(cpu, op, va + i, value >> 8 * i & 0xff, 1, access);
         return;
     }
     const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, access);
-    check_device_alignment(cpu, op, va, size, access, entry);
+    check_device_alignment(cpu, op, va, size, access, entry->pa);
     if (MV_UNLIKELY(cpu->debug.watching))
         mv_debug_check_access(cpu, op, va, size, access);
     if (size < 8)
@@ -240,6 +256,23 @@ void mv_memory_write(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, ui
         return;
     }
     host_store((void *)(va + entry->addend), value, size);
+}
+
+void mv_memory_read128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t ret[2])
+{
+    uint64_t value[2];
+    mv_memory_probe(cpu, op, va, 16, 16, 0);
+    value[0] = mv_memory_read(cpu, op, va, 8, 0);
+    value[1] = mv_memory_read(cpu, op, va + 8, 8, 0);
+    memcpy(ret, value, sizeof value);
+}
+
+void mv_memory_write128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t low,
+                        uint64_t high)
+{
+    mv_memory_probe(cpu, op, va, 16, 16, MV_ACCESS_WRITE);
+    mv_memory_write(cpu, op, va, low, 8, 0);
+    mv_memory_write(cpu, op, va + 8, high, 8, 0);
 }
 
 void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,

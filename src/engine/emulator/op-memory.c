@@ -77,7 +77,7 @@ static inline void load_v128(struct mv_cpu *cpu, const struct mv_op *op, uint64_
                              union mv_vreg *v)
 {
     uint64_t d[2];
-    mv_load64x2(cpu, op, va, d);
+    mv_load128(cpu, op, va, d);
     set_v(v, d[0], d[1]);
 }
 
@@ -91,7 +91,7 @@ SINGLE(str_v8, MV_CHECK_FP, mv_store8(cpu, op, va, VT.b[0]))
 SINGLE(str_v16, MV_CHECK_FP, mv_store16(cpu, op, va, VT.h[0]))
 SINGLE(str_v32, MV_CHECK_FP, mv_store32(cpu, op, va, VT.s[0]))
 SINGLE(str_v64, MV_CHECK_FP, mv_store64(cpu, op, va, VT.d[0]))
-SINGLE(str_v128, MV_CHECK_FP, mv_store64x2(cpu, op, va, VT.d[0], VT.d[1]))
+SINGLE(str_v128, MV_CHECK_FP, mv_store128(cpu, op, va, VT.d[0], VT.d[1]))
 
 #define LOAD_PAIR(name, bits, convert)                                                             \
     PAIR(name, CHECK_NOTHING, {                                                                    \
@@ -121,16 +121,18 @@ PAIR(stp_v64, MV_CHECK_FP, mv_store64x2(cpu, op, va, VT.d[0], VT2.d[0]))
 PAIR(ldp_v128, MV_CHECK_FP, {
     uint64_t first[2];
     uint64_t second[2];
-    mv_load64x2(cpu, op, va, first);
-    mv_load64x2(cpu, op, va + 16, second);
+    if (MV_UNLIKELY((va & 0xfff) > 0xfe0))
+        mv_memory_probe(cpu, op, va, 32, 16, 0);
+    mv_load128(cpu, op, va, first);
+    mv_load128(cpu, op, va + 16, second);
     set_v(&VT, first[0], first[1]);
     set_v(&VT2, second[0], second[1]);
 })
 PAIR(stp_v128, MV_CHECK_FP, {
     if (MV_UNLIKELY((va & 0xfff) > 0xfe0))
-        mv_memory_probe(cpu, op, va, 32, MV_ACCESS_WRITE);
-    mv_store64x2(cpu, op, va, VT.d[0], VT.d[1]);
-    mv_store64x2(cpu, op, va + 16, VT2.d[0], VT2.d[1]);
+        mv_memory_probe(cpu, op, va, 32, 16, MV_ACCESS_WRITE);
+    mv_store128(cpu, op, va, VT.d[0], VT.d[1]);
+    mv_store128(cpu, op, va + 16, VT2.d[0], VT2.d[1]);
 })
 
 /* PC-relative literals. */

@@ -6,7 +6,7 @@
  * not zero; without it both are.
  *
  * Elements pass through a buffer.  A load fills all of it before a register
- * changes, and a store probes both pages before memory does.
+ * changes; both pages are probed before a store changes memory.
  */
 #include "memory.h"
 #include "vector.h"
@@ -59,6 +59,7 @@ static void read_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t v
         copy_from_guest(buf, (const uint8_t *)(va + entry->addend), len);
         return;
     }
+    mv_memory_probe(cpu, op, va, len, size, 0);
     for (unsigned i = 0; i < len; i += size) {
         uint64_t value = mv_memory_read(cpu, op, va + i, size, 0);
         for (unsigned byte = 0; byte < size; byte++)
@@ -75,7 +76,7 @@ static void write_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
         copy_to_guest((uint8_t *)(va + entry->addend), buf, len);
         return;
     }
-    mv_memory_probe(cpu, op, va, len, MV_ACCESS_WRITE);
+    mv_memory_probe(cpu, op, va, len, size, MV_ACCESS_WRITE);
     for (unsigned i = 0; i < len; i += size) {
         uint64_t value = 0;
         for (unsigned byte = 0; byte < size; byte++)

@@ -171,7 +171,7 @@ static __attribute__((noinline)) bool write_register(struct mv_cpu *cpu, const s
 MV_OP(mrs)
 {
     const struct mv_sysreg *reg = mv_sysreg_of(op);
-    if (MV_LIKELY(reg->offset && (cpu->el == 1 || (reg->flags & MV_SYSREG_EL0_R))))
+    if (MV_LIKELY(reg->offset && !reg->read && (cpu->el == 1 || (reg->flags & MV_SYSREG_EL0_R))))
         cpu->x[op->rd] = *(const uint64_t *)((const char *)cpu + reg->offset);
     else if (!read_register(cpu, op))
         return mv_exception_undef(cpu, op);

@@ -103,6 +103,7 @@ static const struct mv_state_field cpu_fields[] = {
     SYSREG(tpidrro_el0),
     SYSREG(tpidr_el1),
     SYSREG(cntkctl),
+    SYSREG(cntfrq),
     SYSREG(csselr),
     SYSREG(mdscr),
     SYSREG(osdlr),

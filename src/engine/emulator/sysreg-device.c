@@ -18,10 +18,11 @@ static void check_el0(struct mv_cpu *cpu, const struct mv_op *op, uint32_t enabl
         mv_sysreg_trap(cpu, op, is_read);
 }
 
+/* EL1 is the highest level, so it may say another one; the counter is as fast as before. */
 static bool read_frequency(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
     check_el0(cpu, op, CNTKCTL_EL0PCTEN | CNTKCTL_EL0VCTEN, true);
-    *ret = MV_COUNTER_HZ;
+    *ret = (uint32_t)cpu->sys.cntfrq;
     return true;
 }
 
@@ -122,7 +123,9 @@ static const struct mv_sysreg rows[] = {
      .offset = offsetof(struct mv_cpu, sys.cntkctl)},
     {.name = "CNTFRQ_EL0",
      .encoding = MV_SYSREG_ENC(3, 3, 14, 0, 0),
-     .flags = MV_SYSREG_EL0_R | MV_SYSREG_RO,
+     .flags = MV_SYSREG_EL0_R,
+     .offset = offsetof(struct mv_cpu, sys.cntfrq),
+     .value = MV_COUNTER_HZ,
      .read = read_frequency},
     COUNTER(1, "CNTPCT_EL0", read_physical_count),
     COUNTER(2, "CNTVCT_EL0", read_virtual_count),

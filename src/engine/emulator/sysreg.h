@@ -19,7 +19,7 @@ struct mv_sysregs {
     uint64_t sctlr, actlr, cpacr, ttbr0, ttbr1, tcr, mair, amair, vbar, contextidr;
     uint64_t esr, far, afsr0, afsr1, elr, spsr, par;
     uint64_t tpidr_el0, tpidrro_el0, tpidr_el1;
-    uint64_t cntkctl, csselr;
+    uint64_t cntkctl, cntfrq, csselr;
     uint64_t mdscr, osdlr, oslsr, mdccint, dbgclaim;
     uint64_t dbgbvr[6], dbgbcr[6], dbgwvr[4], dbgwcr[4];
 };
