@@ -154,13 +154,17 @@ int mv_qmp_calc_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
         return mv_error_set(err, EBUSY,
                             "a measurement is under way: query-dirty-rate tells when it is over");
     clock_gettime(CLOCK_BOOTTIME, &now);
+    const struct mv_dirty_rate before = *rate;
     *rate = (struct mv_dirty_rate){
         .state = MV_DIRTY_RATE_MEASURING, .start_s = (uint64_t)now.tv_sec, .calc_s = seconds};
-    return start(call,
-                 (struct measurement){.job = {.run = run_rate, .destroy = destroy_rate},
-                                      .milliseconds = seconds * 1000,
-                                      .rate = rate},
-                 NULL, err);
+    r = start(call,
+              (struct measurement){.job = {.run = run_rate, .destroy = destroy_rate},
+                                   .milliseconds = seconds * 1000,
+                                   .rate = rate},
+              NULL, err);
+    if (r < 0)
+        *rate = before;
+    return r;
 }
 
 int mv_qmp_query_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)

@@ -121,26 +121,56 @@ static int add_gpio(struct parts *parts, struct mv_error *err)
     return r;
 }
 
-uint64_t mv_board_pci64(const struct mv_bank_layout *layout)
+/* The highest free aligned place of that size between two banks, or none: 0. */
+static uint64_t highest_gap(const struct mv_bank_layout *layout, uint64_t size)
 {
-    uint64_t gpa = MV_BOARD_PCI64, next = UINT64_C(1) << MV_BOARD_IPA_BITS;
+    uint64_t end = UINT64_C(1) << MV_BOARD_IPA_BITS;
+    for (size_t i = layout->count + 1; i-- > 0;) {
+        const struct mv_bank *below = i == 0 ? NULL : &layout->banks[i - 1];
+        uint64_t start = below == NULL ? 0 : below->gpa + below->size;
+        if (start < MV_BOARD_RAM_BASE)
+            start = MV_BOARD_RAM_BASE;
+        if (end > start && end - start >= size && ((end - size) & ~(size - 1)) >= start)
+            return (end - size) & ~(size - 1);
+        if (below != NULL)
+            end = below->gpa;
+    }
+    return 0;
+}
+
+static bool is_free(const struct mv_bank_layout *layout, uint64_t gpa, uint64_t size)
+{
     for (size_t i = 0; i < layout->count; i++) {
         const struct mv_bank *bank = &layout->banks[i];
-        if (bank->gpa < gpa + MV_BOARD_PCI64_SIZE && gpa < bank->gpa + bank->size) {
-            next -= MV_BOARD_PCI64_SIZE;
-            gpa = next;
-            i = (size_t)-1; /* all of them again */
-        }
+        if (bank->gpa < gpa + size && gpa < bank->gpa + bank->size)
+            return false;
     }
+    return true;
+}
+
+uint64_t mv_board_pci64(const struct mv_bank_layout *layout, uint64_t *ret_size)
+{
+    uint64_t size = MV_BOARD_PCI64_SIZE;
+    uint64_t gpa = is_free(layout, MV_BOARD_PCI64, size) ? MV_BOARD_PCI64 : 0;
+    while (gpa == 0 && size >= MV_BOARD_PCI64_MIN) {
+        gpa = highest_gap(layout, size);
+        if (gpa == 0)
+            size /= 2;
+    }
+    *ret_size = gpa == 0 ? 0 : size;
     return gpa;
 }
 
 static int add_pci(struct parts *parts, struct mv_error *err)
 {
+    uint64_t size64, gpa64 = mv_board_pci64(parts->layout, &size64);
+    if (size64 == 0)
+        return mv_error_set(err, ENOSPC,
+                            "the banks leave no 1 GiB free and aligned for devices' 64-bit memory: "
+                            "give fewer banks with -m, or put them closer together");
     struct mv_pci_bus_params params = {
         .space = parts->space,
-        .windows = {{MV_BOARD_PCI, MV_BOARD_RAM_BASE - MV_BOARD_PCI},
-                    {mv_board_pci64(parts->layout), MV_BOARD_PCI64_SIZE}},
+        .windows = {{MV_BOARD_PCI, MV_BOARD_RAM_BASE - MV_BOARD_PCI}, {gpa64, size64}},
         .msi_gpa = MV_BOARD_V2M,
         .msi_size = MV_GICV2M_SIZE,
         .msi_region = mv_gicv3_v2m_region(parts->board.gic),

@@ -36,6 +36,7 @@ struct mv_space;
 /* The 64-bit PCI window, where no bank stands there. */
 #define MV_BOARD_PCI64      UINT64_C(0x8000000000)
 #define MV_BOARD_PCI64_SIZE UINT64_C(0x8000000000)
+#define MV_BOARD_PCI64_MIN  UINT64_C(0x40000000) /* where banks leave no more */
 
 /* Shared interrupts, counted from 0 as in the device tree. */
 #define MV_BOARD_SPIS     928
@@ -73,8 +74,12 @@ int mv_board_create(unsigned cpus, const struct mv_bank_layout *layout, struct m
                     struct mv_serial_backend *serial, struct mv_device_tree *devices,
                     struct mv_space *space, struct mv_board *ret, struct mv_error *err);
 
-/* Where the 64-bit PCI window is: the highest free place where a bank is in the usual one. */
-uint64_t mv_board_pci64(const struct mv_bank_layout *layout);
+/*
+ * Where the 64-bit PCI window is, and its bytes: where a bank is in the usual
+ * place, the highest free one, and of the largest size that there is room for,
+ * a power of two and aligned to it.  *ret_size is 0 where there is none.
+ */
+uint64_t mv_board_pci64(const struct mv_bank_layout *layout, uint64_t *ret_size);
 
 /* --- board-pci.c */
 

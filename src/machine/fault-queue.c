@@ -17,16 +17,15 @@ void mv_fault_queue_destroy(struct mv_fault_queue *queue)
     pthread_mutex_destroy(&queue->lock);
 }
 
-void mv_fault_queue_add(struct mv_fault_queue *queue, const struct mv_block *block,
-                        uint64_t offset)
+void mv_fault_queue_add(struct mv_fault_queue *queue, uint64_t generation, uint64_t offset)
 {
     MV_LOCK_SCOPE(&queue->lock);
     for (size_t i = 0; i < queue->count; i++) {
-        if (queue->notes[i].generation == block->generation)
+        if (queue->notes[i].generation == generation)
             return;
     }
     if (queue->count < MV_FAULT_QUEUE_MAX)
-        queue->notes[queue->count++] = (struct mv_fault_note){block->generation, offset};
+        queue->notes[queue->count++] = (struct mv_fault_note){generation, offset};
 }
 
 static bool take_note(struct mv_fault_queue *queue, struct mv_fault_note *ret)

@@ -29,9 +29,11 @@ struct mv_fault_queue {
 void mv_fault_queue_init(struct mv_fault_queue *queue);
 void mv_fault_queue_destroy(struct mv_fault_queue *queue);
 
-/* Any thread; where the queue is full, what comes is forgotten: it will come again. */
-void mv_fault_queue_add(struct mv_fault_queue *queue, const struct mv_block *block,
-                        uint64_t offset);
+/*
+ * Any thread, of a block by its generation; where the queue is full, what comes
+ * is forgotten: it will come again.
+ */
+void mv_fault_queue_add(struct mv_fault_queue *queue, uint64_t generation, uint64_t offset);
 /*
  * The main thread: the oldest fault of a block that there still is; false
  * where there is none.

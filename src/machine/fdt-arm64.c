@@ -353,7 +353,7 @@ static void add_pci_interrupts(struct builder *b)
 static void add_pci(struct builder *b, const struct mv_bank_layout *layout)
 {
     const uint32_t memory32 = UINT32_C(2) << 24, memory64 = UINT32_C(3) << 24;
-    uint64_t window = mv_board_pci64(layout);
+    uint64_t window_size, window = mv_board_pci64(layout, &window_size);
     begin_at(b, "pcie", MV_BOARD_ECAM);
     text(b, "compatible", "pci-host-ecam-generic");
     text(b, "device_type", "pci");
@@ -367,7 +367,7 @@ static void add_pci(struct builder *b, const struct mv_bank_layout *layout)
           memory32, high(MV_BOARD_PCI), low(MV_BOARD_PCI), high(MV_BOARD_PCI), low(MV_BOARD_PCI),
           0, low(MV_BOARD_RAM_BASE - MV_BOARD_PCI),
           memory64, high(window), low(window), high(window), low(window),
-          high(MV_BOARD_PCI64_SIZE), low(MV_BOARD_PCI64_SIZE));
+          high(window_size), low(window_size));
     CELLS(b, "msi-parent", PHANDLE_V2M);
     add_pci_interrupts(b);
     end(b);

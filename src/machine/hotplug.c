@@ -148,20 +148,22 @@ static int find_removable(struct mv_hotplug *hotplug, const char *name,
     return 0;
 }
 
-static int note_wish(struct mv_hotplug *hotplug, const struct mv_device *device,
-                     struct mv_error *err)
+/* The wish of a device, made where it has none. */
+static struct wish *need_wish(struct mv_hotplug *hotplug, const struct mv_device *device,
+                              struct mv_error *err)
 {
     struct wish *wish = *find_wish(hotplug, device);
+    if (wish != NULL)
+        return wish;
+    wish = calloc(1, sizeof *wish);
     if (wish == NULL) {
-        wish = calloc(1, sizeof *wish);
-        if (wish == NULL)
-            return mv_error_set(err, ENOMEM, "no memory to unplug '%s'", device->path);
-        wish->device = device;
-        wish->next = hotplug->wishes;
-        hotplug->wishes = wish;
+        mv_error_set(err, ENOMEM, "no memory to unplug '%s'", device->path);
+        return NULL;
     }
-    wish->asked_ns = guest_ns(hotplug);
-    return 0;
+    wish->device = device;
+    wish->next = hotplug->wishes;
+    hotplug->wishes = wish;
+    return wish;
 }
 
 int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_error *err)
@@ -172,18 +174,19 @@ int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_er
     int r = find_removable(hotplug, name, &device, &port, err);
     if (r < 0)
         return r;
-    const struct wish *wish = *find_wish(hotplug, device);
-    if (wish != NULL && guest_ns(hotplug) - wish->asked_ns < PATIENCE_NS)
+    const struct wish *asked = *find_wish(hotplug, device);
+    if (asked != NULL && guest_ns(hotplug) - asked->asked_ns < PATIENCE_NS)
         return mv_error_set(err, EINPROGRESS,
                             "device '%.80s' is being unplugged already: DEVICE_DELETED tells when "
                             "the guest has let go of it",
                             name);
-    r = note_wish(hotplug, device, err);
-    if (r < 0)
-        return r;
+    struct wish *wish = need_wish(hotplug, device, err);
+    if (wish == NULL)
+        return -ENOMEM;
     switch (mv_pcie_port_remove(port)) {
     case MV_PCIE_BUSY:
-        if (wish == NULL)
+        /* Nobody was asked: when it was asked before stays as it was. */
+        if (asked == NULL)
             forget_wish(hotplug, device);
         return mv_error_set(err, EBUSY,
                             "the guest is switching the slot of '%.80s' on or off: try again later",
@@ -192,6 +195,7 @@ int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_er
         mv_hotplug_settle(hotplug);
         break;
     case MV_PCIE_ASKED:
+        wish->asked_ns = guest_ns(hotplug);
         break;
     }
     return 0;

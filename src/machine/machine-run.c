@@ -194,16 +194,16 @@ static void serve_requests(void *opaque, uint32_t events)
 void mv_machine_memory_fault(void *opaque, const struct mv_block *block, uint64_t offset)
 {
     struct mv_machine *machine = opaque;
-    mv_fault_queue_add(&machine->faults, block, offset);
+    mv_fault_queue_add(&machine->faults, block->generation, offset);
     request(machine, WANT_FAULT, MV_CAUSE_HOST_ERROR);
 }
 
+/* In a vCPU's thread, for which unplugging does not wait here: it holds no pointer to a block. */
 static void vcpu_fault(struct mv_machine *machine, const uint8_t *fault)
 {
-    uint64_t offset;
-    const struct mv_block *block = mv_block_find_host(machine->blocks, fault, &offset);
-    if (block != NULL)
-        mv_machine_memory_fault(machine, block, offset);
+    uint64_t generation, offset;
+    if (mv_block_find_host(machine->blocks, fault, &generation, &offset))
+        mv_fault_queue_add(&machine->faults, generation, offset);
     else
         mv_warn("the host reports an error of its memory at %p, where no block of the guest is",
                 (const void *)fault);

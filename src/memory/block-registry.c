@@ -147,18 +147,19 @@ void mv_block_for_each(struct mv_block_registry *registry,
 
 /* --- faults */
 
-struct mv_block *mv_block_find_host(struct mv_block_registry *registry, const uint8_t *host,
-                                    uint64_t *ret_offset)
+bool mv_block_find_host(struct mv_block_registry *registry, const uint8_t *host,
+                        uint64_t *ret_generation, uint64_t *ret_offset)
 {
     MV_LOCK_SCOPE(&registry->lock);
     for (struct mv_block *block = registry->first; block != NULL; block = block->next) {
         uint64_t offset = (uint64_t)((uintptr_t)host - (uintptr_t)block->host);
         if (offset >= block->size)
             continue;
+        *ret_generation = block->generation;
         *ret_offset = offset;
-        return block;
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 void mv_block_registry_on_fault(struct mv_block_registry *registry, mv_block_fault_fn *fn,

@@ -6,6 +6,7 @@
  */
 #include "backing.h"
 #include "block.h"
+#include "cleanup.h"
 #include "size.h"
 
 #include <fcntl.h>
@@ -40,11 +41,15 @@ int mv_block_replace_fd(struct mv_block *block, int fd, struct mv_error *err)
     int r = check(block, &new, err);
     if (r < 0 || (new.device == old->device && new.inode == old->inode))
         return r;
+    /* What may fail comes before anything has changed, or can be taken back without failing. */
+    CLEANUP_CLOSE int before = fcntl(old->fd, F_DUPFD_CLOEXEC, 0);
+    if (before < 0 || dup3(fd, old->fd, O_CLOEXEC) < 0)
+        return mv_error_set_errno(err, errno, "block %s", block->id);
     r = mv_backing_mmap(&new, block->host, block->size, MAP_SHARED, err);
-    if (r == 0 && dup3(fd, old->fd, O_CLOEXEC) < 0)
-        r = mv_error_set_errno(err, errno, "block %s", block->id);
-    if (r < 0)
+    if (r < 0) {
+        dup3(before, old->fd, O_CLOEXEC);
         return r;
+    }
     old->device = new.device;
     old->inode = new.inode;
     mv_dirty_mark(&block->log, 0, block->size);

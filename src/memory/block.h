@@ -107,11 +107,12 @@ struct mv_block *mv_block_find_generation(struct mv_block_registry *registry, co
                                           uint64_t generation);
 
 /*
- * The block that is mapped at an address of the host's, and which of its bytes
- * that is; NULL where none is.
+ * The generation of the block that is mapped at an address of the host's, and
+ * which of its bytes that is; false where none is.  Any thread: a pointer could
+ * be gone before one that is not the main thread has looked at it.
  */
-struct mv_block *mv_block_find_host(struct mv_block_registry *registry, const uint8_t *host,
-                                    uint64_t *ret_offset);
+bool mv_block_find_host(struct mv_block_registry *registry, const uint8_t *host,
+                        uint64_t *ret_generation, uint64_t *ret_offset);
 
 /*
  * Who hears of accesses to a block that the host could not serve (fault.h).

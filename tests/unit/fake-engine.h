@@ -50,6 +50,7 @@ static struct {
     struct fake_cpu *cpus[MV_VCPU_MAX];
     int probe_result;
     bool clock_runs;
+    uint64_t clock_ns; /* guest time, which a test moves */
     unsigned clock_races; /* it was started or stopped while a vCPU was in the guest */
     unsigned alive; /* engines and vCPUs that were not destroyed */
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -90,7 +91,7 @@ static void fake_clock_run(struct mv_engine *engine, bool on)
 
 static uint64_t fake_clock_ns(struct mv_engine *engine)
 {
-    return 0;
+    return fake.clock_ns;
 }
 
 static int fake_vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,

@@ -177,6 +177,31 @@ static void test_many_banks(void **state)
     free(banks);
 }
 
+/* Banks that leave no 512 GiB free get a smaller window, and never one beyond the end. */
+static void test_window_among_banks(void **state)
+{
+    enum { COUNT = 511 };
+    const uint64_t step = UINT64_C(0x8000000000), ipa_end = UINT64_C(1) << 48;
+    struct mv_bank *banks = calloc(COUNT, sizeof *banks);
+    for (size_t i = 0; i < COUNT; i++)
+        banks[i] = (struct mv_bank){.id = "ram", .gpa = (i + 1) * step, .size = 4096};
+    for (size_t count = 0; count <= COUNT; count += count < 4 ? 1 : 13) {
+        struct mv_bank_layout layout = {banks, count};
+        uint64_t size, gpa = mv_board_pci64(&layout, &size);
+        assert_true(size >= MV_BOARD_PCI64_MIN && (size & (size - 1)) == 0);
+        assert_int_equal(gpa & (size - 1), 0);
+        assert_true(gpa >= MV_BOARD_RAM_BASE && gpa < ipa_end && size <= ipa_end - gpa);
+        for (size_t i = 0; i < count; i++)
+            assert_false(banks[i].gpa < gpa + size && gpa < banks[i].gpa + banks[i].size);
+        assert_int_equal(size, count < COUNT ? MV_BOARD_PCI64_SIZE : MV_BOARD_PCI64_SIZE / 2);
+    }
+    void *fdt = build(1, banks, COUNT, "", false);
+    EXPECT(fdt, "/pcie@40000000", "ranges", 2u << 24, 0, 0x50000000, 0, 0x50000000, 0, 0x30000000,
+           3u << 24, 0xffc0, 0, 0xffc0, 0, 0x40, 0);
+    free(fdt);
+    free(banks);
+}
+
 static void test_long_command_line(void **state)
 {
     enum { LEN = 100000 };
@@ -223,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_phandles_differ),
         cmocka_unit_test(test_cpus),
         cmocka_unit_test(test_many_banks),
+        cmocka_unit_test(test_window_among_banks),
         cmocka_unit_test(test_long_command_line),
         cmocka_unit_test(test_initrd_and_seeds),
     };

@@ -122,6 +122,43 @@ static void test_unanswered(void **state)
     assert_string_equal(heard, "-pci/03.0/00.0(cold) +pci/03.0/00.0(cold) ");
 }
 
+/* The configuration space of the root port at 03.0, as the guest sees it. */
+static uint64_t port_read(uint64_t offset, unsigned size)
+{
+    struct mv_range range;
+    assert_true(mv_space_find(fake.params.space, 0x40000000, &range));
+    return range.region->ops->read(range.region->opaque, (3 << 15) + offset, size);
+}
+
+static void port_write(uint64_t offset, uint64_t value)
+{
+    struct mv_range range;
+    assert_true(mv_space_find(fake.params.space, 0x40000000, &range));
+    range.region->ops->write(range.region->opaque, (3 << 15) + offset, value, 2);
+}
+
+/* A removal that is refused leaves nothing behind: it can be asked for again at once. */
+static void test_busy_slot_keeps_no_wish(void **state)
+{
+    start();
+    uint64_t capability = port_read(0x34, 1);
+    while (port_read(capability, 1) != 0x10)
+        capability = port_read(capability + 1, 1);
+    const uint64_t slot_control = capability + 0x18;
+    fake.clock_ns = UINT64_C(1000000000);
+    assert_int_equal(delete ("cold"), 0);
+    /* The five seconds are the guest's. */
+    fake.clock_ns += UINT64_C(4999999999);
+    assert_refused(delete ("cold"), EINPROGRESS, "already");
+    fake.clock_ns += 2;
+    uint64_t control = port_read(slot_control, 2);
+    port_write(slot_control, (control & ~UINT64_C(0x300)) | 0x200); /* the power light blinks */
+    assert_refused(delete ("cold"), EBUSY, "try again later");
+    port_write(slot_control, (control & ~UINT64_C(0x300)) | 0x100);
+    assert_int_equal(delete ("cold"), 0);
+    assert_refused(delete ("cold"), EINPROGRESS, "already");
+}
+
 static void test_start_refused(void **state)
 {
     static const struct {
@@ -155,6 +192,7 @@ int main(void)
         TEST(test_generations),
         TEST(test_refused),
         TEST(test_unanswered),
+        TEST(test_busy_slot_keeps_no_wish),
         TEST(test_start_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
