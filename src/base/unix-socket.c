@@ -8,10 +8,16 @@
 #include "cleanup.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RETRY_MS 5
 
 struct address {
     struct sockaddr_un un;
@@ -73,6 +79,18 @@ static int refuse_live(const char *what, const char *path, const struct address 
                         "%s '%s': another process listens there: choose another path", what, path);
 }
 
+/* In the same folder, no longer than a name may be, and nobody else's. */
+static char *early_name(const char *path)
+{
+    static atomic_uint count;
+    const char *slash = strrchr(path, '/');
+    int folder_len = slash == NULL ? 0 : (int)(slash + 1 - path);
+    char *name;
+    int n = asprintf(&name, "%.*s.%x-%x", folder_len, path, (unsigned)getpid(),
+                     atomic_fetch_add(&count, 1));
+    return n < 0 ? NULL : name;
+}
+
 int mv_unix_listen(const char *what, const char *path, int *ret_fd, struct mv_error *err)
 {
     CLEANUP_ADDRESS struct address address;
@@ -81,11 +99,22 @@ int mv_unix_listen(const char *what, const char *path, int *ret_fd, struct mv_er
         r = refuse_live(what, path, &address, err);
     if (r < 0)
         return r;
-    unlink(path); /* the socket of a process that is gone */
+    CLEANUP_FREE char *early = early_name(path);
+    CLEANUP_ADDRESS struct address early_address = {.folder_fd = -1};
+    if (early == NULL)
+        return mv_error_set_errno(err, ENOMEM, "%s '%s'", what, path);
+    r = set_address(what, early, &early_address, err);
+    if (r < 0)
+        return r;
     CLEANUP_CLOSE int fd = open_socket(SOCK_NONBLOCK);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address.un, sizeof address.un) < 0 ||
-        listen(fd, SOMAXCONN) < 0)
+    if (fd < 0 ||
+        bind(fd, (const struct sockaddr *)&early_address.un, sizeof early_address.un) < 0)
         return mv_error_set_errno(err, errno, "%s '%s'", what, path);
+    if (listen(fd, SOMAXCONN) < 0 || rename(early, path) < 0) {
+        r = mv_error_set_errno(err, errno, "%s '%s'", what, path);
+        unlink(early);
+        return r;
+    }
     *ret_fd = fd;
     fd = -1;
     return 0;
@@ -114,4 +143,21 @@ int mv_unix_connect(const char *what, const char *path, int *ret_fd, struct mv_e
 int mv_unix_connect_now(const char *what, const char *path, int *ret_fd, struct mv_error *err)
 {
     return connect_to(what, path, SOCK_NONBLOCK, ret_fd, err);
+}
+
+int mv_unix_connect_within(const char *what, const char *path, int timeout_ms, int *ret_fd,
+                           struct mv_error *err)
+{
+    const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
+    int r;
+    for (int left = timeout_ms;; left -= RETRY_MS) {
+        r = mv_unix_connect_now(what, path, ret_fd, err);
+        if (r != -EAGAIN)
+            return r;
+        if (timeout_ms >= 0 && left <= 0)
+            return mv_error_set(err, ETIMEDOUT,
+                                "%s '%s': nobody took the connection within %d milliseconds", what,
+                                path, timeout_ms);
+        nanosleep(&pause, NULL);
+    }
 }

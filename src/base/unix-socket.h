@@ -9,15 +9,19 @@
 #include "error.h"
 
 /*
- * Listen at path, in the place of a socket whose process is gone; `what` names
- * it in messages.  The descriptor is non-blocking.  -EEXIST where the path is
+ * Listen at path, which comes to be once it listens, so that who finds it can
+ * connect; in the place of a socket whose process is gone.  `what` names it in
+ * messages.  The descriptor is non-blocking.  -EEXIST where the path is
  * something else, -EADDRINUSE where somebody listens there.
  */
 int mv_unix_listen(const char *what, const char *path, int *ret_fd, struct mv_error *err);
 
-/* Connect to path; the descriptor is blocking. */
+/* Connect to path, as long as the listener's queue is full; the descriptor is blocking. */
 int mv_unix_connect(const char *what, const char *path, int *ret_fd, struct mv_error *err);
 /* The same without waiting, and not blocking; -EAGAIN where the listener's queue is full. */
 int mv_unix_connect_now(const char *what, const char *path, int *ret_fd, struct mv_error *err);
+/* The same, trying again for timeout_ms (-1: for ever) while the queue is full; then -ETIMEDOUT. */
+int mv_unix_connect_within(const char *what, const char *path, int timeout_ms, int *ret_fd,
+                           struct mv_error *err);
 
 #endif

@@ -47,6 +47,7 @@ struct mv_ivshmem {
     bool ready;  /* our first vector has come, which is behind all peers */
     bool was_lost;
     struct mv_ivshmem_view view;
+    struct mv_ivshmem_bell bell;
     struct mv_error err;
 };
 
@@ -220,7 +221,8 @@ static void retry(struct mv_ivshmem *shm)
     int fd;
     ssize_t n = read(shm->timer_fd, &count, sizeof count);
     (void)n;
-    if (shm->socket_fd >= 0 || mv_unix_connect("the server's socket", shm->path, &fd, &ignored) < 0)
+    if (shm->socket_fd >= 0 ||
+        mv_unix_connect_now("the server's socket", shm->path, &fd, &ignored) < 0)
         return;
     set_timer(shm, 0);
     if (start_session(shm, fd) < 0) {
@@ -234,7 +236,7 @@ static int serve_vector(struct mv_ivshmem *shm, unsigned vector, struct mv_ivshm
     const struct mv_ivshmem_view_peer *self = shm->has_id ? shm->view.peers[shm->id] : NULL;
     uint64_t count;
     if (self == NULL || vector >= self->count ||
-        read(self->fds[vector], &count, sizeof count) != sizeof count)
+        !mv_ivshmem_view_count(self->fds[vector], &count))
         return 0;
     *event = (struct mv_ivshmem_event){
         .kind = MV_IVSHMEM_RUNG, .peer = shm->id, .vector = vector, .count = count};
@@ -326,6 +328,7 @@ static struct mv_ivshmem *create(struct mv_error *err)
     }
     shm->socket_fd = -1;
     shm->decoder.fd = -1;
+    mv_ivshmem_bell_init(&shm->bell);
     shm->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     shm->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (shm->epoll_fd >= 0 && shm->timer_fd >= 0 && watch(shm, shm->timer_fd, WORD_TIMER) == 0)
@@ -359,10 +362,11 @@ struct mv_ivshmem *mv_ivshmem_open(const char *path, unsigned flags, int timeout
                                    char *ret_error)
 {
     struct mv_error err = {""};
+    long long deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
     int fd;
-    if (mv_unix_connect("the server's socket", path, &fd, &err) < 0)
+    if (mv_unix_connect_within("the server's socket", path, timeout_ms, &fd, &err) < 0)
         return fail(NULL, &err, ret_error);
-    struct mv_ivshmem *shm = mv_ivshmem_open_fd(fd, timeout_ms, ret_error);
+    struct mv_ivshmem *shm = mv_ivshmem_open_fd(fd, remaining(deadline), ret_error);
     if (shm == NULL || (flags & MV_IVSHMEM_RECONNECT) == 0)
         return shm;
     shm->path = strdup(path);
@@ -379,6 +383,7 @@ void mv_ivshmem_close(struct mv_ivshmem *shm)
     disconnect(shm);
     if (shm->memory != NULL)
         munmap(shm->memory, shm->size);
+    mv_ivshmem_bell_destroy(&shm->bell);
     mv_cleanup_close(&shm->timer_fd);
     mv_cleanup_close(&shm->epoll_fd);
     free(shm->path);
@@ -420,7 +425,7 @@ unsigned mv_ivshmem_vectors(const struct mv_ivshmem *shm, unsigned peer)
 
 int mv_ivshmem_ring(struct mv_ivshmem *shm, unsigned peer, unsigned vector)
 {
-    int r = mv_ivshmem_view_ring(&shm->view, peer, vector, 1);
+    int r = mv_ivshmem_view_ring(&shm->view, &shm->bell, peer, vector, 1);
     if (r == -ENOENT)
         return mv_error_set(&shm->err, ENOENT, "there is no peer %u", peer);
     if (r == -EINVAL)

@@ -6,7 +6,7 @@ int mv_ivshmem_link_ring(struct mv_ivshmem_link *link, unsigned peer, unsigned v
                          uint64_t value)
 {
     pthread_rwlock_rdlock(&link->lock);
-    int r = mv_ivshmem_view_ring(&link->view, peer, vector, value);
+    int r = mv_ivshmem_view_ring(&link->view, &link->bell, peer, vector, value);
     pthread_rwlock_unlock(&link->lock);
     if (r == 0)
         atomic_fetch_add_explicit(&link->sent, 1, memory_order_relaxed);
@@ -22,7 +22,7 @@ void mv_ivshmem_link_broadcast(struct mv_ivshmem_link *link, unsigned vector, ui
         if (mv_ivshmem_view_vectors(&link->view, id) == 0)
             continue;
         left--;
-        sent += id != link->id && mv_ivshmem_view_ring(&link->view, id, vector, value) == 0;
+        sent += id != link->id && mv_ivshmem_view_ring(&link->view, &link->bell, id, vector, value) == 0;
     }
     pthread_rwlock_unlock(&link->lock);
     atomic_fetch_add_explicit(&link->sent, sent, memory_order_relaxed);

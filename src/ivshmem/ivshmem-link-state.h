@@ -42,6 +42,7 @@ struct mv_ivshmem_link {
     unsigned own_count;
     pthread_rwlock_t lock;
     struct mv_ivshmem_view view;
+    struct mv_ivshmem_bell bell; /* needs no lock */
     unsigned id;
     _Atomic uint64_t sent;
     uint64_t received;

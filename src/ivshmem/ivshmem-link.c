@@ -41,26 +41,13 @@ static long long now_ms(void)
 
 /* --- our vectors */
 
-/*
- * Peers have the eventfd too: they may take its count first, and make it one
- * that waits.
- */
-static bool read_count(int fd, uint64_t *ret)
-{
-    struct iovec part = {.iov_base = ret, .iov_len = sizeof *ret};
-    ssize_t n = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
-    if (n < 0 && errno == EOPNOTSUPP) /* Linux before 5.8 */
-        n = read(fd, ret, sizeof *ret);
-    return n == sizeof *ret;
-}
-
 static void serve_vector(void *opaque, uint32_t events)
 {
     struct mv_ivshmem_link_vector *vector = opaque;
     struct mv_ivshmem_link *link = vector->link;
     uint64_t count;
     (void)events;
-    if (!read_count(vector->fd, &count))
+    if (!mv_ivshmem_view_count(vector->fd, &count))
         return;
     link->received += count;
     link->config.ops->rung(link->config.opaque, vector->number, count);
@@ -323,6 +310,7 @@ static int allocate(const struct mv_ivshmem_link_config *config, struct mv_ivshm
     link->decoder.fd = -1;
     link->retry_ms = RETRY_MS;
     mv_rwlock_init(&link->lock);
+    mv_ivshmem_bell_init(&link->bell);
     link->path = strdup(config->path);
     link->name = strdup(config->name);
     link->own = calloc(config->vectors, sizeof *link->own);
@@ -416,6 +404,7 @@ void mv_ivshmem_link_close(struct mv_ivshmem_link *link)
     if (link->timer_source != NULL)
         mv_loop_remove(link->timer_source);
     mv_cleanup_close(&link->timer_fd);
+    mv_ivshmem_bell_destroy(&link->bell);
     pthread_rwlock_destroy(&link->lock);
     free(link->own);
     free(link->path);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 /* An eventfd, by what the kernel calls it: ringing anything else would write to it. */
 static bool is_eventfd(int fd)
@@ -34,7 +35,7 @@ int mv_ivshmem_view_add(struct mv_ivshmem_view *view, uint16_t id, int fd, struc
     if (count == MV_IVSHMEM_VECTORS_MAX)
         return mv_error_set(err, EPROTO, "the server sent more than %d vectors for peer %u",
                             MV_IVSHMEM_VECTORS_MAX, id);
-    /* Ringing is never to wait for a counter that is full, nor waiting for one taken. */
+    /* For hosts where only this keeps reading and ringing from waiting. */
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     struct mv_ivshmem_view_peer *larger =
         realloc(peer, sizeof *peer + (count + 1) * sizeof peer->fds[0]);
@@ -72,18 +73,24 @@ unsigned mv_ivshmem_view_vectors(const struct mv_ivshmem_view *view, unsigned id
     return id < MV_IVSHMEM_ID_COUNT && view->peers[id] != NULL ? view->peers[id]->count : 0;
 }
 
-int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, unsigned id, unsigned vector,
-                         uint64_t value)
+int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, struct mv_ivshmem_bell *bell,
+                         unsigned id, unsigned vector, uint64_t value)
 {
     unsigned vectors = mv_ivshmem_view_vectors(view, id);
     if (vectors == 0)
         return -ENOENT;
     if (vector >= vectors)
         return -EINVAL;
-    /* A counter that is full (EAGAIN) rings already. */
-    if (write(view->peers[id]->fds[vector], &value, sizeof value) < 0 && errno != EAGAIN)
-        return -errno;
-    return 0;
+    return mv_ivshmem_bell_ring(bell, view->peers[id]->fds[vector], value);
+}
+
+bool mv_ivshmem_view_count(int fd, uint64_t *ret)
+{
+    struct iovec part = {.iov_base = ret, .iov_len = sizeof *ret};
+    ssize_t n = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+    if (n < 0 && errno == EOPNOTSUPP) /* Linux before 5.8 */
+        n = read(fd, ret, sizeof *ret);
+    return n == sizeof *ret;
 }
 
 int mv_ivshmem_view_check_memory(int fd, uint64_t *ret_size, struct mv_error *err)

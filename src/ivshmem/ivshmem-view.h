@@ -8,6 +8,7 @@
 #define MV_IVSHMEM_VIEW_H
 
 #include "error.h"
+#include "ivshmem-bell.h"
 #include "ivshmem-wire.h"
 
 #include <stddef.h>
@@ -40,8 +41,13 @@ unsigned mv_ivshmem_view_vectors(const struct mv_ivshmem_view *view, unsigned id
  * Ring without waiting, by adding a value, 1 where only the ring counts, to the
  * eventfd.  -ENOENT: no such peer; -EINVAL: no such vector.
  */
-int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, unsigned id, unsigned vector,
-                         uint64_t value);
+int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, struct mv_ivshmem_bell *bell,
+                         unsigned id, unsigned vector, uint64_t value);
+/*
+ * What an eventfd of our own has counted, without waiting: peers have it too,
+ * may take its count first, and may make it one that waits.  False: nothing.
+ */
+bool mv_ivshmem_view_count(int fd, uint64_t *ret);
 
 /*
  * Whether a descriptor is memory that a BAR can show: whole pages, a power of

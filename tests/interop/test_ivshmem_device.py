@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """memvisor's doorbell device (--ivshmem SOCKET) with a host's peer written from
 the protocol's specification, on memvisor's server and on QEMU's own."""
+import fcntl
 import multiprocessing
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 import harness
 import ivshmem
 import ivshmem_guests
+import memory_guest
 import qmp
 from ivshmem_guests import UIO
 
@@ -246,3 +248,31 @@ def test_one_interrupt_for_each_ring(memvisor, start, tmp_path, kind):
         time.sleep(0.5)
         assert word(host, TALLY) == seen and host.rung(0, 0) == 0
         host.close()
+
+
+def test_a_peer_that_bites(memvisor, tmp_path):
+    """It fills its eventfd and has it wait for room: neither the vCPU that rings it nor
+    the control socket, nor who joins then, waits for it."""
+    with ivshmem.our_server(memvisor, tmp_path) as server:
+        biting = ivshmem.Peer(server.path).knows([0])
+        with memory_guest.Guest(memvisor, tmp_path, "-m", "64M", "--ivshmem", server.path) as guest, \
+                guest.qmp() as qmp:
+            biting.knows([0, 1])
+            ecam, bar = 0x40000000, 0x50000000
+            slot = next(n for n in range(32) if guest.do("g", ecam + (n << 15)) == 0x11101af4)
+            guest.do("d", ecam + (slot << 15) + 0x10, bar)
+            guest.do("d", ecam + (slot << 15) + 4, 2)
+            own = biting.peers[0][0]
+            os.write(own, (0xfffffffffffffffe).to_bytes(8, "little"))
+            fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) & ~os.O_NONBLOCK)
+            for _ in range(100):
+                guest.do("d", bar + 12, 0) # ring vector 0 of peer 0
+            late = ivshmem.Peer(server.path).knows([0, 1, 2])
+            assert qmp.execute("query-status")["running"]
+            guest.do("d", bar + 12, 2 << 16)
+            assert late.rung(0) == 1
+            # What it was told stays, and once it has read, it is rung again.
+            assert int.from_bytes(os.read(own, 8), "little") >= 0xfffffffffffffffe
+            guest.do("d", bar + 12, 0)
+            assert biting.rung(0) == 1
+            assert guest.end() == 0
