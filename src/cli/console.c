@@ -5,8 +5,12 @@
  * input passes as it is.  The input side is the loop's thread's, the output
  * side is output.c's.
  *
- * A terminal is read even while the guest takes nothing, so that Ctrl-A X
- * always works; what does not fit is dropped.  Pipes and files wait.
+ * All of them are read no further than the guest takes it, so nothing is lost.
+ * A terminal is read further ahead, since Ctrl-A X has to work also behind a
+ * long paste that a guest is slow to take, or does not take: its keys act when
+ * they are read, before what stands in front of them.  Beyond that limit, which
+ * no paste should reach, the terminal waits as a pipe does, and a line says how
+ * to end the machine.
  */
 #include "serial.h"
 
@@ -21,11 +25,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define READ_SIZE 4096
+#define READ_SIZE   4096
+#define TYPED_AHEAD (16 * 1024 * 1024)
 
 struct console {
     struct mv_serial serial;
     struct mv_loop *loop;
+    const char *name; /* the machine's, for messages */
     struct mv_serial_keys keys;
     struct mv_output *output;
     struct mv_input input;
@@ -35,7 +41,7 @@ struct console {
     bool unpollable; /* a regular file: always readable, epoll refuses it */
     bool chained;    /* read_chain is deferred */
     bool ended;      /* end of file */
-    bool overflowed; /* said so */
+    bool told;       /* that the terminal waits */
 };
 
 static const char *const key_help[] = {
@@ -58,10 +64,7 @@ static void take_key(struct console *console, uint8_t byte)
     uint8_t send;
     switch (mv_escape_take(&console->escape, byte, &send)) {
     case MV_ESCAPE_SEND:
-        if (mv_input_put(&console->input, &send, 1) == 0 && !console->overflowed) {
-            console->overflowed = true;
-            mv_warn("the guest takes no input: what is typed is dropped; Ctrl-A X ends memvisor");
-        }
+        mv_input_put(&console->input, &send, 1);
         break;
     case MV_ESCAPE_QUIT:
         console->keys.quit(console->keys.opaque);
@@ -94,8 +97,8 @@ static void unwatch(struct console *console)
 static bool read_some(struct console *console)
 {
     uint8_t buf[READ_SIZE];
-    size_t room = mv_input_room(&console->input);
-    if (console->terminal || room > sizeof buf)
+    size_t room = mv_input_room(&console->input, sizeof buf);
+    if (room > sizeof buf)
         room = sizeof buf;
     if (room == 0 || console->ended)
         return false;
@@ -117,13 +120,25 @@ static bool read_some(struct console *console)
     return true;
 }
 
+static void tell_full(struct console *console)
+{
+    if (!console->terminal || console->told)
+        return;
+    console->told = true;
+    mv_warn("the guest has yet to take %d MiB that were typed: until then the terminal waits, and "
+            "so does Ctrl-A; 'memvisor quit %s' ends the machine",
+            TYPED_AHEAD >> 20, console->name);
+}
+
 static void on_readable(void *opaque, uint32_t events)
 {
     struct console *console = opaque;
     read_some(console);
+    if (mv_input_room(&console->input, 1) > 0)
+        return;
     /* Removed, not masked: a pipe whose writer is gone is always "ready". */
-    if (!console->terminal && mv_input_room(&console->input) == 0)
-        unwatch(console);
+    unwatch(console);
+    tell_full(console);
 }
 
 static void watch(struct console *console)
@@ -177,6 +192,7 @@ static int console_start(struct mv_serial *serial, struct mv_device *uart, struc
     struct console *console = (struct console *)serial;
     console->terminal = isatty(STDIN_FILENO);
     if (console->terminal) {
+        console->input.limit = TYPED_AHEAD;
         int r = mv_terminal_enter(STDIN_FILENO, err);
         if (r < 0)
             return r;
@@ -211,6 +227,7 @@ static void console_destroy(struct mv_serial *serial)
 {
     struct console *console = (struct console *)serial;
     mv_output_destroy(console->output);
+    mv_input_free(&console->input);
     free(console);
 }
 
@@ -219,7 +236,7 @@ static const struct mv_serial_ops console_ops = {.start = console_start,
                                                  .stop = console_stop,
                                                  .destroy = console_destroy};
 
-int mv_console_create(struct mv_loop *loop, const struct mv_serial_keys *keys,
+int mv_console_create(const char *name, struct mv_loop *loop, const struct mv_serial_keys *keys,
                       struct mv_serial **ret, struct mv_error *err)
 {
     struct console *console = calloc(1, sizeof *console);
@@ -227,14 +244,17 @@ int mv_console_create(struct mv_loop *loop, const struct mv_serial_keys *keys,
         return mv_error_set_errno(err, ENOMEM, "console");
     console->serial =
         (struct mv_serial){.backend = {console_write, console_rx_ready}, .ops = &console_ops};
+    console->name = name;
     console->loop = loop;
     console->keys = *keys;
     console->input.loop = loop;
     console->input.on_room = go_on;
     console->input.opaque = console;
-    int r = mv_output_create(STDOUT_FILENO, "standard output", &console->output, err);
+    int r = mv_input_room(&console->input, 1) == 0
+                ? mv_error_set_errno(err, ENOMEM, "console")
+                : mv_output_create(STDOUT_FILENO, "standard output", &console->output, err);
     if (r < 0) {
-        free(console);
+        console_destroy(&console->serial);
         return r;
     }
     *ret = &console->serial;

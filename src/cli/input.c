@@ -9,17 +9,45 @@
 #include "device-list.h"
 #include "loop.h"
 
-size_t mv_input_room(const struct mv_input *input)
+#include <stdlib.h>
+#include <string.h>
+
+/* A ring of another size, with what waits at its start: false without memory. */
+static bool resize(struct mv_input *input, size_t capacity)
 {
-    return MV_INPUT_SIZE - input->used;
+    uint8_t *bytes = malloc(capacity);
+    if (bytes == NULL)
+        return false;
+    size_t run = input->capacity - input->head;
+    run = run < input->used ? run : input->used;
+    if (input->used > 0) {
+        memcpy(bytes, input->bytes + input->head, run);
+        memcpy(bytes + run, input->bytes, input->used - run);
+    }
+    free(input->bytes);
+    input->bytes = bytes;
+    input->capacity = capacity;
+    input->head = 0;
+    return true;
+}
+
+size_t mv_input_room(struct mv_input *input, size_t wanted)
+{
+    size_t limit = input->limit > 0 ? input->limit : MV_INPUT_SIZE;
+    size_t capacity = input->capacity;
+    while (capacity - input->used < wanted && capacity < limit)
+        capacity = capacity == 0 ? MV_INPUT_SIZE : 2 * capacity;
+    if (capacity != input->capacity)
+        resize(input, capacity < limit ? capacity : limit);
+    return input->capacity - input->used;
 }
 
 size_t mv_input_put(struct mv_input *input, const uint8_t *buf, size_t len)
 {
-    size_t room = mv_input_room(input);
+    size_t room = mv_input_room(input, len);
     size_t take = len < room ? len : room;
     for (size_t i = 0; i < take; i++)
-        input->bytes[(input->head + input->used + i) % MV_INPUT_SIZE] = buf[i];
+        input->bytes[(input->head + input->used + i) % input->capacity] = buf[i];
     input->used += take;
     return take;
 }
@@ -43,20 +71,23 @@ void mv_input_push(struct mv_input *input)
         size_t len = uart_room(input);
         if (len == 0)
             return;
-        size_t run = MV_INPUT_SIZE - input->head;
+        size_t run = input->capacity - input->head;
         len = len < run ? len : run;
         len = len < input->used ? len : input->used;
         mv_ns16550a_rx(input->uart, input->bytes + input->head, (unsigned)len);
-        input->head = (input->head + len) % MV_INPUT_SIZE;
+        input->head = (input->head + len) % input->capacity;
         input->used -= len;
     }
+    /* A long paste is over. */
+    if (input->used == 0 && input->capacity > MV_INPUT_SIZE)
+        resize(input, MV_INPUT_SIZE);
 }
 
 static void go_on(void *opaque)
 {
     struct mv_input *input = opaque;
     mv_input_push(input);
-    if (input->on_room != NULL && mv_input_room(input) > 0)
+    if (input->on_room != NULL && mv_input_room(input, 1) > 0)
         input->on_room(input->opaque);
 }
 
@@ -64,4 +95,11 @@ void mv_input_rx_ready(struct mv_input *input)
 {
     if (atomic_exchange(&input->blocked, false))
         mv_loop_defer(input->loop, go_on, input);
+}
+
+void mv_input_free(struct mv_input *input)
+{
+    free(input->bytes);
+    input->bytes = NULL;
+    input->capacity = input->used = 0;
 }

@@ -67,7 +67,7 @@ static void drop_client(struct serial_socket *s)
 static bool read_client(struct serial_socket *s, uint32_t events)
 {
     uint8_t buf[READ_SIZE];
-    size_t room = mv_input_room(&s->input);
+    size_t room = mv_input_room(&s->input, sizeof buf);
     if (room == 0)
         return (events & (EPOLLHUP | EPOLLERR)) == 0;
     ssize_t n = recv(s->client_fd, buf, room < sizeof buf ? room : sizeof buf, MSG_DONTWAIT);
@@ -97,7 +97,7 @@ static void on_client(void *opaque, uint32_t events)
  */
 static void watch_client(struct serial_socket *s)
 {
-    uint32_t events = mv_input_room(&s->input) > 0 ? EPOLLIN : 0;
+    uint32_t events = mv_input_room(&s->input, 1) > 0 ? EPOLLIN : 0;
     {
         MV_LOCK_SCOPE(&s->mutex);
         events |= s->held_up ? EPOLLOUT : 0;
@@ -191,6 +191,7 @@ static void socket_destroy(struct mv_serial *serial)
     mv_cleanup_close(&s->client_fd);
     mv_listener_stop(&s->listener);
     pthread_mutex_destroy(&s->mutex);
+    mv_input_free(&s->input);
     free(s->path);
     free(s);
 }
@@ -214,8 +215,9 @@ int mv_serial_socket_create(const char *path, struct mv_loop *loop, struct mv_se
     s->client_fd = -1;
     pthread_mutex_init(&s->mutex, NULL);
     s->path = strdup(path);
-    int r = s->path == NULL ? mv_error_set_errno(err, ENOMEM, "console")
-                            : mv_unix_listen("console socket", path, &fd, err);
+    int r = s->path == NULL || mv_input_room(&s->input, 1) == 0
+                ? mv_error_set_errno(err, ENOMEM, "console")
+                : mv_unix_listen("console socket", path, &fd, err);
     if (r == 0) {
         r = mv_listener_start(&s->listener, loop, fd, "console socket", on_new_client, s, err);
         if (r < 0)

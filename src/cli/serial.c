@@ -8,7 +8,7 @@ int mv_serial_create(const struct mv_config *config, struct mv_loop *loop,
 {
     switch (config->serial) {
     case MV_SERIAL_STDIO:
-        return mv_console_create(loop, keys, ret, err);
+        return mv_console_create(config->name, loop, keys, ret, err);
     case MV_SERIAL_FILE:
         return mv_serial_file_create(config->serial_path, ret, err);
     case MV_SERIAL_UNIX:

@@ -45,7 +45,7 @@ int mv_serial_create(const struct mv_config *config, struct mv_loop *loop,
                      struct mv_error *err);
 
 /* The kinds. */
-int mv_console_create(struct mv_loop *loop, const struct mv_serial_keys *keys,
+int mv_console_create(const char *name, struct mv_loop *loop, const struct mv_serial_keys *keys,
                       struct mv_serial **ret, struct mv_error *err);
 int mv_serial_file_create(const char *path, struct mv_serial **ret, struct mv_error *err);
 int mv_serial_socket_create(const char *path, struct mv_loop *loop, struct mv_serial **ret,

@@ -11,9 +11,12 @@
  * and input below the trigger level has timed out when it arrives.  What the
  * backend does not take waits in the transmit queue, and LSR says so.  To a
  * FIFO clear and to a reset that queue is the wire: it keeps its bytes, so a
- * slow host loses nothing that the guest has sent.
+ * slow host loses nothing that the guest has sent.  Nor does a guest that is
+ * slow to start lose what the host has sent (ns16550a-receiver.c): that arrives
+ * once the guest listens, by the receive interrupt or by polling LSR.
  */
 #include "device-list.h"
+#include "ns16550a-receiver.h"
 
 #include "cleanup.h"
 
@@ -21,7 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RX_FIFO 16
 /* Beyond the chip's 16: for guests that give up waiting for THRE. */
 #define TX_QUEUE 4096
 
@@ -84,9 +86,7 @@ struct mv_ns16550a {
     bool thre_pending; /* the THRE interrupt's latch */
     bool rts_used;     /* the guest has raised RTS since reset */
     bool irq_level;
-    uint8_t rx[RX_FIFO];
-    uint16_t rx_first;
-    uint16_t rx_count;
+    struct mv_uart_receiver rx;
     uint8_t tx[TX_QUEUE];
     uint16_t tx_first;
     uint16_t tx_count;
@@ -105,9 +105,14 @@ static const struct mv_state_field state_fields[] = {
     MV_STATE_FIELD(struct mv_ns16550a, thre_pending, MV_STATE_BOOL),
     MV_STATE_FIELD(struct mv_ns16550a, rts_used, MV_STATE_BOOL),
     MV_STATE_FIELD(struct mv_ns16550a, irq_level, MV_STATE_BOOL),
-    MV_STATE_ARRAY(struct mv_ns16550a, rx, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, rx_first, MV_STATE_U16),
-    MV_STATE_FIELD(struct mv_ns16550a, rx_count, MV_STATE_U16),
+    MV_STATE_ARRAY(struct mv_ns16550a, rx.line, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, rx.line_first, MV_STATE_U16),
+    MV_STATE_FIELD(struct mv_ns16550a, rx.line_count, MV_STATE_U16),
+    MV_STATE_FIELD(struct mv_ns16550a, rx.arrived, MV_STATE_U16),
+    MV_STATE_ARRAY(struct mv_ns16550a, rx.loop, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, rx.loop_first, MV_STATE_U16),
+    MV_STATE_FIELD(struct mv_ns16550a, rx.loop_count, MV_STATE_U16),
+    MV_STATE_FIELD(struct mv_ns16550a, rx.polls, MV_STATE_U8),
     MV_STATE_ARRAY(struct mv_ns16550a, tx, MV_STATE_U8),
     MV_STATE_FIELD(struct mv_ns16550a, tx_first, MV_STATE_U16),
     MV_STATE_FIELD(struct mv_ns16550a, tx_count, MV_STATE_U16),
@@ -140,6 +145,18 @@ static bool input_held(const struct mv_ns16550a *u)
     return in_loopback(u) || (u->rts_used && (u->mcr & MCR_RTS) == 0);
 }
 
+static unsigned rx_depth(const struct mv_ns16550a *u)
+{
+    return fifos_enabled(u) ? MV_UART_FIFO : 1;
+}
+
+/* What the host sent arrives while the guest listens. */
+static void rx_arrive(struct mv_ns16550a *u)
+{
+    if (!in_loopback(u) && ((u->ier & IER_RX) != 0 || mv_uart_receiver_polled(&u->rx)))
+        mv_uart_receiver_arrive(&u->rx, rx_depth(u));
+}
+
 static unsigned rx_trigger(const struct mv_ns16550a *u)
 {
     static const uint8_t levels[] = {1, 4, 8, 14};
@@ -151,8 +168,9 @@ static uint8_t interrupt_cause(const struct mv_ns16550a *u)
 {
     if ((u->ier & IER_LINE) != 0 && u->lsr_errors != 0)
         return IIR_LINE;
-    if ((u->ier & IER_RX) != 0 && u->rx_count != 0)
-        return u->rx_count >= rx_trigger(u) ? IIR_RX : IIR_TIMEOUT;
+    unsigned received = mv_uart_receiver_used(&u->rx);
+    if ((u->ier & IER_RX) != 0 && received != 0)
+        return received >= rx_trigger(u) ? IIR_RX : IIR_TIMEOUT;
     if ((u->ier & IER_THRE) != 0 && u->thre_pending)
         return IIR_THRE;
     if ((u->ier & IER_MODEM) != 0 && (u->msr & MSR_DELTAS) != 0)
@@ -160,46 +178,15 @@ static uint8_t interrupt_cause(const struct mv_ns16550a *u)
     return IIR_NONE;
 }
 
+/* At the end of every change. */
 static void update_irq(struct mv_ns16550a *u)
 {
+    rx_arrive(u);
     bool level = interrupt_cause(u) != IIR_NONE;
     if (level != u->irq_level) {
         u->irq_level = level;
         mv_irq_set(&u->irq, level);
     }
-}
-
-static void rx_push(struct mv_ns16550a *u, uint8_t byte)
-{
-    if (u->rx_count == RX_FIFO) {
-        u->lsr_errors |= LSR_OE;
-        return;
-    }
-    u->rx[(u->rx_first + u->rx_count) % RX_FIFO] = byte;
-    u->rx_count++;
-}
-
-static uint8_t rx_pop(struct mv_ns16550a *u)
-{
-    if (u->rx_count == 0)
-        return 0;
-    uint8_t byte = u->rx[u->rx_first];
-    u->rx_first = (u->rx_first + 1) % RX_FIFO;
-    u->rx_count--;
-    return byte;
-}
-
-/*
- * The receiver of a loopback.  Without FIFOs a new character takes the place
- * of an unread one; with them the FIFO keeps what it has (data sheet, 8.5).
- */
-static void rx_loop(struct mv_ns16550a *u, uint8_t byte)
-{
-    if (!fifos_enabled(u) && u->rx_count != 0) {
-        u->rx_count = 0;
-        u->lsr_errors |= LSR_OE;
-    }
-    rx_push(u, byte);
 }
 
 /* Hand the backend what it takes; the queue's last byte raises THRE. */
@@ -226,7 +213,8 @@ static void tx_byte(struct mv_ns16550a *u, uint8_t byte)
 {
     u->thre_pending = false;
     if (in_loopback(u)) {
-        rx_loop(u, byte);
+        if (!mv_uart_receiver_loop(&u->rx, byte, rx_depth(u)))
+            u->lsr_errors |= LSR_OE;
         u->thre_pending = true;
         return;
     }
@@ -257,7 +245,7 @@ static void update_msr(struct mv_ns16550a *u)
 
 static uint8_t line_status(const struct mv_ns16550a *u)
 {
-    return u->lsr_errors | (u->rx_count != 0 ? LSR_DR : 0) |
+    return u->lsr_errors | (mv_uart_receiver_used(&u->rx) != 0 ? LSR_DR : 0) |
            (u->tx_count == 0 || in_loopback(u) ? LSR_THRE | LSR_TEMT : 0);
 }
 
@@ -277,8 +265,7 @@ static uint8_t read_register(struct mv_ns16550a *u, enum reg reg, bool *ret_room
     case REG_DATA:
         if (dlab)
             return u->dll;
-        *ret_room = u->rx_count != 0;
-        return rx_pop(u);
+        return mv_uart_receiver_pop(&u->rx, ret_room);
     case REG_IER:
         return dlab ? u->dlm : u->ier;
     case REG_IIR_FCR:
@@ -288,6 +275,8 @@ static uint8_t read_register(struct mv_ns16550a *u, enum reg reg, bool *ret_room
     case REG_MCR:
         return u->mcr;
     case REG_LSR:
+        mv_uart_receiver_poll(&u->rx);
+        rx_arrive(u);
         value = line_status(u);
         u->lsr_errors = 0;
         return value;
@@ -315,13 +304,18 @@ static void write_ier(struct mv_ns16550a *u, uint8_t value)
     if ((value & ~u->ier & IER_THRE) != 0)
         u->thre_pending = (line_status(u) & LSR_THRE) != 0;
     u->ier = value & IER_MASK;
+    if ((u->ier & IER_RX) == 0)
+        mv_uart_receiver_unarrive(&u->rx);
 }
 
-/* Changing the enable bit clears the FIFOs (data sheet, 8.4). */
+/*
+ * Changing the enable bit clears the FIFOs (data sheet, 8.4).  A driver does so
+ * when it starts, with no thought of what was typed meanwhile; it comes again.
+ */
 static void write_fcr(struct mv_ns16550a *u, uint8_t value, bool *ret_room)
 {
     if (((value ^ u->fcr) & FCR_ENABLE) != 0 || (value & FCR_CLEAR_RX) != 0) {
-        u->rx_count = 0;
+        mv_uart_receiver_clear(&u->rx);
         *ret_room = true;
     }
     /* The other bits count only together with the enable bit. */
@@ -353,6 +347,8 @@ static void write_register(struct mv_ns16550a *u, enum reg reg, uint8_t value, b
     case REG_MCR: {
         bool held = input_held(u);
         u->mcr = value & MCR_MASK;
+        if (in_loopback(u))
+            mv_uart_receiver_unarrive(&u->rx);
         u->rts_used |= (value & (MCR_RTS | MCR_LOOP)) == MCR_RTS;
         *ret_room = held && !input_held(u);
         update_msr(u);
@@ -418,7 +414,7 @@ static void reset(struct mv_device *device)
         MV_LOCK_SCOPE(&u->mutex);
         u->ier = u->fcr = u->lcr = u->mcr = u->lsr_errors = u->scr = 0;
         u->dll = u->dlm = 0;
-        u->rx_first = u->rx_count = 0;
+        mv_uart_receiver_clear(&u->rx);
         u->msr = modem_inputs(u);
         u->thre_pending = u->rts_used = false;
         update_irq(u);
@@ -463,17 +459,17 @@ unsigned mv_ns16550a_rx_room(struct mv_device *device)
     MV_LOCK_SCOPE(&u->mutex);
     if (input_held(u))
         return 0;
-    if (!fifos_enabled(u))
-        return u->rx_count == 0 ? 1 : 0;
-    return RX_FIFO - u->rx_count;
+    return mv_uart_receiver_room(&u->rx, rx_depth(u));
 }
 
 void mv_ns16550a_rx(struct mv_device *device, const uint8_t *buf, unsigned len)
 {
     struct mv_ns16550a *u = (struct mv_ns16550a *)device;
     MV_LOCK_SCOPE(&u->mutex);
-    for (unsigned i = 0; i < len; i++)
-        rx_push(u, buf[i]);
+    for (unsigned i = 0; i < len; i++) {
+        if (!mv_uart_receiver_put(&u->rx, buf[i]))
+            u->lsr_errors |= LSR_OE;
+    }
     update_irq(u);
 }
 

@@ -85,6 +85,13 @@ static void rx(struct uart *u, const char *text)
     mv_ns16550a_rx(u->device, (const uint8_t *)text, (unsigned)strlen(text));
 }
 
+/* A program that polls sees what there is when it looks again. */
+static void wait_for_data(struct uart *u)
+{
+    in(u, LSR);
+    assert_int_equal(in(u, LSR), 0x61);
+}
+
 static void test_reset_values(void **state)
 {
     struct uart u;
@@ -150,6 +157,97 @@ static void test_linux_autoconfig(void **state)
     uart_close(&u);
 }
 
+/* serial8250_clear_fifos. */
+static void clear_fifos(struct uart *u)
+{
+    out(u, FCR, 0x01);
+    out(u, FCR, 0x07);
+    out(u, FCR, 0x00);
+}
+
+/* "Clear the interrupt registers": all are read, once, and what they say is dropped. */
+static void read_and_drop(struct uart *u)
+{
+    in(u, LSR);
+    in(u, RBR);
+    in(u, IIR);
+    in(u, MSR);
+}
+
+/*
+ * What Linux 6.1 does to the UART from its probe to the first reader of the
+ * terminal (8250_port.c): autoconfig's end, serial8250_do_startup with its test
+ * of the transmit interrupt, serial8250_do_set_termios.
+ */
+static void linux_opens(struct uart *u)
+{
+    clear_fifos(u);
+    in(u, RBR);
+    out(u, IER, 0x00);
+    /* The console's first lines, which wait for the transmitter. */
+    for (int i = 0; i < 50; i++) {
+        in(u, LSR);
+        out(u, THR, '.');
+    }
+    clear_fifos(u);
+    read_and_drop(u);
+    in(u, LSR);
+    for (int i = 0; i < 9; i++)
+        in(u, LSR); /* wait_for_xmitr */
+    out(u, IER, 0x02);
+    in(u, IIR);
+    out(u, IER, 0x00);
+    out(u, IER, 0x02);
+    in(u, IIR);
+    out(u, IER, 0x00);
+    out(u, LCR, 0x03);
+    out(u, MCR, 0x08);
+    out(u, IER, 0x02);
+    in(u, LSR);
+    in(u, IIR);
+    out(u, IER, 0x00);
+    read_and_drop(u);
+    out(u, IER, 0x05);
+    out(u, LCR, 0x83);
+    out(u, DLL, 12);
+    out(u, DLM, 0);
+    out(u, LCR, 0x03);
+    out(u, FCR, 0x01);
+    out(u, FCR, 0x81);
+    out(u, MCR, 0x0b);
+}
+
+/* What is typed, or comes from a file, while the guest boots waits for its driver. */
+static void test_early_input(void **state)
+{
+    static const char text[] = "exit, typed at once";
+    struct uart u;
+    uart_open(&u);
+    u.push = text;
+    push_input(&u);
+    for (int round = 0; round < 2; round++) {
+        linux_opens(&u);
+        assert_true(u.irq.level);
+        for (int i = round * 6; i < round * 6 + 6; i++) {
+            assert_int_equal(in(&u, LSR) & 1, 1);
+            assert_int_equal(in(&u, RBR), text[i]);
+        }
+        /* Closed, or reset; and opened again. */
+        if (round == 0) {
+            out(&u, IER, 0x00);
+            clear_fifos(&u);
+            in(&u, RBR);
+        } else {
+            u.device->ops->reset(u.device);
+        }
+    }
+    linux_opens(&u);
+    for (unsigned i = 12; i < sizeof text - 1; i++)
+        assert_int_equal(in(&u, RBR), text[i]);
+    assert_int_equal(in(&u, LSR), 0x60);
+    uart_close(&u);
+}
+
 static void test_receive_fifo(void **state)
 {
     struct uart u;
@@ -186,11 +284,16 @@ static void test_receive_fifo(void **state)
             assert_int_equal(in(&u, IIR), n >= levels[i].trigger ? 0xc4 : 0xcc);
         }
         assert_int_equal(mv_ns16550a_rx_room(u.device), 0);
+        for (unsigned n = 1; n <= 16; n++)
+            assert_int_equal(in(&u, RBR), 'z');
     }
-    /* Masked, the data is there and the interrupt is not. */
+    /* Masked, the data is there for who polls, and the interrupt is not. */
+    rx(&u, "z");
     out(&u, IER, 0);
     assert_false(u.irq.level);
     assert_int_equal(in(&u, IIR), 0xc1);
+    wait_for_data(&u);
+    assert_int_equal(in(&u, RBR), 'z');
     uart_close(&u);
 }
 
@@ -217,17 +320,23 @@ static void test_fifo_bits(void **state)
     uart_open(&u);
     out(&u, FCR, 0x01);
     rx(&u, "abc");
+    wait_for_data(&u);
     int calls = u.ready_calls;
     out(&u, FCR, 0x03);
     assert_int_equal(in(&u, LSR), 0x60);
     assert_int_equal(u.ready_calls, calls + 1);
-    rx(&u, "abc");
+    wait_for_data(&u);  /* they come again */
     out(&u, FCR, 0x00); /* switching modes clears as well */
     assert_int_equal(in(&u, LSR), 0x60);
     assert_int_equal(in(&u, IIR), 0x01);
+    wait_for_data(&u);
+    for (int c = 'a'; c <= 'c'; c++)
+        assert_int_equal(in(&u, RBR), c);
+    assert_int_equal(in(&u, LSR), 0x60);
     /* Room may shrink between asking for it and using it: nothing is lost. */
     rx(&u, "xyz");
     assert_int_equal(mv_ns16550a_rx_room(u.device), 0);
+    wait_for_data(&u);
     assert_int_equal(in(&u, RBR), 'x');
     assert_int_equal(in(&u, RBR), 'y');
     assert_int_equal(in(&u, RBR), 'z');
@@ -286,7 +395,7 @@ static void test_transmit_flow(void **state)
     assert_int_equal(in(&u, LSR), 0x00);
     out(&u, IER, 0x02);
     assert_false(u.irq.level); /* not empty: nothing to raise */
-    out(&u, FCR, 0x07); /* what is on the wire is past clearing */
+    out(&u, FCR, 0x07);        /* what is on the wire is past clearing */
     u.device->ops->reset(u.device);
     assert_int_equal(in(&u, LSR), 0x00);
     out(&u, IER, 0x02);
@@ -370,6 +479,17 @@ static void test_loopback(void **state)
     out(&u, MCR, 0x00);
     assert_int_equal(u.ready_calls, calls + 1);
     assert_int_equal(mv_ns16550a_rx_room(u.device), 1);
+    /* What the host sent waits outside, and comes after what went round. */
+    rx(&u, "h");
+    wait_for_data(&u);
+    out(&u, MCR, 0x10);
+    assert_int_equal(in(&u, LSR), 0x60);
+    assert_int_equal(in(&u, LSR), 0x60);
+    out(&u, THR, '3');
+    out(&u, MCR, 0x00);
+    assert_int_equal(in(&u, RBR), '3');
+    assert_int_equal(in(&u, LSR), 0x61);
+    assert_int_equal(in(&u, RBR), 'h');
     uart_close(&u);
 }
 
@@ -381,6 +501,7 @@ static void test_input_from_rx_ready(void **state)
     out(&u, FCR, 0x01);
     u.push = text;
     push_input(&u);
+    wait_for_data(&u);
     for (unsigned i = 0; i < sizeof text - 1; i++) {
         assert_int_equal(in(&u, LSR), 0x61);
         assert_int_equal(in(&u, RBR), text[i]);
@@ -429,6 +550,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reset_values),
         cmocka_unit_test(test_linux_autoconfig),
+        cmocka_unit_test(test_early_input),
         cmocka_unit_test(test_receive_fifo),
         cmocka_unit_test(test_overrun),
         cmocka_unit_test(test_fifo_bits),

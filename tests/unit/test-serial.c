@@ -260,6 +260,7 @@ static void test_input_flow_control(void **state)
     pthread_join(thread, NULL);
     assert_int_equal(reader.bad, 0);
     assert_int_equal(feeder.sent, TOTAL);
+    mv_input_free(input);
     free(input);
     mv_loop_destroy(loop);
 }
@@ -267,14 +268,50 @@ static void test_input_flow_control(void **state)
 static void test_input_waits_for_a_uart(void **state)
 {
     struct mv_input *input = calloc(1, sizeof *input);
-    assert_int_equal(mv_input_room(input), MV_INPUT_SIZE);
+    assert_int_equal(mv_input_room(input, 1), MV_INPUT_SIZE);
     assert_int_equal(mv_input_put(input, (const uint8_t *)"abc", 3), 3);
     mv_input_push(input);
-    assert_int_equal(mv_input_room(input), MV_INPUT_SIZE - 3);
+    assert_int_equal(mv_input_room(input, 1), MV_INPUT_SIZE - 3);
+    /* There is no more than that where no limit was set. */
+    assert_int_equal(mv_input_room(input, MV_INPUT_SIZE), MV_INPUT_SIZE - 3);
     input->uart = &uart;
     mv_input_push(input);
-    assert_int_equal(mv_input_room(input), MV_INPUT_SIZE);
+    assert_int_equal(mv_input_room(input, 1), MV_INPUT_SIZE);
     assert_memory_equal(fifo, "abc", 3);
+    mv_input_free(input);
+    free(input);
+}
+
+/* A ring that becomes larger, also where what waits goes over its end, and smaller again. */
+static void test_input_grows(void **state)
+{
+    enum { LIMIT = 5 * MV_INPUT_SIZE };
+    static uint8_t bytes[LIMIT];
+    struct mv_input *input = calloc(1, sizeof *input);
+    input->limit = LIMIT;
+    for (size_t i = 0; i < LIMIT; i++)
+        bytes[i] = pattern(i);
+    for (int round = 0; round < 3; round++) {
+        size_t put = mv_input_put(input, bytes, MV_INPUT_SIZE - 100);
+        size_t got = 0;
+        input->uart = &uart;
+        while (got < LIMIT) {
+            mv_input_push(input);
+            for (unsigned i = 0; i < fifo_used; i++, got++)
+                assert_int_equal(fifo[i], pattern(got));
+            fifo_used = 0;
+            while (got > 1000 && put < LIMIT && mv_input_room(input, 3000) > 0) {
+                size_t len = LIMIT - put < 3000 ? LIMIT - put : 3000;
+                put += mv_input_put(input, bytes + put, len);
+            }
+        }
+        assert_int_equal(put, LIMIT);
+        assert_int_equal(input->used, 0);
+        assert_int_equal(input->capacity, MV_INPUT_SIZE);
+        input->uart = NULL;
+    }
+    assert_int_equal(mv_input_put(input, bytes, LIMIT), LIMIT);
+    mv_input_free(input);
     free(input);
 }
 
@@ -287,6 +324,7 @@ int main(void)
         cmocka_unit_test_setup(test_output_closed_reader, reset_uart),
         cmocka_unit_test_setup(test_input_flow_control, reset_uart),
         cmocka_unit_test_setup(test_input_waits_for_a_uart, reset_uart),
+        cmocka_unit_test_setup(test_input_grows, reset_uart),
     };
     return cmocka_run_group_tests_name("serial", tests, NULL, NULL);
 }

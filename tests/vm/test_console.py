@@ -183,14 +183,51 @@ def test_reset_at_a_terminal(terminal):
     assert t.end() == 3
 
 
-def test_leaving_a_guest_that_hangs(terminal):
+def paste(t, text, until):
+    """Types text as fast as the terminal takes it, until `until` was shown: what was shown."""
+    shown, sent = b"", 0
+    deadline = time.monotonic() + WAIT
+    os.set_blocking(t.master, False)
+    while until not in shown or not until and sent < len(text):
+        ways = select.select([t.master], [t.master] if sent < len(text) else [], [], 1)
+        if ways[0]:
+            shown += os.read(t.master, 65536)
+        if ways[1]:
+            with contextlib.suppress(BlockingIOError):
+                sent += os.write(t.master, text[sent:sent + 4096])
+        assert time.monotonic() < deadline, "%d bytes went, and back came %r" % (sent, shown[-99:])
+    os.set_blocking(t.master, True)
+    return shown
+
+
+def test_paste(terminal):
+    """More than a guest takes at once waits: all of it comes, in order."""
+    text = b"".join(b"%06d " % i for i in range(30000))
+    t = terminal()
+    assert paste(t, text, text[-7:]) == text
+    t.send(b"Q")
+    assert t.end() == 0
+
+
+@pytest.mark.parametrize("size", [100000, 3000000])
+def test_leaving_a_guest_that_hangs(terminal, size):
+    """Ctrl-A X works behind a paste that nobody takes."""
     t = terminal()
     t.send(b"H")
-    for _ in range(50):
-        t.send(b"x" * 2000)
-        time.sleep(0.002)
+    assert paste(t, b"x" * size, b"") == b""
     t.send(b"\x01x")
+    t.expect(b"ended by Ctrl-A X\r\n")
     assert t.end() == 0
+
+
+def test_a_terminal_that_waits(terminal):
+    """There is a limit to what is kept; beyond it nothing is lost, and a line says what to do."""
+    t = terminal("-n", "full")
+    t.send(b"H")
+    said = paste(t, b"x" * 2**25, b"\r\n")
+    assert b"take 16 MiB" in said and b"'memvisor quit full' ends the machine" in said
+    t.process.send_signal(signal.SIGTERM)
+    assert t.end() == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Linux guest at the console: input, flow in both directions, keys, files and pipes."""
 import hashlib
+import os
 import random
+import socket
 import subprocess
 
 import pexpect
+import pytest
+
+import harness
 
 
 def test_shell_takes_input(memvisor, shell_initrd):
@@ -76,6 +81,45 @@ def test_output_loses_nothing(memvisor, initrd):
     assert result.code == 0, result
     expected = "\n".join(str(i) for i in range(1, 20001)) + "\n"
     assert expected in result.out
+
+
+@pytest.mark.parametrize("source", ["pipe", "file", "socket", "terminal"])
+def test_early_input(memvisor, shell_initrd, tmp_path, source):
+    """What comes before the guest's driver is up waits for it: `echo exit | memvisor run`."""
+    argv = memvisor.boot_argv(shell_initrd, "-m", "256M")
+    text = b"echo 'early: '$((6 * 7)); exit\n"
+    (tmp_path / "input").write_bytes(text)
+    stdin, master = subprocess.PIPE, None
+    if source == "file":
+        stdin = open(tmp_path / "input", "rb")
+    elif source == "socket":
+        argv += ["--serial", "unix:%s" % (tmp_path / "console"), "--paused", "-n", "early"]
+        stdin = subprocess.DEVNULL
+    elif source == "terminal":
+        master, stdin = os.openpty()
+    env = dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path))
+    child = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             env=env)
+    with child:
+        try:
+            if source == "socket":
+                assert b"memvisor cont early" in child.stdout.readline()
+                client = socket.socket(socket.AF_UNIX)
+                client.connect(str(tmp_path / "console"))
+                client.settimeout(60 * harness.SLOW)
+                client.sendall(text)
+                assert harness.run([memvisor.path, "cont", "early"], env=env).code == 0
+                out = client.makefile("rb").read()
+            elif source == "terminal":
+                os.write(master, text)
+                out = child.communicate(timeout=60 * harness.SLOW)[0]
+            else:
+                out = child.communicate(text if source == "pipe" else None, 60 * harness.SLOW)[0]
+        except BaseException:
+            child.kill()
+            raise
+    assert child.returncode == 0
+    assert b"\nearly: 42\r\n" in out
 
 
 def test_end_of_file_on_stdin_is_silence(memvisor, initrd):

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_uart_receiver: what the host sent to a 16550A and the guest has
+ * not read.  Part of struct mv_ns16550a, under its mutex; ns16550a.c alone
+ * calls it.
+ */
+#ifndef MV_DEVICE_NS16550A_RECEIVER_H
+#define MV_DEVICE_NS16550A_RECEIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MV_UART_FIFO 16
+
+struct mv_uart_receiver {
+    /*
+     * The host's bytes: the first `arrived` are in the FIFO, the others on the
+     * wire.  To a clear and to a reset all of them are the wire's again.
+     */
+    uint8_t line[MV_UART_FIFO];
+    uint16_t line_first;
+    uint16_t line_count;
+    uint16_t arrived;
+    /* The transmitter's own bytes in loopback, which are read before those. */
+    uint8_t loop[MV_UART_FIFO];
+    uint16_t loop_first;
+    uint16_t loop_count;
+    uint8_t polls; /* LSR reads since the guest last set the UART up, up to 2 */
+};
+
+/* A byte from the host, or in loopback into a FIFO of `depth`: false on an overrun. */
+bool mv_uart_receiver_put(struct mv_uart_receiver *r, uint8_t byte);
+bool mv_uart_receiver_loop(struct mv_uart_receiver *r, uint8_t byte, unsigned depth);
+
+/* Bytes in the FIFO; the next one, or 0; *ret_room where the host may send another. */
+unsigned mv_uart_receiver_used(const struct mv_uart_receiver *r);
+uint8_t mv_uart_receiver_pop(struct mv_uart_receiver *r, bool *ret_room);
+/* How many bytes the host may send. */
+unsigned mv_uart_receiver_room(const struct mv_uart_receiver *r, unsigned depth);
+
+/* The guest looks whether there is something. */
+void mv_uart_receiver_poll(struct mv_uart_receiver *r);
+/*
+ * Whether it waits for input without an interrupt: it has looked twice since
+ * it set the UART up.  A driver that starts looks once and throws away what it
+ * finds (Linux's 8250_port.c, serial8250_do_startup, twice).
+ */
+bool mv_uart_receiver_polled(const struct mv_uart_receiver *r);
+/* Bytes of the wire go into the FIFO as it has room. */
+void mv_uart_receiver_arrive(struct mv_uart_receiver *r, unsigned depth);
+/* The guest sets the UART up: what has arrived has not. */
+void mv_uart_receiver_unarrive(struct mv_uart_receiver *r);
+/* A FIFO clear, or a reset. */
+void mv_uart_receiver_clear(struct mv_uart_receiver *r);
+
+#endif
