@@ -97,6 +97,13 @@ static int refuse_size(const struct mv_backing *backing, const struct mv_backing
                             "%s holds %s, but the block has %s: give it that size with "
                             "ftruncate(fd, %" PRIu64 ")",
                             what, has_words, wants_words, request->size);
+    if (has > request->size) {
+        mv_backing_size_argument(has, argument);
+        return mv_error_set(err, EINVAL,
+                            "%s is %s long, but the block has %s: say -m %s of a bank, size=%s of a "
+                            "device's memory, or choose another file",
+                            what, has_words, wants_words, argument, argument);
+    }
     return mv_error_set(err, EINVAL, "%s is %s long, but the block has %s: truncate -s %s %s",
                         what, has_words, wants_words, argument,
                         mv_backing_quote(backing->path, quoted));
