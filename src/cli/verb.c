@@ -77,6 +77,9 @@ const struct mv_verb mv_verbs[] = {
     {.name = "send", .later = "send a VM to another host"},
     {.name = "receive", .later = "receive a VM from another host"},
     {.name = "info", .later = "describe a saved VM"},
+    {.name = "fork", .later = "clone a VM that runs"},
+    {.name = "balloon", .later = "take memory from a guest and give it back"},
+    {.name = "jit", .later = "tell what the JIT does"},
 };
 
 const size_t mv_verb_count = sizeof mv_verbs / sizeof mv_verbs[0];

@@ -81,13 +81,28 @@ static const struct mv_option *find_letter(const struct mv_option_table *table, 
     return NULL;
 }
 
+static const struct mv_foreign_option *find_foreign(const struct mv_option_table *table,
+                                                    const char *name, size_t len)
+{
+    for (size_t i = 0; i < table->foreign_count; i++) {
+        const char *foreign = table->foreign[i].name;
+        if (strlen(foreign) == len && strncmp(foreign, name, len) == 0)
+            return &table->foreign[i];
+    }
+    return NULL;
+}
+
 static int refuse_unknown(struct parse *p, const char *word, size_t len)
 {
     CLEANUP_FREE char *name = strndup(word, len);
     struct mv_suggestion near;
     if (name == NULL)
         return mv_error_set_errno(p->err, ENOMEM, "option %s", word);
-    mv_suggestion_init(&near, name + strspn(name, "-"));
+    const char *bare = name + strspn(name, "-");
+    const struct mv_foreign_option *foreign = find_foreign(p->table, bare, strlen(bare));
+    if (foreign != NULL)
+        return mv_error_set(p->err, EINVAL, "unknown option '%s': %s", name, foreign->hint);
+    mv_suggestion_init(&near, bare);
     for (size_t i = 0; i < p->table->count; i++) {
         mv_suggestion_offer(&near, p->table->options[i].name);
         mv_suggestion_offer(&near, p->table->options[i].alias);
@@ -161,8 +176,9 @@ static int parse_short(struct parse *p, const char *word)
     if (word[2] != '\0' && by_name != NULL)
         return mv_error_set(p->err, EINVAL, "unknown option '%s': write --%s, with two dashes",
                             word, by_name->name);
+    /* Nor -nographic -n with the name "ographic". */
     const struct mv_option *option = find_letter(p->table, word[1]);
-    if (option == NULL)
+    if (option == NULL || find_foreign(p->table, word + 1, strlen(word + 1)) != NULL)
         return refuse_unknown(p, word, strlen(word));
     char shown[3] = {'-', word[1], '\0'};
     return apply(p, option, shown, word[2] == '\0' ? NULL : word + 2);

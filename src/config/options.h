@@ -32,6 +32,12 @@ struct mv_option {
     size_t offset;         /* of the field that the common setters store to */
 };
 
+/* An option of another VMM's that users try, and what to do here instead. */
+struct mv_foreign_option {
+    const char *name; /* without dashes */
+    const char *hint; /* behind "unknown option '-smp': " */
+};
+
 struct mv_option_table {
     const char *verb;
     const struct mv_option *options;
@@ -43,6 +49,8 @@ struct mv_option_table {
     const struct mv_option *words;
     size_t word_count;
     size_t words_needed; /* the first so many have to be there */
+    const struct mv_foreign_option *foreign;
+    size_t foreign_count;
 };
 
 /* What mv_options_parse returns where -h or --help was given. */

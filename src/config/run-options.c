@@ -134,6 +134,9 @@ static int set_engine(void *target, const struct mv_option *option, const char *
 {
     static const struct choice engines[] = {
         {"auto", NULL}, {"emulator", NULL}, {"kvm", "run vCPUs on the host's own CPUs"}};
+    if (strncmp(value, "emulator,", strlen("emulator,")) == 0)
+        return mv_later_refuse("the emulator's JIT (jit=, jit-cache=)",
+                               "translate guest code to the host's", "run", err);
     return set_choice(target, option, value, engines, sizeof engines / sizeof engines[0], err);
 }
 
@@ -297,7 +300,39 @@ static const struct mv_option options[] = {
              "bus= its id, that may come and go while the guest runs; edu, QEMU's device for "
              "writers of drivers (without DMA).",
      .set = set_device},
+    {.name = "disk", .argument = "SPEC", .later = "give the guest a disk"},
+    {.name = "net", .argument = "SPEC", .later = "connect the guest to a network"},
+    {.name = "vhost-user", .argument = "SPEC", .later = "have another process be a device"},
+    {.name = "sandbox", .argument = "on|off", .later = "confine memvisor itself"},
+    {.name = "reload", .argument = "on|off", .later = "load kernel and initrd anew at a reset"},
 };
 
-const struct mv_option_table mv_run_options = {
-    .verb = "run", .options = options, .count = sizeof options / sizeof options[0]};
+/* QEMU's and Firecracker's, where the name alone does not lead to ours. */
+static const struct mv_foreign_option foreign[] = {
+    {"smp", "the number of CPUs is -c N"},
+    {"M", "the board is --machine NAME, and 'arm64' without it"},
+    {"cpu", "there is one kind of CPU, and no option for it"},
+    {"accel", "what runs the guest is --engine NAME, and 'auto' without it"},
+    {"enable-kvm", "KVM is not in this version; what runs the guest is --engine NAME"},
+    {"nographic", "leave it out: the console is on this terminal already (--serial)"},
+    {"display", "there is no display: the guest's console is --serial"},
+    {"monitor", "a VM is steered by QMP (--qmp PATH) and by verbs such as 'memvisor stop NAME'"},
+    {"drive", "disks are not in this version; a bank of RAM is kept in a file by -m SIZE,file=PATH"},
+    {"hda", "disks are not in this version; the guest's files come in an initrd, -i FILE"},
+    {"blockdev", "disks are not in this version; the guest's files come in an initrd, -i FILE"},
+    {"netdev", "networks are not in this version"},
+    {"nic", "networks are not in this version; there is none to be switched off"},
+    {"object", "memory is a bank's matter: -m SIZE,file=PATH and the like"},
+    {"mem-path", "a bank is kept in a file by -m SIZE,file=PATH"},
+    {"s", "a debugger's port is --gdb :1234"},
+    {"S", "the guest waits to be started under --paused"},
+    {"daemonize", "start it in the background with '&' and --serial file:PATH"},
+    {"api-sock", "the control socket is --qmp PATH; it speaks QMP"},
+    {"config-file", "a VM is described by options alone: 'memvisor help run' lists them"},
+};
+
+const struct mv_option_table mv_run_options = {.verb = "run",
+                                               .options = options,
+                                               .count = sizeof options / sizeof options[0],
+                                               .foreign = foreign,
+                                               .foreign_count = sizeof foreign / sizeof foreign[0]};

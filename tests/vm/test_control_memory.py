@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the control socket tells of a guest's memory, against what the host says."""
+import select
 import threading
 import time
 
@@ -105,7 +106,9 @@ def test_dirty_map(guest):
         qmp.send({"execute": "x-dirty-map", "arguments": {"milliseconds": 1500, "parts": 4}})
         for _ in range(2):  # what came before from another client is under way by then
             assert other.execute("query-status")["running"]
-        guest.do("f", 0x100000000 + 4 * MIB - 0x2000, 5, 7)
+        # When it begins to listen is the host's matter.
+        while not select.select([qmp.socket], [], [], 0)[0]:
+            guest.do("f", 0x100000000 + 4 * MIB - 0x2000, 5, 7)
         found = {entry["id"]: entry for entry in qmp.answer()["return"]}
         one = found["ram1"]
         assert (one["size"], one["dirty"]) == (16 * MIB, 5 * 4096)
