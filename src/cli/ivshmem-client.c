@@ -20,13 +20,14 @@
 
 #define JOIN_MS   5000
 #define WORDS_MAX 8
+#define RETRY_MS  20
 #define COPY_SIZE 65536
 
 struct client_options {
-    char *socket, *timeout_text;
+    char *socket, *timeout_text, *wait_text;
     struct mv_names words;
     bool json, reconnect;
-    int timeout_ms;
+    int timeout_ms, wait_ms;
 };
 
 #define FIELD(member) .offset = offsetof(struct client_options, member)
@@ -36,6 +37,11 @@ static const struct mv_option options[] = {
      .help = "How long 'wait' waits; default for ever. Giving up is exit status 1.",
      .set = mv_option_set_string,
      FIELD(timeout_text)},
+    {.name = "wait",
+     .argument = "SECONDS",
+     .help = "How long to wait for a server that is not there yet; default: not at all.",
+     .set = mv_option_set_string,
+     FIELD(wait_text)},
     {.name = "reconnect",
      .help = "When the server goes, join again as soon as there is one.",
      .set = mv_option_set_flag,
@@ -497,18 +503,28 @@ static int run_prompt(struct client *client, struct mv_error *err)
     return 0;
 }
 
+/* Seconds, with a fraction where one is given, as milliseconds. */
+static int take_seconds(const char *option, const char *text, int *ret_ms, struct mv_error *err)
+{
+    char *end;
+    if (text == NULL)
+        return 0;
+    double seconds = strtod(text, &end);
+    if (*end != '\0' || end == text || !(seconds >= 0 && seconds <= 1e6))
+        return mv_error_set(err, EINVAL, "%s %s: it is a number of seconds", option, text);
+    *ret_ms = (int)(seconds * 1000);
+    return 0;
+}
+
 static int check_options(struct client_options *o, const struct command **ret_command,
                          struct mv_error *err)
 {
     o->timeout_ms = -1;
-    if (o->timeout_text != NULL) {
-        char *end;
-        double seconds = strtod(o->timeout_text, &end);
-        if (*end != '\0' || end == o->timeout_text || !(seconds >= 0 && seconds <= 1e6))
-            return mv_error_set(err, EINVAL, "--timeout %s: it is a number of seconds",
-                                o->timeout_text);
-        o->timeout_ms = (int)(seconds * 1000);
-    }
+    int r = take_seconds("--timeout", o->timeout_text, &o->timeout_ms, err);
+    if (r == 0)
+        r = take_seconds("--wait", o->wait_text, &o->wait_ms, err);
+    if (r < 0)
+        return r;
     return o->words.count == 0 ? 0
                                : find_command((int)o->words.count, o->words.list, ret_command, err);
 }
@@ -523,12 +539,25 @@ static void allow_descriptors(void)
     }
 }
 
+/* A server may be about to start, or to take the place of one that is gone. */
+static struct mv_ivshmem *join(const struct client_options *o, char *ret_error)
+{
+    const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
+    unsigned flags = o->reconnect ? MV_IVSHMEM_RECONNECT : 0;
+    struct mv_ivshmem *shm = mv_ivshmem_open(o->socket, flags, JOIN_MS, ret_error);
+    for (int left = o->wait_ms; shm == NULL && left > 0; left -= RETRY_MS) {
+        nanosleep(&pause, NULL);
+        shm = mv_ivshmem_open(o->socket, flags, JOIN_MS, ret_error);
+    }
+    return shm;
+}
+
 static int run(const struct client_options *o, const struct command *command, struct mv_error *err)
 {
     char text[MV_IVSHMEM_ERROR_SIZE];
     struct client client = {.options = o};
     allow_descriptors();
-    client.shm = mv_ivshmem_open(o->socket, o->reconnect ? MV_IVSHMEM_RECONNECT : 0, JOIN_MS, text);
+    client.shm = join(o, text);
     if (client.shm == NULL)
         return mv_error_set(err, EIO, "%s", text);
     int r = command == NULL
@@ -556,6 +585,7 @@ int mv_ivshmem_client_main(int argc, char **argv)
     }
     free(o.socket);
     free(o.timeout_text);
+    free(o.wait_text);
     mv_names_free(&o.words);
     return status;
 }

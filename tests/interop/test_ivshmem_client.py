@@ -94,9 +94,12 @@ def test_prompt(memvisor, path):
         child.expect("joined: peer 1\r\n> ")
         peer.ring(0, 1)
         child.expect("rung: vector 1, 1 time\r\n> ")
+        # A line that is typed before the prompt is there shows in front of it.
         child.sendline("ring 1 0")
+        child.expect("ring 1 0\r\n> ")
         assert peer.rung(0) == 1
         child.sendline("write 5 hello")
+        child.expect("write 5 hello\r\n> ")
         child.sendline("read 5 5")
         child.expect("\nhello\r\n")
         child.sendline("dance")
@@ -304,3 +307,24 @@ def test_more_vectors_than_the_soft_limit_of_descriptors(memvisor, tmp_path):
 def test_no_server(memvisor, tmp_path):
     result = memvisor.run("ivshmem-client", tmp_path / "none", "list")
     assert result.code == 1 and "No such file" in result.err and result.err.count("\n") == 1
+
+
+def test_block_of_the_readme_as_a_script(memvisor, tmp_path):
+    """As written, but for its socket: who comes before the server waits for it."""
+    readme = (harness.TOP / "README.md").read_text()
+    block = next(part for part in readme.split("```") if "ivshmem-server /tmp/shm.sock" in part)
+    script = block.replace("/tmp/shm.sock", str(tmp_path / "shm.sock"))
+    for _ in range(5):
+        result = subprocess.run(
+            ["bash", "-euc", script + "\nkill %1\nwait"], capture_output=True, text=True,
+            timeout=60 * harness.SLOW,
+            env=dict(os.environ, PATH="%s:%s" % (memvisor.path.parent, os.environ["PATH"])))
+        assert result.returncode in (0, 143), result
+        assert "1 MiB" not in result.stdout and "64 MiB" in result.stdout + result.stderr, result
+
+
+def test_wait_gives_up(memvisor, tmp_path):
+    result = memvisor.run("ivshmem-client", tmp_path / "none", "--wait", "0.2", "list")
+    assert result.code == 1 and "No such file" in result.err, result
+    result = memvisor.run("ivshmem-client", tmp_path / "none", "--wait", "soon", "list")
+    assert result.code == 2 and "--wait soon" in result.err, result
