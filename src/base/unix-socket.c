@@ -150,7 +150,7 @@ int mv_unix_connect_within(const char *what, const char *path, int timeout_ms, i
 {
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
     int r;
-    for (int left = timeout_ms;; left -= RETRY_MS) {
+    for (int left = timeout_ms;; left -= timeout_ms < 0 ? 0 : RETRY_MS) {
         r = mv_unix_connect_now(what, path, ret_fd, err);
         if (r != -EAGAIN)
             return r;

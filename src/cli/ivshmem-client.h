@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the verb ivshmem-client share: the command line, and the commands. */
+#ifndef MV_CLI_IVSHMEM_CLIENT_H
+#define MV_CLI_IVSHMEM_CLIENT_H
+
+#include "error.h"
+#include "names.h"
+
+#include <stdbool.h>
+
+#define WORDS_MAX 8 /* arguments of a command */
+
+struct mv_ivshmem;
+struct mv_ivshmem_event;
+
+struct client_options {
+    char *socket, *timeout_text, *wait_text;
+    struct mv_names words;
+    bool json, reconnect;
+    int timeout_ms, wait_ms;
+};
+
+struct client {
+    const struct client_options *options;
+    struct mv_ivshmem *shm;
+    bool prompt; /* not a one-shot command */
+    bool quit;
+};
+
+struct command {
+    const char *name;
+    const char *usage;
+    int min, max; /* arguments */
+    int (*run)(struct client *client, int argc, char **argv, struct mv_error *err);
+};
+
+/* -EINVAL where it is no command, or has not the arguments that it takes. */
+int mv_ivshmem_command_find(int argc, char **argv, const struct command **ret,
+                            struct mv_error *err);
+
+/* The library's last error of r, which is negative, as ours. */
+int mv_ivshmem_client_error(const struct client *client, int r, struct mv_error *err);
+
+/* A line for what happened to the shared memory or its peers. */
+void mv_ivshmem_client_print(const struct mv_ivshmem_event *event, const struct client *client);
+
+#endif
