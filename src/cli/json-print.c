@@ -2,12 +2,22 @@
 /* Called by the verbs that take --json; main() notices a failed write. */
 #include "json-print.h"
 
+#include "cleanup.h"
+#include "qmp-value.h"
+
 #include <stdio.h>
+
+static void print(const json_t *value)
+{
+    CLEANUP_FREE char *text = mv_qmp_value_dump(value, JSON_ENCODE_ANY);
+    if (text != NULL)
+        fputs(text, stdout);
+}
 
 void mv_json_print(const json_t *value)
 {
     if (!json_is_array(value)) {
-        json_dumpf(value, stdout, JSON_ENCODE_ANY);
+        print(value);
         putchar('\n');
         return;
     }
@@ -17,7 +27,7 @@ void mv_json_print(const json_t *value)
     json_array_foreach(value, i, element)
     {
         fputs(i == 0 ? "" : ",\n ", stdout);
-        json_dumpf(element, stdout, JSON_ENCODE_ANY);
+        print(element);
     }
     puts("]");
 }

@@ -9,6 +9,7 @@
 #include "json-print.h"
 #include "log.h"
 #include "names.h"
+#include "qmp-value.h"
 #include "vm-client.h"
 
 #include <poll.h>
@@ -54,23 +55,26 @@ const char mv_qmp_notes[] =
 
 static json_t *parse_value(const char *text)
 {
-    json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
-    if (value != NULL)
-        return value;
+    char number[24];
     bool hex = text[0] == '0' && text[1] == 'x';
     size_t digits = hex ? strspn(text + 2, "0123456789abcdefABCDEF") : 0;
-    if (digits > 0 && digits <= 15 && text[2 + digits] == '\0')
-        return json_integer((json_int_t)strtoull(text + 2, NULL, 16));
-    return json_string(text);
+    if (digits > 0 && digits <= 16 && text[2 + digits] == '\0') {
+        snprintf(number, sizeof number, "%llu", strtoull(text + 2, NULL, 16));
+        text = number;
+    }
+    json_t *value = mv_qmp_value_load(text, strlen(text));
+    return value != NULL ? value : json_string(text);
 }
 
 static int add_argument(json_t *arguments, const char *word, struct mv_error *err)
 {
     json_error_t why;
     if (word[0] == '{') {
-        json_t *object = json_loads(word, JSON_REJECT_DUPLICATES, &why);
-        if (object == NULL)
+        json_t *object = mv_qmp_value_load(word, strlen(word));
+        if (object == NULL) {
+            json_decref(json_loads(word, JSON_REJECT_DUPLICATES, &why));
             return mv_error_set(err, EINVAL, "'%s' is no JSON: %s", word, why.text);
+        }
         json_object_update(arguments, object);
         json_decref(object);
         return 0;

@@ -7,6 +7,7 @@
 #include "vm-client.h"
 
 #include "cleanup.h"
+#include "qmp-value.h"
 #include "rundir.h"
 #include "unix-socket.h"
 
@@ -124,7 +125,7 @@ int mv_vm_client_receive(struct mv_vm_client *client, json_t **ret, struct mv_er
             return r;
     }
     size_t len = (size_t)(end - client->buf);
-    json_t *line = json_loadb(client->buf, len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *line = mv_qmp_value_load(client->buf, len);
     client->used -= len + 1;
     memmove(client->buf, end + 1, client->used);
     if (!json_is_object(line)) {
@@ -157,7 +158,7 @@ static int send_command(struct mv_vm_client *client, const char *command, json_t
                         struct mv_error *err)
 {
     json_t *request = json_pack("{s:s, s:o*}", "execute", command, "arguments", arguments);
-    CLEANUP_FREE char *text = request == NULL ? NULL : json_dumps(request, JSON_COMPACT);
+    CLEANUP_FREE char *text = request == NULL ? NULL : mv_qmp_value_dump(request, JSON_COMPACT);
     json_decref(request);
     if (text == NULL)
         return mv_error_set(err, EINVAL, "the command cannot be put into JSON");

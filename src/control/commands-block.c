@@ -10,6 +10,7 @@
 #include "job.h"
 #include "machine.h"
 #include "qmp-command.h"
+#include "qmp-value.h"
 #include "space.h"
 
 #include "cleanup.h"
@@ -159,12 +160,10 @@ static int start(struct mv_qmp_call *call, struct query wish, struct mv_error *e
 int mv_qmp_query_blocks(struct mv_qmp_call *call, struct mv_error *err)
 {
     const json_t *parts = json_object_get(call->arguments, "parts");
-    if (parts != NULL && (json_integer_value(parts) < 1 || json_integer_value(parts) > PARTS_MAX))
+    uint64_t count = mv_qmp_value_uint(parts);
+    if (parts != NULL && (count < 1 || count > PARTS_MAX))
         return mv_error_set(err, ERANGE, "'parts': from 1 to %d are possible", PARTS_MAX);
-    return start(
-        call,
-        (struct query){.describe = describe_block, .parts = (size_t)json_integer_value(parts)},
-        err);
+    return start(call, (struct query){.describe = describe_block, .parts = count}, err);
 }
 
 int mv_qmp_query_memdev(struct mv_qmp_call *call, struct mv_error *err)

@@ -10,6 +10,7 @@
 #include "job.h"
 #include "machine.h"
 #include "qmp-command.h"
+#include "qmp-value.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,7 +29,9 @@ static void print_text(FILE *out, const char *text)
 
 static int print_value(FILE *out, const char *key, const json_t *value, struct mv_error *err)
 {
-    if (json_is_string(value))
+    if (mv_qmp_value_is_large(value))
+        fputs(json_string_value(value) + 1, out);
+    else if (json_is_string(value))
         print_text(out, json_string_value(value));
     else if (json_is_boolean(value))
         fputs(json_is_true(value) ? "on" : "off", out);

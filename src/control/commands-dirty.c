@@ -10,6 +10,7 @@
 #include "job.h"
 #include "machine.h"
 #include "qmp-command.h"
+#include "qmp-value.h"
 
 #include "cleanup.h"
 
@@ -91,11 +92,11 @@ static int take_number(const struct mv_qmp_call *call, const char *key, uint64_t
     const json_t *value = json_object_get(call->arguments, key);
     if (value == NULL)
         return 0;
-    json_int_t number = json_integer_value(value);
-    if (number < 1 || (uint64_t)number > max)
+    uint64_t number = mv_qmp_value_uint(value);
+    if (number < 1 || number > max)
         return mv_error_set(err, ERANGE, "'%s': from 1 to %llu are possible", key,
                             (unsigned long long)max);
-    *ret = (uint64_t)number;
+    *ret = number;
     return 0;
 }
 

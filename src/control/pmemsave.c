@@ -7,6 +7,7 @@
 #include "job.h"
 #include "machine.h"
 #include "qmp-command.h"
+#include "qmp-value.h"
 #include "size.h"
 #include "space.h"
 
@@ -92,8 +93,8 @@ int mv_qmp_pmemsave(struct mv_qmp_call *call, struct mv_error *err)
 {
     const json_t *arguments = call->arguments;
     struct mv_space *space = mv_machine_space(mv_control_machine(call->control));
-    uint64_t gpa = (uint64_t)json_integer_value(json_object_get(arguments, "val"));
-    uint64_t size = (uint64_t)json_integer_value(json_object_get(arguments, "size"));
+    uint64_t gpa = mv_qmp_value_uint(json_object_get(arguments, "val"));
+    uint64_t size = mv_qmp_value_uint(json_object_get(arguments, "size"));
     const char *path = json_string_value(json_object_get(arguments, "filename"));
     int r = check_range(space, gpa, size, err);
     if (r < 0)

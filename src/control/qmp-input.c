@@ -9,6 +9,7 @@
  */
 #include "qmp-input.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ enum state {
 
 void mv_qmp_input_init(struct mv_qmp_input *input)
 {
-    *input = (struct mv_qmp_input){.state = BETWEEN};
+    *input = (struct mv_qmp_input){.state = BETWEEN, .max = MV_QMP_INPUT_MAX};
 }
 
 void mv_qmp_input_clear(struct mv_qmp_input *input)
@@ -61,7 +62,7 @@ static enum mv_qmp_input_result keep(struct mv_qmp_input *input, char c)
 {
     if (input->discarding)
         return MV_QMP_INPUT_MORE;
-    bool full = input->len >= MV_QMP_INPUT_MAX;
+    bool full = input->len >= input->max;
     if (full || (input->len + 1 >= input->capacity && !grow(input))) {
         input->discarding = true;
         return fail(input, full ? "the value is larger than 256 KiB" : "out of memory");
@@ -69,6 +70,47 @@ static enum mv_qmp_input_result keep(struct mv_qmp_input *input, char c)
     input->text[input->len++] = c;
     input->text[input->len] = '\0';
     return MV_QMP_INPUT_MORE;
+}
+
+static enum mv_qmp_input_result keep_text(struct mv_qmp_input *input, const char *text)
+{
+    enum mv_qmp_input_result result = MV_QMP_INPUT_MORE;
+    while (*text != '\0' && result == MV_QMP_INPUT_MORE)
+        result = keep(input, *text++);
+    return result;
+}
+
+/*
+ * At the end of a word: an integer that the JSON parser cannot hold becomes a
+ * marked string, or a real number where 64 bits cannot hold it either.
+ */
+static enum mv_qmp_input_result end_word(struct mv_qmp_input *input)
+{
+    char digits[24];
+    if (input->discarding)
+        return MV_QMP_INPUT_MORE;
+    const char *word = input->text + input->token;
+    size_t len = input->len - input->token;
+    bool negative = word[0] == '-';
+    if (len < 19 || strspn(word + negative, "0123456789") != len - negative ||
+        word[negative] == '0')
+        return MV_QMP_INPUT_MORE;
+    errno = 0;
+    strtoll(word, NULL, 10);
+    if (errno == 0)
+        return MV_QMP_INPUT_MORE;
+    errno = 0;
+    if (!negative)
+        strtoull(word, NULL, 10);
+    if (negative || errno != 0)
+        return keep_text(input, ".0");
+    memcpy(digits, word, len);
+    digits[len] = '\0';
+    input->len = input->token;
+    enum mv_qmp_input_result result = keep_text(input, "\"" MV_QMP_INPUT_LARGE);
+    if (result == MV_QMP_INPUT_MORE)
+        result = keep_text(input, digits);
+    return result == MV_QMP_INPUT_MORE ? keep(input, '"') : result;
 }
 
 /* At the end of a token: whether the value is complete. */
@@ -122,10 +164,12 @@ static enum mv_qmp_input_result take_between(struct mv_qmp_input *input, char c)
     if (c == '"' || c == '\'') {
         input->state = STRING;
         input->quote = c;
+        input->token = 0;
         return keep(input, '"');
     }
     if (is_word(byte)) {
         input->state = WORD;
+        input->token = input->len;
         return keep(input, c);
     }
     if (!is_space(byte))
@@ -148,6 +192,15 @@ static enum mv_qmp_input_result take_in_string(struct mv_qmp_input *input, char 
         input->state = ESCAPE;
         return MV_QMP_INPUT_MORE;
     }
+    /* No string may look like a large integer's; jansson ends strings at a NUL besides. */
+    if (input->token != 0 && !input->discarding && input->len - input->token == 3) {
+        bool nul = c == '0' && memcmp(input->text + input->token, "000", 3) == 0;
+        input->token = 0;
+        if (nul) {
+            input->discarding = true;
+            return fail(input, "\\u0000 in a string");
+        }
+    }
     /* Only in a string of single quotes does a double one come without its backslash. */
     enum mv_qmp_input_result result = c == '"' ? keep(input, '\\') : MV_QMP_INPUT_MORE;
     return result == MV_QMP_INPUT_MORE ? keep(input, c) : result;
@@ -160,12 +213,16 @@ static enum mv_qmp_input_result take_escaped(struct mv_qmp_input *input, char c)
         return stray(input);
     input->state = STRING;
     enum mv_qmp_input_result result = c == '\'' ? MV_QMP_INPUT_MORE : keep(input, '\\');
-    return result == MV_QMP_INPUT_MORE ? keep(input, c) : result;
+    if (result == MV_QMP_INPUT_MORE)
+        result = keep(input, c);
+    input->token = c == 'u' ? input->len : 0;
+    return result;
 }
 
 /* Take one byte, or none where *ret_again is set and it belongs to the next token. */
 static enum mv_qmp_input_result take_byte(struct mv_qmp_input *input, char c, bool *ret_again)
 {
+    enum mv_qmp_input_result word, result;
     switch ((enum state)input->state) {
     case STRING:
         return take_in_string(input, c);
@@ -176,7 +233,9 @@ static enum mv_qmp_input_result take_byte(struct mv_qmp_input *input, char c, bo
             return keep(input, c);
         input->state = BETWEEN;
         *ret_again = true;
-        return end_token(input);
+        word = end_word(input);
+        result = end_token(input);
+        return word == MV_QMP_INPUT_MORE ? result : word;
     case RECOVERY:
         if (c == '\0' || strchr("{}[],:\n\r", c) == NULL)
             return MV_QMP_INPUT_MORE;

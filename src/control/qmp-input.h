@@ -9,6 +9,9 @@
  * step after a byte that JSON does not have, such as 0xff or a control
  * character (docs/interop/qmp-spec, "Forcing the JSON parser into known-good
  * state").
+ *
+ * Integers beyond 2^63-1 come out in a form that the JSON parser can take;
+ * qmp-value.h says which.
  */
 #ifndef MV_CONTROL_QMP_INPUT_H
 #define MV_CONTROL_QMP_INPUT_H
@@ -20,6 +23,9 @@
 #define MV_QMP_INPUT_MAX (256 * 1024)
 #define MV_QMP_DEPTH_MAX 1024
 
+/* What a string begins with that stands for an integer from 2^63 on, as JSON writes it. */
+#define MV_QMP_INPUT_LARGE "\\u0000"
+
 enum mv_qmp_input_result {
     MV_QMP_INPUT_MORE,  /* all bytes are taken, no value is complete */
     MV_QMP_INPUT_VALUE, /* text holds a value whose brackets are in balance */
@@ -30,10 +36,12 @@ struct mv_qmp_input {
     char *text; /* with a NUL behind it */
     size_t len;
     const char *error;
+    size_t max; /* bytes of a value: MV_QMP_INPUT_MAX, or what the owner set since */
     /* The rest is qmp-input.c's own. */
     size_t capacity;
     int state;
     char quote;
+    size_t token; /* where in text the word stands, or what follows \u; 0 of the latter: nothing */
     bool discarding;
     int64_t braces; /* open ones; more closed than opened are negative */
     int64_t brackets;

@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "qmp-command.h"
+#include "qmp-value.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ struct mv_qmp_later {
 
 static void send_value(struct mv_qmp_session *session, const json_t *value)
 {
-    char *text = json_dumps(value, JSON_ENSURE_ASCII);
+    char *text = mv_qmp_value_dump(value, JSON_ENSURE_ASCII);
     size_t len = text == NULL ? 0 : strlen(text);
     char *line = text == NULL ? NULL : realloc(text, len + 3);
     if (line == NULL) {
@@ -188,8 +189,7 @@ static void serve_text(struct mv_qmp_session *session)
 {
     json_error_t why;
     char text[256];
-    json_t *request = json_loadb(session->input.text, session->input.len,
-                                 JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+    json_t *request = mv_qmp_value_parse(session->input.text, session->input.len, &why);
     if (request == NULL) {
         snprintf(text, sizeof text, "no JSON: %s", why.text);
         send_error(session, GENERIC_ERROR, text, NULL);

@@ -5,6 +5,8 @@
  */
 #include "qmp-type.h"
 
+#include "qmp-value.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -47,13 +49,14 @@ static bool is_of_kind(enum mv_qmp_kind kind, const json_t *value)
     switch (kind) {
     case MV_QMP_STR:
     case MV_QMP_ENUM:
-        return json_is_string(value);
+        return json_is_string(value) && !mv_qmp_value_is_large(value);
     case MV_QMP_INT:
         return json_is_integer(value);
     case MV_QMP_UINT:
-        return json_is_integer(value) && json_integer_value(value) >= 0;
+        return mv_qmp_value_is_large(value) ||
+               (json_is_integer(value) && json_integer_value(value) >= 0);
     case MV_QMP_NUMBER:
-        return json_is_number(value);
+        return json_is_number(value) || mv_qmp_value_is_large(value);
     case MV_QMP_BOOL:
         return json_is_boolean(value);
     case MV_QMP_NULL:

@@ -109,6 +109,50 @@ def test_socat(vm):
     assert lines[2]["id"] == {"a": [1]} and lines[3]["id"] == "b"
 
 
+NUMBERS = ("9223372036854775807", "9223372036854775808", "18446744073709551615",
+           "18446744073709551616", "-9223372036854775808", "-9223372036854775809",
+           '{"a": [18446744073709551615, "18446744073709551615", 1]}')
+
+
+def test_large_integers_in_ids_as_qemu(vm, qemu):
+    with vm.qmp() as ours:
+        for number in NUMBERS:
+            ids = []
+            for peer in (ours, qemu):
+                peer.send(b'{"execute": "query-status", "id": %s}' % number.encode())
+                ids.append(peer.answer()["id"])
+            assert ids[0] == ids[1] and type(ids[0]) is type(ids[1]), (number, ids)
+            assert isinstance(ids[0], float) or ids[0] == json.loads(number), ids
+
+
+def test_large_integers_as_arguments(vm):
+    """Where an unsigned field is: what is wrong is the value, not its type."""
+    with vm.qmp() as qmp:
+        for key, text in (("val", "there is no memory at 0xffffffffffffffff"),
+                          ("size", "too many")):
+            values = {"val": 0x80000000, "size": 4096, "filename": "/dev/null", key: 2**64 - 1}
+            answer = qmp.command("pmemsave", **values)
+            assert answer["error"]["desc"].startswith("'%s': " % key) and \
+                text in answer["error"]["desc"], answer
+        answer = qmp.command("pmemsave", val=0x80000000, size=4096, filename=2**63)
+        assert "'filename': a string" in answer["error"]["desc"]
+        answer = qmp.command("device_add", driver="edu", addr=2**64 - 1)
+        assert "18446744073709551615" in answer["error"]["desc"], answer
+        answer = qmp.command("calc-dirty-rate", calc_time=2**63)
+        assert "'calc-time'" in answer["error"]["desc"]
+        assert qmp.execute("query-status")["running"]
+
+
+def test_large_integers_through_the_verb(vm, memvisor):
+    """The verb passes them on as they are, in both directions."""
+    result = vm.verb("qmp", vm.name, "pmemsave", "val=0xffffffffffffffff", "size=4096",
+                     "filename=/dev/null")
+    assert result.code == 1 and "no memory at 0xffffffffffffffff" in result.err, result
+    text = '{"execute": "query-status", "id": 18446744073709551615}'
+    result = vm.verb("qmp", vm.name, stdin=text)
+    assert result.code == 0 and '"id": 18446744073709551615' in result.out, result
+
+
 def resolve(types, name, depth=6):
     """A type of a schema as plain words, without the names of types."""
     kind = types[name]

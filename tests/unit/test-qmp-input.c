@@ -87,6 +87,30 @@ static void test_single_quotes(void **state)
     expect("'\\\"'", "\"\\\"\"\n");
 }
 
+/* What the JSON parser's integers cannot hold. */
+static void test_large_integers(void **state)
+{
+    expect("[9223372036854775807,-9223372036854775808]",
+           "[9223372036854775807,-9223372036854775808]\n");
+    expect("[9223372036854775808]", "[\"\\u00009223372036854775808\"]\n");
+    expect("{'id':18446744073709551615}", "{\"id\":\"\\u000018446744073709551615\"}\n");
+    expect("18446744073709551615 {}", "\"\\u000018446744073709551615\"\n{}\n");
+    expect("[18446744073709551616, -9223372036854775809]",
+           "[18446744073709551616.0, -9223372036854775809.0]\n");
+    /* No integers of JSON: as they came, for the parser to judge. */
+    expect("[018446744073709551615,18446744073709551615x,18446744073709551615e1]",
+           "[018446744073709551615,18446744073709551615x,18446744073709551615e1]\n");
+}
+
+/* A client cannot write what a large integer becomes. */
+static void test_no_nul_in_strings(void **state)
+{
+    expect("[\"\\u00001\"]{}", "!\n{}\n");
+    expect("{\"a\": 'x\\u0000'}{}", "!\n{}\n");
+    expect("[\"\\\\u0000\", \"\\u0001\\u0010\\u1000\", \"\\u00\"]",
+           "[\"\\\\u0000\", \"\\u0001\\u0010\\u1000\", \"\\u00\"]\n");
+}
+
 static void test_unbalanced(void **state)
 {
     /* They come out at once, for the parser to refuse. */
@@ -172,6 +196,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_single_quotes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_integers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_nul_in_strings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unbalanced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_back_in_step, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nul_byte, setup, teardown),
