@@ -4,9 +4,11 @@
 
 #include "cleanup.h"
 #include "json-print.h"
+#include "process-hint.h"
 #include "size.h"
 #include "unix-socket.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,10 +21,11 @@
 static int fetch(const char *path, json_t **ret, struct mv_error *err)
 {
     CLEANUP_CLOSE int fd = -1;
-    int r = mv_unix_connect("--status", path, &fd, err);
+    int r = mv_unix_connect_within("--status", path, ANSWER_SECONDS * 1000, &fd, err);
     if (r < 0)
         return r;
     struct timeval patience = {.tv_sec = ANSWER_SECONDS};
+    fcntl(fd, F_SETFL, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     CLEANUP_FREE char *text = NULL;
     size_t have = 0, room = 0;
@@ -36,6 +39,12 @@ static int fetch(const char *path, json_t **ret, struct mv_error *err)
             text = larger;
         }
         n = recv(fd, text + have, room - have, 0);
+        if (n < 0 && errno == EAGAIN) {
+            char hint[MV_PROCESS_HINT];
+            mv_process_hint(mv_process_of_peer(fd), hint);
+            return mv_error_set(err, ETIMEDOUT, "--status '%s': no answer within %d seconds: %s",
+                                path, ANSWER_SECONDS, hint);
+        }
         if (n < 0)
             return mv_error_set_errno(err, errno, "--status '%s'", path);
         have += (size_t)n;

@@ -4,7 +4,6 @@
 
 #include "log.h"
 #include "verb.h"
-#include "vm-client.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,21 +33,12 @@ void mv_names_free(struct mv_names *names)
 }
 
 int mv_names_for_each(const struct mv_names *names,
-                      int (*fn)(struct mv_vm_client *client, void *opaque, struct mv_error *err),
-                      void *opaque)
+                      int (*fn)(const char *name, struct mv_error *err))
 {
     int status = MV_STATUS_OK;
     for (size_t i = 0; i < names->count; i++) {
-        struct mv_vm_client *client = NULL;
         struct mv_error err;
-        int r = mv_vm_client_open(names->list[i], &client, &err);
-        if (r == 0) {
-            r = fn(client, opaque, &err);
-            if (r < 0)
-                mv_error_prefix(&err, "%s", names->list[i]);
-        }
-        mv_vm_client_close(client);
-        if (r < 0) {
+        if (fn(names->list[i], &err) < 0) {
             mv_log("%s", err.text);
             status = MV_STATUS_ERROR;
         }

@@ -8,8 +8,6 @@
 
 #include <stddef.h>
 
-struct mv_vm_client;
-
 struct mv_names {
     char **list;
     size_t count;
@@ -19,9 +17,8 @@ struct mv_names {
 mv_option_set_fn mv_names_append;
 void mv_names_free(struct mv_names *names);
 
-/* Do fn with each VM; the errors are logged, one line each: an exit status. */
+/* Do fn with each name; the errors are logged with it, one line each: an exit status. */
 int mv_names_for_each(const struct mv_names *names,
-                      int (*fn)(struct mv_vm_client *client, void *opaque, struct mv_error *err),
-                      void *opaque);
+                      int (*fn)(const char *name, struct mv_error *err));
 
 #endif

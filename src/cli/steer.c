@@ -4,10 +4,8 @@
 
 #include "log.h"
 #include "names.h"
-#include "rundir.h"
 #include "vm-client.h"
-
-#define QUIT_MS 30000
+#include "vm-end.h"
 
 struct steer_config {
     struct mv_names names;
@@ -30,7 +28,7 @@ const struct mv_option_table mv_cont_options = TABLE("cont");
 const struct mv_option_table mv_quit_options = TABLE("quit");
 
 static int steer(const struct mv_option_table *table, int argc, char **argv,
-                 int (*fn)(struct mv_vm_client *client, void *opaque, struct mv_error *err))
+                 int (*fn)(const char *name, struct mv_error *err))
 {
     struct steer_config config = {0};
     struct mv_error err;
@@ -42,31 +40,33 @@ static int steer(const struct mv_option_table *table, int argc, char **argv,
         mv_log("%s", err.text);
         status = MV_STATUS_USAGE;
     } else {
-        status = mv_names_for_each(&config.names, fn, NULL);
+        status = mv_names_for_each(&config.names, fn);
     }
     mv_names_free(&config.names);
     return status;
 }
 
-static int stop(struct mv_vm_client *client, void *opaque, struct mv_error *err)
+static int execute(const char *name, const char *command, struct mv_error *err)
 {
-    return mv_vm_client_execute(client, "stop", NULL, NULL, err);
-}
-
-static int cont(struct mv_vm_client *client, void *opaque, struct mv_error *err)
-{
-    return mv_vm_client_execute(client, "cont", NULL, NULL, err);
-}
-
-/* Returns once it is gone, so that its name and its files are free. */
-static int quit(struct mv_vm_client *client, void *opaque, struct mv_error *err)
-{
-    int r = mv_vm_client_execute(client, "quit", NULL, NULL, err);
+    struct mv_vm_client *client;
+    int r = mv_vm_client_open(name, &client, err);
     if (r < 0)
         return r;
-    return mv_rundir_await_end(mv_vm_client_path(client), QUIT_MS)
-               ? 0
-               : mv_error_set(err, ETIMEDOUT, "it has not ended within %d seconds", QUIT_MS / 1000);
+    r = mv_vm_client_execute(client, command, NULL, NULL, err);
+    mv_vm_client_close(client);
+    if (r < 0)
+        mv_error_prefix(err, "%s", name);
+    return r;
+}
+
+static int stop(const char *name, struct mv_error *err)
+{
+    return execute(name, "stop", err);
+}
+
+static int cont(const char *name, struct mv_error *err)
+{
+    return execute(name, "cont", err);
 }
 
 int mv_stop_main(int argc, char **argv)
@@ -81,5 +81,5 @@ int mv_cont_main(int argc, char **argv)
 
 int mv_quit_main(int argc, char **argv)
 {
-    return steer(&mv_quit_options, argc, argv, quit);
+    return steer(&mv_quit_options, argc, argv, mv_vm_end);
 }

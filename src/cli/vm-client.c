@@ -7,6 +7,7 @@
 #include "vm-client.h"
 
 #include "cleanup.h"
+#include "process-hint.h"
 #include "qmp-value.h"
 #include "rundir.h"
 #include "unix-socket.h"
@@ -22,6 +23,7 @@ struct mv_vm_client {
     char *path;
     int fd;
     unsigned timeout_ms;
+    bool negotiated;
     char *buf;
     size_t used, capacity;
     void (*on_event)(void *opaque, const json_t *event);
@@ -55,18 +57,37 @@ void mv_vm_client_close(struct mv_vm_client *client)
     free(client);
 }
 
+static int refuse_silent(const struct mv_vm_client *client, struct mv_error *err)
+{
+    char hint[MV_PROCESS_HINT];
+    mv_process_hint(mv_process_of_peer(client->fd), hint);
+    return mv_error_set(err, ETIMEDOUT, "no answer within %u seconds: %s",
+                        client->timeout_ms / 1000, hint);
+}
+
+/* A command may take long; whoever greets another client in time is not hung. */
+static bool greets(const struct mv_vm_client *client)
+{
+    struct mv_vm_client *other;
+    struct mv_error err;
+    if (mv_vm_client_open_at(client->path, client->timeout_ms, &other, &err) < 0)
+        return false;
+    mv_vm_client_close(other);
+    return true;
+}
+
 static int wait_for(struct mv_vm_client *client, short events, struct mv_error *err)
 {
     struct pollfd p = {client->fd, events, 0};
-    int n;
-    do {
-        n = poll(&p, 1, (int)client->timeout_ms);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return mv_error_set_errno(err, errno, "the VM's control socket");
-    return n > 0 ? 0
-                 : mv_error_set(err, ETIMEDOUT,
-                                "the VM does not answer: end it by a signal if it hangs");
+    for (;;) {
+        int n = poll(&p, 1, (int)client->timeout_ms);
+        if (n > 0)
+            return 0;
+        if (n < 0 && errno != EINTR)
+            return mv_error_set_errno(err, errno, "the VM's control socket");
+        if (n == 0 && !(client->negotiated && greets(client)))
+            return refuse_silent(client, err);
+    }
 }
 
 int mv_vm_client_send(struct mv_vm_client *client, const char *text, size_t len,
@@ -101,7 +122,7 @@ static int read_more(struct mv_vm_client *client, struct mv_error *err)
     if (r < 0)
         return r;
     ssize_t n = read(client->fd, client->buf + client->used, client->capacity - client->used);
-    if (n < 0 && errno == EINTR)
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return 0;
     if (n < 0 && errno != ECONNRESET)
         return mv_error_set_errno(err, errno, "the VM's control socket");
@@ -194,7 +215,9 @@ static int negotiate(struct mv_vm_client *client, struct mv_error *err)
     json_decref(greeting);
     if (!is_qmp)
         return mv_error_set(err, EPROTO, "what listens there is no QMP server");
-    return mv_vm_client_execute(client, "qmp_capabilities", NULL, NULL, err);
+    r = mv_vm_client_execute(client, "qmp_capabilities", NULL, NULL, err);
+    client->negotiated = r == 0;
+    return r;
 }
 
 int mv_vm_client_open_at(const char *path, unsigned timeout_ms, struct mv_vm_client **ret,
@@ -211,7 +234,8 @@ int mv_vm_client_open_at(const char *path, unsigned timeout_ms, struct mv_vm_cli
     if (client->path == NULL || asprintf(&socket_path, "%s/" MV_RUNDIR_QMP, path) < 0)
         r = mv_error_set_errno(err, ENOMEM, "control socket");
     if (r == 0)
-        r = mv_unix_connect("control socket", socket_path, &client->fd, err);
+        r = mv_unix_connect_within("control socket", socket_path, (int)timeout_ms, &client->fd,
+                                   err);
     if (r == 0)
         r = negotiate(client, err);
     if (r < 0) {
@@ -239,7 +263,7 @@ static int refuse_unknown(const char *name, const struct mv_rundir_vm *vms, size
                         count == 1 ? "is" : "are", list);
 }
 
-int mv_vm_client_open(const char *name, struct mv_vm_client **ret, struct mv_error *err)
+int mv_vm_client_find(const char *name, char **ret_path, int *ret_pid, struct mv_error *err)
 {
     struct mv_rundir_vm *vms;
     size_t count, i = 0;
@@ -251,10 +275,23 @@ int mv_vm_client_open(const char *name, struct mv_vm_client **ret, struct mv_err
     if (i == count) {
         r = refuse_unknown(name, vms, count, err);
     } else {
-        r = mv_vm_client_open_at(vms[i].path, MV_VM_CLIENT_TIMEOUT_MS, ret, err);
-        if (r < 0)
-            mv_error_prefix(err, "%s", name);
+        *ret_path = vms[i].path;
+        *ret_pid = vms[i].pid;
+        vms[i].path = NULL;
     }
     mv_rundir_list_free(vms, count);
+    return r;
+}
+
+int mv_vm_client_open(const char *name, struct mv_vm_client **ret, struct mv_error *err)
+{
+    CLEANUP_FREE char *path = NULL;
+    int pid;
+    int r = mv_vm_client_find(name, &path, &pid, err);
+    if (r < 0)
+        return r;
+    r = mv_vm_client_open_at(path, MV_VM_CLIENT_TIMEOUT_MS, ret, err);
+    if (r < 0)
+        mv_error_prefix(err, "%s", name);
     return r;
 }

@@ -13,13 +13,16 @@
 
 struct mv_vm_client;
 
-/* Without an answer for so long a VM counts as hung. */
-#define MV_VM_CLIENT_TIMEOUT_MS 30000
+/* Without an answer for so long, and no greeting to another client either, a VM counts as hung. */
+#define MV_VM_CLIENT_TIMEOUT_MS 10000
 
 /*
- * Find the VM of this name, connect and negotiate.  -ENOENT where none runs;
- * the message then lists those that do.
+ * The folder of the VM of this name, to be freed, and its process, 0 where that
+ * is not known.  -ENOENT where none runs; the message then lists those that do.
  */
+int mv_vm_client_find(const char *name, char **ret_path, int *ret_pid, struct mv_error *err);
+
+/* Find it, connect and negotiate.  -ETIMEDOUT with what to look at where it does not answer. */
 int mv_vm_client_open(const char *name, struct mv_vm_client **ret, struct mv_error *err);
 /* The same by its folder. */
 int mv_vm_client_open_at(const char *path, unsigned timeout_ms, struct mv_vm_client **ret,

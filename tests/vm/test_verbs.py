@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ps, stop, cont, quit and qmp: clients of the VMs that run."""
+import concurrent.futures
+import ctypes
 import json
 import os
 import re
@@ -11,6 +13,8 @@ import pytest
 
 import harness
 from qmp import Vm
+
+PTRACE_ATTACH = 16  # sys/ptrace.h
 
 
 @pytest.fixture
@@ -163,6 +167,64 @@ def test_hung_vm_does_not_hide_the_others(memvisor, vm):
             assert time.monotonic() - start < 10 * harness.SLOW
         finally:
             hung.process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def standing_still(memvisor, vm):
+    """VMs that do not answer: one stopped by a signal, one that a debugger holds."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Vm(memvisor, vm.folder, name="stopped") as stopped, \
+            Vm(memvisor, vm.folder, name="traced") as traced:
+        stopped.process.send_signal(signal.SIGSTOP)
+        assert libc.ptrace(PTRACE_ATTACH, traced.process.pid, None, None) == 0, ctypes.get_errno()
+        os.waitpid(traced.process.pid, os.WUNTRACED | os.WNOHANG)
+        yield {"stopped": stopped.process, "traced": traced.process}
+
+
+def verbs_at_once(vm, *lines):
+    """Each waits for its time-out: together."""
+    with concurrent.futures.ThreadPoolExecutor(len(lines)) as pool:
+        return list(pool.map(lambda line: vm.verb(*line.split()), lines))
+
+
+def test_verbs_do_not_wait_for_ever(vm, standing_still):
+    pids = {name: process.pid for name, process in standing_still.items()}
+    lines = ["stop one stopped", "cont traced", "mem stopped", "qmp traced query-status"]
+    start = time.monotonic()
+    results = verbs_at_once(vm, *lines)
+    assert 5 < time.monotonic() - start < 25 * harness.SLOW
+    for line, result in zip(lines, results):
+        name = "stopped" if "stopped" in line else "traced"
+        word = "kill -CONT %d" if name == "stopped" else "a debugger holds process %d"
+        assert result.code == 1 and result.err.count("\n") == 1, result
+        assert result.err.startswith("memvisor: %s: no answer within 10 seconds: " % name), result
+        assert word % pids[name] in result.err, result
+    assert rows(vm)["one"]["status"] == "paused"  # the others that are named are served
+
+
+def test_quit_is_the_plug(vm, standing_still):
+    """A stopped one ends in order, one that is held by SIGKILL; names and files are free."""
+    results = verbs_at_once(vm, "quit stopped", "quit one traced")
+    assert [result.code for result in results] == [0, 0], results
+    assert "kill -CONT" in results[0].err and "ended by SIGTERM" in results[0].err, results
+    assert "a debugger holds" in results[1].err and "ended by SIGKILL" in results[1].err, results
+    assert [process.wait(30) for process in standing_still.values()] == [143, -signal.SIGKILL]
+    assert rows(vm) == {} and list((vm.folder / "memvisor").iterdir()) == []
+
+
+def test_quit_of_one_that_starts(memvisor, vm):
+    """It has its folder, and no control socket yet."""
+    with Vm(memvisor, vm.folder, name="starts") as starts:
+        (starts.rundir / "qmp.sock").unlink()
+        result = vm.verb("quit", "starts")
+        assert result.code == 0 and "it starts" in result.err, result
+        assert starts.end() == 143
+
+
+def test_command_that_takes_longer_than_the_patience(vm):
+    """A machine that greets others is at work, and not hung."""
+    result = vm.verb("qmp", "one", "x-dirty-map", "milliseconds=11000")
+    assert result.code == 0, result
 
 
 def test_paused_names_the_remedy(memvisor, tmp_path):
