@@ -20,7 +20,10 @@ struct mv_error {
 int mv_error_set(struct mv_error *err, int errnum, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Like mv_error_set, with ": " and strerror(errnum) behind the text. */
+/*
+ * Like mv_error_set, with ": " and strerror(errnum) behind the text, and what to
+ * type where that tells of too many open files.
+ */
 int mv_error_set_errno(struct mv_error *err, int errnum, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

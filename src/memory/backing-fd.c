@@ -126,6 +126,18 @@ int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const 
     return mv_error_set_errno(err, errnum, "%s cannot have %s", what, wanted);
 }
 
+/* Seals (fcntl(2)) would let the mapping itself fail, with no word of why. */
+static int check_seals(const struct mv_backing *backing, const char *what, struct mv_error *err)
+{
+    int seals = backing->share ? fcntl(backing->fd, F_GET_SEALS) : -1;
+    if (seals < 0 || (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) == 0)
+        return 0;
+    return mv_error_set(err, EPERM,
+                        "%s is sealed against writing, but share=on writes the guest's changes to "
+                        "it: write share=off",
+                        what);
+}
+
 int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_request *request,
                         const char *what, struct mv_error *err)
 {
@@ -140,7 +152,9 @@ int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_requ
     backing->device = st.st_dev;
     backing->inode = st.st_ino;
     look_for_huge_pages(backing);
-    int r = check_pages(backing, request, what, err);
+    int r = check_seals(backing, what, err);
+    if (r == 0)
+        r = check_pages(backing, request, what, err);
     if (r == 0 && (uint64_t)st.st_size != request->size)
         r = refuse_size(backing, request, what, (uint64_t)st.st_size, err);
     return r;

@@ -12,6 +12,7 @@
 #include "backing.h"
 
 #include "cleanup.h"
+#include "mount-point.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,7 +34,11 @@ static int refuse_access(const char *path, bool share, int errnum, struct mv_err
 {
     char quoted[MV_BACKING_QUOTED];
     mv_backing_quote(path, quoted);
-    if (share && (errnum == EACCES || errnum == EROFS || errnum == EPERM) &&
+    CLEANUP_FREE char *what = NULL;
+    if (errnum == EROFS && asprintf(&what, "file '%s'", path) >= 0)
+        return mv_mount_refuse_read_only(
+            path, what, "write share=off to leave the file as it is", err);
+    if (share && (errnum == EACCES || errnum == EPERM) &&
         access(path, R_OK) == 0)
         return mv_error_set(err, errnum,
                             "file '%s' is read-only, but share=on writes the guest's changes to "
@@ -47,6 +52,16 @@ static int refuse_access(const char *path, bool share, int errnum, struct mv_err
     return mv_error_set_errno(err, errnum, "cannot open file '%s'", path);
 }
 
+static int refuse_creation(const char *path, int errnum, struct mv_error *err)
+{
+    CLEANUP_FREE char *what = NULL;
+    if (asprintf(&what, "cannot create file '%s'", path) < 0)
+        what = NULL;
+    if (errnum == EROFS && what != NULL)
+        return mv_mount_refuse_read_only(path, what, "name a file elsewhere", err);
+    return mv_error_set_errno(err, errnum, "cannot create file '%s'", path);
+}
+
 /* A fresh file gets the size; one that cannot is not left behind. */
 static int create_file(struct mv_backing *backing, const struct mv_backing_request *request,
                        struct mv_error *err)
@@ -57,7 +72,7 @@ static int create_file(struct mv_backing *backing, const struct mv_backing_reque
     if (fd < 0 && errno == EEXIST)
         return -EEXIST;
     if (fd < 0)
-        return mv_error_set_errno(err, errno, "cannot create file '%s'", path);
+        return refuse_creation(path, errno, err);
     backing->fd = fd;
     if (asprintf(&what, "file '%s'", path) < 0)
         what = NULL;

@@ -7,6 +7,7 @@
 #include "backing.h"
 
 #include "cleanup.h"
+#include "mount-point.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -46,6 +47,9 @@ int mv_backing_temporary_open(struct mv_backing *backing, const struct mv_backin
     fd = fd < 0 ? -errno : fd;
     if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -EINVAL)
         fd = open_unlinked(folder);
+    if (fd == -EROFS)
+        return mv_mount_refuse_read_only(folder, "cannot make an unnamed file",
+                                         "name another folder with --mem-dir", err);
     if (fd < 0)
         return mv_error_set_errno(err, -fd, "cannot make a file in '%s'", folder);
     backing->fd = fd;

@@ -28,6 +28,8 @@ struct mv_limits_ask {
     struct mv_numa_policy bound; /* its nodes; the word is NULL where others will do */
 };
 
+struct mv_host_memory_files;
+
 struct mv_limits_job {
     struct mv_limits_ask *asks;
     size_t count;
@@ -57,16 +59,20 @@ const char *mv_limits_subject(const struct mv_limits_job *job, size_t field,
 /* Figures of the host are seldom round: down to whole MiB. */
 const char *mv_limits_round(uint64_t bytes, char buf[MV_SIZE_TEXT]);
 
-/* --- limits-files.c, limits-nodes.c, limits-pool.c: -ENOSPC or -ENOMEM, with what to do */
+/* --- limits-files.c, limits-hugetlb.c, limits-nodes.c, limits-pool.c: -ENOSPC or -ENOMEM, with what to do */
 
 int mv_limits_check_files(const struct mv_limits_job *job, struct mv_error *err);
 int mv_limits_check_nodes(const struct mv_limits_job *job, struct mv_error *err);
 int mv_limits_check_pool(const struct mv_limits_job *job, struct mv_error *err);
 
 /*
- * The pool of huge pages has not got what a mapping needs: sets the message,
+ * The pool of huge pages, or a limit on them, has not got what a mapping needs: sets the message,
  * or returns 0 where it has.  missing: bytes that the mapping has not got yet.
  */
 int mv_limits_refuse_pool(uint64_t page_size, uint64_t missing, struct mv_error *err);
+
+/* Of it the limits of the cgroup and those above it: the message has the file and the numbers. */
+int mv_limits_refuse_hugetlb(const struct mv_host_memory_files *files, uint64_t page_size,
+                             uint64_t missing, struct mv_error *err);
 
 #endif

@@ -8,13 +8,14 @@
 #include "limits-ask.h"
 
 #include "log.h"
+#include "mount-point.h"
 
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define ROOM     offsetof(struct mv_limits_ask, room)
@@ -23,39 +24,6 @@
 static bool same_device(const struct mv_limits_ask *ask, const struct mv_limits_ask *like)
 {
     return ask->room != 0 && ask->device == like->device;
-}
-
-static bool is_on(const char *path, dev_t device)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && st.st_dev == device;
-}
-
-static void to_parent(char *path)
-{
-    char *slash = strrchr(path, '/');
-    slash[slash == path ? 1 : 0] = '\0';
-}
-
-/* The highest folder above the place that is on the same file system. */
-static bool mount_point(const struct mv_limits_ask *ask, char ret[PATH_MAX])
-{
-    char path[PATH_MAX];
-    if (realpath(ask->place, path) == NULL) {
-        /* A descriptor of what has no name any more: "/folder/name (deleted)". */
-        ssize_t len = readlink(ask->place, path, sizeof path - 1);
-        if (len <= 0 || path[0] != '/')
-            return false;
-        path[len] = '\0';
-        to_parent(path);
-    }
-    if (!is_on(path, ask->device))
-        return false;
-    do {
-        strcpy(ret, path);
-        to_parent(path);
-    } while (strcmp(ret, "/") != 0 && is_on(path, ask->device));
-    return true;
 }
 
 /* What its blocks are counted in. */
@@ -76,8 +44,10 @@ static void remedy(const struct mv_limits_ask *ask, const char *mount, uint64_t 
     char words[MV_SIZE_TEXT], quoted[MV_BACKING_QUOTED];
     uint64_t used = (ask->fs.f_blocks - ask->fs.f_bfree) * unit_of(&ask->fs);
     if (ask->fs.f_type == TMPFS_MAGIC)
-        snprintf(buf, size, "type as root 'mount -o remount,size=%juM %s'",
-                 (uintmax_t)((used + missing + MV_MIB - 1) / MV_MIB), 
+        snprintf(buf, size,
+                 "type as root 'mount -o remount,%ssize=%juM %s', or keep the file elsewhere",
+                 (ask->fs.f_flags & ST_RDONLY) != 0 ? "rw," : "",
+                 (uintmax_t)((used + missing + MV_MIB - 1) / MV_MIB),
                  mv_backing_quote_inside(mount, quoted));
     else
         snprintf(buf, size, "free %s there, or keep the file elsewhere",
@@ -91,7 +61,7 @@ static int tell(const struct mv_limits_job *job, const struct mv_limits_ask *ask
     char who[MV_LIMITS_SUBJECT], size[MV_SIZE_TEXT], room[MV_SIZE_TEXT], mount[PATH_MAX];
     char text[MV_BACKING_QUOTED + 128];
     uint64_t missing = mv_limits_sum(job, field, same_device, ask);
-    if (!mount_point(ask, mount))
+    if (!mv_mount_point(ask->place, mount))
         return 0;
     remedy(ask, mount, missing, text, sizeof text);
     mv_limits_subject(job, field, same_device, ask, who);

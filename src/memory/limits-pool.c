@@ -38,6 +38,9 @@ static uint64_t pages_left(uint64_t page_size)
 int mv_limits_refuse_pool(uint64_t page_size, uint64_t missing, struct mv_error *err)
 {
     char page[MV_SIZE_TEXT], command[192];
+    int r = mv_limits_refuse_hugetlb(&mv_host_memory_files, page_size, missing, err);
+    if (r < 0)
+        return r;
     uint64_t needed = missing / page_size, left = pages_left(page_size);
     if (needed <= left)
         return 0;

@@ -6,6 +6,8 @@
  */
 #include "host-memory.h"
 
+#include "limits-ask.h"
+
 #include "size.h"
 
 #include <setjmp.h>
@@ -187,9 +189,71 @@ static void test_files_that_say_nothing(void **state)
     assert_non_null(strstr(err.text, "/meminfo does not tell how much memory there is"));
 }
 
+/* --- huge pages: "" where the cgroups allow so many bytes more */
+
+static const char *refusal(uint64_t page_size, uint64_t missing)
+{
+    static struct mv_error err;
+    const struct mv_host_memory_files files = {in_folder("meminfo"), in_folder("cgroup"),
+                                               in_folder("mountinfo")};
+    err.text[0] = '\0';
+    int r = mv_limits_refuse_hugetlb(&files, page_size, missing, &err);
+    assert_int_equal(r, err.text[0] == '\0' ? 0 : -ENOMEM);
+    return err.text;
+}
+
+static void expect_refusal(uint64_t page_size, uint64_t missing, const char *numbers,
+                           const char *value, const char *file)
+{
+    char words[1024];
+    snprintf(words, sizeof words, "%s taken: type as root 'echo %s > %s'", numbers, value,
+             in_folder(file));
+    const char *text = refusal(page_size, missing);
+    if (strstr(text, words) == NULL)
+        fail_msg("no '%s' in '%s'", words, text);
+}
+
+static void test_hugetlb_v2(void **state)
+{
+    put("cgroup", "3:memory:/m\n0::/a/b\n");
+    put_mountinfo("", "/", "fs", "cgroup2 cgroup2 rw,nsdelegate");
+    assert_string_equal(refusal(2 * MV_MIB, 64 * MV_MIB), "");
+    put("fs/a/b/hugetlb.2MB.max", "max\n");
+    put("fs/a/b/hugetlb.2MB.current", "0\n");
+    put("fs/a/hugetlb.2MB.rsvd.max", "33554432\n");
+    put("fs/a/hugetlb.2MB.rsvd.current", "4194304\n");
+    assert_string_equal(refusal(2 * MV_MIB, 28 * MV_MIB), "");
+    expect_refusal(2 * MV_MIB, 30 * MV_MIB, "30 MiB are needed, and memvisor's cgroup may have "
+                   "32 MiB of them, of which 4 MiB are", "34M", "fs/a/hugetlb.2MB.rsvd.max");
+    /* Other sizes have limits of their own. */
+    assert_string_equal(refusal(MV_GIB, MV_GIB), "");
+    put("fs/a/b/hugetlb.1GB.max", "0\n");
+    put("fs/a/b/hugetlb.1GB.current", "0\n");
+    expect_refusal(MV_GIB, MV_GIB, "1 GiB are needed, and memvisor's cgroup may have 0 bytes of "
+                   "them, of which 0 bytes are", "1G", "fs/a/b/hugetlb.1GB.max");
+    put("fs/a/b/hugetlb.64KB.max", "65536\n");
+    put("fs/a/b/hugetlb.64KB.current", "0\n");
+    assert_string_not_equal(refusal(64 * MV_KIB, 128 * MV_KIB), "");
+}
+
+static void test_hugetlb_v1(void **state)
+{
+    put("cgroup", "4:hugetlb:/x\n0::/\n");
+    put_mountinfo("", "/", "huge", "cgroup none rw,hugetlb");
+    put("huge/x/hugetlb.2MB.limit_in_bytes", NO_LIMIT_V1);
+    put("huge/x/hugetlb.2MB.usage_in_bytes", "2097152\n");
+    assert_string_equal(refusal(2 * MV_MIB, 64 * MV_MIB), "");
+    put("huge/x/hugetlb.2MB.limit_in_bytes", "8388608\n");
+    assert_string_equal(refusal(2 * MV_MIB, 6 * MV_MIB), "");
+    expect_refusal(2 * MV_MIB, 8 * MV_MIB, "8 MiB are needed, and memvisor's cgroup may have 8 MiB "
+                   "of them, of which 2 MiB are", "10M", "huge/x/hugetlb.2MB.limit_in_bytes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_hugetlb_v2, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_hugetlb_v1, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_cgroup, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_v2, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_v2_without_limits, set_up, tear_down),

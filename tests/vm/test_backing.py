@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a bank's bytes live: files, memfds, descriptors, as other processes
 and the host's kernel see them, and what is refused."""
+import fcntl
 import hashlib
 import mmap
 import os
@@ -12,6 +13,7 @@ import pytest
 from memory_guest import Guest, build, huge_pages
 
 MIB = 1 << 20
+F_SEAL_FUTURE_WRITE = 0x10  # fcntl(2)
 TEXT = b"written by the guest"
 
 
@@ -325,6 +327,24 @@ def test_descriptors_that_are_none(memvisor, binary, refuse, tmp_path):
         assert result.returncode == 1
         for word in words:
             assert word in result.stderr
+
+
+@pytest.mark.parametrize("seal", [fcntl.F_SEAL_WRITE, F_SEAL_FUTURE_WRITE])
+def test_descriptor_that_is_sealed(memvisor, binary, seal):
+    """Whoever gives it out may forbid writing for good."""
+    fd = os.memfd_create("sealed", os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, 16 << 20)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seal)
+
+    def run(keys):
+        return subprocess.run(
+            [memvisor.path, "run", "--firmware", binary, "-m", "16M,fd=%d%s" % (fd, keys),
+             "--dump-dtb", "/dev/null"], pass_fds=[fd], capture_output=True, text=True)
+    result = run("")
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert "sealed against writing" in result.stderr and "write share=off" in result.stderr
+    assert run(",share=off").returncode == 0
+    os.close(fd)
 
 
 def test_permissions(memvisor, binary, tmp_path):

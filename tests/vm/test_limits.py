@@ -281,6 +281,56 @@ def test_unnamed_files_and_memfds(say, refuse, tmpfs):
     assert say("-m", "64M,prealloc=on,share=on", wrap=wrap) == ""
 
 
+def remounted(tmpfs, options):
+    """A tmpfs with an empty file, and then other options."""
+    folder, wrap = tmpfs("64M")
+    harness.run([*wrap, "truncate", "-s", "32M", folder / "ram"])
+    typed = harness.run([*wrap, "mount", "-o", "remount," + options, folder])
+    assert typed.code == 0, typed
+    return folder, wrap
+
+
+def test_read_only_file_system(say, refuse, tmpfs):
+    """chmod would not help there."""
+    folder, wrap = remounted(tmpfs, "ro")
+    bank = "32M,file=%s/ram" % folder
+    words = refuse("-m", bank, wrap=wrap)
+    assert "file '%s/ram': the file system at %s is read-only: write share=off" % (
+        folder, folder) in words and "chmod" not in words
+    assert say("-m", bank + ",share=off", wrap=wrap) == ""
+    fresh = ["-m", "16M,file=%s/new,create=on" % folder]
+    assert "cannot create file '%s/new': the file system at %s is read-only" % (
+        folder, folder) in refuse(*fresh, wrap=wrap)
+    unnamed = ["-m", "16M,share=on", "--mem-dir", folder]
+    assert "is read-only: name another folder with --mem-dir" in refuse(*unnamed, wrap=wrap)
+    type_in(words, "mount -o", wrap)
+    for options in (["-m", bank], fresh, unnamed):
+        assert say(*options, wrap=wrap) == ""
+
+
+def test_small_and_read_only(say, refuse, tmpfs):
+    """One command mends both."""
+    folder, wrap = remounted(tmpfs, "ro,size=16M")
+    options = ["-m", "32M,file=%s/new,create=on" % folder]
+    words = refuse(*options, wrap=wrap)
+    assert "remount,rw,size=32M" in words
+    type_in(words, "mount -o", wrap)
+    assert say(*options, wrap=wrap) == ""
+
+
+def test_mount_within_a_file_system(say, refuse, tmpfs, tmp_path):
+    """A folder that is mounted at another place of the same file system is the one to name."""
+    folder, wrap = tmpfs("64M")
+    script = 'mkdir "$0/in" "$0/at"; mount --bind "$0/in" "$0/at"; mount -o remount,bind,ro "$0/at"'
+    typed = harness.run([*wrap, "sh", "-c", script, folder])
+    assert typed.code == 0, typed
+    options = ["-m", "32M,file=%s/at/new,create=on" % folder]
+    words = refuse(*options, wrap=wrap)
+    assert "the file system at %s/at is read-only" % folder in words
+    type_in(words, "mount -o", wrap)
+    assert say(*options, wrap=wrap) == ""
+
+
 def test_mount_point_that_needs_quotes(say, refuse, tmpfs, tmp_path):
     folder, wrap = tmpfs("32M", tmp_path / "a place $HOME")
     options = ["-m", "64M,file=%s/ram,create=on" % folder]
@@ -338,6 +388,49 @@ def test_pool_of_larger_huge_pages(refuse):
             left + 2, left) in words
         if meminfo("Hugepagesize") != 1024:
             assert command(words, "echo") == "echo %d > %s/nr_hugepages" % (there + 2, pool.folder)
+
+
+@contextlib.contextmanager
+def hugetlb_cgroup(size):
+    """A cgroup that allows so many bytes of huge pages of 2 MiB: what to run with, and the file."""
+    if os.geteuid() != 0:
+        pytest.skip("making a cgroup needs root")
+    mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+    v1 = [mount[1] for mount in mounts if mount[2] == "cgroup" and "hugetlb" in mount[3].split(",")]
+    v2 = [mount[1] for mount in mounts if mount[2] == "cgroup2"]
+    for parent, limit in [(p, "hugetlb.2MB.limit_in_bytes") for p in v1] + \
+            [(p, "hugetlb.2MB.max") for p in v2]:
+        group = pathlib.Path(parent) / ("memvisor-test-%d" % os.getpid())
+        try:
+            if limit.endswith("max"):
+                (group.parent / "cgroup.subtree_control").write_text("+hugetlb")
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            if (group / limit).exists():
+                (group / limit).write_text(str(size))
+                yield (["sh", "-c", 'echo $$ > %s/cgroup.procs; exec "$@"' % group, "sh"],
+                       group / limit)
+                return
+        finally:
+            group.rmdir()
+    pytest.skip("there is no cgroup with a limit on huge pages to be had here")
+
+
+def test_cgroup_that_allows_few_huge_pages(say, refuse):
+    """It is named by its file, and not as the pool, which has enough."""
+    with hugetlb_cgroup(4 * MIB) as (wrap, limit), huge_pages(2 * MIB) as pool:
+        pathlib.Path(pool.folder, "nr_hugepages").write_text(str(pool.count() + 16))
+        if pool.left() < 8:
+            pytest.skip("the host has no 8 huge pages to give")
+        assert say("-m", "4M,hugetlb=2M", wrap=wrap) == ""
+        words = refuse("-m", "4M,hugetlb=2M", "-m", "6M,hugetlb=2M", wrap=wrap)
+        assert "blocks ram0, ram1: huge pages for 10 MiB are needed, and memvisor's cgroup may " \
+            "have 4 MiB of them, of which 0 bytes are taken" in words
+        assert command(words, "echo ") == "echo 10M > %s" % limit
+        type_in(words, "echo ", [])
+        assert say("-m", "4M,hugetlb=2M", "-m", "6M,hugetlb=2M", wrap=wrap) == ""
 
 
 def test_file_of_huge_pages(say, refuse, tmp_path):
@@ -404,6 +497,17 @@ def test_limit_on_private_memory_is_none_on_shared(say, memvisor):
     limits = "ulimit -S -d 1000000"
     needs_no_more(memvisor, limits, limited(limits))
     assert say("-m", "1G,memfd=on", wrap=limited(limits)) == ""
+
+
+@pytest.mark.parametrize("hard, start", [(4096, "ulimit"), (64, "prlimit")])
+def test_too_few_descriptors(say, refuse, hard, start):
+    """Each vCPU has some; what is to be typed depends on the hard limit."""
+    limits = "ulimit -S -n 64; ulimit -H -n %d" % hard
+    words = refuse("-m", "16M", "-c", "64", wrap=limited(limits))
+    assert "Too many open files: the limit is 64" in words and "ulimit -n" in words
+    if start == "prlimit" and harness.run(limited(limits, command(words, start)) + ["true"]).err:
+        pytest.skip("no process here may raise its hard limit, which is the rest of this test")
+    assert say("-m", "16M", "-c", "64", wrap=limited(limits, command(words, start))) == ""
 
 
 @pytest.mark.parametrize("keys, what", [
