@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "pci-bridge.h"
 #include "pci-msix.h"
+#include "pci-windows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -285,6 +286,9 @@ int mv_pci_bus_plug(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_functio
     if (bus->slots[slot] != NULL)
         return mv_error_set(err, EBUSY, "PCI slot %02x.0 holds a %s already: give another addr=",
                             slot, bus->slots[slot]->device.ops->type);
+    int r = mv_pci_windows_check(&bus->root->params, bus->root, function, err);
+    if (r < 0)
+        return r;
     bus->slots[slot] = function;
     function->bus = bus;
     function->slot = slot;

@@ -157,7 +157,7 @@ void mv_pci_bus_post(const struct mv_pci_function *function, uint64_t address, u
 
 /* The lowest free slot from 1 on; -1 where all are taken.  Main thread. */
 int mv_pci_bus_free_slot(struct mv_pci_bus *bus);
-/* -EBUSY where the slot is taken.  Main thread. */
+/* -EBUSY where the slot is taken, -ENOSPC where its BARs have no place.  Main thread. */
 int mv_pci_bus_plug(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_function *function,
                     struct mv_error *err);
 /*

@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "fdt-arm64.h"
 #include "image.h"
+#include "linux-limits.h"
 #include "placement.h"
 #include "size.h"
 #include "space.h"
@@ -99,6 +100,8 @@ int mv_boot_place(struct mv_boot *boot, const struct mv_bank_layout *layout, uns
         .fdt_size = mv_fdt_size(boot->fdt),
     };
     r = mv_placement_find(&request, layout, &boot->place, err);
+    if (r == 0 && !boot->firmware)
+        mv_linux_limits_warn(boot->cmdline, layout);
     if (r == 0 && boot->initrd != NULL)
         r = mv_fdt_set_initrd(boot->fdt, boot->place.initrd, boot->initrd->size, err);
     return r;

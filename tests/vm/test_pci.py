@@ -111,6 +111,30 @@ def test_refused(memvisor, kernel, tmp_path, options, parts):
         assert part in result.err, result
 
 
+def test_bars_that_do_not_fit(memvisor, kernel, tmp_path):
+    """Linux would leave a device without its memory: refused, alone and together."""
+    def run(*sizes):
+        options = []
+        for i, size in enumerate(sizes):  # sparse, and gone after the test
+            with open(tmp_path / str(i), "wb") as file:
+                file.truncate(int(size[:-1]) << {"M": 20, "G": 30, "T": 40}[size[-1]])
+            options += ["--ivshmem", "mem=%s,size=%s" % (file.name, size)]
+        return memvisor.run("run", "-k", kernel, "--dump-dtb", "/dev/null", *options)
+    result = run("1T")
+    assert result.code == 1
+    for part in ("--ivshmem mem=", "a BAR of 1 TiB is too large", "768 MiB below 4 GiB",
+                 "512 GiB above"):
+        assert part in result.err, result
+    # The high window alone, or both: 64-bit BARs may stand below 4 GiB as well.
+    for sizes in (["512G"], ["256G", "256G"], ["128G", "256G", "128G", "512M"]):
+        assert run(*sizes).code == 0, sizes
+    for sizes in (["512G", "1G"], ["256G", "256G", "512M", "256M"]):
+        result = run(*sizes)
+        assert result.code == 1 and "that does not fit" in result.err, result
+        assert "with this device, whose largest BAR has %s" % (
+            "1 GiB" if len(sizes) == 2 else "256 MiB") in result.err, result
+
+
 def test_two_bars_in_one_page(memvisor, tmp_path):
     """Registers are found by the byte: of two devices whose 256 bytes share a page,
     each answers at its own, whichever of them is enabled."""
