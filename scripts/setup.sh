@@ -28,6 +28,8 @@ build | pkg-config               | pkg-config pkgconf
 build | libfdt-dev               | <libfdt.h>
 build | libjansson-dev           | <jansson.h>
 build | libnuma-dev              | <numa.h>
+build | libzstd-dev              | <zstd.h>
+build | zlib1g-dev               | <zlib.h>
 files | cpio                     | cpio
 files | debian-archive-keyring   | /usr/share/keyrings/debian-archive-keyring.gpg
 check | clang                    | clang
@@ -52,6 +54,7 @@ check | qemu-system-x86          | qemu-system-x86_64
 check | qemu-user-static         | qemu-aarch64-static
 check | socat                    | socat
 check | xz-utils                 | xz
+check | zstd                     | zstd
 bench | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc
 bench | libglib2.0-dev           | /usr/include/glib-2.0/glib.h
 bench | python3                  | python3

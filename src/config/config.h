@@ -93,6 +93,7 @@ struct mv_config {
     char *dump_dtb;    /* or NULL */
     bool paused;
     bool no_reboot;
+    bool reload; /* read kernel, firmware and initrd anew at each reset */
 };
 
 /*

@@ -174,13 +174,24 @@ static int set_serial(void *target, const struct mv_option *option, const char *
                         "no console of this kind: choose stdio, none, file:PATH or unix:PATH");
 }
 
+static int set_reload(void *target, const struct mv_option *option, const char *value,
+                      struct mv_error *err)
+{
+    struct mv_config *config = target;
+    config->reload = strcmp(value, "on") == 0;
+    if (!config->reload && strcmp(value, "off") != 0)
+        return mv_error_set(err, EINVAL, "neither on nor off: choose one of them");
+    return 0;
+}
+
 #define FIELD(name) .offset = offsetof(struct mv_config, name)
 
 static const struct mv_option options[] = {
     {.name = "kernel",
      .letter = 'k',
      .argument = "FILE",
-     .help = "Kernel to boot: an arm64 Linux Image.",
+     .help = "Kernel to boot: an arm64 Linux Image, which may be compressed by gzip or zstd, or "
+             "an EFI zboot image with one of these in it.",
      .set = mv_option_set_string,
      FIELD(kernel)},
     {.name = "firmware",
@@ -281,6 +292,11 @@ static const struct mv_option options[] = {
      .help = "End with exit status 3 where the guest resets itself, instead of booting it again.",
      .set = mv_option_set_flag,
      FIELD(no_reboot)},
+    {.name = "reload",
+     .argument = "on|off",
+     .help = "Whether a reset reads kernel (or firmware) and initrd anew; off, the default: it "
+             "boots the bytes of the start, of which a copy is kept.",
+     .set = set_reload},
     {.name = "ivshmem",
      .argument = "SPEC",
      .repeatable = true,
@@ -304,7 +320,6 @@ static const struct mv_option options[] = {
     {.name = "net", .argument = "SPEC", .later = "connect the guest to a network"},
     {.name = "vhost-user", .argument = "SPEC", .later = "have another process be a device"},
     {.name = "sandbox", .argument = "on|off", .later = "confine memvisor itself"},
-    {.name = "reload", .argument = "on|off", .later = "load kernel and initrd anew at a reset"},
 };
 
 /* QEMU's and Firecracker's, where the name alone does not lead to ours. */

@@ -27,14 +27,16 @@ int mv_qmp_stop(struct mv_qmp_call *call, struct mv_error *err)
 
 int mv_qmp_cont(struct mv_qmp_call *call, struct mv_error *err)
 {
-    mv_machine_resume(mv_control_machine(call->control));
-    return 0;
+    struct mv_machine *machine = mv_control_machine(call->control);
+    int r = mv_machine_check_resume(machine, err);
+    if (r == 0)
+        mv_machine_resume(machine);
+    return r;
 }
 
 int mv_qmp_system_reset(struct mv_qmp_call *call, struct mv_error *err)
 {
-    mv_machine_reset(mv_control_machine(call->control), MV_CAUSE_HOST_QMP);
-    return 0;
+    return mv_machine_reset(mv_control_machine(call->control), MV_CAUSE_HOST_QMP, err);
 }
 
 int mv_qmp_system_powerdown(struct mv_qmp_call *call, struct mv_error *err)

@@ -192,8 +192,11 @@ static void monitor(struct mv_gdb *gdb, const char *arguments)
     if (len >= sizeof command || !mv_gdb_parse_bytes(arguments, command, len))
         command[0] = '\0';
     if (strcmp(command, "reset") == 0) {
-        mv_machine_reset(gdb->machine, MV_CAUSE_HOST_DEBUGGER);
-        mv_gdb_text_print(&says, "The guest is reset.\n");
+        struct mv_error err;
+        if (mv_machine_reset(gdb->machine, MV_CAUSE_HOST_DEBUGGER, &err) == 0)
+            mv_gdb_text_print(&says, "The guest is reset.\n");
+        else
+            mv_gdb_text_print(&says, "The guest is not reset: %s\n", err.text);
     } else if (strcmp(command, "powerdown") == 0) {
         mv_machine_powerdown(gdb->machine);
         mv_gdb_text_print(&says, "The power button is pressed.\n");

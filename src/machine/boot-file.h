@@ -1,45 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_boot_file: a file that the guest boots from.  It is read into
- * guest memory at the start and again at each reset.
+ * struct mv_boot_file: a file that the guest boots from.  It is read once, into
+ * a copy that goes into guest memory at the start and again at each reset; or
+ * anew before each reset, with a copy only as long as it takes (--reload on).
  */
 #ifndef MV_MACHINE_BOOT_FILE_H
 #define MV_MACHINE_BOOT_FILE_H
 
 #include "error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
+#include <sys/types.h>
 
 struct mv_space;
 
 struct mv_boot_file {
     const char *role; /* "kernel", "initrd", "firmware"; not owned */
     char *path;
-    int fd;
+    int fd;        /* of the copy; -1: none now */
     uint64_t size; /* bytes, not 0 */
-    struct timespec changed;
 };
 
-/*
- * Open `path`.  What has no size of its own (a pipe, a terminal) is read to
- * its end first; -EFBIG where that is more than `most` bytes.  -EISDIR,
- * -ENODATA (empty) and what open(2) says are the other refusals.
- */
-int mv_boot_file_open(const char *role, const char *path, uint64_t most, struct mv_boot_file **ret,
-                      struct mv_error *err);
-void mv_boot_file_close(struct mv_boot_file *file);
-
-/* The first bytes, at most len of them; their number, or a negative errno. */
-int mv_boot_file_head(struct mv_boot_file *file, void *buf, size_t len, size_t *ret_len,
-                      struct mv_error *err);
+/* A file by its path, not read yet. */
+int mv_boot_file_create(const char *role, const char *path, struct mv_boot_file **ret,
+                        struct mv_error *err);
+void mv_boot_file_destroy(struct mv_boot_file *file);
 
 /*
- * Copy the whole file to gpa, where `size` bytes of RAM are.  -ESTALE where it
- * is no longer the file that was opened.
+ * Read it to its end into a copy of its bytes, which takes the place of the one
+ * before.  What is larger than `most` bytes is not copied: a file may be asked
+ * for its head and size and is then to be refused, a stream is refused here,
+ * with -EFBIG.  -EINVAL where it is no file and has to be one, as it is to be
+ * read `again`.  -EISDIR, -ENODATA (empty) and what open(2) and read(2) say are
+ * the other refusals.
  */
-int mv_boot_file_load(struct mv_boot_file *file, struct mv_space *space, uint64_t gpa,
+int mv_boot_file_read(struct mv_boot_file *file, uint64_t most, bool again, struct mv_error *err);
+
+/* Give the copy up, until it is read anew. */
+void mv_boot_file_drop(struct mv_boot_file *file);
+
+/* At most len bytes from offset `at` on: their number, 0 at the end, or a negative errno. */
+ssize_t mv_boot_file_bytes(const struct mv_boot_file *file, uint64_t at, void *buf, size_t len,
+                           struct mv_error *err);
+
+/* Something to make a copy in, which mv_boot_file_replace gives to the file. */
+int mv_boot_file_copy(const struct mv_boot_file *file, struct mv_error *err);
+int mv_boot_file_copy_add(const struct mv_boot_file *file, int copy, const void *buf, size_t len,
+                          struct mv_error *err);
+void mv_boot_file_replace(struct mv_boot_file *file, int copy, uint64_t size);
+
+/* Copy it all to gpa, where `size` bytes of RAM are. */
+int mv_boot_file_load(const struct mv_boot_file *file, struct mv_space *space, uint64_t gpa,
                       struct mv_error *err);
 
 #endif

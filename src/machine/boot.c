@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "fdt-arm64.h"
 #include "image.h"
+#include "kernel-pack.h"
 #include "linux-limits.h"
 #include "placement.h"
 #include "size.h"
@@ -20,6 +21,8 @@ struct mv_boot {
     struct mv_boot_file *kernel; /* or firmware */
     struct mv_boot_file *initrd; /* or NULL */
     bool firmware;
+    bool reload; /* read the files anew before a reset */
+    bool loaded; /* what was read is in the guest's memory */
     char *cmdline;
     struct mv_image image;
     struct mv_placement place;
@@ -34,17 +37,36 @@ static uint64_t total_ram(const struct mv_bank_layout *layout)
     return total;
 }
 
-static int look_at_kernel(struct mv_boot *boot, struct mv_error *err)
+static int look_at_kernel(struct mv_boot *boot, uint64_t most, struct mv_error *err)
 {
     if (boot->firmware) {
         boot->image = (struct mv_image){0, boot->kernel->size};
         return 0;
     }
     uint8_t head[MV_IMAGE_HEAD];
-    size_t len;
-    int r = mv_boot_file_head(boot->kernel, head, sizeof head, &len, err);
+    const char *packed;
+    int r = mv_kernel_unpack(boot->kernel, most, &packed, err);
+    if (r < 0)
+        return r;
+    ssize_t len = mv_boot_file_bytes(boot->kernel, 0, head, sizeof head, err);
+    if (len < 0)
+        return (int)len;
+    r = mv_image_parse(boot->kernel->path, head, (size_t)len, boot->kernel->size, &boot->image,
+                       err);
+    if (r < 0 && packed != NULL)
+        mv_error_prefix(err, "unpacked from %s", packed);
+    return r;
+}
+
+static int read_files(struct mv_boot *boot, const struct mv_bank_layout *layout,
+                      struct mv_error *err)
+{
+    uint64_t most = total_ram(layout);
+    int r = mv_boot_file_read(boot->kernel, most, boot->reload, err);
     if (r == 0)
-        r = mv_image_parse(boot->kernel->path, head, len, boot->kernel->size, &boot->image, err);
+        r = look_at_kernel(boot, most, err);
+    if (r == 0 && boot->initrd != NULL)
+        r = mv_boot_file_read(boot->initrd, most, boot->reload, err);
     return r;
 }
 
@@ -56,15 +78,15 @@ int mv_boot_create(const struct mv_config *config, const struct mv_bank_layout *
         free(boot);
         return mv_error_set(err, ENOMEM, "no memory for the boot loader");
     }
-    uint64_t most = total_ram(layout);
     boot->firmware = config->firmware != NULL;
-    int r = mv_boot_file_open(boot->firmware ? "firmware" : "kernel",
-                              boot->firmware ? config->firmware : config->kernel, most,
-                              &boot->kernel, err);
-    if (r == 0)
-        r = look_at_kernel(boot, err);
+    boot->reload = config->reload;
+    int r = mv_boot_file_create(boot->firmware ? "firmware" : "kernel",
+                                boot->firmware ? config->firmware : config->kernel, &boot->kernel,
+                                err);
     if (r == 0 && config->initrd != NULL)
-        r = mv_boot_file_open("initrd", config->initrd, most, &boot->initrd, err);
+        r = mv_boot_file_create("initrd", config->initrd, &boot->initrd, err);
+    if (r == 0)
+        r = read_files(boot, layout, err);
     if (r < 0) {
         mv_boot_destroy(boot);
         return r;
@@ -77,11 +99,25 @@ void mv_boot_destroy(struct mv_boot *boot)
 {
     if (boot == NULL)
         return;
-    mv_boot_file_close(boot->kernel);
-    mv_boot_file_close(boot->initrd);
+    mv_boot_file_destroy(boot->kernel);
+    mv_boot_file_destroy(boot->initrd);
     free(boot->cmdline);
     free(boot->fdt);
     free(boot);
+}
+
+static int place(struct mv_boot *boot, const struct mv_bank_layout *layout, struct mv_error *err)
+{
+    struct mv_placement_request request = {
+        .firmware = boot->firmware,
+        .image = boot->image,
+        .initrd_size = boot->initrd == NULL ? 0 : boot->initrd->size,
+        .fdt_size = mv_fdt_size(boot->fdt),
+    };
+    int r = mv_placement_find(&request, layout, &boot->place, err);
+    if (r == 0 && boot->initrd != NULL)
+        r = mv_fdt_set_initrd(boot->fdt, boot->place.initrd, boot->initrd->size, err);
+    return r;
 }
 
 int mv_boot_place(struct mv_boot *boot, const struct mv_bank_layout *layout, unsigned cpus,
@@ -91,19 +127,21 @@ int mv_boot_place(struct mv_boot *boot, const struct mv_bank_layout *layout, uns
     struct mv_fdt_params params = {cpus,           mpidr, layout, boot->cmdline, boot->initrd != NULL,
                                    caches};
     int r = mv_fdt_build(&params, &boot->fdt, err);
-    if (r < 0)
-        return r;
-    struct mv_placement_request request = {
-        .firmware = boot->firmware,
-        .image = boot->image,
-        .initrd_size = boot->initrd == NULL ? 0 : boot->initrd->size,
-        .fdt_size = mv_fdt_size(boot->fdt),
-    };
-    r = mv_placement_find(&request, layout, &boot->place, err);
+    if (r == 0)
+        r = place(boot, layout, err);
     if (r == 0 && !boot->firmware)
         mv_linux_limits_warn(boot->cmdline, layout);
-    if (r == 0 && boot->initrd != NULL)
-        r = mv_fdt_set_initrd(boot->fdt, boot->place.initrd, boot->initrd->size, err);
+    return r;
+}
+
+int mv_boot_reload(struct mv_boot *boot, const struct mv_bank_layout *layout, struct mv_error *err)
+{
+    if (!boot->reload || !boot->loaded)
+        return 0;
+    int r = read_files(boot, layout, err);
+    if (r == 0)
+        r = place(boot, layout, err);
+    boot->loaded = r < 0;
     return r;
 }
 
@@ -126,6 +164,11 @@ int mv_boot_load(struct mv_boot *boot, struct mv_space *space, struct mv_error *
     if (r < 0)
         return mv_error_set(err, -r, "no RAM for the device tree at 0x%llx",
                             (unsigned long long)boot->place.fdt);
+    boot->loaded = true;
+    if (boot->reload)
+        mv_boot_file_drop(boot->kernel);
+    if (boot->reload && boot->initrd != NULL)
+        mv_boot_file_drop(boot->initrd);
     return 0;
 }
 

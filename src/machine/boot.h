@@ -2,7 +2,7 @@
 /*
  * struct mv_boot: what the guest starts from: kernel or firmware, initrd and
  * device tree, and where they go.  Kept for the machine's life, because each
- * reset loads them anew.
+ * reset puts them into RAM again.
  */
 #ifndef MV_MACHINE_BOOT_H
 #define MV_MACHINE_BOOT_H
@@ -17,7 +17,7 @@ struct mv_boot;
 struct mv_engine_cache;
 struct mv_space;
 
-/* Open and check the files; the banks' total bounds what is read of a pipe. */
+/* Read and check the files; the banks' total bounds how much. */
 int mv_boot_create(const struct mv_config *config, const struct mv_bank_layout *layout,
                    struct mv_boot **ret, struct mv_error *err);
 void mv_boot_destroy(struct mv_boot *boot);
@@ -26,6 +26,13 @@ void mv_boot_destroy(struct mv_boot *boot);
 int mv_boot_place(struct mv_boot *boot, const struct mv_bank_layout *layout, unsigned cpus,
                   const uint64_t *mpidr, const struct mv_engine_cache *caches,
                   struct mv_error *err);
+
+/*
+ * Before a reset: under --reload on, read and place the files anew.  Where that
+ * fails nothing is changed that the guest sees, and it may be tried again.
+ */
+int mv_boot_reload(struct mv_boot *boot, const struct mv_bank_layout *layout,
+                   struct mv_error *err);
 
 /* The device tree, once it is built. */
 const void *mv_boot_fdt(const struct mv_boot *boot, uint32_t *ret_size);

@@ -122,7 +122,7 @@ static void describe(const struct head *head, char *buf, size_t size)
         describe_elf(head, buf, size);
         return;
     }
-    if (matches(head, 0, "MZ", 2) && matches(head, 4, "zimg", 4)) {
+    if (head->len >= HEADER_SIZE && matches(head, 0, "MZ", 2) && matches(head, 4, "zimg", 4)) {
         describe_zboot(head, buf, size);
         return;
     }

@@ -87,11 +87,30 @@ int mv_machine_power_on_state(struct mv_machine *machine, struct mv_error *err)
     return 0;
 }
 
-/* False where it ended the machine, or waits for guest memory that the host has not got. */
+/* A guest that reset itself has nothing to go on with until its files can be read. */
+static void wait_for_files(struct mv_machine *machine, const struct mv_error *err)
+{
+    mv_log("cannot reset the guest: %s; the guest is paused: once that is mended, type 'memvisor "
+           "cont %s'",
+           err->text, machine->name == NULL ? "NAME" : machine->name);
+    machine->reset_due = true;
+    machine->faulted = true;
+    mv_machine_pause(machine);
+}
+
+/*
+ * False where it ended the machine, or waits for files that cannot be booted, or
+ * for guest memory that the host has not got.
+ */
 static bool reset(struct mv_machine *machine, enum mv_machine_cause cause)
 {
     struct mv_error err;
-    int r = mv_machine_power_on_state(machine, &err);
+    int r = mv_boot_reload(machine->boot, &machine->layout, &err);
+    if (r < 0) {
+        wait_for_files(machine, &err);
+        return false;
+    }
+    r = mv_machine_power_on_state(machine, &err);
     machine->reset_due = r == -EIO;
     if (r < 0 && r != -EIO) {
         mv_log("cannot reset the guest: %s", err.text);
@@ -102,13 +121,28 @@ static bool reset(struct mv_machine *machine, enum mv_machine_cause cause)
     return r == 0;
 }
 
-void mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause)
+static void reset_and_go(struct mv_machine *machine, enum mv_machine_cause cause)
 {
-    if (machine->ended)
-        return;
-    mv_vcpus_stop(machine->vcpus);
     if (reset(machine, cause) && !machine->paused)
         mv_vcpus_go(machine->vcpus);
+}
+
+int mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause, struct mv_error *err)
+{
+    if (machine->ended)
+        return 0;
+    mv_vcpus_stop(machine->vcpus);
+    int r = mv_boot_reload(machine->boot, &machine->layout, err);
+    if (r == 0)
+        reset_and_go(machine, cause);
+    else if (!machine->paused)
+        mv_vcpus_go(machine->vcpus);
+    return r;
+}
+
+int mv_machine_check_resume(struct mv_machine *machine, struct mv_error *err)
+{
+    return machine->reset_due ? mv_boot_reload(machine->boot, &machine->layout, err) : 0;
 }
 
 void mv_machine_powerdown(struct mv_machine *machine)
@@ -161,6 +195,19 @@ static void stop_for_fault(struct mv_machine *machine)
     mv_machine_pause(machine);
 }
 
+static void guest_reset(struct mv_machine *machine, enum mv_machine_cause cause)
+{
+    mv_vcpus_stop(machine->vcpus);
+    reset_and_go(machine, cause);
+}
+
+static void host_reset(struct mv_machine *machine, enum mv_machine_cause cause)
+{
+    struct mv_error err;
+    if (mv_machine_reset(machine, cause, &err) < 0)
+        mv_log("cannot reset the guest, which goes on: %s", err.text);
+}
+
 static void serve(struct mv_machine *machine, const struct request *r)
 {
     if (r->want == WANT_END || (r->want == WANT_GUEST_RESET && machine->no_reboot))
@@ -171,8 +218,10 @@ static void serve(struct mv_machine *machine, const struct request *r)
         stop_for_debugger(machine);
     else if (r->want == WANT_FAULT)
         stop_for_fault(machine);
+    else if (r->want == WANT_GUEST_RESET)
+        guest_reset(machine, r->cause);
     else
-        mv_machine_reset(machine, r->cause);
+        host_reset(machine, r->cause);
 }
 
 /* Of several requests the first of the table counts; a stop for one of the last two does always. */

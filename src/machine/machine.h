@@ -96,9 +96,19 @@ void mv_machine_resume(struct mv_machine *machine);
 /* Let the vCPUs of a mask alone run: a debugger's wish. */
 void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask);
 
-/* Press the power button; reset, and go on unless it is paused.  Main thread. */
+/*
+ * Whether a resume would come to run the guest: a reset of the guest's own may be
+ * due for which the files cannot be read (--reload on), and `err` says why.
+ */
+int mv_machine_check_resume(struct mv_machine *machine, struct mv_error *err);
+
+/* Press the power button.  Main thread. */
 void mv_machine_powerdown(struct mv_machine *machine);
-void mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause);
+/*
+ * Reset, and go on unless it is paused.  Main thread.  Where the files cannot be
+ * read anew (--reload on), what is wrong with them; the guest is as it was then.
+ */
+int mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause, struct mv_error *err);
 
 /*
  * The same, and an end, at the next turn of the loop; any thread.  A reset is

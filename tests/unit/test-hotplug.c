@@ -114,11 +114,11 @@ static void test_unanswered(void **state)
     assert_refused(delete ("cold"), EINPROGRESS, "DEVICE_DELETED");
     assert_refused(delete ("pci/03.0/00.0"), EINPROGRESS, "already");
     assert_string_equal(heard, "");
-    mv_machine_reset(machine, MV_CAUSE_HOST_QMP);
+    mv_machine_reset(machine, MV_CAUSE_HOST_QMP, NULL);
     assert_string_equal(heard, "-pci/03.0/00.0(cold) ");
     assert_refused(delete ("cold"), ENODEV, "not found");
     assert_int_equal(add("edu,bus=rp1,id=cold"), 0);
-    mv_machine_reset(machine, MV_CAUSE_HOST_QMP);
+    mv_machine_reset(machine, MV_CAUSE_HOST_QMP, NULL);
     assert_string_equal(heard, "-pci/03.0/00.0(cold) +pci/03.0/00.0(cold) ");
 }
 

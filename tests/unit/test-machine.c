@@ -376,6 +376,13 @@ static void test_reset_from_outside(void **state)
     fake_await_entry(0, 3);
 }
 
+static void await_entry(unsigned count)
+{
+    while (fake_entries(0) < count)
+        run_loop(1);
+}
+
+/* It boots the bytes of the start. */
 static void test_reset_of_a_changed_kernel(void **state)
 {
     MAKE("-m", "16M");
@@ -383,8 +390,47 @@ static void test_reset_of_a_changed_kernel(void **state)
     fake_await_idle(0);
     assert_int_equal(truncate(kernel_path, 100), 0);
     fake_queue(0, SYSTEM_RESET, 0, 0, 0);
-    assert_int_equal(mv_machine_wait(machine), MV_MACHINE_FAILED);
-    assert_int_equal(fake_entries(0), 1);
+    await_entry(2);
+    uint8_t loaded[FAKE_KERNEL_SIZE];
+    read_guest(RAM, loaded, sizeof loaded);
+    assert_memory_equal(loaded, kernel, sizeof kernel);
+}
+
+/* It boots what the file holds by then, or waits until that can be booted. */
+static void test_reload(void **state)
+{
+    uint8_t loaded;
+    MAKE("-m", "16M", "--reload", "on");
+    fake_machine_start();
+    fake_await_idle(0);
+    CLEANUP_CLOSE int fd = open(kernel_path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "\x12", 1, 4000), 1);
+    fake_queue(0, SYSTEM_RESET, 0, 0, 0);
+    await_entry(2);
+    read_guest(RAM + 4000, &loaded, 1);
+    assert_int_equal(loaded, 0x12);
+
+    assert_int_equal(pwrite(fd, "\x34", 1, 4000), 1);
+    assert_int_equal(pwrite(fd, "none", 4, 56), 4);
+    assert_int_equal(mv_machine_reset(machine, MV_CAUSE_HOST_QMP, &err), -ENOEXEC);
+    assert_int_equal(mv_machine_state(machine), MV_MACHINE_RUNNING);
+    fake_await_idle(0);
+    fake_queue(0, SYSTEM_RESET, 0, 0, 0);
+    while (mv_machine_state(machine) == MV_MACHINE_RUNNING)
+        run_loop(1);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(mv_machine_state(machine), MV_MACHINE_IO_ERROR);
+        assert_int_equal(mv_machine_check_resume(machine, &err), -ENOEXEC);
+        mv_machine_resume(machine);
+    }
+    read_guest(RAM + 4000, &loaded, 1);
+    assert_int_equal(loaded, 0x12);
+    unsigned before = fake_entries(0);
+    assert_int_equal(pwrite(fd, "ARM\x64", 4, 56), 4);
+    mv_machine_resume(machine);
+    await_entry(before + 1);
+    read_guest(RAM + 4000, &loaded, 1);
+    assert_int_equal(loaded, 0x34);
 }
 
 /* --- the power button */
@@ -440,11 +486,11 @@ static void test_guest_time_stands_still(void **state)
     assert_true(fake.clock_runs);
     mv_machine_pause(machine);
     assert_false(fake.clock_runs);
-    mv_machine_reset(machine, MV_CAUSE_HOST_UI);
+    mv_machine_reset(machine, MV_CAUSE_HOST_UI, NULL);
     assert_false(fake.clock_runs);
     mv_machine_resume_only(machine, 1);
     assert_true(fake.clock_runs);
-    mv_machine_reset(machine, MV_CAUSE_HOST_UI);
+    mv_machine_reset(machine, MV_CAUSE_HOST_UI, NULL);
     assert_true(fake.clock_runs);
     assert_int_equal(fake.clock_races, 0);
 }
@@ -506,6 +552,7 @@ int main(void)
         TEST(test_no_reboot),
         TEST(test_reset_from_outside),
         TEST(test_reset_of_a_changed_kernel),
+        TEST(test_reload),
         TEST(test_power_button),
         TEST(test_guest_time_stands_still),
         TEST(test_requests_from_threads),

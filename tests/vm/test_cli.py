@@ -58,6 +58,7 @@ def test_help_names_everything(memvisor):
     for option in ["-k, --kernel", "--firmware", "-i, --initrd", "-a, --append", "--cmdline",
                    "-c, --cpus", "-m, --memory", "-n, --name", "--serial", "--engine",
                    "--machine", "--ivshmem", "--device", "--dump-dtb", "--paused", "--no-reboot",
+                   "--reload",
                    "-h, --help"]:
         assert option in text, option
 

@@ -32,7 +32,7 @@ def test_other_monitors_options(memvisor, words, hint):
 
 @pytest.mark.parametrize("words", [
     ["--disk", "x"], ["--disk=x"], ["--net", "x"], ["--net=x"], ["--vhost-user", "x"],
-    ["--sandbox", "on"], ["--sandbox=off"], ["--reload", "on"], ["--reload=off"],
+    ["--sandbox", "on"], ["--sandbox=off"],
     ["--engine", "kvm"], ["--engine=kvm"], ["--engine", "emulator,jit=on"],
     ["--engine=emulator,jit-cache=64M"], ["--machine", "pc"], ["--machine=pc"],
 ])
