@@ -7,12 +7,13 @@
 #include "process-hint.h"
 #include "size.h"
 #include "unix-socket.h"
+#include "watch.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <unistd.h>
 
 #define ANSWER_SECONDS 5
 /* Of 65536 peers, several times over. */
@@ -71,48 +72,66 @@ static const char *word(const json_t *object, const char *key)
     return text == NULL ? "-" : text;
 }
 
-static void print_table(const json_t *status)
+static void print_peers(FILE *out, const struct mv_screen *screen, const json_t *peers)
 {
-    char size[MV_SIZE_TEXT];
-    const json_t *peers = json_object_get(status, "peers");
-    long long uptime = number(status, "uptime");
-    printf("memory   %s, %s\n", word(status, "memory"),
-           mv_size_format((uint64_t)number(status, "size"), size));
-    printf("server   pid %lld, up %lldd %02lld:%02lld:%02lld\n", number(status, "pid"),
-           uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60, uptime % 60);
-    printf("peers    %zu of %lld, %lld vectors each; %lld joined, %lld left, %lld dropped, "
-           "%lld refused\n",
-           json_array_size(peers), number(status, "max-peers"), number(status, "vectors"),
-           number(status, "joined"), number(status, "left"), number(status, "dropped"),
-           number(status, "refused"));
     size_t i;
     json_t *peer;
-    if (json_array_size(peers) > 0)
-        printf("\n%5s  %7s  %5s  %7s  %5s  SINCE\n", "ID", "PID", "UID", "VECTORS", "QUEUE");
+    fprintf(out, "\n%s%5s  %7s  %5s  %7s  %5s  SINCE%s\n", mv_screen_style(screen, MV_STYLE_HEAD),
+            "ID", "PID", "UID", "VECTORS", "QUEUE", mv_screen_style(screen, MV_STYLE_PLAIN));
     json_array_foreach((json_t *)peers, i, peer)
     {
-        printf("%5lld  %7lld  %5lld  %7lld  %5lld  %s\n", number(peer, "id"), number(peer, "pid"),
-               number(peer, "uid"), number(peer, "vectors"), number(peer, "queue"),
-               word(peer, "since"));
+        fprintf(out, "%5lld  %7lld  %5lld  %7lld  %5lld  %s\n", number(peer, "id"),
+                number(peer, "pid"), number(peer, "uid"), number(peer, "vectors"),
+                number(peer, "queue"), word(peer, "since"));
     }
+}
+
+static void print_table(FILE *out, const struct mv_screen *screen, const json_t *status)
+{
+    char size[MV_SIZE_TEXT], text[256];
+    const json_t *peers = json_object_get(status, "peers");
+    long long uptime = number(status, "uptime");
+    fprintf(out, "memory   %s, %s\n", word(status, "memory"),
+            mv_size_format((uint64_t)number(status, "size"), size));
+    fprintf(out, "server   pid %lld, up %lldd %02lld:%02lld:%02lld\n", number(status, "pid"),
+            uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60, uptime % 60);
+    snprintf(text, sizeof text,
+             "%zu of %lld, %lld vectors each; %lld joined, %lld left, %lld dropped, %lld refused",
+             json_array_size(peers), number(status, "max-peers"), number(status, "vectors"),
+             number(status, "joined"), number(status, "left"), number(status, "dropped"),
+             number(status, "refused"));
+    fputs("peers    ", out);
+    mv_screen_print_wrapped(out, screen, 9, text);
+    if (json_array_size(peers) > 0)
+        print_peers(out, screen, peers);
+}
+
+static int show(const char *control_path, bool json, bool watch, struct mv_error *err)
+{
+    struct mv_screen screen = mv_screen_look();
+    json_t *status;
+    int r = fetch(control_path, &status, err);
+    if (r < 0)
+        return r;
+    FILE *out = watch ? mv_watch_frame(err) : stdout;
+    if (out != NULL && json)
+        mv_json_print_to(out, status);
+    else if (out != NULL)
+        print_table(out, &screen, status);
+    json_decref(status);
+    if (out == NULL)
+        return -ENOMEM;
+    return watch ? mv_watch_show(&screen, err) : 0;
 }
 
 int mv_ivshmem_status_show(const char *control_path, bool json, bool watch, struct mv_error *err)
 {
-    for (;;) {
-        json_t *status;
-        int r = fetch(control_path, &status, err);
-        if (r < 0)
-            return r;
-        if (watch && !json && isatty(STDOUT_FILENO))
-            fputs("\033[H\033[2J", stdout);
-        if (json)
-            mv_json_print(status);
-        else
-            print_table(status);
-        json_decref(status);
-        if (!watch || fflush(stdout) != 0)
-            return 0;
-        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-    }
+    if (!watch)
+        return show(control_path, json, false, err);
+    int r;
+    mv_watch_begin();
+    while ((r = show(control_path, json, true, err)) == 0)
+        usleep(MV_WATCH_MS * 1000);
+    mv_watch_end();
+    return r;
 }

@@ -5,29 +5,32 @@
 #include "cleanup.h"
 #include "qmp-value.h"
 
-#include <stdio.h>
-
-static void print(const json_t *value)
+static void print(FILE *out, const json_t *value)
 {
     CLEANUP_FREE char *text = mv_qmp_value_dump(value, JSON_ENCODE_ANY);
     if (text != NULL)
-        fputs(text, stdout);
+        fputs(text, out);
 }
 
-void mv_json_print(const json_t *value)
+void mv_json_print_to(FILE *out, const json_t *value)
 {
     if (!json_is_array(value)) {
-        print(value);
-        putchar('\n');
+        print(out, value);
+        fputc('\n', out);
         return;
     }
     size_t i;
     json_t *element;
-    putchar('[');
+    fputc('[', out);
     json_array_foreach(value, i, element)
     {
-        fputs(i == 0 ? "" : ",\n ", stdout);
-        print(element);
+        fputs(i == 0 ? "" : ",\n ", out);
+        print(out, element);
     }
-    puts("]");
+    fputs("]\n", out);
+}
+
+void mv_json_print(const json_t *value)
+{
+    mv_json_print_to(stdout, value);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * memvisor mem --map: banks, holes and device windows by address, each with a
- * bar to scale.  A hole that would leave no room for anything else is folded
- * into a few cells, and says so.
+ * bar to scale.  A hole or window that would leave no room for anything else is
+ * folded into a few cells, and says so.
  */
 #include "mem.h"
 
@@ -10,15 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FOLD_CELLS 3
-#define BAR_MIN    12
-#define NAME       40
+#define FOLD_CELLS  3
+#define BAR_MIN     12
+#define NAME        40
+#define NAME_NARROW 13 /* as in pci/01.0/bar2 */
+/* A window is folded where it is so many times larger than all else that is to scale. */
+#define FOLD_TIMES 4
 
-enum kind { RAM, DEVICE, HOLE, FOLD };
+enum kind { RAM, DEVICE, HOLE };
 
 struct segment {
     uint64_t gpa, size;
     enum kind kind;
+    bool folded;
     char name[NAME];
 };
 
@@ -27,12 +31,14 @@ struct map {
     size_t count;
 };
 
-static const char *const words[] = {
-    [RAM] = "ram", [DEVICE] = "device", [HOLE] = "hole", [FOLD] = "hole"};
-static const char *const cells[2][4] = {
-    {[RAM] = "#", [DEVICE] = "=", [HOLE] = ".", [FOLD] = "~"},
-    {[RAM] = "\u2588", [DEVICE] = "\u2592", [HOLE] = "\u00b7", [FOLD] = "\u223c"},
+static const char *const words[] = {[RAM] = "ram", [DEVICE] = "device", [HOLE] = "hole"};
+static const char *const cells[2][3] = {
+    {[RAM] = "#", [DEVICE] = "=", [HOLE] = "."},
+    {[RAM] = "\u2588", [DEVICE] = "\u2592", [HOLE] = "\u00b7"},
 };
+static const char *const fold_cells[2] = {"~", "\u223c"};
+static const enum mv_style styles[] = {
+    [RAM] = MV_STYLE_GREEN, [DEVICE] = MV_STYLE_YELLOW, [HOLE] = MV_STYLE_FAINT};
 
 static int by_address(const void *a, const void *b)
 {
@@ -53,7 +59,8 @@ static bool is_inside(const struct map *map, uint64_t gpa, uint64_t size)
 static void add(struct map *map, const json_t *range, enum kind kind)
 {
     struct segment *s = &map->list[map->count++];
-    *s = (struct segment){mv_mem_number(range, "gpa"), mv_mem_number(range, "size"), kind, ""};
+    *s = (struct segment){
+        .gpa = mv_mem_number(range, "gpa"), .size = mv_mem_number(range, "size"), .kind = kind};
     snprintf(s->name, NAME, "%s", mv_mem_text(range, "name"));
 }
 
@@ -104,71 +111,138 @@ static void add_kind(struct map *map, const json_t *ranges, const char *kind,
     }
 }
 
+/* Fold windows for devices that would leave nothing to be seen of what is smaller, and of RAM. */
+static void fold_windows(struct map *map)
+{
+    for (size_t i = 0; i < map->count; i++) {
+        struct segment *s = &map->list[i];
+        uint64_t others = 0;
+        for (size_t j = 0; j < map->count; j++) {
+            const struct segment *other = &map->list[j];
+            if (other->kind == RAM || other->size < s->size)
+                others += other->size;
+        }
+        s->folded = s->kind == DEVICE && s->size / FOLD_TIMES > others;
+    }
+}
+
 static void add_holes(struct map *map)
 {
     uint64_t at = 0, used = 0;
     size_t count = map->count;
     for (size_t i = 0; i < count; i++)
-        used += map->list[i].size;
+        used += map->list[i].folded ? 0 : map->list[i].size;
     for (size_t i = 0; i < count; i++) {
         const struct segment *s = &map->list[i];
         if (s->gpa > at) {
             uint64_t size = s->gpa - at;
-            map->list[map->count++] = (struct segment){at, size, size > used ? FOLD : HOLE, ""};
+            map->list[map->count++] =
+                (struct segment){.gpa = at, .size = size, .kind = HOLE, .folded = size > used};
         }
         at = s->gpa + s->size > at ? s->gpa + s->size : at;
     }
     qsort(map->list, map->count, sizeof *map->list, by_address);
 }
 
-/* Parts of a cell are rounded so that what is there is seen. */
-static void print_bar(const struct segment *s, double from, double to, unsigned width, bool utf8)
+/* --- drawing */
+
+struct layout {
+    int gpa, size, name; /* columns of each */
+    bool with_kind;
+    int gap;
+    unsigned bar, fold; /* cells of all, and of what is folded */
+    double scale;       /* cells a byte */
+};
+
+static int wider(int width, size_t other)
 {
-    unsigned first = (unsigned)from, end = (unsigned)to + (to > (double)(unsigned)to);
-    first = first >= width ? width - 1 : first;
-    end = end <= first ? first + 1 : end > width ? width : end;
-    printf("%*s", (int)first, "");
-    for (unsigned i = first; i < end; i++)
-        fputs(cells[utf8][s->kind], stdout);
-    putchar('\n');
+    return (int)other > width ? (int)other : width;
 }
 
-static void print_segments(const struct map *map, const struct mv_mem_screen *screen)
+/* A narrow screen is without the kind, which the cells tell too, and has names cut. */
+static struct layout make_layout(const struct map *map, const struct mv_screen *screen)
 {
-    int gpa_width = 0, name_width = 0;
+    struct layout l = {.gpa = 3, .size = 4, .name = 4, .with_kind = true, .gap = 2,
+                       .fold = FOLD_CELLS};
     unsigned folds = 0;
-    double total = 0, at = 0;
+    double total = 0;
     char text[MV_MEM_SIZE];
     for (size_t i = 0; i < map->count; i++) {
         const struct segment *s = &map->list[i];
-        int gpa = snprintf(NULL, 0, "0x%" PRIx64, s->gpa), name = (int)strlen(s->name);
-        gpa_width = gpa > gpa_width ? gpa : gpa_width;
-        name_width = name > name_width ? name : name_width;
-        folds += s->kind == FOLD;
-        total += s->kind == FOLD ? 0 : (double)s->size;
+        l.gpa = wider(l.gpa, (size_t)snprintf(NULL, 0, "0x%" PRIx64, s->gpa));
+        l.size = wider(l.size, strlen(mv_mem_size(s->size, text)));
+        l.name = wider(l.name, mv_screen_width(s->name));
+        folds += s->folded;
+        total += s->folded ? 0 : (double)s->size;
     }
-    unsigned left = (unsigned)(gpa_width + name_width) + 24;
-    unsigned width = screen->columns > left ? screen->columns - left : 0;
-    width = width < BAR_MIN + folds * FOLD_CELLS ? BAR_MIN + folds * FOLD_CELLS : width;
-    double scale = total == 0 ? 0 : (width - folds * FOLD_CELLS) / total;
+    unsigned left = (unsigned)(l.gpa + l.size + l.name) + 6 + 4 * 2;
+    if (screen->columns < left + BAR_MIN + folds * FOLD_CELLS) {
+        l.with_kind = false;
+        l.gap = l.fold = 1;
+        l.name = l.name > NAME_NARROW ? NAME_NARROW : l.name;
+        left = (unsigned)(l.gpa + l.size + l.name) + 3;
+    }
+    l.bar = screen->columns > left ? screen->columns - left : 0;
+    l.bar = l.bar < folds * l.fold + BAR_MIN / 2 ? folds * l.fold + BAR_MIN / 2 : l.bar;
+    l.scale = total == 0 ? 0 : (l.bar - folds * l.fold) / total;
+    return l;
+}
+
+/* Parts of a cell are rounded so that what is there is seen. */
+static void print_bar(FILE *out, const struct segment *s, double from, double to,
+                      const struct layout *l, const struct mv_screen *screen)
+{
+    unsigned first = (unsigned)from, end = (unsigned)to + (to > (double)(unsigned)to);
+    first = first >= l->bar ? l->bar - 1 : first;
+    end = end <= first ? first + 1 : end > l->bar ? l->bar : end;
+    const char *cell = s->folded ? fold_cells[screen->utf8] : cells[screen->utf8][s->kind];
+    fprintf(out, "%*s%s", (int)first, "", mv_screen_style(screen, styles[s->kind]));
+    for (unsigned i = first; i < end; i++)
+        fputs(cell, out);
+    fprintf(out, "%s\n", mv_screen_style(screen, MV_STYLE_PLAIN));
+}
+
+static void print_words(FILE *out, const struct layout *l, const char *gpa, const char *size,
+                        const char *kind, const char *name)
+{
+    fprintf(out, "%*s%*s%*s%*s", l->gpa, gpa, l->gap, "", l->size, size, l->gap, "");
+    if (l->with_kind)
+        fprintf(out, "%-6s%*s", kind, l->gap, "");
+    else if (name[0] == '\0')
+        name = kind;
+    int fill = l->name - (int)mv_screen_width(name);
+    mv_screen_print_cut(out, name, strlen(name), (unsigned)l->name);
+    fprintf(out, "%*s", (fill > 0 ? fill : 0) + l->gap, "");
+}
+
+static void print_segments(FILE *out, const struct map *map, const struct mv_screen *screen)
+{
+    struct layout l = make_layout(map, screen);
+    double at = 0;
+    bool folds = false;
+    char text[MV_MEM_SIZE], key[128];
+    fputs(mv_screen_style(screen, MV_STYLE_HEAD), out);
+    print_words(out, &l, "GPA", "SIZE", "KIND", "NAME");
+    fprintf(out, "MAP%s\n", mv_screen_style(screen, MV_STYLE_PLAIN));
     for (size_t i = 0; i < map->count; i++) {
         const struct segment *s = &map->list[i];
         char gpa[24];
         snprintf(gpa, sizeof gpa, "0x%" PRIx64, s->gpa);
-        double len = s->kind == FOLD ? FOLD_CELLS : (double)s->size * scale;
-        printf("%*s  %10s  %-6s  %-*s  ", gpa_width, gpa, mv_mem_size(s->size, text),
-               words[s->kind], name_width, s->name);
-        print_bar(s, at, at + len, width, screen->utf8);
+        double len = s->folded ? l.fold : (double)s->size * l.scale;
+        print_words(out, &l, gpa, mv_mem_size(s->size, text), words[s->kind], s->name);
+        print_bar(out, s, at, at + len, &l, screen);
         at += len;
+        folds = folds || s->folded;
     }
-    if (scale > 0)
-        printf("a cell is %s", mv_mem_size((uint64_t)(1 / scale), text));
-    if (folds > 0)
-        printf("; %s holes are larger than drawn", cells[screen->utf8][FOLD]);
-    putchar('\n');
+    if (l.scale == 0)
+        return;
+    snprintf(key, sizeof key, "A cell is %s%s%s%s.", mv_mem_size((uint64_t)(1 / l.scale), text),
+             folds ? "; what is drawn as " : "", folds ? fold_cells[screen->utf8] : "",
+             folds ? " is larger" : "");
+    mv_screen_print_wrapped(out, screen, 0, key);
 }
 
-static void print(const json_t *rows, const struct mv_mem_screen *screen)
+static void print(FILE *out, const json_t *rows, const struct mv_screen *screen)
 {
     size_t count = json_array_size(rows);
     /* Each may leave the rest of a window behind it, and a hole may come before each of those. */
@@ -179,8 +253,9 @@ static void print(const json_t *rows, const struct mv_mem_screen *screen)
     add_kind(&map, rows, "mmio", add_region);
     add_kind(&map, rows, "ram", add_ram);
     qsort(map.list, map.count, sizeof *map.list, by_address);
+    fold_windows(&map);
     add_holes(&map);
-    print_segments(&map, screen);
+    print_segments(out, &map, screen);
     free(map.list);
 }
 

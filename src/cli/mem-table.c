@@ -54,9 +54,10 @@ static const char *cell(const json_t *row, const char *key, char buf[MV_TEXT_CEL
     return buf;
 }
 
-static void print_table(const json_t *rows, const struct mv_mem_screen *screen)
+static void print_table(FILE *out, const json_t *rows, const struct mv_screen *screen)
 {
-    mv_text_table_print(rows, columns, sizeof columns / sizeof columns[0], cell);
+    static const struct mv_text_table table = {columns, sizeof columns / sizeof columns[0], cell};
+    mv_text_table_print(out, screen, &table, rows);
 }
 
 const struct mv_mem_view mv_mem_table = {.needs_blocks = true, .print = print_table};
@@ -79,12 +80,12 @@ static json_t *describe(const json_t *block)
     return row;
 }
 
-static void print_json(const json_t *rows, const struct mv_mem_screen *screen)
+static void print_json(FILE *out, const json_t *rows, const struct mv_screen *screen)
 {
     size_t i;
     json_t *block, *list = json_array();
     json_array_foreach(rows, i, block) json_array_append_new(list, describe(block));
-    mv_json_print(list);
+    mv_json_print_to(out, list);
     json_decref(list);
 }
 

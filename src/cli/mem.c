@@ -7,16 +7,13 @@
 #include "mem.h"
 #include "size.h"
 #include "vm-client.h"
+#include "watch.h"
 
-#include <langinfo.h>
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#define ONCE_MS  250
-#define WATCH_MS 1000
+#define ONCE_MS 250
 
 struct mem_config {
     char *name;
@@ -67,38 +64,59 @@ const char mv_mem_notes[] = "Examples:\n"
                             "  memvisor mem vm1 --heat --watch\n"
                             "  memvisor mem vm1 --read 0x80000000 4K >page\n";
 
-static struct mv_mem_screen look_at_screen(void)
+static int query(struct mv_vm_client *client, const struct mv_mem_view *view,
+                 const struct mv_screen *screen, unsigned milliseconds, json_t **ret,
+                 struct mv_error *err)
 {
-    struct winsize size;
-    setlocale(LC_CTYPE, "");
-    const char *columns = getenv("COLUMNS");
-    struct mv_mem_screen screen = {80, strcmp(nl_langinfo(CODESET), "UTF-8") == 0};
-    if (columns != NULL && atoi(columns) > 0)
-        screen.columns = (unsigned)atoi(columns);
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        screen.columns = size.ws_col;
-    return screen;
+    unsigned parts = view->parts == NULL ? 0 : view->parts(screen);
+    return view->needs_blocks ? mv_mem_query(client, parts, milliseconds, ret, err)
+                              : mv_vm_client_execute(client, "x-query-space", NULL, ret, err);
 }
 
-static int show_once(struct mv_vm_client *client, const struct mv_mem_view *view, bool watched,
+static int show_once(struct mv_vm_client *client, const struct mv_mem_view *view,
                      struct mv_error *err)
 {
-    struct mv_mem_screen screen = look_at_screen();
-    unsigned parts = view->parts == NULL ? 0 : view->parts(&screen);
+    struct mv_screen screen = mv_screen_look();
     json_t *rows;
-    int r = view->needs_blocks
-                ? mv_mem_query(client, parts, watched ? WATCH_MS : ONCE_MS, &rows, err)
-                : mv_vm_client_execute(client, "x-query-space", NULL, &rows, err);
+    int r = query(client, view, &screen, ONCE_MS, &rows, err);
     if (r < 0)
         return r;
-    /* To the top, and what was below is wiped, so that nothing flickers. */
-    if (watched && isatty(STDOUT_FILENO))
-        fputs("\033[H\033[2J\033[3J", stdout);
-    view->print(rows, &screen);
+    view->print(stdout, rows, &screen);
     json_decref(rows);
-    if (watched && !view->needs_blocks)
-        usleep(WATCH_MS * 1000);
-    return fflush(stdout) == 0 ? 0 : mv_error_set_errno(err, errno, "standard output");
+    return 0;
+}
+
+/* Blocks are looked at for as long as a frame stands, by the VM. */
+static int show_frame(struct mv_vm_client *client, const struct mv_mem_view *view,
+                      unsigned milliseconds, struct mv_error *err)
+{
+    struct mv_screen screen = mv_screen_look();
+    json_t *rows;
+    int r = query(client, view, &screen, milliseconds, &rows, err);
+    if (r < 0)
+        return r;
+    FILE *out = mv_watch_frame(err);
+    if (out != NULL)
+        view->print(out, rows, &screen);
+    json_decref(rows);
+    r = out == NULL ? -ENOMEM : mv_watch_show(&screen, err);
+    if (r == 0 && !view->needs_blocks)
+        usleep(MV_WATCH_MS * 1000);
+    return r;
+}
+
+static int watch(struct mv_vm_client *client, const struct mv_mem_view *view, const char *name,
+                 struct mv_error *err)
+{
+    mv_watch_begin();
+    int r = show_frame(client, view, ONCE_MS, err);
+    while (r == 0)
+        r = show_frame(client, view, MV_WATCH_MS, err);
+    mv_watch_end();
+    if (r != -ESHUTDOWN)
+        return r;
+    mv_log("%s has ended", name);
+    return 0;
 }
 
 static int show(struct mv_vm_client *client, const struct mem_config *config, struct mv_error *err)
@@ -107,15 +125,7 @@ static int show(struct mv_vm_client *client, const struct mem_config *config, st
                                      : config->map  ? &mv_mem_map
                                      : config->heat ? &mv_mem_heat
                                                     : &mv_mem_table;
-    int r;
-    do {
-        r = show_once(client, view, config->watch, err);
-    } while (r == 0 && config->watch);
-    if (config->watch && r == -ESHUTDOWN) {
-        mv_log("%s has ended", config->name);
-        r = 0;
-    }
-    return r;
+    return config->watch ? watch(client, view, config->name, err) : show_once(client, view, err);
 }
 
 /* A number of bytes: unlike sizes of memory, a bare number is not MiB. */

@@ -4,6 +4,7 @@
 #define MV_CLI_MEM_H
 
 #include "error.h"
+#include "screen.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -11,17 +12,11 @@
 
 struct mv_vm_client;
 
-/* Where a view is drawn. */
-struct mv_mem_screen {
-    unsigned columns;
-    bool utf8;
-};
-
 struct mv_mem_view {
     /* Ask for so many parts of each block; NULL: none. */
-    unsigned (*parts)(const struct mv_mem_screen *screen);
+    unsigned (*parts)(const struct mv_screen *screen);
     bool needs_blocks; /* mv_mem_query's rows; else *rows is what x-query-space returns */
-    void (*print)(const json_t *rows, const struct mv_mem_screen *screen);
+    void (*print)(FILE *out, const json_t *rows, const struct mv_screen *screen);
 };
 extern const struct mv_mem_view mv_mem_table, mv_mem_json; /* mem-table.c */
 extern const struct mv_mem_view mv_mem_map;                /* mem-map.c */

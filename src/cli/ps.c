@@ -96,6 +96,14 @@ static const struct mv_text_column columns[] = {
     {"name", "NAME"}, {"pid", "PID"}, {"status", "STATUS"}, {"cpus", "CPUS"}, {"memory", "MEMORY"},
 };
 
+static void print_table(const json_t *rows)
+{
+    static const struct mv_text_table table = {columns, sizeof columns / sizeof columns[0],
+                                               text_of};
+    struct mv_screen screen = mv_screen_look();
+    mv_text_table_print(stdout, &screen, &table, rows);
+}
+
 static int list_vms(const struct ps_config *config, struct mv_error *err)
 {
     struct mv_rundir_vm *vms;
@@ -110,7 +118,7 @@ static int list_vms(const struct ps_config *config, struct mv_error *err)
     if (config->json)
         mv_json_print(rows);
     else
-        mv_text_table_print(rows, columns, sizeof columns / sizeof columns[0], text_of);
+        print_table(rows);
     json_decref(rows);
     return 0;
 }

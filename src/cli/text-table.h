@@ -3,9 +3,9 @@
 #ifndef MV_CLI_TEXT_TABLE_H
 #define MV_CLI_TEXT_TABLE_H
 
+#include "screen.h"
+
 #include <jansson.h>
-#include <stdbool.h>
-#include <stddef.h>
 
 #define MV_TEXT_CELL 64
 
@@ -15,12 +15,18 @@ struct mv_text_column {
     bool right; /* where its text stands */
 };
 
+struct mv_text_table {
+    const struct mv_text_column *columns;
+    size_t count;
+    /* The text of a row under a key; it lives as long as the row or buf. */
+    const char *(*cell)(const json_t *row, const char *key, char buf[MV_TEXT_CELL]);
+};
+
 /*
- * Print a list of objects.  `cell` tells the text of a row under a key; it
- * lives as long as the row or buf.
+ * Print a list of objects.  Columns that a terminal has no room for follow
+ * below, each time behind the first one; a file gets all in one line.
  */
-void mv_text_table_print(const json_t *rows, const struct mv_text_column *columns, size_t count,
-                         const char *(*cell)(const json_t *row, const char *key,
-                                             char buf[MV_TEXT_CELL]));
+void mv_text_table_print(FILE *out, const struct mv_screen *screen,
+                         const struct mv_text_table *table, const json_t *rows);
 
 #endif

@@ -52,12 +52,11 @@ static int add_range(const struct mv_range *range, void *opaque)
 int mv_qmp_query_space(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_machine *machine = mv_control_machine(call->control);
-    size_t count;
-    const struct mv_window *windows = mv_machine_windows(machine, &count);
+    struct mv_window window;
     call->result = json_array();
     mv_space_for_each(mv_machine_space(machine), add_range, call->result);
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(call->result, describe_range("reserved", windows[i].gpa,
-                                                           windows[i].size, windows[i].name));
+    for (size_t i = 0; mv_machine_window(machine, i, &window); i++)
+        json_array_append_new(call->result, describe_range("reserved", window.gpa, window.size,
+                                                           window.name));
     return 0;
 }

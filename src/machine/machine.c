@@ -327,10 +327,19 @@ struct mv_block_registry *mv_machine_blocks(struct mv_machine *machine)
     return machine->blocks;
 }
 
-const struct mv_window *mv_machine_windows(const struct mv_machine *machine, size_t *ret_count)
+/* Last the one whose place the banks decide. */
+bool mv_machine_window(const struct mv_machine *machine, size_t index, struct mv_window *ret)
 {
-    *ret_count = mv_board_window_count;
-    return mv_board_windows;
+    if (index < mv_board_window_count) {
+        *ret = mv_board_windows[index];
+        return true;
+    }
+    struct mv_window window = {.name = "PCI 64-bit"};
+    window.gpa = mv_board_pci64(&machine->layout, &window.size);
+    if (index > mv_board_window_count || window.size == 0)
+        return false;
+    *ret = window;
+    return true;
 }
 
 unsigned mv_machine_cpu_count(const struct mv_machine *machine)

@@ -165,8 +165,8 @@ int mv_machine_device_remove(struct mv_machine *machine, const char *name, struc
 /* The machine's parts; they live as long as it does. */
 struct mv_space *mv_machine_space(struct mv_machine *machine);
 struct mv_block_registry *mv_machine_blocks(struct mv_machine *machine);
-/* What the board keeps for devices, by address. */
-const struct mv_window *mv_machine_windows(const struct mv_machine *machine, size_t *ret_count);
+/* What the board keeps for devices: the window of this index, by address; false behind the last. */
+bool mv_machine_window(const struct mv_machine *machine, size_t index, struct mv_window *ret);
 unsigned mv_machine_cpu_count(const struct mv_machine *machine);
 struct mv_engine *mv_machine_engine(struct mv_machine *machine);
 struct mv_vcpu *mv_machine_vcpu(struct mv_machine *machine, unsigned index);

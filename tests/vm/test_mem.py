@@ -5,6 +5,8 @@ import json
 import os
 import pty
 import re
+import select
+import signal
 import struct
 import subprocess
 import termios
@@ -28,7 +30,7 @@ def guest(memvisor, tmp_path):
 
 def mem(guest, *args, **env):
     return harness.run([guest.memvisor.path, "mem", guest.name, *args], 30,
-                       env=dict(guest.env, COLUMNS="100", **env))
+                       env={**guest.env, "COLUMNS": "100", **env})
 
 
 def show(guest, *args, **env):
@@ -83,6 +85,9 @@ def test_map(guest, locale, ram):
     assert (int(hole[0], 16), hole[2]) == (0x82000000, "hole")
     assert all(len(line) <= 100 for line in out.splitlines())
     assert (locale == "C") == out.isascii()
+    assert out.split("\n")[0].split() == ["GPA", "SIZE", "KIND", "NAME", "MAP"]
+    # Where the device tree has it: half an IPA space up, out of the bank's way.
+    assert ("0x8000000000", "512 GiB", "device") in [row[:3] for row in rows], out
 
 
 def test_map_is_to_scale(memvisor, tmp_path):
@@ -119,7 +124,8 @@ def test_map_of_memory_in_a_window(memvisor, tmp_path, address, parts):
 def test_heat(guest):
     def strips(block):
         text = show(guest, "--heat", LC_ALL="C")
-        part = text[re.search(r"^%s at" % block, text, re.M).end():]
+        assert text.split("\n")[0].split() == ["BLOCK", "GPA", "SIZE", "RESIDENT", "WRITTEN/S"]
+        part = text[re.search(r"^%s +0x" % block, text, re.M).end():]
         return dict(re.findall(r"^  (resident|written) +\|(.*)\|$", part, re.M)[:2])
 
     cells = 100 - 13
@@ -167,24 +173,121 @@ def test_unknown_name(guest):
     assert result.code == 1 and "no VM named 'other' runs" in result.err
 
 
+# --- on a terminal
+
+LEAVE = "\033[0m\033[?25h\033[?1049l"
+
+
+class Terminal:
+    """memvisor mem on a terminal of this size."""
+
+    def __init__(self, guest, *args, rows=24, columns=80, **env):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        env = {**guest.env, "LC_ALL": "C", "TERM": "xterm", "NO_COLOR": "", **env}
+        env = {name: value for name, value in env.items() if value is not None}
+        self.process = subprocess.Popen(
+            [guest.memvisor.path, "mem", guest.name, *args], stdin=slave, stdout=slave, stderr=slave,
+            env=env, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        self.out = ""
+
+    def read(self, done=lambda out: False):
+        """What it has printed, once `done` holds for it, or at the end."""
+        end = time.monotonic() + 30 * harness.SLOW
+        while not done(self.out):
+            left = end - time.monotonic()
+            assert left > 0 and select.select([self.master], [], [], left)[0], self.out
+            try:
+                self.out += os.read(self.master, 4096).decode()
+            except OSError:  # nobody has the terminal any more
+                break
+        return self.out
+
+    def key(self, key):
+        os.write(self.master, key.encode())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+def plain(text):
+    return re.sub(r"\033\[[0-9;?]*[a-zA-Z]", "", text)
+
+
+@pytest.mark.parametrize("view", ["--map", "--heat"])
+@pytest.mark.parametrize("env, coloured", [
+    ({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False), ({"TERM": None}, False)])
+def test_colour(guest, view, env, coloured):
+    guest.do("f", HIGH, 64, 1)
+    with Terminal(guest, view, **env) as terminal:
+        out = terminal.read()
+    assert ("\033[3" in out) == coloured and ("\033[1m" in out) == coloured, out
+    assert coloured or "\033" not in out
+    assert "file" in out and "\033" not in show(guest, view, TERM="xterm")
+
+
+@pytest.mark.parametrize("view", ["--map", "--heat", None])
+def test_narrow_terminal(guest, view):
+    with Terminal(guest, *[view] if view else [], columns=50) as terminal:
+        lines = plain(terminal.read()).splitlines()
+    assert max(map(len, lines)) <= 50, lines
+    text = "\n".join(lines)
+    assert "0x4000000000" in text and "16 MiB" in text
+    if view == "--map":
+        assert re.search(r"^0x8000000000 +512 GiB +PCI 64-bit +~", text.replace(" 0x", "0x"), re.M)
+    if view is None:
+        assert text.count("ID ") >= 2 and "/ram.img" in text, "columns go on below"
+
+
+@pytest.mark.parametrize("rows, columns", [(15, 50), (24, 80), (3, 40)])
+def test_watch_keeps_within_the_window(guest, rows, columns):
+    with Terminal(guest, "--map", "--watch", rows=rows, columns=columns) as terminal:
+        out = terminal.read(lambda out: out.count("\033[H") >= 3)
+        assert out.startswith("\033[?1049h")
+        frames = out.split("\033[H")[1:-1]
+        for frame in frames:
+            lines = plain(frame).split("\r\n")
+            assert len(lines) <= rows and max(map(len, lines)) <= columns, frame
+        shown = len(plain(frames[0]).split("\r\n"))
+        total = len(show(guest, "--map", COLUMNS=str(columns)).splitlines())
+        if total > rows:
+            assert shown == rows and "%d more lines" % (total - rows + 1) in frames[0], frames[0]
+
+
+@pytest.mark.parametrize("view", ["--map", "--heat"])
+def test_interrupted_watch_gives_the_terminal_back(guest, view):
+    with Terminal(guest, view, "--watch") as terminal:
+        terminal.read(lambda out: out.count("\033[H") >= 2)
+        terminal.key("\x1a")
+        terminal.read(lambda out: LEAVE in out)
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        terminal.read(lambda out: "\033[H" in out.split("\033[?1049h")[-1]
+                      and out.count("\033[?1049h") == 2)
+        terminal.key("\x03")
+        last = terminal.read().split(LEAVE)[-1]
+        assert terminal.process.wait(30 * harness.SLOW) == -signal.SIGINT
+        assert "0x4000000000" in last and "\033[?1049h" not in last, "the last frame stays"
+
+
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_watch_on_a_terminal(guest, columns):
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        [guest.memvisor.path, "mem", guest.name, "--heat", "--watch"], stdin=slave, stdout=slave,
-        stderr=slave, env=dict(guest.env, LC_ALL="C"))
-    os.close(slave)
-    out, end = "", time.monotonic() + 30 * harness.SLOW
-    try:
-        while out.count("\033[H\033[2J") < 3:
-            assert time.monotonic() < end, out
-            out += os.read(master, 4096).decode()
-        strips = re.findall(r"^  (?:resident|written) +\|.*\|\r?$", out, re.M)
-        assert strips and {len(strip.rstrip()) for strip in strips} == {columns}
+    with Terminal(guest, "--heat", "--watch", columns=columns, NO_COLOR="1") as terminal:
+        out = terminal.read(lambda out: out.count("\033[H") >= 3)
+        strips = re.findall(r"^  (?:resident|written) +\|.*\|", plain(out), re.M)
+        assert strips and {len(strip) for strip in strips} == {columns}
         assert guest.end() == 0
-        assert process.wait(30 * harness.SLOW) == 0, "it ends with the VM"
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
+        assert "vm has ended" in terminal.read().split(LEAVE)[-1]
+        assert terminal.process.wait(30 * harness.SLOW) == 0, "it ends with the VM"
+
+
+def test_watch_on_a_dumb_terminal(guest):
+    with Terminal(guest, "--map", "--watch", TERM="dumb") as terminal:
+        out = terminal.read(lambda out: out.count("GPA") >= 2)
+        assert "\033" not in out
