@@ -86,6 +86,22 @@ static void empty_folder(int fd, const char *keep)
     closedir(dir);
 }
 
+/*
+ * Remove the folder `name` of `base`, whose pid file the caller has locked, and
+ * closes `dir`, which is open on it.  The pid file goes last: whoever finds none
+ * and makes another does so in an empty folder, which then is not removed, or in
+ * none, and tries again.
+ */
+static void remove_folder(int base, const char *name, int dir)
+{
+    int again = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+    if (again >= 0)
+        empty_folder(again, "pid");
+    unlinkat(dir, "pid", 0);
+    mv_cleanup_close(&dir);
+    unlinkat(base, name, AT_REMOVEDIR);
+}
+
 static int read_pid(int fd)
 {
     char text[16] = "";
@@ -266,19 +282,46 @@ void mv_rundir_unlink_blocks(struct mv_rundir *rundir, const char *path)
 
 /* --- the VMs of others */
 
+/* Whether all that the folder has is what a VM puts there: others' files are left alone. */
+static bool has_only_ours(int dir)
+{
+    bool only = true;
+    int again = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = again < 0 ? NULL : fdopendir(again);
+    if (list == NULL) {
+        mv_cleanup_close(&again);
+        return false;
+    }
+    for (struct dirent *entry; only && (entry = readdir(list)) != NULL;) {
+        static const char *const ours[] = {".", "..", "pid", "ram", MV_RUNDIR_QMP};
+        only = false;
+        for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+            only = only || strcmp(entry->d_name, ours[i]) == 0;
+    }
+    closedir(list);
+    return only;
+}
+
+/* A folder without a pid file gets one, whose lock then says whose the folder is, as a VM does. */
+static int open_pid(int dir)
+{
+    int fd = openat(dir, "pid", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && has_only_ours(dir))
+        fd = openat(dir, "pid", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd;
+}
+
 /*
  * Whether the VM whose folder is `name` in `base` runs; the folder of one that
- * does not is removed, under its lock.
+ * does not is removed, under its lock.  A VM that is about to start waits for
+ * that, and makes its folder anew.
  */
 static bool look_at(int base, const char *name, int *ret_pid)
 {
     CLEANUP_CLOSE int dir = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    CLEANUP_CLOSE int fd = dir < 0 ? -1 : openat(dir, "pid", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        /* Nothing in it yet, or any more; a VM that just makes it makes it again. */
-        unlinkat(base, name, AT_REMOVEDIR);
+    CLEANUP_CLOSE int fd = dir < 0 ? -1 : open_pid(dir);
+    if (fd < 0)
         return false;
-    }
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         *ret_pid = read_pid(fd);
         return true;
@@ -286,8 +329,8 @@ static bool look_at(int base, const char *name, int *ret_pid)
     struct stat by_name, by_fd;
     if (fstatat(dir, "pid", &by_name, 0) == 0 && fstat(fd, &by_fd) == 0 &&
         by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev) {
-        empty_folder(fcntl(dir, F_DUPFD_CLOEXEC, 0), NULL);
-        unlinkat(base, name, AT_REMOVEDIR);
+        remove_folder(base, name, dir);
+        dir = -1;
     }
     return false;
 }
@@ -392,9 +435,8 @@ void mv_rundir_destroy(struct mv_rundir *rundir)
 {
     if (rundir == NULL)
         return;
-    int fd = open(rundir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd >= 0)
-        empty_folder(fd, NULL);
-    rmdir(rundir->path);
+    int dir = open(rundir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir >= 0)
+        remove_folder(AT_FDCWD, rundir->path, dir);
     free_rundir(rundir);
 }

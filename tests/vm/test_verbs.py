@@ -59,13 +59,18 @@ def test_folders_of_the_dead_are_swept(memvisor, vm):
         dead.process.wait()
         assert dead.rundir.exists()
         (vm.folder / "memvisor" / "empty").mkdir()
+        lost = vm.folder / "memvisor" / "lost"  # one whose pid file somebody removed
+        (lost / "ram/pci").mkdir(parents=True)
+        (lost / "ram/pci/x").symlink_to("/nonexistent")
+        (lost / "qmp.sock").write_text("")
         stranger = vm.folder / "memvisor" / "stranger"
         stranger.mkdir()
         (stranger / "file").write_text("not ours")
         assert set(rows(vm)) == {"one"}
         assert not dead.rundir.exists()
         assert not (vm.folder / "memvisor" / "empty").exists()
-        assert (stranger / "file").exists()
+        assert not lost.exists()
+        assert [file.name for file in stranger.iterdir()] == ["file"]
     # The name is free again.
     with Vm(memvisor, vm.folder, name="dead"):
         assert set(rows(vm)) == {"one", "dead"}
