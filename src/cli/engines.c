@@ -53,7 +53,7 @@ int mv_engines_main(int argc, char **argv)
     int r = mv_options_parse(&mv_engines_options, argc, argv, &config, &err);
     if (r < 0) {
         mv_log("%s", err.text);
-        return MV_STATUS_USAGE;
+        return mv_verb_status_of_words(r);
     }
     if (r == MV_OPTIONS_HELP)
         mv_help_print_verb(stdout, mv_verb_find("engines"));

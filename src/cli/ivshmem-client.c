@@ -238,9 +238,9 @@ int mv_ivshmem_client_main(int argc, char **argv)
     int r = mv_options_parse(&mv_ivshmem_client_options, argc, argv, &o, &err);
     if (r == MV_OPTIONS_HELP) {
         mv_help_print_verb(stdout, mv_verb_find("ivshmem-client"));
-    } else if (r < 0 || check_options(&o, &command, &err) < 0) {
+    } else if (r < 0 || (r = check_options(&o, &command, &err)) < 0) {
         mv_log("ivshmem-client: %s", err.text);
-        status = MV_STATUS_USAGE;
+        status = mv_verb_status_of_words(r);
     } else if (run(&o, command, &err) < 0) {
         mv_log("ivshmem-client: %s", err.text);
         status = MV_STATUS_ERROR;

@@ -443,7 +443,7 @@ int mv_ivshmem_server_main(int argc, char **argv)
         r = check_options(&o, &err);
     if (r < 0) {
         mv_log("ivshmem-server: %s", err.text);
-        return MV_STATUS_USAGE;
+        return mv_verb_status_of_words(r);
     }
     if (run(&o, &err) < 0) {
         mv_log("ivshmem-server: %s", err.text);

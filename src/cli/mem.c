@@ -190,9 +190,9 @@ int mv_mem_main(int argc, char **argv)
     int r = mv_options_parse(&mv_mem_options, argc, argv, &config, &err);
     if (r == MV_OPTIONS_HELP) {
         mv_help_print_verb(stdout, mv_verb_find("mem"));
-    } else if (r < 0 || check(&config, &gpa, &len, &err) < 0) {
+    } else if (r < 0 || (r = check(&config, &gpa, &len, &err)) < 0) {
         mv_log("%s", err.text);
-        status = MV_STATUS_USAGE;
+        status = mv_verb_status_of_words(r);
     } else if (serve(&config, gpa, len, &err) < 0) {
         mv_log("%s", err.text);
         status = MV_STATUS_ERROR;

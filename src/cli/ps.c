@@ -134,7 +134,7 @@ int mv_ps_main(int argc, char **argv)
     }
     if (r < 0) {
         mv_log("%s", err.text);
-        return MV_STATUS_USAGE;
+        return mv_verb_status_of_words(r);
     }
     if (list_vms(&config, &err) < 0) {
         mv_log("%s", err.text);

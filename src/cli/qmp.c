@@ -182,7 +182,7 @@ int mv_qmp_main(int argc, char **argv)
         mv_help_print_verb(stdout, mv_verb_find("qmp"));
     } else if (r < 0) {
         mv_log("%s", err.text);
-        status = MV_STATUS_USAGE;
+        status = mv_verb_status_of_words(r);
     } else if (speak(&config, &err) < 0) {
         mv_log("%s", err.text);
         status = MV_STATUS_ERROR;

@@ -310,7 +310,7 @@ int mv_run_main(int argc, char **argv)
     }
     if (r < 0) {
         mv_log("%s", err.text);
-        return MV_STATUS_USAGE;
+        return mv_verb_status_of_words(r);
     }
     r = name_vm(&run.config, &err);
     if (r == 0)

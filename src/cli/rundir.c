@@ -9,6 +9,7 @@
 #include "rundir.h"
 
 #include "cleanup.h"
+#include "log.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -63,43 +64,44 @@ static int make_folder(const char *path, struct mv_error *err)
     return 0;
 }
 
-/* Remove what stands in the folder fd but `keep`; closes fd. */
-static void empty_folder(int fd, const char *keep)
+/* Remove what stands in the folder fd but `keep`; closes fd.  Whether all of it is gone. */
+static bool empty_folder(int fd, const char *keep)
 {
-    DIR *dir = fdopendir(fd);
+    bool emptied = true;
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL) {
         mv_cleanup_close(&fd);
-        return;
+        return false;
     }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         const char *name = entry->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-            (keep != NULL && strcmp(name, keep) == 0))
+            (keep != NULL && strcmp(name, keep) == 0) || unlinkat(dirfd(dir), name, 0) == 0)
             continue;
-        if (unlinkat(dirfd(dir), name, 0) == 0)
-            continue;
-        int sub = openat(dirfd(dir), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (sub >= 0)
-            empty_folder(sub, NULL);
-        unlinkat(dirfd(dir), name, AT_REMOVEDIR);
+        empty_folder(openat(dirfd(dir), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+                     NULL);
+        emptied &= unlinkat(dirfd(dir), name, AT_REMOVEDIR) == 0;
     }
     closedir(dir);
+    return emptied;
 }
 
 /*
  * Remove the folder `name` of `base`, whose pid file the caller has locked, and
  * closes `dir`, which is open on it.  The pid file goes last: whoever finds none
  * and makes another does so in an empty folder, which then is not removed, or in
- * none, and tries again.
+ * none, and tries again.  It stays where others do: by it the next who looks sees
+ * that they are nobody's.
  */
-static void remove_folder(int base, const char *name, int dir)
+static bool remove_folder(int base, const char *name, int dir)
 {
-    int again = fcntl(dir, F_DUPFD_CLOEXEC, 0);
-    if (again >= 0)
-        empty_folder(again, "pid");
-    unlinkat(dir, "pid", 0);
+    bool emptied = dir >= 0 && empty_folder(fcntl(dir, F_DUPFD_CLOEXEC, 0), "pid");
+    if (emptied)
+        unlinkat(dir, "pid", 0);
     mv_cleanup_close(&dir);
-    unlinkat(base, name, AT_REMOVEDIR);
+    if (emptied)
+        unlinkat(base, name, AT_REMOVEDIR);
+    return emptied;
 }
 
 static int read_pid(int fd)
@@ -176,10 +178,16 @@ static int claim(struct mv_rundir *rundir, const char *name, struct mv_error *er
     } while (r == -EAGAIN);
     if (r < 0)
         return r;
-    int fd = open(rundir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd >= 0)
-        empty_folder(fd, "pid");
+    empty_folder(open(rundir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "pid");
     return write_pid(rundir, err);
+}
+
+/* What claim made, as far as it is nobody else's and got so far. */
+static void unclaim(struct mv_rundir *rundir)
+{
+    if (rundir->pid_fd >= 0)
+        unlink(rundir->pid_path);
+    rmdir(rundir->path);
 }
 
 static void free_rundir(struct mv_rundir *rundir)
@@ -208,6 +216,8 @@ int mv_rundir_create(const char *name, struct mv_rundir **ret, struct mv_error *
     if (r == 0)
         r = claim(rundir, name, err);
     if (r < 0) {
+        if (rundir->pid_path != NULL)
+            unclaim(rundir);
         free_rundir(rundir);
         return r;
     }
@@ -271,10 +281,7 @@ void mv_rundir_unlink_blocks(struct mv_rundir *rundir, const char *path)
         folder = NULL;
         return;
     }
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return; /* there were none */
-    empty_folder(fd, NULL);
+    empty_folder(open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), NULL);
     const char *ram = folder + strlen(rundir->path) + sizeof "/ram" - 1;
     for (char *slash; rmdir(folder) == 0 && (slash = strrchr(folder, '/')) > ram;)
         *slash = '\0';
@@ -329,7 +336,7 @@ static bool look_at(int base, const char *name, int *ret_pid)
     struct stat by_name, by_fd;
     if (fstatat(dir, "pid", &by_name, 0) == 0 && fstat(fd, &by_fd) == 0 &&
         by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev) {
-        remove_folder(base, name, dir);
+        (void)remove_folder(base, name, dir);
         dir = -1;
     }
     return false;
@@ -430,13 +437,16 @@ bool mv_rundir_await_end(const char *path, unsigned timeout_ms)
 
 /* --- the end */
 
-/* While the lock is held, so that nobody takes the folder over half removed. */
+/*
+ * While the lock is held, so that nobody takes the folder over half removed.  The pid
+ * file goes last: by it others see that what could not be removed is nobody's.
+ */
 void mv_rundir_destroy(struct mv_rundir *rundir)
 {
     if (rundir == NULL)
         return;
     int dir = open(rundir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (dir >= 0)
-        remove_folder(AT_FDCWD, rundir->path, dir);
+    if (!remove_folder(AT_FDCWD, rundir->path, dir) && is_folder(rundir->path))
+        mv_warn("the folder '%s' could not be removed: 'memvisor ps' does so", rundir->path);
     free_rundir(rundir);
 }

@@ -38,7 +38,7 @@ static int steer(const struct mv_option_table *table, int argc, char **argv,
         mv_help_print_verb(stdout, mv_verb_find(table->verb));
     } else if (r < 0) {
         mv_log("%s", err.text);
-        status = MV_STATUS_USAGE;
+        status = mv_verb_status_of_words(r);
     } else {
         status = mv_names_for_each(&config.names, fn);
     }

@@ -6,6 +6,7 @@
 #include "run-options.h"
 #include "suggest.h"
 
+#include <errno.h>
 #include <string.h>
 
 const struct mv_verb mv_verbs[] = {
@@ -119,4 +120,9 @@ int mv_verb_refuse(const char *name)
     else
         mv_log("unknown verb '%s': 'memvisor help' lists the verbs", name);
     return MV_STATUS_USAGE;
+}
+
+int mv_verb_status_of_words(int r)
+{
+    return r == -ENOMEM ? MV_STATUS_ERROR : MV_STATUS_USAGE;
 }

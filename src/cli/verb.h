@@ -37,6 +37,9 @@ const struct mv_verb *mv_verb_find(const char *name);
 /* Say on stderr that there is no such verb, or not yet: MV_STATUS_USAGE. */
 int mv_verb_refuse(const char *name);
 
+/* The status where words were refused with r: a host without memory is no wrong usage. */
+int mv_verb_status_of_words(int r);
+
 /* The verbs, each in the file of its name. */
 extern const char mv_run_synopsis[];
 extern const char mv_run_notes[];

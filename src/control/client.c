@@ -31,6 +31,24 @@ static void drop_output(struct mv_control_client *client)
     client->output_used = client->output_sent = 0;
 }
 
+void mv_control_client_drop(struct mv_control_client *client, const char *why)
+{
+    if (client->broken)
+        return;
+    mv_warn("control socket: a client is dropped: %s", why);
+    client->broken = true;
+    drop_output(client);
+    shutdown(client->fd, SHUT_RDWR); /* wakes the loop */
+}
+
+/* Who hung up may have sent commands before; from any other failure an answer would be lost. */
+static void note_failed_send(struct mv_control_client *client, int errnum)
+{
+    client->deaf = true;
+    if (errnum != EPIPE && errnum != ECONNRESET)
+        mv_control_client_drop(client, strerror(errnum));
+}
+
 static void send_waiting(struct mv_control_client *client)
 {
     while (output_waiting(client) > 0) {
@@ -41,7 +59,7 @@ static void send_waiting(struct mv_control_client *client)
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0) {
-            client->deaf = true;
+            note_failed_send(client, errno);
             break;
         }
         client->output_sent += (size_t)n;
@@ -72,21 +90,23 @@ static void watch(struct mv_control_client *client);
 static void set_turn(struct mv_control_client *client);
 
 /* The session's send, from within serve() or of an event's teller. */
-static void queue_line(void *opaque, const char *line, size_t len)
+static void queue_line(void *opaque, const struct iovec *parts, size_t count)
 {
     struct mv_control_client *client = opaque;
+    size_t len = 0;
     if (client->deaf || client->broken)
         return;
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].iov_len;
     bool fits = output_waiting(client) + len <= MV_CLIENT_MOST_OUTPUT;
     if (!fits || (client->output_used + len > client->output_capacity && !make_room(client, len))) {
-        mv_warn("control socket: a client does not read its answers and is dropped");
-        client->broken = true;
-        drop_output(client);
-        shutdown(client->fd, SHUT_RDWR); /* wakes the loop */
+        mv_control_client_drop(client, fits ? strerror(ENOMEM) : "it does not read its answers");
         return;
     }
-    memcpy(client->output + client->output_used, line, len);
-    client->output_used += len;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(client->output + client->output_used, parts[i].iov_base, parts[i].iov_len);
+        client->output_used += parts[i].iov_len;
+    }
     send_waiting(client);
     watch(client);
 }
@@ -138,14 +158,9 @@ static bool is_over(const struct mv_control_client *client)
            client->session.later == NULL && (client->deaf || output_waiting(client) == 0);
 }
 
-static void on_socket(void *opaque, uint32_t events)
+static void serve(struct mv_control_client *client)
 {
-    struct mv_control_client *client = opaque;
     uint64_t end_ns = now_ns() + TURN_NS;
-    if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
-        client->deaf = true;
-        drop_output(client);
-    }
     send_waiting(client);
     serve_input(client, end_ns);
     read_input(client);
@@ -158,10 +173,21 @@ static void on_socket(void *opaque, uint32_t events)
     set_turn(client);
 }
 
+static void on_socket(void *opaque, uint32_t events)
+{
+    struct mv_control_client *client = opaque;
+    client->watched = 0;
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+        client->deaf = true;
+        drop_output(client);
+    }
+    serve(client);
+}
+
 static void on_turn(void *opaque, uint32_t events)
 {
     (void)events;
-    on_socket(opaque, 0);
+    serve(opaque);
 }
 
 /*
@@ -178,29 +204,22 @@ static void set_turn(struct mv_control_client *client)
 }
 
 /*
- * Where there is nothing to watch for the source goes away, for epoll reports
- * a hang-up even to who asked for nothing.
+ * The source tells of one event and then of none until it is asked again, for epoll
+ * reports a hang-up each time, even to who asks for nothing.
  */
 static void watch(struct mv_control_client *client)
 {
-    struct mv_error err;
     uint32_t events = wants_input(client) ? EPOLLIN : 0;
     events |= output_waiting(client) > 0 ? EPOLLOUT : 0;
-    if (client->source != NULL && events != 0) {
-        mv_loop_modify(client->source, events);
-    } else if (client->source != NULL) {
-        mv_loop_remove(client->source);
-        client->source = NULL;
-    } else if (events != 0 && mv_loop_add(client->loop, client->fd, events, on_socket, client,
-                                          &client->source, &err) < 0) {
-        mv_warn("control socket: %s", err.text);
-    }
+    if (events != 0 || client->watched != 0)
+        mv_loop_modify(client->source, events | EPOLLONESHOT);
+    client->watched = events;
 }
 
 /* The answer that the next commands waited for has been sent. */
 static void on_finished(void *opaque)
 {
-    on_socket(opaque, 0);
+    serve(opaque);
 }
 
 int mv_control_client_create(struct mv_loop *loop, struct mv_control *control, int fd,
@@ -222,15 +241,19 @@ int mv_control_client_create(struct mv_loop *loop, struct mv_control *control, i
     client->session.opaque = client;
     client->turn_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = client->turn_fd < 0 ? mv_error_set_errno(err, errno, "a client") : 0;
+    if (r == 0 && !make_room(client, MV_CLIENT_LEAST_OUTPUT))
+        r = mv_error_set_errno(err, ENOMEM, "a client");
     if (r == 0)
         r = mv_loop_add(loop, client->turn_fd, 0, on_turn, client, &client->turn_source, err);
     if (r == 0)
-        r = mv_loop_add(loop, fd, EPOLLIN, on_socket, client, &client->source, err);
+        r = mv_loop_add(loop, fd, EPOLLIN | EPOLLONESHOT, on_socket, client, &client->source, err);
+    client->watched = EPOLLIN;
+    if (r == 0)
+        r = mv_qmp_session_start(&client->session, err);
     if (r < 0) {
         mv_control_client_destroy(client);
         return r;
     }
-    mv_qmp_session_start(&client->session);
     *ret = client;
     return 0;
 }

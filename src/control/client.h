@@ -13,11 +13,14 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct mv_loop;
 struct mv_loop_source;
 
 #define MV_CLIENT_READ_SIZE 4096
+/* Room that there always is, so that short answers need no memory. */
+#define MV_CLIENT_LEAST_OUTPUT 1024
 /* With so much waiting no more commands are served; and behind that it is dropped. */
 #define MV_CLIENT_BUSY_OUTPUT (64 * 1024)
 #define MV_CLIENT_MOST_OUTPUT (4 * 1024 * 1024)
@@ -26,7 +29,8 @@ struct mv_control_client {
     struct mv_control_client *next; /* the owner's */
     struct mv_qmp_session session;
     struct mv_loop *loop;
-    struct mv_loop_source *source; /* NULL while there is nothing to wait for */
+    struct mv_loop_source *source;
+    uint32_t watched; /* what the source is asked for; 0: nothing */
     struct mv_loop_source *turn_source;
     int turn_fd; /* always readable, and watched while input is left for another turn */
     bool has_turn; /* to come */
@@ -47,6 +51,8 @@ struct mv_control_client {
 int mv_control_client_create(struct mv_loop *loop, struct mv_control *control, int fd,
                              void (*on_end)(struct mv_control_client *client, void *opaque),
                              void *opaque, struct mv_control_client **ret, struct mv_error *err);
+/* End the connection, with a warning that says why; the loop destroys the client. */
+void mv_control_client_drop(struct mv_control_client *client, const char *why);
 /* Sends what it can without waiting. */
 void mv_control_client_destroy(struct mv_control_client *client);
 

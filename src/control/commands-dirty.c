@@ -8,6 +8,7 @@
 #include "control.h"
 #include "dirty-meter.h"
 #include "job.h"
+#include "json-memory.h"
 #include "machine.h"
 #include "qmp-command.h"
 #include "qmp-value.h"
@@ -51,6 +52,8 @@ static json_t *describe_entry(const struct mv_dirty_entry *entry, uint64_t elaps
                   (json_int_t)entry->generation, "size", (json_int_t)entry->size, "milliseconds",
                   (json_int_t)elapsed_ms, "dirty", (json_int_t)entry->dirty);
     CLEANUP_FREE uint64_t *bytes = parts == 0 ? NULL : calloc(parts, sizeof *bytes);
+    if (bytes == NULL && parts > 0)
+        mv_json_memory_note();
     if (bytes == NULL)
         return row;
     json_t *map = json_array();

@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "client.h"
 #include "job.h"
+#include "json-memory.h"
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
@@ -141,28 +142,62 @@ int mv_control_listen(struct mv_control *control, const char *path, struct mv_er
 
 /* --- events */
 
-void mv_control_event(struct mv_control *control, const char *name, json_t *data)
+/* The event as a line; NULL without memory. */
+static char *dump_event(const char *name, const json_t *data)
 {
     struct timespec now;
-    struct mv_error err;
-    const struct mv_qmp_event *type = mv_qmp_event_find(name);
-    if (data == NULL)
-        data = json_object();
-    if (type == NULL || mv_qmp_type_check(type->data, data, &err) < 0) {
-        mv_warn("control socket: the event %s is not of its type: %s", name,
-                type == NULL ? "there is none" : err.text);
-        json_decref(data);
-        return;
-    }
     clock_gettime(CLOCK_REALTIME, &now);
     json_t *event = json_pack("{s:{s:I, s:I}, s:s}", "timestamp", "seconds", (json_int_t)now.tv_sec,
                               "microseconds", (json_int_t)(now.tv_nsec / 1000), "event", name);
     if (json_object_size(data) > 0)
-        json_object_set(event, "data", data);
-    json_decref(data);
-    for (struct mv_control_client *c = control->clients; c != NULL; c = c->next)
-        mv_qmp_session_event(&c->session, event);
+        json_object_set(event, "data", (json_t *)(uintptr_t)data);
+    char *line = event == NULL ? NULL : json_dumps(event, JSON_ENSURE_ASCII);
     json_decref(event);
+    return line;
+}
+
+/* A client that missed one would wait for it: without memory it is dropped, and can ask anew. */
+static void tell(struct mv_control *control, const char *line)
+{
+    for (struct mv_control_client *c = control->clients; c != NULL; c = c->next) {
+        if (line != NULL)
+            mv_qmp_session_event(&c->session, line);
+        else if (c->session.negotiated)
+            mv_control_client_drop(c, "there is no memory for an event");
+    }
+}
+
+static bool is_event(const char *name, const json_t *data)
+{
+    struct mv_error err;
+    const struct mv_qmp_event *type = mv_qmp_event_find(name);
+    if (type != NULL && mv_qmp_type_check(type->data, data, &err) == 0)
+        return true;
+    mv_warn("control socket: the event %s is not of its type: %s", name,
+            type == NULL ? "there is none" : err.text);
+    return false;
+}
+
+/* What is lacking for an event, from here to send_event, is not what a command lacks. */
+static bool begin_event(void)
+{
+    return mv_json_memory_failed();
+}
+
+/* `data` is given away, `before` is begin_event's. */
+static void send_event(struct mv_control *control, const char *name, json_t *data, bool before)
+{
+    CLEANUP_FREE char *line = NULL;
+    if (data == NULL)
+        data = json_object();
+    bool lacking = mv_json_memory_failed();
+    if (lacking || is_event(name, data)) {
+        line = lacking ? NULL : dump_event(name, data);
+        tell(control, mv_json_memory_failed() ? NULL : line);
+    }
+    json_decref(data);
+    if (before)
+        mv_json_memory_note();
 }
 
 /* QEMU's words (qapi/run-state.json: ShutdownCause). */
@@ -188,17 +223,19 @@ static void on_machine_event(void *opaque, enum mv_machine_event event, enum mv_
         [MV_MACHINE_EVENT_SHUTDOWN] = "SHUTDOWN",
     };
     json_t *data = NULL;
+    bool before = begin_event();
     if (event == MV_MACHINE_EVENT_RESET || event == MV_MACHINE_EVENT_SHUTDOWN)
         data = json_pack("{s:b, s:s}", "guest", causes[cause].guest, "reason",
                          event == MV_MACHINE_EVENT_RESET ? causes[cause].reset
                                                          : causes[cause].shutdown);
-    mv_control_event(opaque, names[event], data);
+    send_event(opaque, names[event], data, before);
 }
 
 static void on_machine_fault(void *opaque, const struct mv_block *block, uint64_t offset,
                              const struct mv_block_fault *why)
 {
     const char *file = mv_block_file(block);
+    bool before = begin_event();
     json_t *data = json_pack("{s:s, s:I, s:s, s:s}", "id", block->id, "offset", (json_int_t)offset,
                              "reason", why->reason, "message", why->what.text);
     if (data == NULL) /* a file's name that is no UTF-8 */
@@ -206,17 +243,18 @@ static void on_machine_fault(void *opaque, const struct mv_block *block, uint64_
                          "reason", why->reason, "message", "see standard error");
     else if (file != NULL)
         json_object_set_new(data, "file", json_string(file));
-    mv_control_event(opaque, "X_BLOCK_ERROR", data);
+    send_event(opaque, "X_BLOCK_ERROR", data, before);
 }
 
 static void on_device(void *opaque, const char *path, const char *id, bool is_there)
 {
     if (is_there)
         return;
+    bool before = begin_event();
     json_t *qom_path = json_sprintf("/machine/%s/%s", id != NULL ? "peripheral" : "peripheral-anon",
                                     id != NULL ? id : path);
-    mv_control_event(opaque, "DEVICE_DELETED",
-                     json_pack("{s:s*, s:o}", "device", id, "path", qom_path));
+    send_event(opaque, "DEVICE_DELETED",
+               json_pack("{s:s*, s:o}", "device", id, "path", qom_path), before);
 }
 
 /* --- life */
@@ -227,6 +265,7 @@ int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct m
     struct mv_control *control = calloc(1, sizeof *control);
     if (control == NULL)
         return mv_error_set_errno(err, ENOMEM, "control socket");
+    mv_json_memory_watch();
     control->loop = loop;
     control->machine = machine;
     int r = mv_jobs_create(loop, &control->jobs, err);

@@ -8,7 +8,6 @@
 
 #include "error.h"
 
-#include <jansson.h>
 #include <stdint.h>
 
 struct mv_control;
@@ -24,9 +23,6 @@ void mv_control_destroy(struct mv_control *control);
 
 /* Listen on one more Unix socket at `path`. */
 int mv_control_listen(struct mv_control *control, const char *path, struct mv_error *err);
-
-/* Send an event of mv_qmp_events to all clients; `data` (may be NULL) is given away. */
-void mv_control_event(struct mv_control *control, const char *name, json_t *data);
 
 /* What calc-dirty-rate left for query-dirty-rate. */
 struct mv_dirty_rate {

@@ -6,6 +6,7 @@
 #include "job.h"
 
 #include "cleanup.h"
+#include "json-memory.h"
 #include "loop.h"
 #include "qmp-command.h"
 
@@ -27,6 +28,8 @@ static void *run_thread(void *opaque)
     uint64_t one = 1;
     int fd = job->jobs->fd;
     job->result = job->run(job, &job->answer, &job->err);
+    if (mv_json_memory_failed() && job->result == 0)
+        job->result = mv_error_set(&job->err, ENOMEM, "out of memory");
     atomic_store(&job->done, true);
     /* The job may be gone from here on. */
     ssize_t n = write(fd, &one, sizeof one);

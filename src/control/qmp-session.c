@@ -6,6 +6,8 @@
  */
 #include "qmp-session.h"
 
+#include "cleanup.h"
+#include "json-memory.h"
 #include "log.h"
 #include "qmp-command.h"
 #include "qmp-value.h"
@@ -19,68 +21,85 @@
 #define COMMAND_NOT_FOUND "CommandNotFound"
 #define DEVICE_NOT_FOUND  "DeviceNotFound"
 
+#define GREETING_HEAD "{\"QMP\": {\"version\": "
+#define GREETING_TAIL ", \"capabilities\": []}}\r\n"
+
+/* The body of the error that is sent where there is no memory for another. */
+static const char out_of_memory[] =
+    "{\"class\": \"" GENERIC_ERROR "\", \"desc\": \"out of memory\"}";
+
 struct mv_qmp_later {
     struct mv_qmp_session *session; /* NULL once that has ended */
     const struct mv_qmp_command *command;
-    json_t *id;
+    char *id;
 };
 
-static void send_value(struct mv_qmp_session *session, const json_t *value)
+/* The text of a value, to be freed; NULL where the value or its text lacks memory. */
+static char *dump(const json_t *value)
 {
-    char *text = mv_qmp_value_dump(value, JSON_ENSURE_ASCII);
-    size_t len = text == NULL ? 0 : strlen(text);
-    char *line = text == NULL ? NULL : realloc(text, len + 3);
-    if (line == NULL) {
-        /* A client that misses an answer would wait for ever: it is told in a few bytes. */
-        static const char failed[] =
-            "{\"error\": {\"class\": \"" GENERIC_ERROR "\", \"desc\": \"out of memory\"}}\r\n";
+    char *text = value == NULL ? NULL : mv_qmp_value_dump(value, JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+    if (mv_json_memory_failed()) {
         free(text);
-        session->send(session->opaque, failed, sizeof failed - 1);
-        return;
+        return NULL;
     }
-    strcpy(line + len, "\r\n");
-    session->send(session->opaque, line, len + 2);
-    free(line);
+    return text;
 }
 
-/* Send {name: body} with the id; takes body over. */
-static void send_answer(struct mv_qmp_session *session, const char *name, json_t *body,
-                        const json_t *id)
+/* Send {name: body} with the id, which may be NULL; all are texts, and this allocates nothing. */
+static void send_answer(struct mv_qmp_session *session, const char *name, const char *body,
+                        const char *id)
 {
-    json_t *answer = json_object();
-    json_object_set_new(answer, name, body);
-    if (id != NULL)
-        json_object_set(answer, "id", (json_t *)(uintptr_t)id);
-    send_value(session, answer);
-    json_decref(answer);
+    const char *const texts[] = {
+        "{\"", name, "\": ", body, id == NULL ? "" : ", \"id\": ", id == NULL ? "" : id, "}\r\n"};
+    struct iovec parts[sizeof texts / sizeof texts[0]];
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        parts[i] = (struct iovec){(void *)(uintptr_t)texts[i], strlen(texts[i])};
+    session->send(session->opaque, parts, sizeof texts / sizeof texts[0]);
 }
 
 static void send_error(struct mv_qmp_session *session, const char *class, const char *text,
-                       const json_t *id)
+                       const char *id)
 {
+    (void)mv_json_memory_failed();
     json_t *desc = json_string(text);
     if (desc == NULL) /* no UTF-8: a file's name may be in it */
         desc = json_string("an error whose text is no UTF-8");
-    send_answer(session, "error", json_pack("{s:s, s:o}", "class", class, "desc", desc), id);
+    json_t *value = json_pack("{s:s, s:o}", "class", class, "desc", desc);
+    CLEANUP_FREE char *body = dump(value);
+    json_decref(value);
+    send_answer(session, "error", body == NULL ? out_of_memory : body, id);
 }
 
-static void finish(struct mv_qmp_session *session, const struct mv_qmp_command *command, int r,
-                   json_t *result, struct mv_error *err, const json_t *id)
+/* The text of what a command returns: *ret NULL for an empty object. */
+static int dump_result(const struct mv_qmp_command *command, const json_t *result, char **ret,
+                       struct mv_error *err)
 {
-    struct mv_error mismatch;
-    if (r == 0 && result == NULL)
-        result = json_object();
-    if (r == 0 && mv_qmp_type_check(command->returns, result, &mismatch) < 0) {
+    struct mv_error mismatch = {"there is none"};
+    bool empty = result == NULL && command->returns == &mv_qmp_empty;
+    if (!empty &&
+        (result == NULL || mv_qmp_type_check(command->returns, result, &mismatch) < 0)) {
         mv_warn("control socket: the answer to %s is not of its type: %s", command->name,
                 mismatch.text);
-        r = mv_error_set(err, EPROTO, "the answer cannot be told: %s", mismatch.text);
+        return mv_error_set(err, EPROTO, "the answer cannot be told: %s", mismatch.text);
     }
-    if (r == 0) {
-        send_answer(session, "return", result, id);
-        return;
-    }
+    *ret = empty ? NULL : dump(result);
+    return !empty && *ret == NULL ? mv_error_set(err, ENOMEM, "out of memory") : 0;
+}
+
+/* A result that was made while memory was out (`lacking`) may lack anything. */
+static void finish(struct mv_qmp_session *session, const struct mv_qmp_command *command, int r,
+                   json_t *result, bool lacking, struct mv_error *err, const char *id)
+{
+    CLEANUP_FREE char *body = NULL;
+    if (r == 0 && lacking)
+        r = mv_error_set(err, ENOMEM, "out of memory");
+    if (r == 0)
+        r = dump_result(command, result, &body, err);
     json_decref(result);
-    send_error(session, r == -ENODEV ? DEVICE_NOT_FOUND : GENERIC_ERROR, err->text, id);
+    if (r == 0)
+        send_answer(session, "return", body == NULL ? "{}" : body, id);
+    else
+        send_error(session, r == -ENODEV ? DEVICE_NOT_FOUND : GENERIC_ERROR, err->text, id);
 }
 
 struct mv_qmp_later *mv_qmp_session_later(struct mv_qmp_session *session)
@@ -105,11 +124,12 @@ void mv_qmp_later_finish(struct mv_qmp_later *later, int r, json_t *result, stru
     struct mv_qmp_session *session = later->session;
     if (session != NULL) {
         session->later = NULL;
-        finish(session, later->command, r, result, err, later->id);
+        (void)mv_json_memory_failed();
+        finish(session, later->command, r, result, false, err, later->id);
     } else {
         json_decref(result);
     }
-    json_decref(later->id);
+    free(later->id);
     free(later);
     if (session != NULL && session->on_finished != NULL)
         session->on_finished(session->opaque);
@@ -137,9 +157,11 @@ static const char *check_shape(const json_t *request, struct mv_error *err)
     return json_object_get(request, "execute") == NULL ? "the command lacks 'execute'" : NULL;
 }
 
+/* Takes the id's text over. */
 static void run(struct mv_qmp_session *session, const struct mv_qmp_command *command,
-                const json_t *arguments, const json_t *id)
+                const json_t *arguments, char *id_text)
 {
+    CLEANUP_FREE char *id = id_text;
     struct mv_error err;
     struct mv_qmp_call call = {
         .control = session->control, .session = session, .arguments = arguments};
@@ -148,40 +170,55 @@ static void run(struct mv_qmp_session *session, const struct mv_qmp_command *com
         r = command->run(&call, &err);
     if (r == MV_QMP_LATER) {
         session->later->command = command;
-        session->later->id = json_incref((json_t *)(uintptr_t)id);
+        session->later->id = id;
+        id = NULL;
         return;
     }
-    finish(session, command, r, call.result, &err, id);
+    finish(session, command, r, call.result, mv_json_memory_failed(), &err, id);
 }
 
+/* NULL and what is wrong where it cannot be run. */
+static const struct mv_qmp_command *find_command(const struct mv_qmp_session *session,
+                                                 const char *name, struct mv_error *err)
+{
+    bool negotiates = strcmp(name, "qmp_capabilities") == 0;
+    const struct mv_qmp_command *command = mv_qmp_command_find(name);
+    if (!session->negotiated && !negotiates)
+        mv_error_set(err, EPROTO,
+                     "the capabilities are to be negotiated first, by 'qmp_capabilities'");
+    else if (session->negotiated && negotiates)
+        mv_error_set(err, EPROTO, "the capabilities are negotiated already");
+    else if (command == NULL)
+        mv_error_set(err, ENOENT, "there is no command '%.128s'", name);
+    else
+        return command;
+    return NULL;
+}
+
+/* What the answer needs is there before anything is done, so that what was done is told of. */
 static void serve(struct mv_qmp_session *session, const json_t *request)
 {
     struct mv_error err;
     const json_t *id = json_is_object(request) ? json_object_get(request, "id") : NULL;
-    const char *wrong = check_shape(request, &err);
-    if (wrong != NULL) {
-        send_error(session, GENERIC_ERROR, wrong, id);
-        return;
-    }
-    const char *name = json_string_value(json_object_get(request, "execute"));
-    bool negotiates = strcmp(name, "qmp_capabilities") == 0;
-    const struct mv_qmp_command *command = mv_qmp_command_find(name);
-    wrong = NULL;
-    if (!session->negotiated && !negotiates)
-        wrong = "the capabilities are to be negotiated first, by 'qmp_capabilities'";
-    else if (session->negotiated && negotiates)
-        wrong = "the capabilities are negotiated already";
-    if (wrong == NULL && command == NULL) {
-        mv_error_set(&err, ENOENT, "there is no command '%.128s'", name);
-        wrong = err.text;
-    }
-    if (wrong != NULL) {
-        send_error(session, COMMAND_NOT_FOUND, wrong, id);
-        return;
-    }
     json_t *none = json_object();
-    const json_t *arguments = json_object_get(request, "arguments");
-    run(session, command, arguments == NULL ? none : arguments, id);
+    CLEANUP_FREE char *id_text = id == NULL ? NULL : dump(id);
+    const char *wrong = none == NULL || (id != NULL && id_text == NULL)
+                            ? "out of memory"
+                            : check_shape(request, &err);
+    const struct mv_qmp_command *command = NULL;
+    if (wrong == NULL) {
+        command =
+            find_command(session, json_string_value(json_object_get(request, "execute")), &err);
+        if (command == NULL)
+            send_error(session, COMMAND_NOT_FOUND, err.text, id_text);
+    } else {
+        send_error(session, GENERIC_ERROR, wrong, id_text);
+    }
+    if (command != NULL) {
+        const json_t *arguments = json_object_get(request, "arguments");
+        run(session, command, arguments == NULL ? none : arguments, id_text);
+        id_text = NULL;
+    }
     json_decref(none);
 }
 
@@ -189,14 +226,21 @@ static void serve_text(struct mv_qmp_session *session)
 {
     json_error_t why;
     char text[256];
+    (void)mv_json_memory_failed();
+    if (!mv_json_memory_begin_parse(session->input.len)) {
+        send_answer(session, "error", out_of_memory, NULL);
+        return;
+    }
     json_t *request = mv_qmp_value_parse(session->input.text, session->input.len, &why);
+    mv_json_memory_end_parse();
     if (request == NULL) {
         snprintf(text, sizeof text, "no JSON: %s", why.text);
         send_error(session, GENERIC_ERROR, text, NULL);
-        return;
+    } else {
+        serve(session, request);
     }
-    serve(session, request);
     json_decref(request);
+    mv_json_memory_free_parsed();
 }
 
 size_t mv_qmp_session_take(struct mv_qmp_session *session, const char *buf, size_t len)
@@ -219,13 +263,20 @@ size_t mv_qmp_session_take(struct mv_qmp_session *session, const char *buf, size
     return taken;
 }
 
-void mv_qmp_session_start(struct mv_qmp_session *session)
+int mv_qmp_session_start(struct mv_qmp_session *session, struct mv_error *err)
 {
     mv_qmp_input_init(&session->input);
-    json_t *greeting =
-        json_pack("{s:{s:o, s:[]}}", "QMP", "version", mv_qmp_version(), "capabilities");
-    send_value(session, greeting);
-    json_decref(greeting);
+    (void)mv_json_memory_failed();
+    json_t *version = mv_qmp_version();
+    CLEANUP_FREE char *text = dump(version);
+    json_decref(version);
+    if (text == NULL)
+        return mv_error_set_errno(err, ENOMEM, "a client");
+    struct iovec parts[] = {{(void *)(uintptr_t)GREETING_HEAD, sizeof GREETING_HEAD - 1},
+                            {text, strlen(text)},
+                            {(void *)(uintptr_t)GREETING_TAIL, sizeof GREETING_TAIL - 1}};
+    session->send(session->opaque, parts, sizeof parts / sizeof parts[0]);
+    return 0;
 }
 
 void mv_qmp_session_end(struct mv_qmp_session *session)
@@ -236,8 +287,10 @@ void mv_qmp_session_end(struct mv_qmp_session *session)
     session->later = NULL;
 }
 
-void mv_qmp_session_event(struct mv_qmp_session *session, const json_t *event)
+void mv_qmp_session_event(struct mv_qmp_session *session, const char *event)
 {
+    struct iovec parts[] = {{(void *)(uintptr_t)event, strlen(event)},
+                            {(void *)(uintptr_t)"\r\n", 2}};
     if (session->negotiated)
-        send_value(session, event);
+        session->send(session->opaque, parts, sizeof parts / sizeof parts[0]);
 }

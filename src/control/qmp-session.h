@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 struct mv_control;
 struct mv_qmp_later;
@@ -22,15 +23,15 @@ struct mv_qmp_session {
     struct mv_qmp_input input;
     bool negotiated;
     struct mv_qmp_later *later; /* the command whose answer is not there yet */
-    /* Where answers and events go, a line at a time. */
-    void (*send)(void *opaque, const char *line, size_t len);
+    /* Where answers and events go, a line at a time, in parts. */
+    void (*send)(void *opaque, const struct iovec *parts, size_t count);
     /* There is no such command any more, the next one may come. */
     void (*on_finished)(void *opaque);
     void *opaque;
 };
 
-/* Send the greeting. */
-void mv_qmp_session_start(struct mv_qmp_session *session);
+/* Send the greeting, or fail for lack of memory. */
+int mv_qmp_session_start(struct mv_qmp_session *session, struct mv_error *err);
 void mv_qmp_session_end(struct mv_qmp_session *session);
 
 /*
@@ -39,8 +40,8 @@ void mv_qmp_session_end(struct mv_qmp_session *session);
  */
 size_t mv_qmp_session_take(struct mv_qmp_session *session, const char *buf, size_t len);
 
-/* Send an event to a client that has negotiated. */
-void mv_qmp_session_event(struct mv_qmp_session *session, const json_t *event);
+/* Send an event, the text of an object, to a client that has negotiated. */
+void mv_qmp_session_event(struct mv_qmp_session *session, const char *event);
 
 /*
  * A command that answers later: its function returns MV_QMP_LATER after
