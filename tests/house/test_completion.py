@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bash completion, in a bash on a terminal, as a user has it."""
+import os
+import subprocess
+
 import pexpect
 import pytest
 
@@ -15,8 +18,14 @@ def bash(tmp_path):
     (tmp_path / "my kernel").write_text("")
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "vmlinuz").write_text("")
-    for name in ("alpha", "beta two"):
-        (tmp_path / "run/memvisor" / name).mkdir(parents=True)
+    (tmp_path / "mem.img").write_text("")
+    dead = subprocess.run(["sh", "-c", "echo $$"], stdout=subprocess.PIPE, text=True).stdout
+    for name, pid in (("alpha", os.getpid()), ("beta two", os.getpid()), ("albert", dead),
+                      ("alice", None)):
+        folder = tmp_path / "run/memvisor" / name
+        folder.mkdir(parents=True)
+        if pid:
+            (folder / "pid").write_text("%s\n" % pid)
     shell = pexpect.spawn("bash", ["--norc", "--noprofile", "-i"], cwd=str(tmp_path),
                           env={"PATH": "/usr/bin:/bin", "TERM": "dumb", "PS1": "> ",
                                "INPUTRC": "/dev/null", "HISTFILE": "/dev/null",
@@ -90,6 +99,36 @@ def offered(bash, line):
     ("memvisor ivshmem-client s ri", "memvisor ivshmem-client s ring "),
     ("memvisor ps --j", "memvisor ps --json "),
     ("memvisor run --no-reboot --pa", "memvisor run --no-reboot --paused "),
+    # No - that nobody typed.
+    ("memvisor run ", "memvisor run "),
+    ("memvisor -", "memvisor --"),
+    ("memvisor run -c 2 ", "memvisor run -c 2 "),
+    ("memvisor ps ", "memvisor ps "),
+    ("memvisor engines ", "memvisor engines "),
+    ("memvisor ivshmem-client s ring ", "memvisor ivshmem-client s ring "),
+    # Files in the place of a key's value.
+    ("memvisor run -m 256M,file=im", "memvisor run -m 256M,file=images/"),
+    ("memvisor run -m 256M@8G,share=on,file=images/", "memvisor run -m 256M@8G,share=on,file=images/vmlinuz "),
+    ("memvisor run --mem=256M,file=my", r"memvisor run --mem=256M,file=my\ kernel "),
+    ("memvisor run --ivshmem mem=mem", "memvisor run --ivshmem mem=mem.img "),
+    ("memvisor run --ivshmem 1,unix:im", "memvisor run --ivshmem 1,unix:images/"),
+    ("memvisor qmp alpha pmemsave val=0 size=1 filename=im", "memvisor qmp alpha pmemsave val=0 size=1 filename=images/"),
+    ("memvisor ivshmem-server s --mem file:im", "memvisor ivshmem-server s --mem file:images/"),
+    # Keys, and their values.
+    ("memvisor run -m 256M,fi", "memvisor run -m 256M,file="),
+    ("memvisor run -m 256M,file=mem.img,sh", "memvisor run -m 256M,file=mem.img,share="),
+    ("memvisor run -m 256M,share=of", "memvisor run -m 256M,share=off "),
+    ("memvisor run -m 256M,policy=b", "memvisor run -m 256M,policy=bind "),
+    ("memvisor run --back ram0=mem.img,sav", "memvisor run --back ram0=mem.img,save="),
+    ("memvisor run --ivshmem mem-", "memvisor run --ivshmem mem-id="),
+    ("memvisor run --ivshmem mem=mem.img,si", "memvisor run --ivshmem mem=mem.img,size="),
+    ("memvisor run --ivshmem /tmp/s.sock,ve", "memvisor run --ivshmem /tmp/s.sock,vectors="),
+    ("memvisor run --ivshmem=/tmp/s.sock,ve", "memvisor run --ivshmem=/tmp/s.sock,vectors="),
+    ("memvisor run --device pcie-root-port,ch", "memvisor run --device pcie-root-port,chassis="),
+    # Machines that live.
+    ("memvisor mem a", "memvisor mem alpha "),
+    ("memvisor stop b", r"memvisor stop beta\ two "),
+    ("memvisor cont ali", "memvisor cont ali"),
 ])
 def test_completes(bash, line, expected):
     assert completed(bash, line) == expected
@@ -98,7 +137,6 @@ def test_completes(bash, line, expected):
 def test_lists_verbs_and_values(bash):
     assert offered(bash, "memvisor ") == {
         "run", "ps", "mem", "stop", "cont", "quit", "qmp", "ivshmem-server", "ivshmem-client",
-        "engines", "help", "version", "--help",
-        "--version"}
+        "engines", "help", "version"}
     assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
     assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}

@@ -35,7 +35,7 @@ def help_options(memvisor, verb):
 
 
 def completed_options(verb):
-    script = 'source "$1"; COMP_WORDS=(memvisor "$2" -); COMP_CWORD=2; _memvisor; echo "${COMPREPLY[@]}"'
+    script = 'source "$1"; COMP_WORDS=(memvisor "$2" -); COMP_CWORD=2; COMP_LINE="memvisor $2 -"; COMP_POINT=${#COMP_LINE}; _memvisor; echo "${COMPREPLY[@]}"'
     return set(harness.run(["bash", "-c", script, "-", COMPLETION, verb]).out.split())
 
 
@@ -84,9 +84,9 @@ def test_verbs_are_the_same_everywhere(memvisor):
     assert "run" in verbs
     page = (harness.TOP / "docs/man/memvisor.1").read_text()
     assert set(re.findall(r"^\.It Cm (\S+)", page, re.M)) == verbs
-    script = 'source "$1"; COMP_WORDS=(memvisor ""); COMP_CWORD=1; _memvisor; echo "${COMPREPLY[@]}"'
+    script = 'source "$1"; COMP_WORDS=(memvisor ""); COMP_CWORD=1; COMP_LINE="memvisor "; COMP_POINT=9; _memvisor; echo "${COMPREPLY[@]}"'
     offered = set(harness.run(["bash", "-c", script, "-", COMPLETION]).out.split())
-    assert offered - {"--help", "--version"} == verbs
+    assert offered == verbs
 
 
 def test_message_in_the_rules_is_the_real_one(memvisor):
