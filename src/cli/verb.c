@@ -94,6 +94,39 @@ const struct mv_verb *mv_verb_find(const char *name)
     return NULL;
 }
 
+/* What others call it: virsh, docker, kvmtool, QEMU's monitor. */
+static const struct {
+    const char *name, *ours;
+} foreign_verbs[] = {
+    {"list", "memvisor ps"},
+    {"ls", "memvisor ps"},
+    {"start", "memvisor run"},
+    {"boot", "memvisor run"},
+    {"create", "memvisor run"},
+    {"pause", "memvisor stop NAME"},
+    {"suspend", "memvisor stop NAME"},
+    {"resume", "memvisor cont NAME"},
+    {"continue", "memvisor cont NAME"},
+    {"kill", "memvisor quit NAME"},
+    {"destroy", "memvisor quit NAME"},
+    {"rm", "memvisor quit NAME"},
+    {"shutdown", "memvisor qmp NAME system_powerdown"},
+    {"reboot", "memvisor qmp NAME system_reset"},
+    {"reset", "memvisor qmp NAME system_reset"},
+    {"status", "memvisor ps"},
+    {"stat", "memvisor mem NAME"},
+    {"monitor", "memvisor qmp NAME"},
+};
+
+static const char *find_foreign(const char *name)
+{
+    for (size_t i = 0; i < sizeof foreign_verbs / sizeof foreign_verbs[0]; i++) {
+        if (strcmp(name, foreign_verbs[i].name) == 0)
+            return foreign_verbs[i].ours;
+    }
+    return NULL;
+}
+
 int mv_verb_refuse(const char *name)
 {
     const struct mv_verb *verb = mv_verb_find(name);
@@ -109,6 +142,11 @@ int mv_verb_refuse(const char *name)
         mv_log("'%s' stands before a verb: options go behind it, as in 'memvisor run %s'; "
                "'memvisor help' lists the verbs",
                name, name);
+        return MV_STATUS_USAGE;
+    }
+    if (find_foreign(name) != NULL) {
+        mv_log("unknown verb '%s': type '%s'; 'memvisor help' lists the verbs", name,
+               find_foreign(name));
         return MV_STATUS_USAGE;
     }
     mv_suggestion_init(&near, name);

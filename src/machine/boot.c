@@ -115,6 +115,8 @@ static int place(struct mv_boot *boot, const struct mv_bank_layout *layout, stru
         .fdt_size = mv_fdt_size(boot->fdt),
     };
     int r = mv_placement_find(&request, layout, &boot->place, err);
+    if (r == 0)
+        mv_placement_warn(&request, layout);
     if (r == 0 && boot->initrd != NULL)
         r = mv_fdt_set_initrd(boot->fdt, boot->place.initrd, boot->initrd->size, err);
     return r;

@@ -6,6 +6,7 @@
  */
 #include "placement.h"
 
+#include "log.h"
 #include "size.h"
 
 #include <inttypes.h>
@@ -25,6 +26,8 @@
 /* Initrd and Image lie within one such window (booting.rst, section 4). */
 #define WINDOW_ALIGN MV_GIB
 #define WINDOW_SIZE  (32 * MV_GIB)
+
+#define ADVICE 32 /* characters */
 
 struct run {
     uint64_t start;
@@ -91,7 +94,47 @@ static struct run next_run(const struct mv_bank_layout *layout, size_t *index)
     return run;
 }
 
-/* --- the refusal */
+/* --- what is said of too little RAM */
+
+/* The RAM that a guest takes, in bytes; sums that do not fit are UINT64_MAX. */
+struct need {
+    uint64_t loaded; /* by what is put into it */
+    uint64_t beside; /* by Linux, to come up */
+    uint64_t total;
+};
+
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+    uint64_t total;
+    return mv_add_overflows(a, b, &total) ? UINT64_MAX : total;
+}
+
+/*
+ * Beside itself Linux needs about two thirds of its image to come up: Debian's
+ * 6.1, an image of 27 MiB, starts with 19 MiB left and not with 18.  What the
+ * initrd holds is unpacked before it is freed.
+ */
+static struct need need_of(const struct mv_placement_request *request)
+{
+    const struct mv_image *image = &request->image;
+    struct need need = {.beside = FIRMWARE_OFFSET};
+    need.loaded = sum(sum(image->memory_size, request->initrd_size), request->fdt_size);
+    if (!request->firmware)
+        need.beside =
+            sum(sum(image->memory_size / 3 * 2, request->initrd_size), image->text_offset);
+    need.total = sum(need.loaded, need.beside);
+    return need;
+}
+
+/* What to type for so much: "-m 64M". */
+static const char *advise(uint64_t total, char buf[ADVICE])
+{
+    uint64_t ram = 2 * MV_MIB;
+    while (ram < total && ram < UINT64_C(1) << 62)
+        ram *= 2;
+    snprintf(buf, ADVICE, "-m %" PRIu64 "M", ram / MV_MIB);
+    return buf;
+}
 
 static const char *about(uint64_t size, char buf[MV_SIZE_TEXT])
 {
@@ -120,25 +163,40 @@ static void list_banks(const struct mv_bank_layout *layout, char *buf, size_t si
 static int refuse(const struct mv_placement_request *request, const struct mv_bank_layout *layout,
                   struct mv_error *err)
 {
-    char kernel[MV_SIZE_TEXT], initrd[MV_SIZE_TEXT], fdt[MV_SIZE_TEXT], sum[MV_SIZE_TEXT];
-    char banks[1500], with_initrd[64] = "";
-    uint64_t need = request->image.memory_size;
-    if (mv_add_overflows(need, request->initrd_size, &need) ||
-        mv_add_overflows(need, request->fdt_size, &need))
-        need = UINT64_MAX;
+    char kernel[MV_SIZE_TEXT], initrd[MV_SIZE_TEXT], fdt[MV_SIZE_TEXT], all[MV_SIZE_TEXT];
+    char banks[1500], with_initrd[64] = "", advice[ADVICE];
+    struct need need = need_of(request);
     if (request->initrd_size != 0)
         snprintf(with_initrd, sizeof with_initrd, ", the initrd (%s)",
                  about(request->initrd_size, initrd));
     list_banks(layout, banks, sizeof banks);
     return mv_error_set(err, ENOSPC,
                         "no place in RAM: the %s (%s)%s and the device tree (%s) need %s without "
-                        "a hole%s, and the banks are %s: give a larger one with -m",
+                        "a hole%s, and the banks are %s: give a larger one, such as %s",
                         request->firmware ? "firmware" : "kernel",
                         about(request->image.memory_size, kernel), with_initrd,
-                        about(request->fdt_size, fdt), about(need, sum),
+                        about(request->fdt_size, fdt), about(need.loaded, all),
                         request->firmware ? ", 512 KiB behind the lowest bank's start"
                                           : ", from a multiple of 2 MiB on",
-                        banks);
+                        banks, advise(need.total, advice));
+}
+
+/* A bank that holds all of it may still be too small for what comes up. */
+void mv_placement_warn(const struct mv_placement_request *request,
+                       const struct mv_bank_layout *layout)
+{
+    char kernel[MV_SIZE_TEXT], loaded[MV_SIZE_TEXT], beside[MV_SIZE_TEXT], has[MV_SIZE_TEXT];
+    char advice[ADVICE];
+    struct need need = need_of(request);
+    uint64_t ram = 0;
+    for (size_t i = 0; i < layout->count; i++)
+        ram += layout->banks[i].size;
+    if (!request->firmware && ram < need.total)
+        mv_warn("RAM of %s is little for this kernel, which may not start: itself (%s), initrd and "
+                "device tree take %s of it, and Linux about %s more: give %s",
+                about(ram, has), about(request->image.memory_size, kernel),
+                about(need.loaded, loaded), about(need.beside, beside),
+                advise(need.total, advice));
 }
 
 int mv_placement_find(const struct mv_placement_request *request,

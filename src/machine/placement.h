@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where in RAM kernel, initrd and device tree go.  Pure. */
+/* Where in RAM kernel, initrd and device tree go.  Pure, but for a warning. */
 #ifndef MV_MACHINE_PLACEMENT_H
 #define MV_MACHINE_PLACEMENT_H
 
@@ -35,5 +35,9 @@ struct mv_placement {
 int mv_placement_find(const struct mv_placement_request *request,
                       const struct mv_bank_layout *layout, struct mv_placement *ret,
                       struct mv_error *err);
+
+/* Warn, with what to type, of RAM that holds the kernel and is too little for it to come up. */
+void mv_placement_warn(const struct mv_placement_request *request,
+                       const struct mv_bank_layout *layout);
 
 #endif

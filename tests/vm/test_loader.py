@@ -4,6 +4,7 @@ refused in one line, and right ones may come from pipes or be gone by a reset.""
 import lzma
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import threading
@@ -135,3 +136,16 @@ def test_device_tree_compiler_takes_the_tree(memvisor, kernel, tmp_path, name):
     banks = TREES[name].count("-m") or 1
     assert made.stdout.count("memory@") == banks
     assert made.stdout.count('device_type = "cpu"') == (64 if name == "cpus" else 1)
+
+
+def test_ram_that_is_too_little_is_said(memvisor, initrd):
+    """The kernel fits and would panic, silently where its console comes late; what to type is said,
+    and is enough."""
+    image = initrd("echo up")
+    little = memvisor.boot(image, "-m", "32M", "--no-reboot")
+    assert little.code == 3 and "up\n" not in little.out.replace("\r", ""), little
+    warning = little.err.splitlines()[0]
+    assert re.match("memvisor: warning: RAM of 32 MiB is little for this kernel", warning), little
+    assert "itself (27 MiB)" in warning
+    enough = memvisor.boot(image, *re.search(r": give (-m \S+)$", warning).group(1).split())
+    assert (enough.code, enough.err) == (0, "") and "up" in enough.out

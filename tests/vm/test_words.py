@@ -47,6 +47,18 @@ def test_verbs_of_later_versions(memvisor, verb):
     assert "%s is not in this version" % verb in refusal(memvisor, verb, "x")
 
 
+@pytest.mark.parametrize("verb, ours", [
+    ("list", "memvisor ps"), ("ls", "memvisor ps"), ("start", "memvisor run"),
+    ("pause", "memvisor stop NAME"), ("resume", "memvisor cont NAME"),
+    ("destroy", "memvisor quit NAME"), ("shutdown", "memvisor qmp NAME system_powerdown"),
+    ("reboot", "memvisor qmp NAME system_reset")])
+def test_other_monitors_verbs(memvisor, verb, ours):
+    message = refusal(memvisor, verb)
+    assert "unknown verb '%s'" % verb in message and "type '%s'" % ours in message, message
+    # And what it names is there.
+    assert memvisor.run("help", ours.split()[1]).code == 0
+
+
 def test_run_together(memvisor):
     """-nNAME is a name still, where it is no option of others."""
     result = memvisor.run("run", "-nvm1", "-k", "/nonexistent")
