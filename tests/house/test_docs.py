@@ -18,6 +18,15 @@ def test_man_page_is_well_formed(page):
     assert (lint.code, lint.out) == (0, "")
 
 
+@pytest.mark.parametrize("page", MAN, ids=lambda page: page.name)
+def test_man_page_has_examples_and_our_name(page):
+    text = page.read_text()
+    assert re.search(r"^\.Sh EXAMPLES\n(?:.*\n){0,3}?\.Bd -literal.*\n.+\n", text, re.M)
+    shown = subprocess.run(["mandoc", "-Tascii", page], stdout=subprocess.PIPE, check=True).stdout
+    footer = re.sub(".\b", "", shown.decode()).strip().splitlines()[-1]
+    assert re.fullmatch(r"memvisor +\w+ \d+, \d+ +memvisor", footer), footer
+
+
 def man_options(page):
     text = subprocess.run(["mandoc", "-Tascii", page], stdout=subprocess.PIPE, check=True).stdout
     text = re.sub(".\b", "", text.decode())
