@@ -6,12 +6,15 @@
 #include "memory.h"
 #include "tlb.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #define OPS_PER_PAGE 1024
 #define HASH_SIZE 4096
+/* Lines of 64 bytes; those 16 MiB apart share a bit, which costs mail that does nothing. */
+#define LINE_BITS (1u << 18)
 
 /* The slots, then an op that goes on to the next page. */
 struct code_page {
@@ -27,6 +30,7 @@ struct mv_code_cache {
     unsigned oldest; /* taken over next, once all are used */
     struct code_page *pages;
     struct code_page *hash[HASH_SIZE];
+    atomic_uint lines[LINE_BITS / 32]; /* a bit for what has decoded code, for other threads */
 };
 
 static unsigned hash_of(uint64_t pa)
@@ -99,6 +103,34 @@ const struct mv_op *mv_code_cache_page(struct mv_code_cache *cache, uint64_t pa,
     return page->ops;
 }
 
+static atomic_uint *line_word(struct mv_code_cache *cache, uint64_t pa, unsigned *ret_bit)
+{
+    unsigned line = (unsigned)(pa >> 6 ^ pa >> 24) % LINE_BITS;
+    *ret_bit = 1u << line % 32;
+    return &cache->lines[line / 32];
+}
+
+/*
+ * Before a word of the line is read: whoever changes it then either sees the
+ * bit and sends mail, or had changed it before it was read.
+ */
+static void note_line(struct mv_code_cache *cache, uint64_t pa)
+{
+    unsigned bit;
+    atomic_uint *word = line_word(cache, pa, &bit);
+    if (MV_LIKELY(atomic_load_explicit(word, memory_order_relaxed) & bit))
+        return;
+    atomic_fetch_or(word, bit);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+bool mv_code_cache_may_hold(struct mv_code_cache *cache, uint64_t pa)
+{
+    unsigned bit;
+    atomic_uint *word = line_word(cache, pa, &bit);
+    return (atomic_load_explicit(word, memory_order_relaxed) & bit) != 0;
+}
+
 void mv_code_cache_drop_line(struct mv_code_cache *cache, uint64_t pa)
 {
     struct code_page *page = find(cache, pa & MV_PAGE_MASK);
@@ -111,6 +143,8 @@ void mv_code_cache_drop_all(struct mv_code_cache *cache)
     for (unsigned i = 0; i < cache->used; i++)
         memset(cache->pages[i].ops, 0, OPS_PER_PAGE * sizeof(struct mv_op));
     memset(cache->hash, 0, sizeof cache->hash);
+    for (size_t i = 0; i < LINE_BITS / 32; i++)
+        atomic_store_explicit(&cache->lines[i], 0, memory_order_relaxed);
     cache->used = cache->oldest = 0;
 }
 
@@ -144,6 +178,7 @@ MV_OP(decode)
     struct code_page *page = (struct code_page *)(uintptr_t)cpu->page_ops;
     unsigned slot = (unsigned)(op - page->ops);
     mv_access_begin(cpu, op);
+    note_line(cpu->code, page->pa + slot * 4);
     mv_a64_decode(mv_code_cache_word(page->ops, slot), &page->ops[slot]);
     localise_branch(&page->ops[slot], slot);
     MV_DISPATCH(op);

@@ -3,7 +3,8 @@
  * struct mv_code_cache: the decoded code of one vCPU by physical page.  Its
  * size is bounded: past the bound, the page that came first goes.  The guest
  * says what code it changed (CTR_EL0.DIC is 0, so it issues IC IVAU), and the
- * line's slots become "decode me" again.  Used by the vCPU's own thread only.
+ * line's slots become "decode me" again.  Used by the vCPU's own thread only,
+ * but for mv_code_cache_may_hold.
  */
 #ifndef MV_EMULATOR_CODE_CACHE_H
 #define MV_EMULATOR_CODE_CACHE_H
@@ -28,6 +29,11 @@ const struct mv_op *mv_code_cache_page(struct mv_code_cache *cache, uint64_t pa,
                                        const uint8_t *host, bool *ret_dropped);
 /* The instruction in a slot (0-1023) of the page that has these ops. */
 uint32_t mv_code_cache_word(const struct mv_op *ops, unsigned slot);
+/*
+ * Whether the line at pa may have been decoded since all was dropped last; any
+ * thread, behind a full fence after the line's change.
+ */
+bool mv_code_cache_may_hold(struct mv_code_cache *cache, uint64_t pa);
 /* Forget the 64-byte line at pa. */
 void mv_code_cache_drop_line(struct mv_code_cache *cache, uint64_t pa);
 /*

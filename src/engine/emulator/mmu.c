@@ -78,11 +78,22 @@ static void make_room(struct mv_tlb_set *set, const struct mv_dtlb_entry *entry,
     set->next_victim = (set->next_victim + 1) % MV_DTLB_VICTIMS;
 }
 
+/* For an entry: others are to see that this vCPU has it, before its tables are read. */
+static bool translate_to_keep(struct mv_cpu *cpu, uint64_t va, unsigned el, unsigned access,
+                              struct mv_translation *t)
+{
+    mv_tlb_see(cpu, va, 12);
+    bool ok = mv_mmu_translate(cpu, va, el, access, t);
+    while (ok && t->log_size > 12 && mv_tlb_see(cpu, va, t->log_size))
+        ok = mv_mmu_translate(cpu, va, el, access, t);
+    return ok;
+}
+
 static struct mv_dtlb_entry *fill(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
                                   unsigned access, unsigned el)
 {
     struct mv_translation t;
-    if (!mv_mmu_translate(cpu, va, el, access, &t))
+    if (!translate_to_keep(cpu, va, el, access, &t))
         abort_access(cpu, op, va, access, t.fsc);
     uint64_t page_pa = t.pa & MV_PAGE_MASK;
     /* RAM comes in whole pages; of registers a page may hold several regions, and gaps. */
@@ -310,7 +321,7 @@ const struct mv_op *mv_mmu_fetch(struct mv_cpu *cpu, uint64_t pc)
         return NULL;
     }
     struct mv_translation t;
-    if (!mv_mmu_translate(cpu, pc, cpu->el, MV_ACCESS_EXEC, &t)) {
+    if (!translate_to_keep(cpu, pc, cpu->el, MV_ACCESS_EXEC, &t)) {
         insn_abort(cpu, pc, t.fsc);
         return NULL;
     }

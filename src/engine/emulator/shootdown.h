@@ -2,7 +2,7 @@
 /*
  * Broadcast maintenance: TLBI …IS and IC on all vCPUs.  The issuing vCPU posts
  * to the mailbox of each other one and goes on; its DSB waits until all that
- * run have emptied theirs.  A vCPU that does not run empties its own before it
+ * run have emptied theirs (but see mv_shootdown_code_line).  A vCPU that does not run empties its own before it
  * runs again, so nobody waits for it.
  */
 #ifndef MV_EMULATOR_SHOOTDOWN_H
@@ -48,6 +48,8 @@ struct mv_mailbox {
 void mv_shootdown_local(struct mv_cpu *cpu, const struct mv_shootdown *what);
 /* Do it here and post it to all others. */
 void mv_shootdown_broadcast(struct mv_cpu *cpu, const struct mv_shootdown *what);
+/* Have all vCPUs decode the 64-byte line at pa anew; the DSB does not wait for that. */
+void mv_shootdown_code_line(struct mv_cpu *cpu, uint64_t pa);
 /* Have a vCPU forget all translations and code before it runs on; any thread. */
 void mv_shootdown_post_all(struct mv_cpu *target);
 /*

@@ -59,8 +59,7 @@ static bool ic_ivau(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
     check_el0(cpu, op, MV_SCTLR_UCI);
     const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, MV_ACCESS_CM);
     uint64_t pa = (entry->pa & MV_PAGE_MASK) | (va & ~MV_PAGE_MASK);
-    mv_shootdown_broadcast(
-        cpu, &(struct mv_shootdown){.kind = MV_SHOOTDOWN_CODE_LINE, .address = pa});
+    mv_shootdown_code_line(cpu, pa);
     return true;
 }
 

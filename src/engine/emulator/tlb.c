@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+/*
+ * After so many TLBIs of others all is dropped, and with it what was seen: filling
+ * the TLB again costs less than that mail did.
+ */
+#define FLUSHES_MAX 32
+
 static void flush_set(struct mv_tlb_set *set)
 {
     if (!set->used)
@@ -47,11 +53,66 @@ void mv_tlb_init(struct mv_cpu *cpu)
     mv_tlb_flush_all(cpu);
 }
 
+/* --- what was seen */
+
+static atomic_uint *seen_word(struct mv_tlb_seen *seen, uint64_t va, unsigned log_size,
+                              unsigned *ret_bit)
+{
+    uint64_t page = (va & ((UINT64_C(1) << 56) - 1)) >> log_size;
+    unsigned n = (unsigned)((page ^ page >> 16 ^ page >> 32) + log_size * 2503u) % MV_TLB_SEEN_BITS;
+    *ret_bit = 1u << n % 32;
+    return &seen->pages[n / 32];
+}
+
+static bool set_bit(atomic_uint *word, unsigned bit)
+{
+    if (MV_LIKELY(atomic_load_explicit(word, memory_order_relaxed) & bit))
+        return false;
+    atomic_fetch_or(word, bit);
+    atomic_thread_fence(memory_order_seq_cst);
+    return true;
+}
+
+bool mv_tlb_see(struct mv_cpu *cpu, uint64_t va, unsigned log_size)
+{
+    struct mv_tlb_seen *seen = &cpu->tlbs.seen;
+    unsigned bit;
+    atomic_uint *word = seen_word(seen, va, log_size, &bit);
+    bool size_is_new = set_bit(&seen->sizes[va >> 55 & 1], 1u << (log_size - 12));
+    return set_bit(word, bit) || size_is_new;
+}
+
+bool mv_tlb_may_hold(struct mv_cpu *cpu, uint64_t va)
+{
+    struct mv_tlb_seen *seen = &cpu->tlbs.seen;
+    unsigned sizes = atomic_load_explicit(&seen->sizes[va >> 55 & 1], memory_order_relaxed);
+    for (; sizes != 0; sizes &= sizes - 1) {
+        unsigned bit;
+        atomic_uint *word = seen_word(seen, va, 12 + (unsigned)__builtin_ctz(sizes), &bit);
+        if (atomic_load_explicit(word, memory_order_relaxed) & bit)
+            return true;
+    }
+    return false;
+}
+
+/* Behind the flush: whoever finds a bit clear relies on the entry being gone. */
+static void forget_seen(struct mv_tlb_seen *seen)
+{
+    for (size_t i = 0; i < MV_TLB_SEEN_BITS / 32; i++)
+        atomic_store_explicit(&seen->pages[i], 0, memory_order_relaxed);
+    for (size_t i = 0; i < 2; i++)
+        atomic_store_explicit(&seen->sizes[i], 0, memory_order_relaxed);
+    seen->flushes = 0;
+}
+
+/* --- flushes */
+
 void mv_tlb_flush_all(struct mv_cpu *cpu)
 {
     for (unsigned i = 0; i < MV_FOUND_COUNT; i++)
         cpu->tlbs.found[i].size = 0;
     for_each_set(cpu, -1, flush_set_at, 0);
+    forget_seen(&cpu->tlbs.seen);
 }
 
 void mv_tlb_flush_asid(struct mv_cpu *cpu, uint16_t asid)
@@ -104,6 +165,14 @@ static void flush_set_va(struct mv_tlb_set *set, uint64_t va)
 void mv_tlb_flush_va(struct mv_cpu *cpu, uint64_t va)
 {
     for_each_set(cpu, va >> 55 & 1, flush_set_va, va);
+}
+
+void mv_tlb_flush_va_of_other(struct mv_cpu *cpu, uint64_t va)
+{
+    if (++cpu->tlbs.seen.flushes > FLUSHES_MAX)
+        mv_tlb_flush_all(cpu);
+    else
+        mv_tlb_flush_va(cpu, va);
 }
 
 static void flush_set_writes(struct mv_tlb_set *set, uint64_t va)

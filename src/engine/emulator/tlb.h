@@ -18,6 +18,7 @@
 
 #include "space.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -84,6 +85,18 @@ struct mv_tlb_set {
  */
 enum mv_found { MV_FOUND_TABLES, MV_FOUND_DATA, MV_FOUND_CODE, MV_FOUND_MMIO, MV_FOUND_COUNT };
 
+/*
+ * What a vCPU may have translated since its TLB was emptied last, by address
+ * and size, so that others need not send it a TLBI of what it has never seen.
+ * Written by its owner, read by all.
+ */
+#define MV_TLB_SEEN_BITS (1u << 16)
+struct mv_tlb_seen {
+    atomic_uint sizes[2];                       /* by half: a bit for each log2 of a size */
+    atomic_uint pages[MV_TLB_SEEN_BITS / 32]; /* a bit for those pages and blocks that share it */
+    unsigned flushes;                           /* TLBIs of others since: the owner's */
+};
+
 struct mv_tlb {
     struct mv_tlb_set high[2];                /* by EL */
     struct mv_tlb_set low[MV_ASID_SLOTS][2];  /* by ASID slot and EL */
@@ -92,6 +105,7 @@ struct mv_tlb {
     unsigned slot;      /* in use */
     unsigned next_slot; /* to be taken over next */
     struct mv_range found[MV_FOUND_COUNT]; /* size 0: none */
+    struct mv_tlb_seen seen;
 };
 
 /* All sets empty, whatever they held. */
@@ -100,6 +114,16 @@ void mv_tlb_flush_all(struct mv_cpu *cpu);
 void mv_tlb_flush_asid(struct mv_cpu *cpu, uint16_t asid);
 /* Drop what translates va, and the block it lies in. */
 void mv_tlb_flush_va(struct mv_cpu *cpu, uint64_t va);
+/* The same for another vCPU, whose TLBIs may be many of one address that is long gone from here. */
+void mv_tlb_flush_va_of_other(struct mv_cpu *cpu, uint64_t va);
+/*
+ * Before a walk whose result is kept: that this vCPU looks at the page or block
+ * of 2^log_size bytes.  True where that is news, and a walk that found a block
+ * before it is to be made again.
+ */
+bool mv_tlb_see(struct mv_cpu *cpu, uint64_t va, unsigned log_size);
+/* Whether a vCPU may hold a translation of va; any thread, behind a full fence. */
+bool mv_tlb_may_hold(struct mv_cpu *cpu, uint64_t va);
 /* Forget which pages may be written. */
 void mv_tlb_flush_writes(struct mv_cpu *cpu);
 /* Forget which ops stand for which page (the code cache gave some up). */
