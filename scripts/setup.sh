@@ -26,6 +26,7 @@ build | meson                    | meson
 build | ninja-build              | ninja
 build | pkg-config               | pkg-config pkgconf
 build | libfdt-dev               | <libfdt.h>
+build | libedit-dev              | <histedit.h>
 build | libjansson-dev           | <jansson.h>
 build | libnuma-dev              | <numa.h>
 build | libzstd-dev              | <zstd.h>

@@ -313,6 +313,16 @@ static const struct command commands[] = {
     {"quit", "quit", 0, 0, run_quit},
 };
 
+_Static_assert(sizeof commands / sizeof commands[0] <= COMMANDS_MAX, "room for their names");
+
+size_t mv_ivshmem_command_names(const char *ret_names[COMMANDS_MAX])
+{
+    size_t count = sizeof commands / sizeof commands[0];
+    for (size_t i = 0; i < count; i++)
+        ret_names[i] = commands[i].name;
+    return count;
+}
+
 int mv_ivshmem_command_find(int argc, char **argv, const struct command **ret,
                             struct mv_error *err)
 {

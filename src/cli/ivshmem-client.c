@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "memvisor-ivshmem.h"
+#include "prompt.h"
 
 #include <poll.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #define JOIN_MS   5000
 #define RETRY_MS  20
+#define PROMPT    "> "
 
 #define FIELD(member) .offset = offsetof(struct client_options, member)
 static const struct mv_option options[] = {
@@ -134,18 +136,16 @@ static int show_events(struct client *client, struct mv_error *err)
     return r < 0 ? mv_ivshmem_client_error(client, r, err) : 0;
 }
 
-static int run_prompt(struct client *client, struct mv_error *err)
+/* Commands line by line, from a file, a pipe or a terminal on which nothing can be edited. */
+static int run_input(struct client *client, struct mv_error *err)
 {
     static struct input input;
     bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    if (terminal)
-        printf("Peer %u; 'help' lists the commands.\n", mv_ivshmem_id(client->shm));
-    client->prompt = true;
     while (!client->quit) {
         struct pollfd ready[] = {{.fd = STDIN_FILENO, .events = POLLIN},
                                  {.fd = mv_ivshmem_fd(client->shm), .events = POLLIN}};
         if (terminal)
-            fputs("> ", stdout);
+            fputs(PROMPT, stdout);
         fflush(stdout);
         if (poll(ready, 2, -1) < 0)
             continue;
@@ -162,6 +162,42 @@ static int run_prompt(struct client *client, struct mv_error *err)
     if (terminal && !client->quit)
         putchar('\n');
     return 0;
+}
+
+static int show_above_line(void *opaque, struct mv_error *err)
+{
+    return show_events(opaque, err);
+}
+
+static int run_prompt(struct client *client, struct mv_error *err)
+{
+    const char *names[COMMANDS_MAX];
+    struct mv_prompt_params params = {
+        .text = PROMPT,
+        .words = names,
+        .word_count = mv_ivshmem_command_names(names),
+        .fd = mv_ivshmem_fd(client->shm),
+        .show = show_above_line,
+        .opaque = client,
+    };
+    struct mv_prompt *prompt = NULL;
+    char *line;
+    int r = mv_prompt_open(&params, &prompt, err);
+    while (r == 0 && !client->quit && (r = mv_prompt_read(prompt, &line, err)) == 1) {
+        run_line(client, line);
+        fflush(stdout);
+        r = 0;
+    }
+    mv_prompt_close(prompt);
+    return r;
+}
+
+static int run_commands(struct client *client, struct mv_error *err)
+{
+    client->prompt = true;
+    if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+        printf("Peer %u; 'help' lists the commands.\n", mv_ivshmem_id(client->shm));
+    return mv_prompt_possible() ? run_prompt(client, err) : run_input(client, err);
 }
 
 /* Seconds, with a fraction where one is given, as milliseconds. */
@@ -223,7 +259,7 @@ static int run(const struct client_options *o, const struct command *command, st
     if (client.shm == NULL)
         return mv_error_set(err, EIO, "%s", text);
     int r = command == NULL
-                ? run_prompt(&client, err)
+                ? run_commands(&client, err)
                 : command->run(&client, (int)o->words.count - 1, o->words.list + 1, err);
     mv_ivshmem_close(client.shm);
     return r;

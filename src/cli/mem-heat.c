@@ -151,8 +151,8 @@ static void print(FILE *out, const json_t *rows, const struct mv_screen *screen)
     json_t *block;
     print_heads(out, &l, screen);
     json_array_foreach((json_t *)rows, i, block) print_block(out, block, &l, screen);
-    snprintf(key, sizeof key, "A cell: %s up to a third, %s two thirds, %s more, %s all of it.", s[1],
-             s[2], s[3], s[4]);
+    snprintf(key, sizeof key, "A cell: %s up to a third, %s two thirds, %s more, %s all of it.",
+             s[1], s[2], s[3], s[4]);
     mv_screen_print_wrapped(out, screen, 0, key);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * memvisor qmp: one command to a VM from the command line, or a session of
- * standard input and output with the control socket.
+ * standard input and output with the control socket, at a terminal with a prompt.
  */
 #include "verb.h"
 
@@ -9,6 +9,7 @@
 #include "json-print.h"
 #include "log.h"
 #include "names.h"
+#include "prompt.h"
 #include "qmp-value.h"
 #include "vm-client.h"
 
@@ -161,13 +162,87 @@ static int run_session(struct mv_vm_client *client, struct mv_error *err)
     }
 }
 
+/* All that is there, at once: a prompt is drawn anew behind it. */
+static int pass_lines(void *opaque, struct mv_error *err)
+{
+    struct mv_vm_client *client = opaque;
+    int r;
+    do {
+        r = pass_line(client, err);
+    } while (r == 0 && mv_vm_client_has_line(client));
+    return r;
+}
+
+/* --- a session at a terminal */
+
+/* The names of the commands that the VM has, as long as *ret_list lives; NULL without memory. */
+static const char **list_commands(const json_t *list)
+{
+    size_t i;
+    json_t *command;
+    const char **names = calloc(json_array_size(list) + 1, sizeof *names);
+    json_array_foreach((json_t *)list, i, command)
+    {
+        const char *name = json_string_value(json_object_get(command, "name"));
+        if (names != NULL)
+            names[i] = name == NULL ? "" : name;
+    }
+    return names;
+}
+
+static int send_line(struct mv_vm_client *client, const char *line, struct mv_error *err)
+{
+    int r = mv_vm_client_send(client, line, strlen(line), err);
+    return r < 0 ? r : mv_vm_client_send(client, "\n", 1, err);
+}
+
+static int read_prompt(struct mv_vm_client *client, struct mv_prompt *prompt, struct mv_error *err)
+{
+    char *line;
+    int r = 0;
+    while (r == 0 && mv_vm_client_has_line(client))
+        r = pass_line(client, err);
+    while (r == 0 && (r = mv_prompt_read(prompt, &line, err)) == 1)
+        r = send_line(client, line, err);
+    return r;
+}
+
+static int run_prompt(struct mv_vm_client *client, struct mv_error *err)
+{
+    json_t *list = NULL;
+    struct mv_prompt *prompt = NULL;
+    int r = mv_vm_client_execute(client, "query-commands", NULL, &list, err);
+    if (r < 0)
+        return r;
+    CLEANUP_FREE const char **names = list_commands(list);
+    struct mv_prompt_params params = {
+        .text = "(qmp) ",
+        .words = names,
+        .word_count = names == NULL ? 0 : json_array_size(list),
+        .fd = mv_vm_client_fd(client),
+        .show = pass_lines,
+        .opaque = client,
+    };
+    puts("Commands are JSON, as {\"execute\": \"query-status\"}; Tab completes their names, Ctrl-D "
+         "leaves.");
+    r = mv_prompt_open(&params, &prompt, err);
+    if (r == 0)
+        r = read_prompt(client, prompt, err);
+    mv_prompt_close(prompt);
+    json_decref(list);
+    return r == -ESHUTDOWN ? 0 : r;
+}
+
 static int speak(const struct qmp_config *config, struct mv_error *err)
 {
     struct mv_vm_client *client;
     int r = mv_vm_client_open(config->name, &client, err);
     if (r < 0)
         return r;
-    r = config->command == NULL ? run_session(client, err) : run_command(client, config, err);
+    if (config->command != NULL)
+        r = run_command(client, config, err);
+    else
+        r = mv_prompt_possible() ? run_prompt(client, err) : run_session(client, err);
     mv_vm_client_close(client);
     return r;
 }

@@ -86,9 +86,10 @@ def test_wait(memvisor, path):
     peer.close()
 
 
-def test_prompt(memvisor, path):
+@pytest.mark.parametrize("term", ["dumb", "xterm"])
+def test_prompt(memvisor, path, term):
     with pexpect.spawn(str(memvisor.path), ["ivshmem-client", str(path)], encoding="utf-8",
-                       timeout=60 * harness.SLOW) as child:
+                       timeout=60 * harness.SLOW, env=dict(os.environ, TERM=term)) as child:
         child.expect("Peer 0; 'help' lists the commands.\r\n> ")
         peer = ivshmem.Peer(path).knows([0, 1], 2)
         child.expect("joined: peer 1\r\n> ")

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns libedit's state.  Signals are blocked while a line is edited and come
+ * through a descriptor, so that nothing is done in a handler and the terminal is
+ * put back before one takes effect; between lines they are as the process has
+ * them.  One thread; called by qmp.c and ivshmem-client.c.
+ */
+#include "prompt.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <histedit.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#define HISTORY 1000 /* lines */
+
+struct mv_prompt {
+    struct mv_prompt_params params;
+    EditLine *edit;
+    History *history;
+    HistEvent event;
+    int signal_fd;
+    sigset_t signals, outside; /* those that are blocked while a line is edited; the mask else */
+    mbstate_t partial;         /* of a character */
+    char *line;
+    /* Why no character came, where none did. */
+    bool interrupted;
+    int result;
+    struct mv_error *err;
+};
+
+bool mv_prompt_possible(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term != NULL && term[0] != '\0' &&
+           strcmp(term, "dumb") != 0;
+}
+
+static struct mv_prompt *prompt_of(EditLine *edit)
+{
+    void *prompt;
+    el_get(edit, EL_CLIENTDATA, &prompt);
+    return prompt;
+}
+
+static char *tell_prompt(EditLine *edit)
+{
+    return (char *)prompt_of(edit)->params.text;
+}
+
+/* --- what comes while a line is edited */
+
+/* Let the signal do what it does elsewhere, the terminal as the process found it. */
+static void suffer(struct mv_prompt *p, int number)
+{
+    sigset_t one;
+    el_set(p->edit, EL_PREP_TERM, 0);
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    raise(number);
+    sigprocmask(SIG_UNBLOCK, &one, NULL);
+    /* Only what stops, or is ignored, comes back from there. */
+    sigprocmask(SIG_BLOCK, &one, NULL);
+    el_set(p->edit, EL_PREP_TERM, 1);
+    el_set(p->edit, EL_REFRESH);
+}
+
+static void take_signal(struct mv_prompt *p)
+{
+    struct signalfd_siginfo info;
+    if (read(p->signal_fd, &info, sizeof info) != sizeof info)
+        return;
+    const LineInfo *line = el_line(p->edit);
+    if (info.ssi_signo == SIGWINCH)
+        el_resize(p->edit);
+    else if (info.ssi_signo == SIGINT && line->lastchar > line->buffer)
+        p->interrupted = true;
+    else
+        suffer(p, (int)info.ssi_signo);
+}
+
+/* In place of the line, which comes again below it. */
+static void show(struct mv_prompt *p)
+{
+    fputs("\r\033[K", stdout);
+    p->result = p->params.show(p->params.opaque, p->err);
+    fflush(stdout);
+    if (p->result == 0)
+        el_set(p->edit, EL_REFRESH);
+}
+
+/* 1 with the character that the byte completes, 0 where it completes none. */
+static int take_byte(struct mv_prompt *p, char byte, wchar_t *ret)
+{
+    size_t n = mbrtowc(ret, &byte, 1, &p->partial);
+    if (n == (size_t)-2)
+        return 0;
+    if (n == (size_t)-1) { /* no character of this locale */
+        memset(&p->partial, 0, sizeof p->partial);
+        *ret = L'?';
+    }
+    return 1;
+}
+
+/* libedit's source of characters: 1 with one, 0 at the end, -1 where there is to be none. */
+static int get_character(EditLine *edit, wchar_t *ret)
+{
+    struct mv_prompt *p = prompt_of(edit);
+    struct pollfd ready[] = {{STDIN_FILENO, POLLIN, 0},
+                             {p->signal_fd, POLLIN, 0},
+                             {p->params.fd, POLLIN, 0}};
+    for (;;) {
+        char byte;
+        if (poll(ready, 3, -1) < 0 && errno != EINTR)
+            return -1;
+        if (ready[1].revents != 0)
+            take_signal(p);
+        if (ready[2].revents != 0)
+            show(p);
+        if (p->interrupted || p->result < 0)
+            return -1;
+        if (ready[0].revents == 0)
+            continue;
+        ssize_t n = read(STDIN_FILENO, &byte, 1);
+        if (n <= 0)
+            return 0;
+        if (take_byte(p, byte, ret) == 1)
+            return 1;
+    }
+}
+
+/* --- completion */
+
+static bool is_of_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '-' || c == '_';
+}
+
+/* The words that start so, and how much of them they have in common. */
+static size_t find_words(const struct mv_prompt *p, const char *start, size_t len,
+                         const char **ret_first, size_t *ret_common)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < p->params.word_count; i++) {
+        const char *word = p->params.words[i];
+        if (strncmp(word, start, len) != 0)
+            continue;
+        if (count++ == 0) {
+            *ret_first = word;
+            *ret_common = strlen(word);
+        }
+        size_t same = len;
+        while (same < *ret_common && word[same] == (*ret_first)[same])
+            same++;
+        *ret_common = same;
+    }
+    return count;
+}
+
+static void list_words(const struct mv_prompt *p, const char *start, size_t len)
+{
+    putchar('\n');
+    for (size_t i = 0; i < p->params.word_count; i++) {
+        if (strncmp(p->params.words[i], start, len) == 0)
+            printf("%s  ", p->params.words[i]);
+    }
+    putchar('\n');
+}
+
+static unsigned char complete(EditLine *edit, int key)
+{
+    struct mv_prompt *p = prompt_of(edit);
+    const LineInfo *line = el_line(edit);
+    const char *start = line->cursor, *first = NULL;
+    size_t common = 0;
+    char rest[128];
+    while (start > line->buffer && is_of_word(start[-1]))
+        start--;
+    size_t len = (size_t)(line->cursor - start);
+    size_t count = find_words(p, start, len, &first, &common);
+    if (count == 0)
+        return CC_ERROR;
+    if (count > 1 && common == len) {
+        list_words(p, start, len);
+        return CC_REDISPLAY;
+    }
+    /* Behind a quote, the user closes it. */
+    bool done = count == 1 && (start == line->buffer || start[-1] == ' ');
+    snprintf(rest, sizeof rest, "%.*s%s", (int)(common - len), first + len, done ? " " : "");
+    return rest[0] == '\0' || el_insertstr(edit, rest) < 0 ? CC_ERROR : CC_REFRESH;
+}
+
+/* --- the prompt */
+
+void mv_prompt_close(struct mv_prompt *prompt)
+{
+    if (prompt == NULL)
+        return;
+    if (prompt->edit != NULL)
+        el_end(prompt->edit);
+    if (prompt->history != NULL)
+        history_end(prompt->history);
+    if (prompt->signal_fd >= 0)
+        close(prompt->signal_fd);
+    free(prompt->line);
+    free(prompt);
+}
+
+static void set_up(struct mv_prompt *p)
+{
+    history(p->history, &p->event, H_SETSIZE, HISTORY);
+    history(p->history, &p->event, H_SETUNIQUE, 1);
+    el_set(p->edit, EL_CLIENTDATA, p);
+    el_set(p->edit, EL_PROMPT, tell_prompt);
+    el_set(p->edit, EL_SIGNAL, 0);
+    el_set(p->edit, EL_EDITOR, "emacs");
+    el_set(p->edit, EL_HIST, history, p->history);
+    el_set(p->edit, EL_GETCFN, get_character);
+    el_set(p->edit, EL_ADDFN, "mv-complete", "Complete a word", complete);
+    el_set(p->edit, EL_BIND, "^I", "mv-complete", NULL);
+    el_set(p->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    el_source(p->edit, NULL); /* the user's ~/.editrc */
+}
+
+int mv_prompt_open(const struct mv_prompt_params *params, struct mv_prompt **ret,
+                   struct mv_error *err)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH};
+    struct mv_prompt *p = calloc(1, sizeof *p);
+    if (p == NULL)
+        return mv_error_set_errno(err, ENOMEM, "the prompt");
+    p->params = *params;
+    sigemptyset(&p->signals);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaddset(&p->signals, signals[i]);
+    setlocale(LC_CTYPE, "");
+    p->signal_fd = signalfd(-1, &p->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    p->history = history_init();
+    p->edit = el_init("memvisor", stdin, stdout, stderr);
+    if (p->signal_fd < 0 || p->history == NULL || p->edit == NULL) {
+        mv_prompt_close(p);
+        return mv_error_set_errno(err, ENOMEM, "the prompt");
+    }
+    set_up(p);
+    *ret = p;
+    return 0;
+}
+
+/* One line of libedit's, NULL where it made none. */
+static const char *edit_line(struct mv_prompt *p)
+{
+    int len;
+    p->interrupted = false;
+    p->result = 0;
+    sigprocmask(SIG_BLOCK, &p->signals, &p->outside);
+    const char *text = el_gets(p->edit, &len);
+    sigprocmask(SIG_SETMASK, &p->outside, NULL);
+    return text;
+}
+
+int mv_prompt_read(struct mv_prompt *prompt, char **ret_line, struct mv_error *err)
+{
+    const char *text;
+    prompt->err = err;
+    while ((text = edit_line(prompt)) == NULL && prompt->interrupted)
+        puts("^C");
+    if (text == NULL) {
+        /* The prompt is left on a line of its own, unless `show` took its place. */
+        fputs(prompt->result < 0 ? "" : "\n", stdout);
+        return prompt->result;
+    }
+    free(prompt->line);
+    prompt->line = strndup(text, strcspn(text, "\r\n"));
+    if (prompt->line == NULL)
+        return mv_error_set_errno(err, ENOMEM, "a line");
+    if (prompt->line[0] != '\0')
+        history(prompt->history, &prompt->event, H_ENTER, prompt->line);
+    *ret_line = prompt->line;
+    return 1;
+}
