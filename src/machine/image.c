@@ -17,8 +17,6 @@
 #define MAGIC_AT    0x38
 
 #define FLAG_BIG_ENDIAN (1u << 0)
-#define FLAG_PAGE_SHIFT 1
-#define FLAG_PAGE_MASK  3u
 
 /* Kernels before 3.17 tell neither size nor offset; these are their values. */
 #define OLD_TEXT_OFFSET 0x80000
@@ -168,21 +166,6 @@ static uint64_t pe_file_size(const struct head *head)
     return end;
 }
 
-static int check_flags(const char *path, uint64_t flags, struct mv_error *err)
-{
-    static const char *const pages[] = {NULL, NULL, "16 KiB", "64 KiB"};
-    const char *page = pages[flags >> FLAG_PAGE_SHIFT & FLAG_PAGE_MASK];
-    if (flags & FLAG_BIG_ENDIAN)
-        return mv_error_set(err, ENOEXEC,
-                            "the kernel '%s' is big-endian: the machine is little-endian", path);
-    if (page != NULL)
-        return mv_error_set(err, ENOEXEC,
-                            "the kernel '%s' uses pages of %s: the machine's CPUs have pages of "
-                            "4 KiB alone",
-                            path, page);
-    return 0;
-}
-
 int mv_image_parse(const char *path, const uint8_t *bytes, size_t len, uint64_t file_size,
                    struct mv_image *ret, struct mv_error *err)
 {
@@ -198,9 +181,9 @@ int mv_image_parse(const char *path, const uint8_t *bytes, size_t len, uint64_t 
         return mv_error_set(err, ENOEXEC,
                             "the kernel '%s' is truncated: it has %llu bytes of %llu", path,
                             (unsigned long long)file_size, (unsigned long long)needed);
-    int r = check_flags(path, field(&head, 24, 8), err);
-    if (r < 0)
-        return r;
+    if (field(&head, 24, 8) & FLAG_BIG_ENDIAN)
+        return mv_error_set(err, ENOEXEC,
+                            "the kernel '%s' is big-endian: the machine is little-endian", path);
 
     struct mv_image image = {field(&head, 8, 8), field(&head, 16, 8)};
     if (image.memory_size == 0) {

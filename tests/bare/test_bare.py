@@ -51,6 +51,12 @@ MANUAL = {
         (r"ic ivau unmapped: vector 8 ec 24 iss 147",
          "IC IVAU: may take a Translation fault on an address that is not mapped"),
     ],
+    "granules": [
+        (r"(4|16)k, [0-9]+ bits, level 0 to 0: load:25/4",
+         "D8.3.1: no blocks at level 0 where addresses have 48 bits"),
+        (r"(16|64)k, [0-9]+ bits, level [01] to 1: load:25/5",
+         "D8.3.1: at level 1 granules of 4 KiB alone have blocks"),
+    ],
     "syndromes": [
         (r"32400 cases, 0 not as the manual has it",
          "D1.3.5, D17.2.37: the program has the manual's rules, and QEMU differs from them"),

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The translation table walk (Arm ARM D8.2, AArch64.TranslationTableWalk). */
+/*
+ * The translation table walk (Arm ARM D8.2, AArch64.TranslationTableWalk).  The
+ * granules are those that ID_AA64MMFR0_EL1 has, with addresses of 48 bits; a
+ * contiguous set is translated entry by entry, as the architecture allows.
+ */
 #include "mmu.h"
 
 #include "block.h"
@@ -22,13 +26,21 @@
 #define TABLE_UXN (UINT64_C(1) << 60)
 #define TABLE_NO_EL0 (UINT64_C(1) << 61)
 #define TABLE_READ_ONLY (UINT64_C(1) << 62)
-#define DESC_ADDRESS UINT64_C(0x0000fffffffff000)
+#define ADDRESS_BITS UINT64_C(0x0000ffffffffffff)
 #define TCR_HA (UINT64_C(1) << 39)
 #define TCR_HD (UINT64_C(1) << 40)
+
+/* Granules by the size of their pages; what is reserved in TCR_EL1.TG0 and TG1 is 4 KiB. */
+enum granule { GRANULE_4K = 12, GRANULE_16K = 14, GRANULE_64K = 16 };
+static const uint8_t granules[2][4] = {
+    {GRANULE_4K, GRANULE_64K, GRANULE_16K, GRANULE_4K},
+    {GRANULE_4K, GRANULE_16K, GRANULE_4K, GRANULE_64K},
+};
 
 /* What TCR_EL1 says of one half of the address space. */
 struct regime {
     uint64_t ttbr;
+    enum granule granule;
     unsigned tsz;
     bool tbi;
     bool disabled; /* EPDn */
@@ -41,6 +53,7 @@ static struct regime regime_of(const struct mv_cpu *cpu, unsigned half)
     unsigned low = half ? 16 : 0;
     struct regime r = {
         .ttbr = half ? cpu->sys.ttbr1 : cpu->sys.ttbr0,
+        .granule = granules[half][tcr >> (low + 14) & 3],
         .tsz = tcr >> low & 0x3f,
         .tbi = tcr >> (37 + half) & 1,
         .disabled = tcr >> (low + 7) & 1,
@@ -85,7 +98,8 @@ struct leaf {
  * Find the descriptor at pa; false where no RAM is.  A debugger's access comes
  * while the vCPU stands still, which may not have heard of changes yet.
  */
-static bool find_descriptor(struct mv_cpu *cpu, uint64_t pa, unsigned access, struct leaf *leaf)
+static inline __attribute__((always_inline)) bool
+find_descriptor(struct mv_cpu *cpu, uint64_t pa, unsigned access, struct leaf *leaf)
 {
     struct mv_range fresh;
     const struct mv_range *range = &fresh;
@@ -101,30 +115,34 @@ static bool find_descriptor(struct mv_cpu *cpu, uint64_t pa, unsigned access, st
     return true;
 }
 
-static bool walk_tables(struct mv_cpu *cpu, uint64_t va, const struct regime *r,
-                        unsigned access, struct leaf *leaf, struct mv_translation *ret)
+/* Inlined with constants for the shifts of 4 KiB, which most guests have. */
+static inline __attribute__((always_inline)) bool
+walk_granule(struct mv_cpu *cpu, uint64_t va, const struct regime *r, const unsigned page_shift,
+             unsigned access, struct leaf *leaf, struct mv_translation *ret)
 {
+    /* From which level on there are blocks (D8.3.1). */
+    const unsigned block_level = page_shift == GRANULE_4K ? 1 : 2;
+    /* A table has a page's worth of descriptors, the first one as few as it takes. */
+    const unsigned stride = page_shift - 3;
     unsigned in_bits = 64 - r->tsz, out_bits = output_bits(cpu);
-    unsigned level = 4 - (in_bits - 12 + 8) / 9;
-    unsigned shift = 12 + 9 * (3 - level);
-    uint64_t base = r->ttbr & DESC_ADDRESS & ~((UINT64_C(8) << (in_bits - shift)) - 1);
-    /* A table of few entries may start below a page's boundary. */
-    if (in_bits - shift < 9)
-        base = r->ttbr & UINT64_C(0x0000fffffffffffe) & ~((UINT64_C(8) << (in_bits - shift)) - 1);
+    unsigned level = 4 - (in_bits - page_shift + stride - 1) / stride;
+    unsigned shift = page_shift + stride * (3 - level);
+    uint64_t base = r->ttbr & ADDRESS_BITS & ~(uint64_t)1;
+    base &= ~((UINT64_C(8) << (in_bits - shift)) - 1);
     uint64_t index = (va & ((UINT64_C(1) << in_bits) - 1)) >> shift;
     unsigned reached = 0;
     leaf->tables = 0;
-    for (;; level++, shift -= 9) {
+    for (;; level++, shift -= stride) {
         if (out_bits < PA_BITS && base >> out_bits)
             return fault(ret, MV_FSC_ADDRESS_SIZE, reached);
         if (!find_descriptor(cpu, base + index * 8, access, leaf))
             return fault(ret, MV_FSC_EXTERNAL_WALK, level);
         uint64_t desc = __atomic_load_n(leaf->host, __ATOMIC_ACQUIRE);
         bool table = desc & DESC_TABLE;
-        if (!(desc & DESC_VALID) || (level == 3 && !table) || (level == 0 && !table))
+        if (!(desc & DESC_VALID) || (!table && (level == 3 || level < block_level)))
             return fault(ret, MV_FSC_TRANSLATION, level);
         if (level == 3 || !table) {
-            uint64_t address = desc & DESC_ADDRESS & ~((UINT64_C(1) << shift) - 1);
+            uint64_t address = desc & ADDRESS_BITS & ~((UINT64_C(1) << shift) - 1);
             if (out_bits < PA_BITS && address >> out_bits)
                 return fault(ret, MV_FSC_ADDRESS_SIZE, level);
             leaf->desc = desc;
@@ -135,9 +153,25 @@ static bool walk_tables(struct mv_cpu *cpu, uint64_t va, const struct regime *r,
         }
         leaf->tables |= desc;
         reached = level;
-        base = desc & DESC_ADDRESS;
-        index = va >> (shift - 9) & 0x1ff;
+        base = desc & ADDRESS_BITS & ~((UINT64_C(1) << page_shift) - 1);
+        index = va >> (shift - stride) & ((UINT64_C(1) << stride) - 1);
     }
+}
+
+static __attribute__((noinline)) bool walk_large(struct mv_cpu *cpu, uint64_t va,
+                                                 const struct regime *r, unsigned access,
+                                                 struct leaf *leaf, struct mv_translation *ret)
+{
+    return walk_granule(cpu, va, r, r->granule, access, leaf, ret);
+}
+
+static inline __attribute__((always_inline)) bool
+walk_tables(struct mv_cpu *cpu, uint64_t va, const struct regime *r, unsigned access,
+            struct leaf *leaf, struct mv_translation *ret)
+{
+    if (MV_UNLIKELY(r->granule != GRANULE_4K))
+        return walk_large(cpu, va, r, access, leaf, ret);
+    return walk_granule(cpu, va, r, GRANULE_4K, access, leaf, ret);
 }
 
 static void set_permissions(const struct mv_cpu *cpu, const struct leaf *leaf, unsigned el,

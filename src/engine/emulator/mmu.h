@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Address translation: stage 1 of EL1&0, 4 KiB granule (Arm ARM D8). */
+/* Address translation: stage 1 of EL1&0 (Arm ARM D8). */
 #ifndef MV_EMULATOR_MMU_H
 #define MV_EMULATOR_MMU_H
 

@@ -2,7 +2,7 @@
 /*
  * Identification registers: an AArch64-only v8.0 processor with LSE, CRC32 and
  * the cryptographic instructions, hardware access flag and dirty state, and
- * E0PD.  The rest of the ID space reads as zero.
+ * E0PD, with pages of 4, 16 and 64 KiB.  The rest of the ID space reads as zero.
  */
 #include "cpu.h"
 #include "emulator.h"
@@ -77,7 +77,7 @@ static const struct mv_sysreg rows[] = {
     ID(0, 4, 0, "ID_AA64PFR0_EL1", 0x1100000001000011),
     ID(0, 5, 0, "ID_AA64DFR0_EL1", 0x10305006),
     ID(0, 6, 0, "ID_AA64ISAR0_EL1", 0x211120),
-    ID(0, 7, 0, "ID_AA64MMFR0_EL1", 0x0f000025),
+    ID(0, 7, 0, "ID_AA64MMFR0_EL1", 0x00100025),
     ID(0, 7, 1, "ID_AA64MMFR1_EL1", 0x2),
     ID(0, 7, 2, "ID_AA64MMFR2_EL1", 0x1000000000000000),
     {.name = "CCSIDR_EL1",
