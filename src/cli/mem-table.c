@@ -41,6 +41,13 @@ static const char *join(const json_t *list, char buf[MV_TEXT_CELL])
 static const char *cell(const json_t *row, const char *key, char buf[MV_TEXT_CELL])
 {
     const json_t *value = json_object_get(row, key);
+    /* A part of a file: where in it. */
+    if (strcmp(key, "path") == 0 && json_is_string(value) &&
+        json_object_get(row, "offset") != NULL) {
+        int n = snprintf(buf, MV_TEXT_CELL, "%s+0x%" PRIx64, json_string_value(value),
+                         mv_mem_number(row, "offset"));
+        return n < MV_TEXT_CELL ? buf : json_string_value(value);
+    }
     if (json_is_array(value))
         return join(value, buf);
     if (json_is_boolean(value))
@@ -77,6 +84,9 @@ static json_t *describe(const json_t *block)
         json_t *value = json_object_get(block, keys[k]);
         json_object_set(row, keys[k], value == NULL ? json_null() : value);
     }
+    json_t *offset = json_object_get(block, "offset");
+    if (offset != NULL) /* of a part of a file */
+        json_object_set(row, "offset", offset);
     return row;
 }
 

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#define MV_TEXT_CELL 64
+#define MV_TEXT_CELL 4160 /* a path and what stands beside it */
 
 struct mv_text_column {
     const char *key;

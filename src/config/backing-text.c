@@ -80,6 +80,25 @@ static int set_fd(struct mv_config_backing *backing, const struct mv_backing_key
     return 0;
 }
 
+/* A place in a file, so that a bare number counts bytes, as QEMU's offset= does. */
+static int set_offset(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                      const char *value, struct mv_error *err)
+{
+    size_t digits = strspn(value, "0123456789");
+    if (digits > 0 && value[digits] == '\0') {
+        errno = 0;
+        backing->offset = strtoull(value, NULL, 10);
+        if (errno != 0)
+            return mv_error_set(err, ERANGE, "offset=%s is too large", value);
+    } else if (mv_address_parse(value, &backing->offset, err) < 0) {
+        if (strstr(err->text, "too large") != NULL)
+            return mv_error_set(err, ERANGE, "offset=%s is too large", value);
+        return refuse_value(key, value, err);
+    }
+    backing->has_offset = true;
+    return 0;
+}
+
 static int set_hugetlb(struct mv_config_backing *backing, const struct mv_backing_key *key,
                        const char *value, struct mv_error *err)
 {
@@ -140,6 +159,9 @@ static int set_nodes(struct mv_config_backing *backing, const struct mv_backing_
 
 const struct mv_backing_key mv_backing_keys[] = {
     {"file", "PATH", "keep the bytes in this file", set_text, FIELD(file)},
+    {"offset", "BYTES",
+     "the bytes are a part of the file, from here on: bytes, 0x..., or with a suffix", set_offset,
+     FIELD(offset)},
     {"share", "on|off",
      "whether others who map the file see what the guest writes; a file's default is on",
      set_switch, FIELD(share)},
@@ -230,6 +252,8 @@ int mv_backing_check(const struct mv_config_backing *b, struct mv_error *err)
                            "a memfd is there to be shared; memory of a bank without either is "
                            "private",
                            err);
+    if (b->has_offset && !named)
+        return mv_error_set(err, EINVAL, "offset= is a place in a file: name it with file=PATH");
     if (b->create && b->file == NULL)
         return mv_error_set(err, EINVAL, "create=on makes a file: name it with file=PATH");
     if (b->same_file && !named)

@@ -18,6 +18,8 @@ enum mv_config_switch { MV_SWITCH_DEFAULT, MV_SWITCH_ON, MV_SWITCH_OFF };
 /* Where a block's bytes live, and how the host is to treat them. */
 struct mv_config_backing {
     char *file;       /* or NULL */
+    bool has_offset;  /* the bytes are a part of the file */
+    uint64_t offset;  /* in bytes, where that begins */
     bool create;      /* make the file where there is none */
     bool same_file;   /* others may map the file, too */
     bool memfd;

@@ -95,6 +95,8 @@ static json_t *describe_block(struct query *query, const struct mv_block *block,
         return NULL;
     }
     json_object_update(entry, rest);
+    if (info->part)
+        json_object_set_new(entry, "offset", json_integer((json_int_t)info->offset));
     json_object_set_new(entry, "policies", list_policies(info));
     json_decref(rest);
     return entry;

@@ -9,9 +9,11 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -66,6 +68,35 @@ static void look_for_huge_pages(struct mv_backing *backing)
         backing->page_size = (uint64_t)fs.f_bsize;
 }
 
+int mv_backing_fd_size(int fd, uint64_t *ret)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISBLK(st.st_mode))
+        return ioctl(fd, BLKGETSIZE64, ret) < 0 ? -errno : 0;
+    *ret = (uint64_t)st.st_size;
+    return 0;
+}
+
+static int check_part(const struct mv_backing *backing, const struct mv_backing_request *request,
+                      const char *what, struct mv_error *err)
+{
+    char offset[MV_SIZE_TEXT], page[MV_SIZE_TEXT], size[MV_SIZE_TEXT];
+    uint64_t end;
+    if (backing->offset % backing->page_size != 0)
+        return mv_error_set(err, EINVAL,
+                            "%s has pages of %s, and offset=0x%" PRIx64
+                            " is no multiple of that: make it 0x%" PRIx64,
+                            what, mv_size_format(backing->page_size, page), backing->offset,
+                            backing->offset - backing->offset % backing->page_size);
+    if (mv_add_overflows(backing->offset, request->size, &end) || end > INT64_MAX)
+        return mv_error_set(err, ERANGE, "%s from offset %s on: %s beyond that is too large", what,
+                            mv_size_format(backing->offset, offset),
+                            mv_size_format(request->size, size));
+    return 0;
+}
+
 static int check_pages(const struct mv_backing *backing, const struct mv_backing_request *request,
                        const char *what, struct mv_error *err)
 {
@@ -84,6 +115,33 @@ static int check_pages(const struct mv_backing *backing, const struct mv_backing
                         mv_size_format(down + backing->page_size, wanted));
 }
 
+/* A part ends behind the file: what is added to a file is a hole. */
+static int refuse_part(const struct mv_backing *backing, const struct mv_backing_request *request,
+                       const char *what, uint64_t has, struct mv_error *err)
+{
+    char words[MV_SIZE_TEXT], size[MV_SIZE_TEXT], argument[MV_BACKING_SIZE_ARGUMENT];
+    char quoted[MV_BACKING_QUOTED];
+    uint64_t end = backing->offset + request->size;
+    mv_size_format(has, words);
+    mv_size_format(request->size, size);
+    mv_backing_size_argument(end, argument);
+    if (backing->device_node)
+        return mv_error_set(err, EINVAL,
+                            "%s has %s, but the block has %s from offset 0x%" PRIx64
+                            " on: give it less, or a lower offset=",
+                            what, words, size, backing->offset);
+    if (backing->path == NULL)
+        return mv_error_set(err, EINVAL,
+                            "%s holds %s, but the block has %s from offset 0x%" PRIx64
+                            " on: give it that size with ftruncate(fd, %" PRIu64 ")",
+                            what, words, size, backing->offset, end);
+    return mv_error_set(err, EINVAL,
+                        "%s is %s long, but the block has %s from offset 0x%" PRIx64
+                        " on: truncate -s %s %s, or write create=on",
+                        what, words, size, backing->offset, argument,
+                        mv_backing_quote(backing->path, quoted));
+}
+
 static int refuse_size(const struct mv_backing *backing, const struct mv_backing_request *request,
                        const char *what, uint64_t has, struct mv_error *err)
 {
@@ -92,6 +150,13 @@ static int refuse_size(const struct mv_backing *backing, const struct mv_backing
     mv_size_format(has, has_words);
     mv_size_format(request->size, wants_words);
     mv_backing_size_argument(request->size, argument);
+    if (backing->part)
+        return refuse_part(backing, request, what, has, err);
+    if (backing->device_node)
+        return mv_error_set(err, EINVAL,
+                            "%s has %s, but the block has %s: say offset=0 to take a part of a "
+                            "larger one",
+                            what, has_words, wants_words);
     if (backing->path == NULL)
         return mv_error_set(err, EINVAL,
                             "%s holds %s, but the block has %s: give it that size with "
@@ -101,7 +166,8 @@ static int refuse_size(const struct mv_backing *backing, const struct mv_backing
         mv_backing_size_argument(has, argument);
         return mv_error_set(err, EINVAL,
                             "%s is %s long, but the block has %s: say -m %s of a bank, size=%s of a "
-                            "device's memory, or choose another file",
+                            "device's memory, offset=0 to take a part of it, or choose another "
+                            "file",
                             what, has_words, wants_words, argument, argument);
     }
     return mv_error_set(err, EINVAL, "%s is %s long, but the block has %s: truncate -s %s %s",
@@ -126,6 +192,16 @@ int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const 
     return mv_error_set_errno(err, errnum, "%s cannot have %s", what, wanted);
 }
 
+/* create=on of a part: the bytes that are there stay. */
+static int grow(struct mv_backing *backing, uint64_t size, uint64_t has, const char *what,
+                struct mv_error *err)
+{
+    int r = mv_backing_fd_resize(backing, size, what, err);
+    backing->grown = r == 0 && !backing->created;
+    backing->old_size = has;
+    return r;
+}
+
 /* Seals (fcntl(2)) would let the mapping itself fail, with no word of why. */
 static int check_seals(const struct mv_backing *backing, const char *what, struct mv_error *err)
 {
@@ -146,18 +222,31 @@ int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_requ
         return mv_error_set_errno(err, errno, "cannot look at %s", what);
     if (S_ISDIR(st.st_mode))
         return mv_error_set(err, EISDIR, "%s is a directory: name a file in it", what);
-    if (!S_ISREG(st.st_mode))
-        return mv_error_set(err, ENODEV, "%s is no file that can be mapped: name a regular file",
+    backing->device_node = S_ISBLK(st.st_mode);
+    if (!S_ISREG(st.st_mode) && !backing->device_node)
+        return mv_error_set(err, ENODEV,
+                            "%s is no file that can be mapped: name a regular file or a block "
+                            "device",
                             what);
-    backing->device = st.st_dev;
-    backing->inode = st.st_ino;
+    backing->device = backing->device_node ? st.st_rdev : st.st_dev;
+    backing->inode = backing->device_node ? 0 : st.st_ino;
     look_for_huge_pages(backing);
     int r = check_seals(backing, what, err);
     if (r == 0)
         r = check_pages(backing, request, what, err);
-    if (r == 0 && (uint64_t)st.st_size != request->size)
-        r = refuse_size(backing, request, what, (uint64_t)st.st_size, err);
-    return r;
+    uint64_t has = 0;
+    if (r == 0 && mv_backing_fd_size(backing->fd, &has) < 0)
+        r = mv_error_set_errno(err, errno, "cannot look at %s", what);
+    if (r == 0)
+        r = check_part(backing, request, what, err);
+    if (r < 0)
+        return r;
+    if (backing->part && has < backing->offset + request->size && request->wish->create &&
+        !backing->device_node)
+        return grow(backing, backing->offset + request->size, has, what, err);
+    if (backing->part ? has < backing->offset + request->size : has != request->size)
+        return refuse_size(backing, request, what, has, err);
+    return 0;
 }
 
 int mv_backing_fd_map(struct mv_backing *backing, uint8_t *host, uint64_t size,
@@ -174,8 +263,8 @@ int mv_backing_fd_punch(struct mv_backing *backing, uint8_t *host, uint64_t offs
     (void)host;
     if (!backing->share)
         return -EOPNOTSUPP;
-    return fallocate(backing->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                     (off_t)len) < 0
+    return fallocate(backing->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                     (off_t)(backing->offset + offset), (off_t)len) < 0
                ? -errno
                : 0;
 }

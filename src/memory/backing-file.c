@@ -13,8 +13,10 @@
 
 #include "cleanup.h"
 #include "mount-point.h"
+#include "size.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,10 +24,13 @@
 static int refuse_missing(const struct mv_backing_request *request, struct mv_error *err)
 {
     char argument[MV_BACKING_SIZE_ARGUMENT], quoted[MV_BACKING_QUOTED];
+    uint64_t size;
+    if (mv_add_overflows(request->wish->offset, request->size, &size))
+        size = UINT64_MAX;
     return mv_error_set(err, ENOENT,
                         "file '%s' does not exist: make it with truncate -s %s %s, or write "
                         "create=on",
-                        request->wish->file, mv_backing_size_argument(request->size, argument),
+                        request->wish->file, mv_backing_size_argument(size, argument),
                         mv_backing_quote(request->wish->file, quoted));
 }
 
@@ -76,7 +81,11 @@ static int create_file(struct mv_backing *backing, const struct mv_backing_reque
     backing->fd = fd;
     if (asprintf(&what, "file '%s'", path) < 0)
         what = NULL;
-    int r = mv_backing_fd_resize(backing, request->size, what == NULL ? "the file" : what, err);
+    uint64_t size;
+    int r = mv_add_overflows(request->wish->offset, request->size, &size)
+                ? mv_error_set(err, ERANGE, "file '%s': offset=0x%" PRIx64 " is too large", path,
+                               request->wish->offset)
+                : mv_backing_fd_resize(backing, size, what == NULL ? "the file" : what, err);
     if (r < 0)
         unlink(path);
     backing->created = r == 0;
@@ -114,6 +123,7 @@ static int open_with_path(struct mv_backing *backing, const struct mv_backing_re
         what = NULL;
         return mv_error_set_errno(err, errno, "file '%s'", request->wish->file);
     }
+    backing->lock_len = backing->part ? request->size : 0;
     return mv_backing_fd_check(backing, request, what, err);
 }
 
@@ -131,7 +141,10 @@ static int open_file(struct mv_backing *backing, const struct mv_backing_request
 static int claim(struct mv_backing *backing, struct mv_error *err)
 {
     bool alone = backing->share && !backing->same_file;
-    struct flock lock = {.l_type = alone ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+    struct flock lock = {.l_type = alone ? F_WRLCK : F_RDLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = (off_t)backing->offset,
+                         .l_len = (off_t)backing->lock_len};
     if (fcntl(backing->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
         return 0;
     if (alone)

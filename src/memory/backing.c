@@ -76,6 +76,8 @@ int mv_backing_open(const struct mv_backing_request *request, struct mv_backing 
     backing->fd = -1;
     backing->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
     backing->same_file = request->wish->same_file;
+    backing->part = request->wish->has_offset;
+    backing->offset = request->wish->offset;
     int r = backing->ops->open == NULL ? 0 : backing->ops->open(backing, request, err);
     if (r < 0)
         backing->ops->close(backing);
@@ -88,6 +90,9 @@ void mv_backing_free(struct mv_backing *backing)
 {
     if (backing->created && backing->path != NULL)
         unlink(backing->path);
+    if (backing->grown && ftruncate(backing->fd, (off_t)backing->old_size) < 0) {
+        /* It has a hole at its end, which holds nothing. */
+    }
     if (backing->fd >= 0)
         close(backing->fd);
     free(backing->path);
@@ -106,7 +111,8 @@ int mv_backing_mmap(struct mv_backing *backing, uint8_t *host, uint64_t size, in
     int r = flags & MAP_SHARED ? 0 : mv_map_check(whole, err);
     if (r < 0)
         return r;
-    if (mmap(host, whole, PROT_READ | PROT_WRITE, flags | MAP_FIXED, backing->fd, 0) == MAP_FAILED)
+    if (mmap(host, whole, PROT_READ | PROT_WRITE, flags | MAP_FIXED, backing->fd,
+             (off_t)backing->offset) == MAP_FAILED)
         return mv_map_refuse(backing, size, whole, errno, err);
     return 0;
 }

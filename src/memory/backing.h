@@ -57,10 +57,16 @@ struct mv_backing {
     bool share;         /* others who map it see what the guest writes */
     bool same_file;     /* others may map it, too */
     bool created;       /* the file is new, and goes with the backing unless a block keeps it */
+    bool grown;         /* likewise of what was added to it, behind old_size bytes */
+    uint64_t old_size;
     char *path;         /* absolute; NULL where it has no name */
     int fd;             /* -1 where there is none */
-    dev_t device;       /* of fd */
-    ino_t inode;
+    dev_t device;       /* of fd; of a block device itself */
+    ino_t inode;        /* 0 for a block device */
+    bool device_node;   /* fd is a block device */
+    bool part;          /* of a file that may hold more */
+    uint64_t offset;    /* bytes: where the block's begin in fd */
+    uint64_t lock_len;  /* of the lock on a file from there on; 0: all of it */
     uint64_t page_size; /* bytes: what size, offsets and the host address are multiples of */
 };
 
@@ -95,9 +101,12 @@ int mv_backing_populate(struct mv_backing *backing, uint8_t *host, uint64_t offs
  */
 int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const char *what,
                          struct mv_error *err);
+/* How many bytes fd holds, be it a file or a block device. */
+int mv_backing_fd_size(int fd, uint64_t *ret);
 /*
  * Take what fstat says of backing->fd, and check that it holds exactly
- * request->size bytes.  `what` is as above.
+ * request->size bytes, or a part of so many at the offset that the wish names.
+ * `what` is as above.
  */
 int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_request *request,
                         const char *what, struct mv_error *err);

@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <linux/magic.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
 
 static bool explain_shrunk(const struct mv_block *block, uint64_t offset, uint64_t file_size,
@@ -21,18 +20,19 @@ static bool explain_shrunk(const struct mv_block *block, uint64_t offset, uint64
     const struct mv_backing *backing = block->backing;
     char now[MV_SIZE_TEXT], whole[MV_SIZE_TEXT], argument[MV_BACKING_SIZE_ARGUMENT];
     char quoted[MV_BACKING_QUOTED];
-    if (file_size > offset)
+    if (file_size > backing->offset + offset)
         return false;
+    uint64_t end = backing->offset + block->size;
     ret->reason = "shrunk";
     mv_error_set(&ret->what, EIO, "block %s has no byte 0x%" PRIx64 ": %s%s was shrunk to %s, not %s",
                  block->id, offset, backing->path == NULL ? "its memory" : "file ",
                  backing->path == NULL ? "" : backing->path, mv_size_format(file_size, now),
-                 mv_size_format(block->size, whole));
+                 mv_size_format(end, whole));
     if (backing->path == NULL)
         mv_error_set(&ret->remedy, EIO, "give it back its size and bytes");
     else
         mv_error_set(&ret->remedy, EIO, "make it whole again (truncate -s %s %s, and its bytes)",
-                     mv_backing_size_argument(block->size, argument),
+                     mv_backing_size_argument(end, argument),
                      mv_backing_quote_inside(backing->path, quoted));
     return true;
 }
@@ -67,9 +67,9 @@ void mv_block_fault_explain(const struct mv_block *block, uint64_t offset,
                             struct mv_block_fault *ret)
 {
     const struct mv_backing *backing = block->backing;
-    struct stat st;
-    bool known = backing->fd >= 0 && fstat(backing->fd, &st) == 0 &&
-                 (explain_shrunk(block, offset, (uint64_t)st.st_size, ret) ||
+    uint64_t file_size;
+    bool known = backing->fd >= 0 && mv_backing_fd_size(backing->fd, &file_size) == 0 &&
+                 (explain_shrunk(block, offset, file_size, ret) ||
                   explain_full(block, offset, ret));
     if (known)
         return;

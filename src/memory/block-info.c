@@ -28,6 +28,8 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
         .size = block->size,
         .backing = backing->ops->kind,
         .path = backing->path,
+        .part = backing->part,
+        .offset = backing->offset,
         .share = backing->share,
         .save = block->save,
         .page_size = backing->page_size,
@@ -48,7 +50,8 @@ char *mv_block_map_path(const struct mv_block *block)
 {
     const struct mv_backing *backing = block->backing;
     char *path;
-    if (!backing->share || backing->fd < 0)
+    /* Whoever follows a link maps from the start. */
+    if (!backing->share || backing->fd < 0 || backing->offset != 0)
         return NULL;
     if (backing->path != NULL)
         return strdup(backing->path);

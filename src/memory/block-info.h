@@ -23,6 +23,8 @@ struct mv_block_info {
     uint64_t size;       /* bytes */
     const char *backing; /* "anonymous", "memfd", "file", "hugetlb", "fd" */
     const char *path;    /* of the file; NULL where it has no name */
+    bool part;           /* its bytes are a part of the file, */
+    uint64_t offset;     /* from this byte on */
     bool share;          /* others who map it see what the guest writes */
     bool save;
     uint64_t page_size; /* of the host's pages, bytes */
@@ -42,8 +44,8 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
 
 /*
  * The path by which another process of this host can open and map the block's
- * bytes, as long as this one runs; to be freed.  NULL where none can, or where
- * memory is out.
+ * bytes from its start on, as long as this one runs; to be freed.  NULL where none
+ * can, where the bytes do not begin with the file, or where memory is out.
  */
 char *mv_block_map_path(const struct mv_block *block);
 

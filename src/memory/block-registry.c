@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "fault.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +93,18 @@ int mv_block_registry_check_id(struct mv_block_registry *registry, const struct 
     return check_id_locked(registry, block, err);
 }
 
+static int refuse_parts(const struct mv_block *block, const struct mv_block *other,
+                        struct mv_error *err)
+{
+    const struct mv_backing *mine = block->backing, *its = other->backing;
+    return mv_error_set(err, EBUSY,
+                        "its bytes 0x%" PRIx64 "-0x%" PRIx64 " of the file overlap those of block "
+                        "%s, 0x%" PRIx64 "-0x%" PRIx64 ": give another offset=, or both "
+                        "same-file=ok where they shall share the bytes",
+                        mine->offset, mine->offset + block->size - 1, other->id, its->offset,
+                        its->offset + other->size - 1);
+}
+
 int mv_block_registry_check_file(struct mv_block_registry *registry, const struct mv_block *block,
                                  struct mv_error *err)
 {
@@ -101,8 +114,11 @@ int mv_block_registry_check_file(struct mv_block_registry *registry, const struc
         const struct mv_backing *its = other->backing;
         if ((mine->same_file && its->same_file) || mine->fd < 0 || its->fd < 0 ||
             !(mine->share || its->share) ||
-            mine->device != its->device || mine->inode != its->inode)
+            mine->device != its->device || mine->inode != its->inode ||
+            mine->offset >= its->offset + other->size || its->offset >= mine->offset + block->size)
             continue;
+        if (mine->part && its->part)
+            return refuse_parts(block, other, err);
         return mv_error_set(err, EBUSY,
                             "%s%s%s is block %s already: give each block a file of its own, or "
                             "both same-file=ok where they shall share the bytes",
@@ -244,6 +260,8 @@ static void overlay_switch(enum mv_config_switch *under, enum mv_config_switch o
 static void overlay(struct mv_config_backing *under, const struct mv_config_backing *over)
 {
     under->file = over->file;
+    under->has_offset = over->has_offset;
+    under->offset = over->offset;
     under->create |= over->create;
     under->same_file |= over->same_file;
     overlay_switch(&under->share, over->share);

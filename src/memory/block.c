@@ -120,7 +120,7 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
     block->save = merged.save == MV_SWITCH_DEFAULT
                       ? block->backing->path == NULL || !block->backing->share
                       : merged.save == MV_SWITCH_ON;
-    block->backing->created = false;
+    block->backing->created = block->backing->grown = false;
     name_mapping(block);
     *ret = block;
     return 0;

@@ -7,6 +7,9 @@
  */
 #include "limits-ask.h"
 
+#include "cleanup.h"
+
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <linux/magic.h>
@@ -34,6 +37,24 @@ static char *place_of(const struct mv_backing_request *request, bool *ret_fresh)
     return strdup(wish->file == NULL ? mv_backing_temporary_folder(request) : dirname(path));
 }
 
+/* Bytes that the file system has given the part already; what it will not tell counts as none. */
+static uint64_t allocated(const char *path, uint64_t start, uint64_t size)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    uint64_t sum = 0;
+    off_t at = (off_t)start, end = (off_t)(start + size);
+    while (fd >= 0 && at < end) {
+        off_t data = lseek(fd, at, SEEK_DATA);
+        if (data < 0 || data >= end)
+            break;
+        at = lseek(fd, data, SEEK_HOLE);
+        if (at < 0)
+            break;
+        sum += (uint64_t)((at < end ? at : end) - data);
+    }
+    return sum;
+}
+
 static bool look_at_place(struct mv_limits_ask *ask)
 {
     const struct mv_backing_request *request = ask->request;
@@ -44,6 +65,8 @@ static bool look_at_place(struct mv_limits_ask *ask)
         !(fresh ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)))
         return false;
     uint64_t has = fresh ? 0 : (uint64_t)st.st_blocks * 512;
+    if (!fresh && request->wish->has_offset)
+        has = allocated(ask->place, request->wish->offset, request->size);
     ask->device = st.st_dev;
     ask->inode = fresh ? 0 : st.st_ino;
     ask->room = has < request->size ? request->size - has : 0;
@@ -99,7 +122,10 @@ static void fill(struct mv_limits_ask *ask, const struct mv_backing_request *req
 static bool is_same_file(const struct mv_limits_ask *a, const struct mv_limits_ask *b)
 {
     const char *a_file = a->request->wish->file, *b_file = b->request->wish->file;
+    uint64_t a_start = a->request->wish->offset, b_start = b->request->wish->offset;
     if (a->room == 0 || b->room == 0 || a->device != b->device)
+        return false;
+    if (a_start >= b_start + b->request->size || b_start >= a_start + a->request->size)
         return false;
     return a->inode != 0 ? a->inode == b->inode
                          : a_file != NULL && b_file != NULL && strcmp(a_file, b_file) == 0;
