@@ -69,6 +69,11 @@ class Faults:
         return self._get("I", FIRED)
 
     @property
+    def passed(self):
+        """How many calls have passed, of FOR_EVER."""
+        return FOR_EVER - 1 - self._get("q", LEFT)
+
+    @property
     def blocks(self):
         """How many allocations there are."""
         return self._get("q", BLOCKS)

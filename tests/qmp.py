@@ -91,7 +91,7 @@ class Qmp:
 class Vm:
     """memvisor in the background, its run-time folder below `folder`."""
 
-    def __init__(self, memvisor, folder, *options, name="vm", boot=None):
+    def __init__(self, memvisor, folder, *options, name="vm", boot=None, env=None):
         self.folder = pathlib.Path(folder)
         self.rundir = self.folder / "memvisor" / name
         self.env = dict(os.environ, XDG_RUNTIME_DIR=str(folder))
@@ -104,7 +104,7 @@ class Vm:
         self.out = open(self.folder / (name + ".out"), "w+")
         self.process = subprocess.Popen(
             [str(word) for word in (*boot, "-n", name, *options)], stdin=subprocess.DEVNULL,
-            stdout=self.out, stderr=subprocess.STDOUT, env=self.env)
+            stdout=self.out, stderr=subprocess.STDOUT, env=dict(self.env, **(env or {})))
         try:
             self.wait_for(lambda: (self.rundir / "qmp.sock").exists())
         except BaseException:

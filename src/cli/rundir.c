@@ -20,7 +20,15 @@
 
 #define SWEEP_MS 200 /* more than it takes to empty a folder */
 
+/* A link to a block, which is taken away again without any memory or descriptor. */
+struct link {
+    struct link *next;
+    size_t id; /* where in the path the block's id begins */
+    char path[];
+};
+
 struct mv_rundir {
+    struct link *links;
     char *path;
     char *pid_path;
     int pid_fd; /* locked */
@@ -192,6 +200,11 @@ static void unclaim(struct mv_rundir *rundir)
 
 static void free_rundir(struct mv_rundir *rundir)
 {
+    while (rundir->links != NULL) {
+        struct link *link = rundir->links;
+        rundir->links = link->next;
+        free(link);
+    }
     mv_cleanup_close(&rundir->pid_fd);
     free(rundir->pid_path);
     free(rundir->path);
@@ -249,16 +262,20 @@ static bool leads_elsewhere(const char *id)
     }
 }
 
-int mv_rundir_link_block(struct mv_rundir *rundir, const char *id, const char *target,
-                         struct mv_error *err)
+/* Remove the folders that path leads through, as far as nothing is in them, up to `ram`. */
+static void remove_folders(const struct mv_rundir *rundir, char *path)
 {
-    CLEANUP_FREE char *path = NULL;
-    if (leads_elsewhere(id))
-        return mv_error_set(err, EINVAL, "block '%s' gets no link: its id is no name of a file", id);
-    if (asprintf(&path, "%s/ram/%s", rundir->path, id) < 0) {
-        path = NULL;
-        return mv_error_set_errno(err, ENOMEM, "a link to block '%s'", id);
+    const char *ram = path + strlen(rundir->path) + sizeof "/ram" - 1;
+    for (char *slash; (slash = strrchr(path, '/')) > ram;) {
+        *slash = '\0';
+        if (rmdir(path) < 0)
+            return;
     }
+}
+
+static int make_link(const struct mv_rundir *rundir, char *path, const char *target,
+                     struct mv_error *err)
+{
     for (char *slash = path + strlen(rundir->path) + 1; (slash = strchr(slash, '/')) != NULL;
          slash++) {
         *slash = '\0';
@@ -272,19 +289,43 @@ int mv_rundir_link_block(struct mv_rundir *rundir, const char *id, const char *t
     return 0;
 }
 
+int mv_rundir_link_block(struct mv_rundir *rundir, const char *id, const char *target,
+                         struct mv_error *err)
+{
+    if (leads_elsewhere(id))
+        return mv_error_set(err, EINVAL, "block '%s' gets no link: its id is no name of a file", id);
+    size_t head = strlen(rundir->path) + sizeof "/ram/" - 1, size = head + strlen(id) + 1;
+    struct link *link = malloc(sizeof *link + size);
+    if (link == NULL)
+        return mv_error_set_errno(err, ENOMEM, "a link to block '%s'", id);
+    link->id = head;
+    snprintf(link->path, size, "%s/ram/%s", rundir->path, id);
+    int r = make_link(rundir, link->path, target, err);
+    if (r < 0) {
+        remove_folders(rundir, link->path);
+        free(link);
+        return r;
+    }
+    link->next = rundir->links;
+    rundir->links = link;
+    return 0;
+}
+
 void mv_rundir_unlink_blocks(struct mv_rundir *rundir, const char *path)
 {
-    CLEANUP_FREE char *folder = NULL;
-    if (leads_elsewhere(path))
-        return;
-    if (asprintf(&folder, "%s/ram/%s", rundir->path, path) < 0) {
-        folder = NULL;
-        return;
+    size_t len = strlen(path);
+    for (struct link **at = &rundir->links; *at != NULL;) {
+        struct link *link = *at;
+        const char *id = link->path + link->id;
+        if (strncmp(id, path, len) != 0 || id[len] != '/') {
+            at = &link->next;
+            continue;
+        }
+        *at = link->next;
+        unlink(link->path);
+        remove_folders(rundir, link->path);
+        free(link);
     }
-    empty_folder(open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), NULL);
-    const char *ram = folder + strlen(rundir->path) + sizeof "/ram" - 1;
-    for (char *slash; rmdir(folder) == 0 && (slash = strrchr(folder, '/')) > ram;)
-        *slash = '\0';
 }
 
 /* --- the VMs of others */

@@ -145,6 +145,8 @@ static void read_input(struct mv_control_client *client)
     ssize_t n = recv(client->fd, client->input, sizeof client->input, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    if (n < 0 && errno != ECONNRESET)
+        mv_control_client_drop(client, strerror(errno));
     client->at_end = n <= 0;
     client->input_next = 0;
     client->input_used = n > 0 ? (size_t)n : 0;

@@ -45,10 +45,18 @@ static int write_chunk(struct save *save, size_t len, struct mv_error *err)
     return 0;
 }
 
+/* Not before the thread is there: a command that is refused leaves the file as it is. */
+static int open_file(struct save *save, struct mv_error *err)
+{
+    save->fd = open(save->path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+                    0666);
+    return save->fd < 0 ? mv_error_set_errno(err, errno, "cannot open '%s'", save->path) : 0;
+}
+
 static int run(struct mv_job *job, json_t **ret, struct mv_error *err)
 {
     struct save *save = (struct save *)job;
-    int r = 0;
+    int r = open_file(save, err);
     for (uint64_t done = 0; done < save->size && r == 0 && !atomic_load(&job->cancelled);) {
         size_t len = save->size - done < CHUNK ? (size_t)(save->size - done) : CHUNK;
         r = mv_space_read(save->space, save->gpa + done, save->chunk, len);
@@ -105,17 +113,12 @@ int mv_qmp_pmemsave(struct mv_qmp_call *call, struct mv_error *err)
         free(save);
         return mv_error_set_errno(err, ENOMEM, "pmemsave");
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        free(save);
-        return mv_error_set_errno(err, errno, "cannot open '%s'", path);
-    }
     save->job = (struct mv_job){.run = run, .destroy = destroy};
     save->space = space;
     save->gpa = gpa;
     save->size = size;
     save->path = copy;
-    save->fd = fd;
+    save->fd = -1;
     copy = NULL;
     return mv_jobs_start(mv_control_jobs(call->control), &save->job, call->session, err);
 }

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 
 #define CHUNK (256 * MV_KIB)
+#define LOAD_CHUNK (64 * MV_KIB)
 
 int mv_boot_file_create(const char *role, const char *path, struct mv_boot_file **ret,
                         struct mv_error *err)
@@ -164,12 +165,10 @@ int mv_boot_file_read(struct mv_boot_file *file, uint64_t most, bool again, stru
 int mv_boot_file_load(const struct mv_boot_file *file, struct mv_space *space, uint64_t gpa,
                       struct mv_error *err)
 {
-    CLEANUP_FREE uint8_t *buf = malloc(CHUNK);
-    if (buf == NULL)
-        return mv_error_set(err, ENOMEM, "no memory for the %s", file->role);
+    uint8_t buf[LOAD_CHUNK]; /* a reset needs no memory */
     for (uint64_t at = 0; at < file->size;) {
         uint64_t left = file->size - at;
-        ssize_t n = mv_boot_file_bytes(file, at, buf, left < CHUNK ? left : CHUNK, err);
+        ssize_t n = mv_boot_file_bytes(file, at, buf, left < sizeof buf ? left : sizeof buf, err);
         if (n < 0)
             return (int)n;
         if (n == 0)
