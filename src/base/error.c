@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "error.h"
 
+#include "rlimit.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,23 +22,21 @@ int mv_error_set(struct mv_error *err, int errnum, const char *fmt, ...)
     return -errnum;
 }
 
-/* What to type where descriptors ran out: a soft limit may be raised up to the hard one. */
+/* What to type where descriptors ran out. */
 static void add_remedy(int errnum, char *text, size_t size)
 {
     struct rlimit limit;
     size_t used = strlen(text);
     if (errnum == ENFILE)
-        snprintf(text + used, size - used, ": see fs.file-nr, and type as root 'sysctl fs.file-max=N'");
+        snprintf(text + used, size - used,
+                 ": all programs of this host share fs.file-max, and fs.file-nr says how many they "
+                 "have: end some");
     if (errnum != EMFILE || getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
-    uintmax_t enough = limit.rlim_cur < FILES_ENOUGH / 2 ? FILES_ENOUGH : limit.rlim_cur * 2;
-    if (limit.rlim_max >= enough)
-        snprintf(text + used, size - used, ": the limit is %ju: type 'ulimit -n %ju'",
-                 (uintmax_t)limit.rlim_cur, enough);
-    else
-        snprintf(text + used, size - used,
-                 ": the limit is %ju ('ulimit -n'): type as root 'prlimit -p $$ --nofile=%ju'",
-                 (uintmax_t)limit.rlim_cur, enough);
+    char remedy[MV_RLIMIT_REMEDY];
+    uint64_t enough = limit.rlim_cur < FILES_ENOUGH / 2 ? FILES_ENOUGH : limit.rlim_cur * 2;
+    snprintf(text + used, size - used, ": the limit is %ju: %s", (uintmax_t)limit.rlim_cur,
+             mv_rlimit_remedy(RLIMIT_NOFILE, enough, remedy));
 }
 
 int mv_error_set_errno(struct mv_error *err, int errnum, const char *fmt, ...)

@@ -5,6 +5,7 @@
  */
 #include "backing.h"
 
+#include "rlimit.h"
 #include "size.h"
 
 #include <fcntl.h>
@@ -178,7 +179,7 @@ static int refuse_size(const struct mv_backing *backing, const struct mv_backing
 int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const char *what,
                          struct mv_error *err)
 {
-    char wanted[MV_SIZE_TEXT], limit[MV_SIZE_TEXT];
+    char wanted[MV_SIZE_TEXT], limit[MV_SIZE_TEXT], remedy[MV_RLIMIT_REMEDY];
     struct rlimit rlimit;
     if (ftruncate(backing->fd, (off_t)size) == 0)
         return 0;
@@ -186,9 +187,9 @@ int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const 
     mv_size_format(size, wanted);
     if (errnum == EFBIG && getrlimit(RLIMIT_FSIZE, &rlimit) == 0 && rlimit.rlim_cur < size)
         return mv_error_set(err, errnum,
-                            "%s cannot have %s, the limit of this process is %s for a file: type "
-                            "'ulimit -f unlimited', or as root 'prlimit -p $$ --fsize=unlimited'",
-                            what, wanted, mv_size_format(rlimit.rlim_cur, limit));
+                            "%s cannot have %s, the limit of this process is %s for a file: %s", what,
+                            wanted, mv_size_format(rlimit.rlim_cur, limit),
+                            mv_rlimit_remedy(RLIMIT_FSIZE, size, remedy));
     return mv_error_set_errno(err, errnum, "%s cannot have %s", what, wanted);
 }
 

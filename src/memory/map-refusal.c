@@ -11,6 +11,7 @@
 #include "backing.h"
 #include "host-memory.h"
 #include "limits-ask.h"
+#include "rlimit.h"
 #include "size.h"
 
 #include <stdbool.h>
@@ -25,25 +26,26 @@
 typedef int reason(const struct mv_backing *backing, uint64_t size, struct mv_error *err);
 
 static int rlimit_reason(int resource, const char *used_line, uint64_t size, const char *of,
-                         const char *option, const char *long_option, struct mv_error *err)
+                         struct mv_error *err)
 {
-    char limit[MV_SIZE_TEXT], used[MV_SIZE_TEXT];
+    char limit[MV_SIZE_TEXT], used[MV_SIZE_TEXT], remedy[MV_RLIMIT_REMEDY];
     struct rlimit rlimit;
     uint64_t has = mv_host_memory_line(STATUS, used_line), all;
+    if (mv_add_overflows(has, size, &all))
+        all = RLIM_INFINITY;
     if (getrlimit((__rlimit_resource_t)resource, &rlimit) < 0 || rlimit.rlim_cur == RLIM_INFINITY ||
-        (!mv_add_overflows(has, size, &all) && all <= rlimit.rlim_cur))
+        all <= rlimit.rlim_cur)
         return 0;
     return mv_error_set(err, ENOMEM,
-                        "this process has %s of %s already, and its limit is %s: type 'ulimit -%s "
-                        "unlimited', or as root 'prlimit -p $$ --%s=unlimited'",
+                        "this process has %s of %s already, and its limit is %s: %s",
                         mv_limits_round(has, used), of, mv_limits_round(rlimit.rlim_cur, limit),
-                        option, long_option);
+                        mv_rlimit_remedy(resource, all, remedy));
 }
 
 static int address_space(const struct mv_backing *backing, uint64_t size, struct mv_error *err)
 {
     (void)backing;
-    return rlimit_reason(RLIMIT_AS, "VmSize", size, "address space", "v", "as", err);
+    return rlimit_reason(RLIMIT_AS, "VmSize", size, "address space", err);
 }
 
 static int pool(const struct mv_backing *backing, uint64_t size, struct mv_error *err)
@@ -93,7 +95,7 @@ int mv_map_refuse(const struct mv_backing *backing, uint64_t size, uint64_t need
 int mv_map_check(uint64_t size, struct mv_error *err)
 {
     char text[MV_SIZE_TEXT];
-    int r = rlimit_reason(RLIMIT_DATA, "VmData", size, "private memory", "d", "data", err);
+    int r = rlimit_reason(RLIMIT_DATA, "VmData", size, "private memory", err);
     if (r < 0)
         mv_error_prefix(err, REFUSED, mv_size_format(size, text));
     return r;

@@ -14,6 +14,7 @@
 #include "map-refusal.h"
 #include "numa-policy.h"
 #include "populate.h"
+#include "rlimit.h"
 #include "size.h"
 
 #include <stdio.h>
@@ -103,15 +104,15 @@ static int set_merge(const struct mv_block *block, enum mv_config_switch wish,
 static int refuse_lock(const struct mv_block *block, int errnum, struct mv_error *err)
 {
     char size[MV_SIZE_TEXT], limit[MV_SIZE_TEXT];
+    char remedy[MV_RLIMIT_REMEDY];
     struct rlimit rlimit;
     uint64_t all = mv_block_registry_locked(block);
     if (getrlimit(RLIMIT_MEMLOCK, &rlimit) == 0 && rlimit.rlim_cur != RLIM_INFINITY &&
         rlimit.rlim_cur < all)
         return mv_error_set(err, errnum,
-                            "lock=on: %s cannot be locked, the limit of this user is %s: type "
-                            "'ulimit -l %llu', or as root 'prlimit -p $$ --memlock=unlimited'",
+                            "lock=on: %s cannot be locked, the limit of this user is %s: %s",
                             mv_size_format(all, size), mv_size_format(rlimit.rlim_cur, limit),
-                            (unsigned long long)(all / 1024));
+                            mv_rlimit_remedy(RLIMIT_MEMLOCK, all, remedy));
     return mv_error_set(err, errnum,
                         "lock=on: the host cannot keep %s in memory: %s: give a smaller bank, or "
                         "leave lock=on out",

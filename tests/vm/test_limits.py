@@ -536,6 +536,30 @@ def test_limit_on_locked_memory(say, refuse):
         assert say(*options, wrap=[*limited(limits, command(words, "ulimit")), *lose]) == ""
 
 
+@pytest.mark.parametrize("letter, option, options", [
+    ("v", "as", ["-m", "1G"]), ("d", "data", ["-m", "1G"]), ("f", "fsize", ["-m", "16M,memfd=on"])])
+def test_hard_limits(say, refuse, memvisor, letter, option, options):
+    """A remedy stays below the hard limit, and where that is too low root's is the only one."""
+    low, enough = (1024, 65536) if letter == "f" else (1000000, 4000000)
+    limits = "ulimit -S -%s %d; ulimit -H -%s %%d" % (letter, low, letter)
+    if letter != "f":
+        needs_no_more(memvisor, limits % low, limited(limits % low))
+    words = refuse(*options, wrap=limited(limits % enough))
+    typed = command(words, "prlimit" if letter == "f" else "ulimit")
+    assert "unlimited" not in typed
+    assert say(*options, wrap=limited(limits % enough, typed)) == ""
+    words = refuse(*options, wrap=limited(limits % low))
+    assert "ulimit -%s goes no further: type as root 'prlimit -p $$ --%s=unlimited'" % (
+        letter, option) in words
+
+
+def test_hard_limit_on_locked_memory(refuse):
+    lose = ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"] \
+        if os.geteuid() == 0 else []
+    words = refuse("-m", "5M,lock=on", wrap=[*limited("ulimit -l 4096"), *lose])
+    assert "ulimit -l goes no further: type as root 'prlimit -p $$ --memlock=unlimited'" in words
+
+
 # --- what the kernel lets itself promise
 
 @contextlib.contextmanager
