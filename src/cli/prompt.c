@@ -55,6 +55,69 @@ static char *tell_prompt(EditLine *edit)
     return (char *)prompt_of(edit)->params.text;
 }
 
+/* --- completion */
+
+static bool is_of_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '-' || c == '_';
+}
+
+/* The words that start so, and how much of them they have in common. */
+static size_t find_words(const struct mv_prompt *p, const char *start, size_t len,
+                         const char **ret_first, size_t *ret_common)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < p->params.word_count; i++) {
+        const char *word = p->params.words[i];
+        if (strncmp(word, start, len) != 0)
+            continue;
+        if (count++ == 0) {
+            *ret_first = word;
+            *ret_common = strlen(word);
+        }
+        size_t same = len;
+        while (same < *ret_common && word[same] == (*ret_first)[same])
+            same++;
+        *ret_common = same;
+    }
+    return count;
+}
+
+static void list_words(const struct mv_prompt *p, const char *start, size_t len)
+{
+    putchar('\n');
+    for (size_t i = 0; i < p->params.word_count; i++) {
+        if (strncmp(p->params.words[i], start, len) == 0)
+            printf("%s  ", p->params.words[i]);
+    }
+    putchar('\n');
+}
+
+/* Tab is taken here: libedit never frees the name of a function of ours (EL_ADDFN). */
+static void complete(struct mv_prompt *p)
+{
+    const LineInfo *line = el_line(p->edit);
+    const char *start = line->cursor, *first = NULL;
+    size_t common = 0;
+    char rest[128];
+    while (start > line->buffer && is_of_word(start[-1]))
+        start--;
+    size_t len = (size_t)(line->cursor - start);
+    size_t count = find_words(p, start, len, &first, &common);
+    if (count == 0) {
+        el_beep(p->edit);
+        return;
+    }
+    /* Behind a quote, the user closes it. */
+    bool done = count == 1 && (start == line->buffer || start[-1] == ' ');
+    snprintf(rest, sizeof rest, "%.*s%s", (int)(common - len), first + len, done ? " " : "");
+    if (count > 1 && common == len)
+        list_words(p, start, len);
+    else if (rest[0] == '\0' || el_insertstr(p->edit, rest) < 0)
+        el_beep(p->edit);
+    el_set(p->edit, EL_REFRESH);
+}
+
 /* --- what comes while a line is edited */
 
 /* Let the signal do what it does elsewhere, the terminal as the process found it. */
@@ -131,70 +194,11 @@ static int get_character(EditLine *edit, wchar_t *ret)
         ssize_t n = read(STDIN_FILENO, &byte, 1);
         if (n <= 0)
             return 0;
-        if (take_byte(p, byte, ret) == 1)
+        if (byte == '\t')
+            complete(p);
+        else if (take_byte(p, byte, ret) == 1)
             return 1;
     }
-}
-
-/* --- completion */
-
-static bool is_of_word(char c)
-{
-    return isalnum((unsigned char)c) || c == '-' || c == '_';
-}
-
-/* The words that start so, and how much of them they have in common. */
-static size_t find_words(const struct mv_prompt *p, const char *start, size_t len,
-                         const char **ret_first, size_t *ret_common)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < p->params.word_count; i++) {
-        const char *word = p->params.words[i];
-        if (strncmp(word, start, len) != 0)
-            continue;
-        if (count++ == 0) {
-            *ret_first = word;
-            *ret_common = strlen(word);
-        }
-        size_t same = len;
-        while (same < *ret_common && word[same] == (*ret_first)[same])
-            same++;
-        *ret_common = same;
-    }
-    return count;
-}
-
-static void list_words(const struct mv_prompt *p, const char *start, size_t len)
-{
-    putchar('\n');
-    for (size_t i = 0; i < p->params.word_count; i++) {
-        if (strncmp(p->params.words[i], start, len) == 0)
-            printf("%s  ", p->params.words[i]);
-    }
-    putchar('\n');
-}
-
-static unsigned char complete(EditLine *edit, int key)
-{
-    struct mv_prompt *p = prompt_of(edit);
-    const LineInfo *line = el_line(edit);
-    const char *start = line->cursor, *first = NULL;
-    size_t common = 0;
-    char rest[128];
-    while (start > line->buffer && is_of_word(start[-1]))
-        start--;
-    size_t len = (size_t)(line->cursor - start);
-    size_t count = find_words(p, start, len, &first, &common);
-    if (count == 0)
-        return CC_ERROR;
-    if (count > 1 && common == len) {
-        list_words(p, start, len);
-        return CC_REDISPLAY;
-    }
-    /* Behind a quote, the user closes it. */
-    bool done = count == 1 && (start == line->buffer || start[-1] == ' ');
-    snprintf(rest, sizeof rest, "%.*s%s", (int)(common - len), first + len, done ? " " : "");
-    return rest[0] == '\0' || el_insertstr(edit, rest) < 0 ? CC_ERROR : CC_REFRESH;
 }
 
 /* --- the prompt */
@@ -223,8 +227,6 @@ static void set_up(struct mv_prompt *p)
     el_set(p->edit, EL_EDITOR, "emacs");
     el_set(p->edit, EL_HIST, history, p->history);
     el_set(p->edit, EL_GETCFN, get_character);
-    el_set(p->edit, EL_ADDFN, "mv-complete", "Complete a word", complete);
-    el_set(p->edit, EL_BIND, "^I", "mv-complete", NULL);
     el_set(p->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(p->edit, NULL); /* the user's ~/.editrc */
 }

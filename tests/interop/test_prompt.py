@@ -48,6 +48,7 @@ def say(child, text, answer="\r\n"):
 def end(child):
     child.expect(pexpect.EOF)
     child.wait()
+    assert "Sanitizer" not in child.before, child.before
     return -child.signalstatus if child.signalstatus else child.exitstatus
 
 
