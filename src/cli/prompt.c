@@ -7,6 +7,8 @@
  */
 #include "prompt.h"
 
+#include "screen.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <histedit.h>
@@ -53,6 +55,19 @@ static struct mv_prompt *prompt_of(EditLine *edit)
 static char *tell_prompt(EditLine *edit)
 {
     return (char *)prompt_of(edit)->params.text;
+}
+
+/* Wipe the line, which may go over several rows; EL_REFRESH draws it where the cursor is then. */
+static void wipe_line(const struct mv_prompt *p)
+{
+    const LineInfo *line = el_line(p->edit);
+    size_t width = mv_screen_width(p->params.text);
+    for (const char *at = line->buffer; at < line->cursor; at++)
+        width += ((unsigned char)*at & 0xc0) != 0x80;
+    size_t rows = width / mv_screen_look().columns;
+    if (rows > 0)
+        printf("\033[%zuA", rows);
+    fputs("\r\033[J", stdout);
 }
 
 /* --- completion */
@@ -111,10 +126,13 @@ static void complete(struct mv_prompt *p)
     /* Behind a quote, the user closes it. */
     bool done = count == 1 && (start == line->buffer || start[-1] == ' ');
     snprintf(rest, sizeof rest, "%.*s%s", (int)(common - len), first + len, done ? " " : "");
-    if (count > 1 && common == len)
+    if (count > 1 && common == len) {
         list_words(p, start, len);
-    else if (rest[0] == '\0' || el_insertstr(p->edit, rest) < 0)
-        el_beep(p->edit);
+    } else {
+        wipe_line(p);
+        if (rest[0] == '\0' || el_insertstr(p->edit, rest) < 0)
+            el_beep(p->edit);
+    }
     el_set(p->edit, EL_REFRESH);
 }
 
@@ -152,7 +170,7 @@ static void take_signal(struct mv_prompt *p)
 /* In place of the line, which comes again below it. */
 static void show(struct mv_prompt *p)
 {
-    fputs("\r\033[K", stdout);
+    wipe_line(p);
     p->result = p->params.show(p->params.opaque, p->err);
     fflush(stdout);
     if (p->result == 0)

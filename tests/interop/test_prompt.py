@@ -65,7 +65,10 @@ def test_editing_and_history(client):
 
 
 def test_completion(client):
-    say(client, "li\t\r", "ourselves")
+    client.send("li\t")
+    client.expect("list")
+    assert "li>" not in client.before, "drawn where the line was, and not behind it"
+    say(client, "\r", "ourselves")
     client.send("r\t\t")
     client.expect("ring")
     client.expect("read")
