@@ -280,6 +280,8 @@ static const char *edit_line(struct mv_prompt *p)
     p->interrupted = false;
     p->result = 0;
     sigprocmask(SIG_BLOCK, &p->signals, &p->outside);
+    /* Before the prompt is seen: a Ctrl-D that the terminal takes for its own is lost. */
+    el_set(p->edit, EL_PREP_TERM, 1);
     const char *text = el_gets(p->edit, &len);
     sigprocmask(SIG_SETMASK, &p->outside, NULL);
     return text;
