@@ -38,6 +38,19 @@ void mv_ivshmem_vectors_unref(struct mv_ivshmem_vectors *vectors)
     free(vectors);
 }
 
+void mv_ivshmem_peer_init_queue(struct mv_ivshmem_peer *peer)
+{
+    peer->queue = peer->few;
+    peer->queue_room = MV_IVSHMEM_QUEUE_FEW;
+    peer->queue_first = peer->queue_end = 0;
+}
+
+static void free_queue(struct mv_ivshmem_peer *peer)
+{
+    if (peer->queue != peer->few)
+        free(peer->queue);
+}
+
 static int make_room(struct mv_ivshmem_peer *peer)
 {
     size_t queued = mv_ivshmem_peer_queued(peer);
@@ -47,10 +60,13 @@ static int make_room(struct mv_ivshmem_peer *peer)
         peer->queue_end = queued;
         return 0;
     }
-    size_t room = peer->queue_room == 0 ? 16 : peer->queue_room * 2;
-    struct mv_ivshmem_entry *queue = reallocarray(peer->queue, room, sizeof *queue);
+    size_t room = peer->queue_room * 2;
+    struct mv_ivshmem_entry *old = peer->queue == peer->few ? NULL : peer->queue;
+    struct mv_ivshmem_entry *queue = reallocarray(old, room, sizeof *queue);
     if (queue == NULL)
         return -ENOMEM;
+    if (old == NULL)
+        memcpy(queue, peer->few, sizeof peer->few);
     peer->queue = queue;
     peer->queue_room = room;
     return 0;
@@ -115,9 +131,8 @@ int mv_ivshmem_peer_flush(struct mv_ivshmem_peer *peer)
         advance(peer, (size_t)n);
     }
     /* A peer that was told of thousands keeps no room for them. */
-    free(peer->queue);
-    peer->queue = NULL;
-    peer->queue_first = peer->queue_end = peer->queue_room = 0;
+    free_queue(peer);
+    mv_ivshmem_peer_init_queue(peer);
     return 0;
 }
 
@@ -125,7 +140,7 @@ void mv_ivshmem_peer_free(struct mv_ivshmem_peer *peer)
 {
     for (size_t i = peer->queue_first; i < peer->queue_end; i++)
         mv_ivshmem_vectors_unref(peer->queue[i].vectors);
-    free(peer->queue);
+    free_queue(peer);
     mv_ivshmem_vectors_unref(peer->vectors);
     mv_cleanup_close(&peer->fd);
     free(peer);

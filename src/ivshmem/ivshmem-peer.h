@@ -37,6 +37,8 @@ struct mv_ivshmem_entry {
     struct mv_ivshmem_vectors *vectors; /* of a connect: a reference */
 };
 
+#define MV_IVSHMEM_QUEUE_FEW 8
+
 struct mv_ivshmem_peer {
     struct mv_ivshmem_server *server;
     uint16_t id;
@@ -45,11 +47,12 @@ struct mv_ivshmem_peer {
     struct timespec since;
     struct mv_loop_source *source;
     struct mv_ivshmem_vectors *vectors;
-    struct mv_ivshmem_entry *queue;
+    struct mv_ivshmem_entry *queue; /* `few`, or allocated where those are not enough */
     size_t queue_first, queue_end, queue_room;
+    struct mv_ivshmem_entry few[MV_IVSHMEM_QUEUE_FEW]; /* without memory, who reads is told */
     size_t queue_limit;
     bool waits_to_write; /* the loop watches for room in the socket */
-    bool waits_to_retry; /* too many descriptors are under way */
+    bool waits_to_retry; /* too many descriptors are under way, or the kernel lacks memory */
     const char *doomed;  /* why it is to be dropped; NULL: it is not */
     bool dirty;          /* on the server's list of those to flush or drop */
     bool announced;      /* it and the introduced are being told of one another */
@@ -63,12 +66,15 @@ static inline size_t mv_ivshmem_peer_queued(const struct mv_ivshmem_peer *peer)
     return peer->queue_end - peer->queue_first;
 }
 
+/* Before anything is queued. */
+void mv_ivshmem_peer_init_queue(struct mv_ivshmem_peer *peer);
+
 /* -ENOBUFS where it is not read, and the queue has reached its limit; -ENOMEM. */
 int mv_ivshmem_peer_queue(struct mv_ivshmem_peer *peer, struct mv_ivshmem_entry entry);
 
 /*
- * Send what the socket takes.  0 when all is sent; else -EAGAIN, -ETOOMANYREFS,
- * or what ended the connection.
+ * Send what the socket takes.  0 when all is sent; else -EAGAIN, -ETOOMANYREFS
+ * and -ENOMEM or -ENOBUFS, which pass, or what ended the connection.
  */
 int mv_ivshmem_peer_flush(struct mv_ivshmem_peer *peer);
 

@@ -74,6 +74,7 @@ static int add_peer(struct mv_ivshmem_server *server, int fd)
         return -ENOMEM;
     *peer = (struct mv_ivshmem_peer){
         .server = server, .fd = -1, .queue_limit = server->peer_count + MV_IVSHMEM_QUEUE_LIMIT};
+    mv_ivshmem_peer_init_queue(peer);
     int r = mv_ivshmem_vectors_create(server->config.vectors, &peer->vectors);
     if (r == 0)
         r = mv_loop_add(server->loop, fd, EPOLLIN, on_peer, peer, &peer->source, &err);

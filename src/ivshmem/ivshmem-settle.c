@@ -79,8 +79,11 @@ static struct mv_ivshmem_entry connect_of(const struct mv_ivshmem_peer *peer)
         .kind = MV_IVSHMEM_CONNECT, .id = peer->id, .fd = -1, .vectors = peer->vectors};
 }
 
-/* Descriptors that are under way and not read count for the user whose server sent them. */
-static void wait_for_readers(struct mv_ivshmem_server *server)
+/*
+ * Descriptors that are under way and not read count for the user whose server sent them.
+ * `r` is what the flush said.
+ */
+static void wait_for_readers(struct mv_ivshmem_server *server, int r)
 {
     struct rlimit limit;
     struct itimerspec soon = {.it_value = {.tv_nsec = RETRY_MS * 1000 * 1000}};
@@ -88,6 +91,10 @@ static void wait_for_readers(struct mv_ivshmem_server *server)
     if (server->shortage_told)
         return;
     server->shortage_told = true;
+    if (r != -ETOOMANYREFS) {
+        mv_log("ivshmem-server: news to peers comes late: %s", strerror(-r));
+        return;
+    }
     getrlimit(RLIMIT_NOFILE, &limit);
     mv_log("ivshmem-server: more than %llu descriptors wait to be read by peers, which is all "
            "that this user may have under way: news comes late; raise the limit (ulimit -n, "
@@ -100,13 +107,13 @@ static void conclude_flush(struct mv_ivshmem_peer *peer)
 {
     int r = peer->flushed;
     bool wait = r == -EAGAIN;
-    peer->waits_to_retry = r == -ETOOMANYREFS;
+    peer->waits_to_retry = r == -ETOOMANYREFS || r == -ENOMEM || r == -ENOBUFS;
     if (wait != peer->waits_to_write) {
         peer->waits_to_write = wait;
         mv_loop_modify(peer->source, EPOLLIN | (wait ? EPOLLOUT : 0));
     }
     if (peer->waits_to_retry)
-        wait_for_readers(peer->server);
+        wait_for_readers(peer->server, r);
     /* It has gone, which is no news worth a line. */
     if (r == -EPIPE || r == -ECONNRESET)
         mv_ivshmem_server_doom(peer, "");
