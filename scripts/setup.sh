@@ -42,6 +42,7 @@ check | libc6-dev-arm64-cross    | /usr/aarch64-linux-gnu/include/stdio.h
 check | libclang-rt-14-dev       | /usr/lib*/llvm*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a /usr/lib*/clang/*/lib/linux/libclang_rt.fuzzer-*.a
 check | libcmocka-dev            | <cmocka.h>
 check | libglib2.0-dev           | /usr/include/glib-2.0/glib.h
+check | lldb                     | lldb
 check | libnbd-bin               | nbdcopy
 check | mandoc                   | mandoc
 check | nbdkit                   | nbdkit

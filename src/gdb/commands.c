@@ -166,6 +166,20 @@ static void kill_with_answer(struct mv_gdb *gdb, const char *arguments)
     kill_machine(gdb, arguments);
 }
 
+/* LLDB's: a watchpoint stops before the access, so that it is to step before it looks. */
+static void host_info(struct mv_gdb *gdb, const char *arguments)
+{
+    (void)arguments;
+    mv_gdb_send_string(gdb, "endian:little;ptrsize:8;watchpoint_exceptions_received:before;");
+}
+
+/* It asks for a number, and only then for the above: more than it would need. */
+static void watchpoint_info(struct mv_gdb *gdb, const char *arguments)
+{
+    (void)arguments;
+    mv_gdb_send_string(gdb, "num:256;");
+}
+
 /* --- monitor */
 
 static const struct monitor_row {
@@ -231,6 +245,8 @@ static const struct row {
     {"qC", current_thread},
     {"qAttached", attached},
     {"qRcmd,", monitor},
+    {"qHostInfo", host_info},
+    {"qWatchpointSupportInfo:", watchpoint_info},
     {"qqemu.PhyMemMode", physical_mode},
     {"Qqemu.PhyMemMode:", set_physical_mode},
     {"vCont?", vcont_actions},

@@ -192,3 +192,47 @@ def test_vector_registers_as_gdb_has_them(guest):
                    "= 63", "= 1.75"):
         assert answer in said, said
     assert re.search(r"0x3fff0000:\s+0x000000[0-9a-f]{2}\s+0x0149001d", said), said
+
+
+# What another debugger does, which steps over a watchpoint's access before it looks at the value.
+LLDB = """
+process connect --plugin gdb-remote unix-connect://{gdb}
+memory write --size 8 {go:#x} 1
+breakpoint set --address {store:#x}
+continue
+register read pc x1
+breakpoint delete --force
+thread step-inst
+register read pc
+watchpoint set expression -w write -s 8 -- {value:#x}
+continue
+watchpoint delete --force
+register write x1 0x77
+thread list
+memory read --size 8 --count 1 --format x {value:#x}
+process detach
+"""
+
+
+def test_lldb(guest):
+    if not shutil.which("lldb"):
+        pytest.fail("lldb is missing: run scripts/setup.sh check", pytrace=False)
+    lines = LLDB.format(gdb=guest.gdb, **guest.at).strip().splitlines()
+    argv = ["lldb", "--no-lldbinit", "--batch"]
+    for line in lines:
+        argv += ["--one-line", line]
+    result = harness.run(argv, 60)
+    said = re.split(r"^\(lldb\) ", result.out, flags=re.M)
+    answers = {line: text for line, text in ((part.split("\n", 1) + [""])[:2] for part in said)}
+    assert set(lines) <= set(answers), result
+    store, after = "pc = 0x%016x" % guest.at["store"], "pc = 0x%016x" % guest.at["next"]
+    assert store in answers["register read pc x1"], result
+    assert "stop reason = breakpoint" in result.out
+    assert after in answers["register read pc"], result
+    values = re.search(r"old value: (\d+)\s+new value: (\d+)", result.out)
+    assert values and int(values[2]) == int(values[1]) + 1, result
+    assert "stop reason = watchpoint" in result.out
+    assert len(re.findall(r"thread #\d", answers["thread list"])) == 4, result
+    # It let go: the guest runs on.
+    with guest.qmp() as qmp:
+        assert qmp.execute("query-status")["status"] == "running"
