@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memory/block.c and backing-anonymous.c: identities, alignment, cost, zeroing. */
+#include "backing.h"
 #include "block.h"
 
 #include "size.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -173,6 +177,47 @@ static void test_for_each(void **state)
     assert_string_equal(ids, "b a x/c ");
 }
 
+/* A memory object of one page of the letter. */
+static int letters(char letter)
+{
+    char page[4096];
+    int fd = memfd_create("letters", MFD_CLOEXEC);
+    memset(page, letter, sizeof page);
+    assert_int_equal(write(fd, page, sizeof page), sizeof page);
+    return fd;
+}
+
+/* No descriptor is left for the old object's copy: what was mapped stays, in full. */
+static void test_replaced_without_descriptors(void **state)
+{
+    struct mv_block *block = NULL;
+    struct rlimit limit, none;
+    int first = letters('A'), second = letters('B');
+    const struct mv_config_backing wish = {
+        .has_fd = true, .fd = first, .same_file = true, .share = MV_SWITCH_ON};
+    assert_int_equal(mv_block_create_backed(registry, "", "shared", 4096, &wish, &block, &err), 0);
+    const volatile char *seen = block->host;
+    int free_fd = dup(first);
+    close(free_fd);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    none = (struct rlimit){(rlim_t)free_fd, limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    int r = mv_block_replace_fd(block, second, &err);
+    setrlimit(RLIMIT_NOFILE, &limit);
+
+    assert_int_equal(r, -EMFILE);
+    assert_int_equal(seen[0], 'A');
+    struct stat kept, was;
+    assert_int_equal(fstat(block->backing->fd, &kept), 0);
+    assert_int_equal(fstat(first, &was), 0);
+    assert_int_equal(kept.st_ino, was.st_ino);
+    assert_int_equal(block->backing->inode, was.st_ino);
+    assert_int_equal(mv_block_replace_fd(block, second, &err), 0);
+    assert_int_equal(seen[0], 'B');
+    close(second);
+    close(first);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -185,6 +230,7 @@ int main(void)
         TEST(test_zero),
         TEST(test_zero_gives_pages_back),
         TEST(test_for_each),
+        TEST(test_replaced_without_descriptors),
     };
     return cmocka_run_group_tests_name("block", tests, NULL, NULL);
 }

@@ -115,8 +115,10 @@ class Host:
             self.client = self.vm.qmp()
 
     def measured(self):
-        while self.client.execute("query-dirty-rate")["status"] == "measuring":
-            time.sleep(0.005)
+        end = time.monotonic() + 20 * harness.SLOW
+        while (time.monotonic() < end and
+               self.client.execute("query-dirty-rate")["status"] == "measuring"):
+            time.sleep(0.005)  # where it lasts for ever, state() shows it
 
 
 class Command:
