@@ -5,6 +5,7 @@
  */
 #include "backing.h"
 
+#include "cleanup.h"
 #include "rlimit.h"
 #include "size.h"
 
@@ -138,9 +139,10 @@ static int refuse_part(const struct mv_backing *backing, const struct mv_backing
                             what, words, size, backing->offset, end);
     return mv_error_set(err, EINVAL,
                         "%s is %s long, but the block has %s from offset 0x%" PRIx64
-                        " on: truncate -s %s %s, or write create=on",
+                        " on: truncate -s %s %s%s",
                         what, words, size, backing->offset, argument,
-                        mv_backing_quote(backing->path, quoted));
+                        mv_backing_quote(backing->path, quoted),
+                        backing->share ? ", or write create=on" : "");
 }
 
 static int refuse_size(const struct mv_backing *backing, const struct mv_backing_request *request,
@@ -193,14 +195,27 @@ int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const 
     return mv_error_set_errno(err, errnum, "%s cannot have %s", what, wanted);
 }
 
-/* create=on of a part: the bytes that are there stay. */
-static int grow(struct mv_backing *backing, uint64_t size, uint64_t has, const char *what,
-                struct mv_error *err)
+/*
+ * Others may make the same file longer at the same time, so that ftruncate,
+ * which can take back what they got, is for file systems without fallocate.
+ */
+int mv_backing_fd_grow(struct mv_backing *backing, uint64_t size, struct mv_error *err)
 {
-    int r = mv_backing_fd_resize(backing, size, what, err);
-    backing->grown = r == 0 && !backing->created;
+    uint64_t end = backing->offset + size, page = backing->page_size, has;
+    CLEANUP_FREE char *what = NULL;
+    if (mv_backing_fd_size(backing->fd, &has) < 0 || has >= end)
+        return 0;
+    if (mv_backing_is_huge(backing) ||
+        fallocate(backing->fd, 0, (off_t)(end - page), (off_t)page) < 0) {
+        if (asprintf(&what, "file '%s'", backing->path) < 0)
+            what = NULL;
+        int r = mv_backing_fd_resize(backing, end, what == NULL ? "the file" : what, err);
+        if (r < 0)
+            return r;
+    }
     backing->old_size = has;
-    return r;
+    backing->new_size = end;
+    return 0;
 }
 
 /* Seals (fcntl(2)) would let the mapping itself fail, with no word of why. */
@@ -242,9 +257,12 @@ int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_requ
         r = check_part(backing, request, what, err);
     if (r < 0)
         return r;
-    if (backing->part && has < backing->offset + request->size && request->wish->create &&
-        !backing->device_node)
-        return grow(backing, backing->offset + request->size, has, what, err);
+    /* What is private of a file that was there is never written to it. */
+    backing->short_of_part = backing->part && has < backing->offset + request->size &&
+                             request->wish->create && !backing->device_node &&
+                             (backing->share || backing->created);
+    if (backing->short_of_part)
+        return 0;
     if (backing->part ? has < backing->offset + request->size : has != request->size)
         return refuse_size(backing, request, what, has, err);
     return 0;

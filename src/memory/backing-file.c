@@ -25,8 +25,9 @@ static int refuse_missing(const struct mv_backing_request *request, struct mv_er
 {
     char argument[MV_BACKING_SIZE_ARGUMENT], quoted[MV_BACKING_QUOTED];
     uint64_t size;
-    if (mv_add_overflows(request->wish->offset, request->size, &size))
-        size = UINT64_MAX;
+    if (mv_add_overflows(request->wish->offset, request->size, &size) || size > INT64_MAX)
+        return mv_error_set(err, ERANGE, "file '%s': offset=0x%" PRIx64 " is too large",
+                            request->wish->file, request->wish->offset);
     return mv_error_set(err, ENOENT,
                         "file '%s' does not exist: make it with truncate -s %s %s, or write "
                         "create=on",
@@ -81,11 +82,10 @@ static int create_file(struct mv_backing *backing, const struct mv_backing_reque
     backing->fd = fd;
     if (asprintf(&what, "file '%s'", path) < 0)
         what = NULL;
-    uint64_t size;
-    int r = mv_add_overflows(request->wish->offset, request->size, &size)
-                ? mv_error_set(err, ERANGE, "file '%s': offset=0x%" PRIx64 " is too large", path,
-                               request->wish->offset)
-                : mv_backing_fd_resize(backing, size, what == NULL ? "the file" : what, err);
+    int r = 0;
+    /* Others may have a part of it as soon as it is there: it grows once this one is claimed. */
+    if (!request->wish->has_offset)
+        r = mv_backing_fd_resize(backing, request->size, what == NULL ? "the file" : what, err);
     if (r < 0)
         unlink(path);
     backing->created = r == 0;

@@ -8,6 +8,7 @@
 #include "map-refusal.h"
 #include "size.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -86,13 +87,29 @@ int mv_backing_open(const struct mv_backing_request *request, struct mv_backing 
     return r;
 }
 
-void mv_backing_free(struct mv_backing *backing)
+/*
+ * Take back what was made of a file for a block that there is not now, unless
+ * others have come to use it meanwhile: then the lock on all of it is refused.
+ */
+static void undo(struct mv_backing *backing)
 {
-    if (backing->created && backing->path != NULL)
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    bool locked = fcntl(backing->fd, F_OFD_SETLK, &all) == 0;
+    bool in_use = !locked && (errno == EAGAIN || errno == EACCES);
+    uint64_t has;
+    if (backing->created && backing->path != NULL && !in_use &&
+        (locked || !backing->part))
         unlink(backing->path);
-    if (backing->grown && ftruncate(backing->fd, (off_t)backing->old_size) < 0) {
+    else if (backing->new_size > 0 && locked && mv_backing_fd_size(backing->fd, &has) == 0 &&
+             has == backing->new_size && ftruncate(backing->fd, (off_t)backing->old_size) < 0) {
         /* It has a hole at its end, which holds nothing. */
     }
+}
+
+void mv_backing_free(struct mv_backing *backing)
+{
+    if (backing->created || backing->new_size > 0)
+        undo(backing);
     if (backing->fd >= 0)
         close(backing->fd);
     free(backing->path);

@@ -57,8 +57,9 @@ struct mv_backing {
     bool share;         /* others who map it see what the guest writes */
     bool same_file;     /* others may map it, too */
     bool created;       /* the file is new, and goes with the backing unless a block keeps it */
-    bool grown;         /* likewise of what was added to it, behind old_size bytes */
-    uint64_t old_size;
+    bool short_of_part; /* it ends before the block's bytes do, and is to be made longer */
+    uint64_t old_size;  /* bytes it had before it was made longer, to new_size; that is 0 else */
+    uint64_t new_size;
     char *path;         /* absolute; NULL where it has no name */
     int fd;             /* -1 where there is none */
     dev_t device;       /* of fd; of a block device itself */
@@ -101,6 +102,11 @@ int mv_backing_populate(struct mv_backing *backing, uint8_t *host, uint64_t offs
  */
 int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const char *what,
                          struct mv_error *err);
+/*
+ * Make a file that is short_of_part reach that far: once it is claimed, since
+ * from then on others who take back what they added find it in use.
+ */
+int mv_backing_fd_grow(struct mv_backing *backing, uint64_t size, struct mv_error *err);
 /* How many bytes fd holds, be it a file or a block device. */
 int mv_backing_fd_size(int fd, uint64_t *ret);
 /*

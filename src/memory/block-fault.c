@@ -42,7 +42,7 @@ static bool explain_full(const struct mv_block *block, uint64_t offset, struct m
     const struct mv_backing *backing = block->backing;
     char page[MV_SIZE_TEXT];
     struct statfs fs;
-    if (fstatfs(backing->fd, &fs) < 0)
+    if (backing->device_node || fstatfs(backing->fd, &fs) < 0)
         return false;
     if (fs.f_type == HUGETLBFS_MAGIC) {
         ret->reason = "no-huge-page";

@@ -73,6 +73,8 @@ static int open_and_map(struct mv_block *block, const struct mv_backing_request 
         r = mv_block_registry_check_file(block->registry, block, err);
     if (r == 0 && block->backing->ops->claim != NULL)
         r = block->backing->ops->claim(block->backing, err);
+    if (r == 0 && block->backing->short_of_part)
+        r = mv_backing_fd_grow(block->backing, block->size, err);
     if (r < 0)
         return r;
     uint64_t page = block->backing->page_size;
@@ -120,7 +122,8 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
     block->save = merged.save == MV_SWITCH_DEFAULT
                       ? block->backing->path == NULL || !block->backing->share
                       : merged.save == MV_SWITCH_ON;
-    block->backing->created = block->backing->grown = false;
+    block->backing->created = false;
+    block->backing->new_size = 0;
     name_mapping(block);
     *ret = block;
     return 0;

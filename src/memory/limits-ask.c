@@ -37,9 +37,15 @@ static char *place_of(const struct mv_backing_request *request, bool *ret_fresh)
     return strdup(wish->file == NULL ? mv_backing_temporary_folder(request) : dirname(path));
 }
 
-/* Bytes that the file system has given the part already; what it will not tell counts as none. */
-static uint64_t allocated(const char *path, uint64_t start, uint64_t size)
+/*
+ * Bytes that the file system has given the part already: at least what does not
+ * fit the rest of the file, since what was allocated and not written counts as
+ * a hole (lseek(2)).
+ */
+static uint64_t allocated(const char *path, const struct stat *st, uint64_t start, uint64_t size)
 {
+    uint64_t all = (uint64_t)st->st_blocks * 512, length = (uint64_t)st->st_size;
+    uint64_t rest = length > size ? length - size : 0, least = all > rest ? all - rest : 0;
     CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     uint64_t sum = 0;
     off_t at = (off_t)start, end = (off_t)(start + size);
@@ -52,7 +58,7 @@ static uint64_t allocated(const char *path, uint64_t start, uint64_t size)
             break;
         sum += (uint64_t)((at < end ? at : end) - data);
     }
-    return sum;
+    return sum > least ? sum : least;
 }
 
 static bool look_at_place(struct mv_limits_ask *ask)
@@ -66,7 +72,7 @@ static bool look_at_place(struct mv_limits_ask *ask)
         return false;
     uint64_t has = fresh ? 0 : (uint64_t)st.st_blocks * 512;
     if (!fresh && request->wish->has_offset)
-        has = allocated(ask->place, request->wish->offset, request->size);
+        has = allocated(ask->place, &st, request->wish->offset, request->size);
     ask->device = st.st_dev;
     ask->inode = fresh ? 0 : st.st_ino;
     ask->room = has < request->size ? request->size - has : 0;

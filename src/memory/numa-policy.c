@@ -108,8 +108,10 @@ static int check_backing(const struct mv_block *block, struct mv_error *err)
 {
     const struct mv_backing *backing = block->backing;
     struct statfs fs;
-    if (backing->fd < 0 || !backing->share || fstatfs(backing->fd, &fs) < 0 ||
-        fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC)
+    if (backing->fd < 0 || !backing->share || fstatfs(backing->fd, &fs) < 0)
+        return 0;
+    /* A block device's node stands in a tmpfs, but not its bytes. */
+    if (!backing->device_node && (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC))
         return 0;
     return mv_error_set(err, ENOTSUP,
                         "policy= has no effect on a shared file on a disk: use memfd=on, hugetlb=, "

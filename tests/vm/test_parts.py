@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -178,6 +180,43 @@ def test_create(refuse, guest, file, tmp_path):
     assert os.stat(file).st_size == 64 * MIB and marks(file) == [True] * 4
     with guest("-m", longer) as vm:
         assert vm.end() == 0
+    assert os.stat(file).st_size == 80 * MIB and marks(file) == [True] * 4
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_growth_beside_another_machine(guest, memvisor, binary, tmp_path, there):
+    """A start that is given up takes nothing back that another machine has come to use."""
+    path = tmp_path / "both.img"
+    if there:
+        path.touch()
+    bank = "256M@8G,file=%s,create=on,prealloc=on,offset=0" % path
+    first = subprocess.Popen([memvisor.path, "run", "--firmware", binary, "-n", "first",
+                              "--serial", "none", "-m", "16M", "-m", bank],
+                             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not (path.exists() and path.stat().st_size == 256 * MIB):
+            pass
+        first.send_signal(signal.SIGSTOP)
+        with guest("-m", "16M,file=%s,offset=256M,create=on" % path) as vm:
+            vm.do("t", vm.free, TEXT.decode())
+            first.send_signal(signal.SIGINT)
+            first.send_signal(signal.SIGCONT)
+            first.wait(60)
+            assert path.stat().st_size == 272 * MIB
+            assert at(path, 256 * MIB + vm.free - vm.ram) == TEXT
+            assert vm.end() == 0
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_create_of_a_private_part(refuse, file, memvisor, binary):
+    """The file stays as it is; what is said to do about it works."""
+    bank = "16M,file=%s,offset=64M,share=off,create=on" % file
+    message = refuse("-m", bank)
+    assert "or write create=on" not in message
+    subprocess.run(message.split(" on: ")[1], shell=True, check=True)
     assert os.stat(file).st_size == 80 * MIB and marks(file) == [True] * 4
 
 
