@@ -10,6 +10,7 @@
 #include "bank.h"
 #include "cleanup.h"
 #include "fault.h"
+#include "size.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -98,11 +99,14 @@ static int refuse_parts(const struct mv_block *block, const struct mv_block *oth
 {
     const struct mv_backing *mine = block->backing, *its = other->backing;
     return mv_error_set(err, EBUSY,
-                        "its bytes 0x%" PRIx64 "-0x%" PRIx64 " of the file overlap those of block "
-                        "%s, 0x%" PRIx64 "-0x%" PRIx64 ": give another offset=, or both "
-                        "same-file=ok where they shall share the bytes",
-                        mine->offset, mine->offset + block->size - 1, other->id, its->offset,
-                        its->offset + other->size - 1);
+                        "its bytes 0x%" PRIx64 "-0x%" PRIx64 " of %s overlap those of block "
+                        "%s, 0x%" PRIx64 "-0x%" PRIx64 ": give another offset=, such as "
+                        "offset=0x%" PRIx64 ", or both same-file=ok where they shall share the "
+                        "bytes",
+                        mine->offset, mine->offset + block->size - 1,
+                        mine->path == NULL ? "the descriptor" : mine->path, other->id, its->offset,
+                        its->offset + other->size - 1,
+                        mv_align_up(its->offset + other->size, mine->page_size));
 }
 
 int mv_block_registry_check_file(struct mv_block_registry *registry, const struct mv_block *block,
@@ -117,7 +121,7 @@ int mv_block_registry_check_file(struct mv_block_registry *registry, const struc
             mine->device != its->device || mine->inode != its->inode ||
             mine->offset >= its->offset + other->size || its->offset >= mine->offset + block->size)
             continue;
-        if (mine->part && its->part)
+        if (mine->part || its->part)
             return refuse_parts(block, other, err);
         return mv_error_set(err, EBUSY,
                             "%s%s%s is block %s already: give each block a file of its own, or "

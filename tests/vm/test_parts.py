@@ -140,7 +140,7 @@ def test_parts_that_overlap(refuse, guest, file, tmp_path):
         vm.do("w", 8 << 30, 77)
         assert vm.do("r", vm.ram + 12 * MIB) == 77
     # A whole file is its first part and all others.
-    assert "already" in refuse("-m", "64M,file=%s" % file, "-m", "16M,file=%s,offset=16M" % link)
+    assert "overlap" in refuse("-m", "64M,file=%s" % file, "-m", "16M,file=%s,offset=16M" % link)
 
 
 def test_parts_of_two_machines(refuse, guest, file):
