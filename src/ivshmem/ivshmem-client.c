@@ -11,8 +11,8 @@
 
 #include "cleanup.h"
 #include "error.h"
+#include "ivshmem-session.h"
 #include "ivshmem-view.h"
-#include "ivshmem-wire.h"
 #include "unix-socket.h"
 
 #include <fcntl.h>
@@ -37,13 +37,10 @@
 
 struct mv_ivshmem {
     char *path; /* to connect to again; NULL: never */
-    int socket_fd, epoll_fd, timer_fd;
-    struct mv_ivshmem_decoder decoder;
-    bool has_id;
-    unsigned id;
+    int epoll_fd, timer_fd;
+    struct mv_ivshmem_session session;
     void *memory; /* NULL: none so far */
     uint64_t size;
-    bool mapped; /* by this connection */
     bool ready;  /* our first vector has come, which is behind all peers */
     bool was_lost;
     struct mv_ivshmem_view view;
@@ -61,7 +58,7 @@ static long long now_ms(void)
 /* Others hold our eventfds too, so that closing alone keeps them watched. */
 static void unwatch_vectors(struct mv_ivshmem *shm)
 {
-    const struct mv_ivshmem_view_peer *self = shm->has_id ? shm->view.peers[shm->id] : NULL;
+    const struct mv_ivshmem_view_peer *self = shm->session.has_id ? shm->view.peers[shm->session.id] : NULL;
     for (unsigned i = 0; self != NULL && i < self->count; i++)
         epoll_ctl(shm->epoll_fd, EPOLL_CTL_DEL, self->fds[i], NULL);
 }
@@ -70,10 +67,8 @@ static void disconnect(struct mv_ivshmem *shm)
 {
     unwatch_vectors(shm);
     mv_ivshmem_view_clear(&shm->view);
-    mv_ivshmem_decoder_clear(&shm->decoder);
-    mv_cleanup_close(&shm->socket_fd);
-    shm->socket_fd = -1;
-    shm->has_id = shm->mapped = shm->ready = false;
+    mv_ivshmem_session_end(&shm->session);
+    shm->ready = false;
 }
 
 static void set_timer(struct mv_ivshmem *shm, long ms)
@@ -93,8 +88,7 @@ static int watch(struct mv_ivshmem *shm, int fd, uint64_t word)
 
 static int start_session(struct mv_ivshmem *shm, int fd)
 {
-    shm->socket_fd = fd;
-    mv_ivshmem_decoder_init(&shm->decoder);
+    mv_ivshmem_session_begin(&shm->session, fd);
     return watch(shm, fd, WORD_SOCKET);
 }
 
@@ -123,41 +117,37 @@ static int map_memory(struct mv_ivshmem *shm, int fd)
         return mv_error_set_errno(&shm->err, errno, "mapping the server's memory");
     shm->memory = at;
     shm->size = size;
-    shm->mapped = true;
     return 0;
 }
 
 /* The last one of ours. */
 static int watch_vector(struct mv_ivshmem *shm)
 {
-    const struct mv_ivshmem_view_peer *self = shm->view.peers[shm->id];
+    const struct mv_ivshmem_view_peer *self = shm->view.peers[shm->session.id];
     return watch(shm, self->fds[self->count - 1], self->count - 1);
 }
 
-static int take_connect(struct mv_ivshmem *shm, const struct mv_ivshmem_message *message,
-                        struct mv_ivshmem_event *event)
+static int take_vector(struct mv_ivshmem *shm, const struct mv_ivshmem_news *news,
+                       struct mv_ivshmem_event *event)
 {
-    int r = mv_ivshmem_view_add(&shm->view, message->id, message->fd, &shm->err);
-    int watched = r >= 0 && message->id == shm->id ? watch_vector(shm) : 0;
+    bool ours = news->id == shm->session.id;
+    int r = mv_ivshmem_view_add(&shm->view, news->id, news->fd, &shm->err);
+    int watched = r >= 0 && ours ? watch_vector(shm) : 0;
     if (r <= 0 || watched < 0)
         return watched < 0 ? watched : r;
-    if (message->id != shm->id) {
-        *event = (struct mv_ivshmem_event){.kind = MV_IVSHMEM_JOINED, .peer = message->id};
+    if (!ours) {
+        *event = (struct mv_ivshmem_event){.kind = MV_IVSHMEM_JOINED, .peer = news->id};
         return shm->ready;
     }
-    shm->ready = shm->mapped;
-    if (!shm->ready)
-        return mv_error_set(&shm->err, EPROTO, "the server sent our vectors before its memory");
-    *event = (struct mv_ivshmem_event){.kind = MV_IVSHMEM_BACK, .peer = shm->id};
+    shm->ready = true;
+    *event = (struct mv_ivshmem_event){.kind = MV_IVSHMEM_BACK, .peer = news->id};
     bool back = shm->was_lost;
     shm->was_lost = false;
     return back;
 }
 
-static int take_disconnect(struct mv_ivshmem *shm, unsigned id, struct mv_ivshmem_event *event)
+static int take_leave(struct mv_ivshmem *shm, unsigned id, struct mv_ivshmem_event *event)
 {
-    if (id == shm->id)
-        return mv_error_set(&shm->err, ECONNRESET, "the server says that we are gone");
     /* One that left before it was told of is no news. */
     if (shm->view.peers[id] == NULL)
         return 0;
@@ -167,35 +157,29 @@ static int take_disconnect(struct mv_ivshmem *shm, unsigned id, struct mv_ivshme
 }
 
 /* 1 with an event, 0 without, or an error after which the connection is of no use. */
-static int take_message(struct mv_ivshmem *shm, const struct mv_ivshmem_message *message,
-                        struct mv_ivshmem_event *event)
+static int take_news(struct mv_ivshmem *shm, const struct mv_ivshmem_news *news,
+                     struct mv_ivshmem_event *event)
 {
-    switch (message->kind) {
-    case MV_IVSHMEM_VERSION:
-        return 0;
-    case MV_IVSHMEM_OWN_ID:
-        shm->id = message->id;
-        shm->has_id = true;
-        return 0;
-    case MV_IVSHMEM_MEMORY:
-        return map_memory(shm, message->fd);
-    case MV_IVSHMEM_CONNECT:
-        return take_connect(shm, message, event);
-    case MV_IVSHMEM_DISCONNECT:
-        return take_disconnect(shm, message->id, event);
+    switch (news->kind) {
+    case MV_IVSHMEM_NEWS_MEMORY:
+        return map_memory(shm, news->fd);
+    case MV_IVSHMEM_NEWS_VECTOR:
+        return take_vector(shm, news, event);
+    case MV_IVSHMEM_NEWS_GONE:
+        return take_leave(shm, news->id, event);
     }
     return 0;
 }
 
-/* Messages until one is an event (1) or there are no more (0). */
+/* News until some is an event (1) or there is no more (0). */
 static int serve_socket(struct mv_ivshmem *shm, struct mv_ivshmem_event *event)
 {
     for (;;) {
-        struct mv_ivshmem_message message;
-        int r = mv_ivshmem_wire_receive(&shm->decoder, shm->socket_fd, &message, &shm->err);
+        struct mv_ivshmem_news news;
+        int r = mv_ivshmem_session_receive(&shm->session, &news, &shm->err);
         if (r <= 0)
             return r;
-        r = take_message(shm, &message, event);
+        r = take_news(shm, &news, event);
         if (r != 0)
             return r;
     }
@@ -221,7 +205,7 @@ static void retry(struct mv_ivshmem *shm)
     int fd;
     ssize_t n = read(shm->timer_fd, &count, sizeof count);
     (void)n;
-    if (shm->socket_fd >= 0 ||
+    if (shm->session.socket_fd >= 0 ||
         mv_unix_connect_now("the server's socket", shm->path, &fd, &ignored) < 0)
         return;
     set_timer(shm, 0);
@@ -233,13 +217,13 @@ static void retry(struct mv_ivshmem *shm)
 
 static int serve_vector(struct mv_ivshmem *shm, unsigned vector, struct mv_ivshmem_event *event)
 {
-    const struct mv_ivshmem_view_peer *self = shm->has_id ? shm->view.peers[shm->id] : NULL;
+    const struct mv_ivshmem_view_peer *self = shm->session.has_id ? shm->view.peers[shm->session.id] : NULL;
     uint64_t count;
     if (self == NULL || vector >= self->count ||
         !mv_ivshmem_view_count(self->fds[vector], &count))
         return 0;
     *event = (struct mv_ivshmem_event){
-        .kind = MV_IVSHMEM_RUNG, .peer = shm->id, .vector = vector, .count = count};
+        .kind = MV_IVSHMEM_RUNG, .peer = shm->session.id, .vector = vector, .count = count};
     return 1;
 }
 
@@ -275,7 +259,7 @@ static int remaining(long long deadline)
 int mv_ivshmem_wait(struct mv_ivshmem *shm, int timeout_ms, struct mv_ivshmem_event *ret_event)
 {
     long long deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
-    if (shm->socket_fd < 0 && shm->path == NULL)
+    if (shm->session.socket_fd < 0 && shm->path == NULL)
         return -ECONNRESET;
     for (;;) {
         struct mv_ivshmem_event event;
@@ -298,7 +282,7 @@ static int join(struct mv_ivshmem *shm, int timeout_ms)
     long long deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
     for (;;) {
         int left = remaining(deadline);
-        struct pollfd readable = {.fd = shm->socket_fd, .events = POLLIN};
+        struct pollfd readable = {.fd = shm->session.socket_fd, .events = POLLIN};
         int wait = shm->ready && (left < 0 || left > SETTLE_MS) ? SETTLE_MS : left;
         int n = poll(&readable, 1, wait);
         if (n == 0 && shm->ready)
@@ -306,9 +290,9 @@ static int join(struct mv_ivshmem *shm, int timeout_ms)
         if (n == 0)
             return mv_error_set(&shm->err, ETIMEDOUT,
                                 "the server did not send %s within %d milliseconds",
-                                !shm->has_id   ? "our ID"
-                                : !shm->mapped ? "its memory"
-                                               : "our vectors",
+                                !shm->session.has_id     ? "our ID"
+                                : !shm->session.has_memory ? "its memory"
+                                                           : "our vectors",
                                 timeout_ms);
         int r = serve_socket(shm, &event);
         if (r < 0)
@@ -326,8 +310,7 @@ static struct mv_ivshmem *create(struct mv_error *err)
         mv_error_set_errno(err, ENOMEM, "ivshmem");
         return NULL;
     }
-    shm->socket_fd = -1;
-    shm->decoder.fd = -1;
+    mv_ivshmem_session_init(&shm->session);
     mv_ivshmem_bell_init(&shm->bell);
     shm->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     shm->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -392,7 +375,7 @@ void mv_ivshmem_close(struct mv_ivshmem *shm)
 
 unsigned mv_ivshmem_id(const struct mv_ivshmem *shm)
 {
-    return shm->id;
+    return shm->session.id;
 }
 
 void *mv_ivshmem_memory(const struct mv_ivshmem *shm)
@@ -409,7 +392,7 @@ size_t mv_ivshmem_peers(const struct mv_ivshmem *shm, unsigned *ret_ids, size_t 
 {
     size_t count = 0;
     for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT; id++) {
-        if (shm->view.peers[id] == NULL || (shm->has_id && id == shm->id))
+        if (shm->view.peers[id] == NULL || (shm->session.has_id && id == shm->session.id))
             continue;
         if (count < room)
             ret_ids[count] = id;

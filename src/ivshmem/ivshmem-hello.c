@@ -29,16 +29,13 @@ int mv_ivshmem_hello_connect(const char *path, int *ret_fd, struct mv_error *err
     return mv_unix_connect_now("the ivshmem server's socket", path, ret_fd, err);
 }
 
-int mv_ivshmem_hello_early_peer(unsigned id, struct mv_error *err)
-{
-    return mv_error_set(err, EPROTO, "the server sent peer %u before its memory", id);
-}
-
 static int connect_to(struct mv_ivshmem_hello *hello, const char *path,
                       const struct patience *patience, struct mv_error *err)
 {
     for (;;) {
-        int r = mv_ivshmem_hello_connect(path, &hello->socket_fd, err);
+        int fd, r = mv_ivshmem_hello_connect(path, &fd, err);
+        if (r == 0)
+            mv_ivshmem_session_begin(&hello->session, fd);
         if (r == -ENOENT || r == -ECONNREFUSED)
             return mv_error_set(err, -r,
                                 "no ivshmem server listens at '%s': start one with 'memvisor "
@@ -50,31 +47,21 @@ static int connect_to(struct mv_ivshmem_hello *hello, const char *path,
     }
 }
 
-/* Those who leave before the memory comes were never told of. */
-static int take_messages(struct mv_ivshmem_hello *hello, struct mv_error *err)
+/* The memory is the first news that there is. */
+static int take_memory(struct mv_ivshmem_hello *hello, struct mv_error *err)
 {
-    struct mv_ivshmem_message message;
-    while (hello->memory_fd < 0) {
-        int r = mv_ivshmem_wire_receive(&hello->decoder, hello->socket_fd, &message, err);
-        if (r <= 0)
-            return r;
-        if (message.kind == MV_IVSHMEM_OWN_ID)
-            hello->id = message.id;
-        else if (message.kind == MV_IVSHMEM_MEMORY)
-            hello->memory_fd = message.fd;
-        if (message.kind != MV_IVSHMEM_CONNECT)
-            continue;
-        close(message.fd);
-        return mv_ivshmem_hello_early_peer(message.id, err);
-    }
-    return 0;
+    struct mv_ivshmem_news news;
+    int r = mv_ivshmem_session_receive(&hello->session, &news, err);
+    if (r > 0)
+        hello->memory_fd = news.fd;
+    return r;
 }
 
 static int wait_for_memory(struct mv_ivshmem_hello *hello, const char *path,
                            const struct patience *patience, struct mv_error *err)
 {
     while (hello->memory_fd < 0) {
-        struct pollfd readable = {.fd = hello->socket_fd, .events = POLLIN};
+        struct pollfd readable = {.fd = hello->session.socket_fd, .events = POLLIN};
         if (patience->cancelled(patience->opaque))
             return mv_error_set(err, ECANCELED, "interrupted");
         if (now_ms() >= patience->end_ms)
@@ -84,7 +71,7 @@ static int wait_for_memory(struct mv_ivshmem_hello *hello, const char *path,
                                 path, HELLO_MS / 1000);
         if (poll(&readable, 1, STEP_MS) <= 0)
             continue;
-        int r = take_messages(hello, err);
+        int r = take_memory(hello, err);
         if (r < 0) {
             mv_error_prefix(err, "the ivshmem server at '%s'", path);
             return r;
@@ -100,8 +87,8 @@ int mv_ivshmem_hello_create(const char *path, bool (*cancelled)(void *opaque), v
     struct mv_ivshmem_hello *hello = malloc(sizeof *hello);
     if (hello == NULL)
         return mv_error_set_errno(err, ENOMEM, "ivshmem");
-    *hello = (struct mv_ivshmem_hello){.socket_fd = -1, .memory_fd = -1};
-    mv_ivshmem_decoder_init(&hello->decoder);
+    hello->memory_fd = -1;
+    mv_ivshmem_session_init(&hello->session);
     int r = connect_to(hello, path, &patience, err);
     if (r == 0)
         r = wait_for_memory(hello, path, &patience, err);
@@ -116,8 +103,7 @@ void mv_ivshmem_hello_destroy(struct mv_ivshmem_hello *hello)
 {
     if (hello == NULL)
         return;
-    mv_ivshmem_decoder_clear(&hello->decoder);
-    mv_cleanup_close(&hello->socket_fd);
+    mv_ivshmem_session_end(&hello->session);
     mv_cleanup_close(&hello->memory_fd);
     free(hello);
 }

@@ -7,15 +7,13 @@
 #define MV_IVSHMEM_HELLO_H
 
 #include "error.h"
-#include "ivshmem-wire.h"
+#include "ivshmem-session.h"
 
 #include <stdbool.h>
 
 /* Its owner's alone. */
 struct mv_ivshmem_hello {
-    int socket_fd; /* -1 once a link has taken what is here */
-    struct mv_ivshmem_decoder decoder;
-    unsigned id;
+    struct mv_ivshmem_session session; /* a link takes it, and the memory */
     int memory_fd;
 };
 
@@ -30,7 +28,5 @@ void mv_ivshmem_hello_destroy(struct mv_ivshmem_hello *hello);
 
 /* Begin a connection without waiting: -EAGAIN where the server's queue is full. */
 int mv_ivshmem_hello_connect(const char *path, int *ret_fd, struct mv_error *err);
-/* A peer stands behind the memory in what a server sends first. */
-int mv_ivshmem_hello_early_peer(unsigned id, struct mv_error *err);
 
 #endif

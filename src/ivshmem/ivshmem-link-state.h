@@ -9,8 +9,8 @@
 
 #include "ivshmem-link.h"
 
+#include "ivshmem-session.h"
 #include "ivshmem-view.h"
-#include "ivshmem-wire.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,11 +28,10 @@ struct mv_ivshmem_link_vector {
 struct mv_ivshmem_link {
     struct mv_ivshmem_link_config config;
     char *path, *name;
-    int socket_fd, timer_fd;
+    int timer_fd;
     struct mv_loop_source *socket_source, *timer_source;
-    struct mv_ivshmem_decoder decoder;
+    struct mv_ivshmem_session session; /* its ID is the view's once it is up */
     int descriptors_end; /* peers' are below it */
-    unsigned next_id; /* what this connection has given us */
     bool up;          /* its memory is taken, and the view is its */
     bool was_lost;
     long long up_since_ms;

@@ -8,8 +8,8 @@
 
 #include "cleanup.h"
 #include "ivshmem-hello.h"
+#include "ivshmem-session.h"
 #include "ivshmem-view.h"
-#include "ivshmem-wire.h"
 #include "log.h"
 #include "loop.h"
 #include "progress.h"
@@ -28,7 +28,7 @@
 #define RETRY_MAX_MS      6400
 #define RETRY_REFUSED_MS  1000
 #define STEADY_MS         5000
-#define MESSAGES_PER_TURN 64
+#define NEWS_PER_TURN     64
 /* Descriptors that no peer gets, for the control socket's clients among others. */
 #define KEPT_DESCRIPTORS  192
 
@@ -77,7 +77,7 @@ static int add_own_vector(struct mv_ivshmem_link *link, int fd, struct mv_error 
     return r;
 }
 
-/* --- messages */
+/* --- what the server says */
 
 /* The connection's view takes the place of the one before. */
 static int take_memory(struct mv_ivshmem_link *link, int fd, struct mv_error *err)
@@ -92,7 +92,7 @@ static int take_memory(struct mv_ivshmem_link *link, int fd, struct mv_error *er
     forget_vectors(link);
     pthread_rwlock_wrlock(&link->lock);
     mv_ivshmem_view_clear(&link->view);
-    link->id = link->next_id;
+    link->id = link->session.id;
     pthread_rwlock_unlock(&link->lock);
     link->up = true;
     link->up_since_ms = now_ms();
@@ -124,16 +124,12 @@ static int check_room(const struct mv_ivshmem_link *link, unsigned id, int fd,
                         id);
 }
 
-static int take_connect(struct mv_ivshmem_link *link, unsigned id, int fd, struct mv_error *err)
+static int take_vector(struct mv_ivshmem_link *link, unsigned id, int fd, struct mv_error *err)
 {
     int room = check_room(link, id, fd, err);
     if (room < 0) {
         close(fd);
         return room;
-    }
-    if (!link->up) {
-        close(fd);
-        return mv_ivshmem_hello_early_peer(id, err);
     }
     pthread_rwlock_wrlock(&link->lock);
     int r = id == link->id ? add_own_vector(link, fd, err)
@@ -145,46 +141,37 @@ static int take_connect(struct mv_ivshmem_link *link, unsigned id, int fd, struc
     return 0;
 }
 
-static int take_disconnect(struct mv_ivshmem_link *link, unsigned id, struct mv_error *err)
+static void take_leave(struct mv_ivshmem_link *link, unsigned id)
 {
-    if (link->up && id == link->id)
-        return mv_error_set(err, EPROTO, "the server says that we are gone");
-    if (!link->up)
-        return 0; /* one that was never told of */
     pthread_rwlock_wrlock(&link->lock);
     mv_ivshmem_view_remove(&link->view, id);
     pthread_rwlock_unlock(&link->lock);
     tell_peer(link, id);
-    return 0;
 }
 
-static int take_message(struct mv_ivshmem_link *link, const struct mv_ivshmem_message *message,
-                        struct mv_error *err)
+static int take_news(struct mv_ivshmem_link *link, const struct mv_ivshmem_news *news,
+                     struct mv_error *err)
 {
-    switch (message->kind) {
-    case MV_IVSHMEM_VERSION:
+    switch (news->kind) {
+    case MV_IVSHMEM_NEWS_MEMORY:
+        return take_memory(link, news->fd, err);
+    case MV_IVSHMEM_NEWS_VECTOR:
+        return take_vector(link, news->id, news->fd, err);
+    case MV_IVSHMEM_NEWS_GONE:
+        take_leave(link, news->id);
         break;
-    case MV_IVSHMEM_OWN_ID:
-        link->next_id = message->id;
-        break;
-    case MV_IVSHMEM_MEMORY:
-        return take_memory(link, message->fd, err);
-    case MV_IVSHMEM_CONNECT:
-        return take_connect(link, message->id, message->fd, err);
-    case MV_IVSHMEM_DISCONNECT:
-        return take_disconnect(link, message->id, err);
     }
     return 0;
 }
 
 /* 0 once there are no more for now, or the others are to have a turn. */
-static int take_messages(struct mv_ivshmem_link *link, struct mv_error *err)
+static int take_all_news(struct mv_ivshmem_link *link, struct mv_error *err)
 {
-    struct mv_ivshmem_message message;
-    for (unsigned i = 0; i < MESSAGES_PER_TURN; i++) {
-        int r = mv_ivshmem_wire_receive(&link->decoder, link->socket_fd, &message, err);
+    struct mv_ivshmem_news news;
+    for (unsigned i = 0; i < NEWS_PER_TURN; i++) {
+        int r = mv_ivshmem_session_receive(&link->session, &news, err);
         if (r > 0)
-            r = take_message(link, &message, err);
+            r = take_news(link, &news, err);
         else if (r == 0)
             break;
         if (r < 0)
@@ -207,9 +194,7 @@ static void end_connection(struct mv_ivshmem_link *link)
     if (link->socket_source != NULL)
         mv_loop_remove(link->socket_source);
     link->socket_source = NULL;
-    mv_ivshmem_decoder_clear(&link->decoder);
-    mv_cleanup_close(&link->socket_fd);
-    link->socket_fd = -1;
+    mv_ivshmem_session_end(&link->session);
     link->up = false;
 }
 
@@ -264,21 +249,23 @@ static void serve_socket(void *opaque, uint32_t events)
     struct mv_ivshmem_link *link = opaque;
     struct mv_error err;
     (void)events;
-    int r = take_messages(link, &err);
+    int r = take_all_news(link, &err);
     if (r < 0)
         lose(link, r, &err);
 }
 
 static int watch_socket(struct mv_ivshmem_link *link, struct mv_error *err)
 {
-    return mv_loop_add(link->config.loop, link->socket_fd, EPOLLIN, serve_socket, link,
+    return mv_loop_add(link->config.loop, link->session.socket_fd, EPOLLIN, serve_socket, link,
                        &link->socket_source, err);
 }
 
 static int begin_connection(struct mv_ivshmem_link *link, struct mv_error *err)
 {
-    mv_ivshmem_decoder_init(&link->decoder);
-    return mv_ivshmem_hello_connect(link->path, &link->socket_fd, err);
+    int fd, r = mv_ivshmem_hello_connect(link->path, &fd, err);
+    if (r == 0)
+        mv_ivshmem_session_begin(&link->session, fd);
+    return r;
 }
 
 static void retry(void *opaque, uint32_t events)
@@ -289,7 +276,7 @@ static void retry(void *opaque, uint32_t events)
     (void)events;
     ssize_t n = read(link->timer_fd, &count, sizeof count);
     (void)n;
-    if (link->socket_fd >= 0 || begin_connection(link, &err) < 0)
+    if (link->session.socket_fd >= 0 || begin_connection(link, &err) < 0)
         return;
     set_timer(link, 0);
     int r = watch_socket(link, &err);
@@ -306,8 +293,7 @@ static int allocate(const struct mv_ivshmem_link_config *config, struct mv_ivshm
     if (link == NULL)
         return mv_error_set_errno(err, ENOMEM, "ivshmem");
     link->config = *config;
-    link->socket_fd = -1;
-    link->decoder.fd = -1;
+    mv_ivshmem_session_init(&link->session);
     link->retry_ms = RETRY_MS;
     mv_rwlock_init(&link->lock);
     mv_ivshmem_bell_init(&link->bell);
@@ -347,11 +333,9 @@ static int take_hello(struct mv_ivshmem_link *link, struct mv_ivshmem_hello *hel
                       struct mv_error *err)
 {
     int memory_fd = hello->memory_fd;
-    link->decoder = hello->decoder;
-    link->socket_fd = hello->socket_fd;
-    link->next_id = hello->id;
-    mv_ivshmem_decoder_init(&hello->decoder);
-    hello->socket_fd = hello->memory_fd = -1;
+    link->session = hello->session;
+    mv_ivshmem_session_init(&hello->session);
+    hello->memory_fd = -1;
     int r = take_memory(link, memory_fd, err);
     if (r < 0)
         mv_error_prefix(err, "the ivshmem server at '%s'", link->path);

@@ -193,7 +193,7 @@ def hostile_cases():
         "no size": (lambda: HEAD + [(number(-1), [memory(0)])], "has 0 bytes"),
         "no eventfd": (lambda: whole() + [(number(4), [pipe()])], "no eventfd for vector 0 of peer 4"),
         "memory as eventfd": (lambda: whole() + [(number(5), [mem()])], "no eventfd for vector 0"),
-        "vectors first": (lambda: HEAD + [(number(4), [event()])], "our vectors before its memory"),
+        "vectors first": (lambda: HEAD + [(number(4), [event()])], "peer 4 before its memory"),
         "we are gone": (lambda: whole() + [(number(4), [])], "says that we are gone"),
         "second memory": (lambda: whole() + [(number(-1), [mem()])], "sent -1 with a descriptor"),
         "too many vectors": (lambda: whole() + [(number(7), [event()])] * 2049,
