@@ -55,31 +55,48 @@ void mv_tlb_init(struct mv_cpu *cpu)
 
 /* --- what was seen */
 
-static atomic_uint *seen_word(struct mv_tlb_seen *seen, uint64_t va, unsigned log_size,
-                              unsigned *ret_bit)
+/* Two bits each: that another page has both, so that mail comes for nothing, is rare. */
+struct seen_bits {
+    atomic_uint *word[2];
+    unsigned bit[2];
+};
+
+static struct seen_bits seen_bits(struct mv_tlb_seen *seen, uint64_t va, unsigned log_size)
 {
     uint64_t page = (va & ((UINT64_C(1) << 56) - 1)) >> log_size;
-    unsigned n = (unsigned)((page ^ page >> 16 ^ page >> 32) + log_size * 2503u) % MV_TLB_SEEN_BITS;
-    *ret_bit = 1u << n % 32;
-    return &seen->pages[n / 32];
+    uint64_t hash = (page * 64 + log_size) * UINT64_C(0x9e3779b97f4a7c15);
+    struct seen_bits bits;
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned n = (unsigned)(hash >> (i == 0 ? 48 : 32)) % MV_TLB_SEEN_BITS;
+        bits.word[i] = &seen->pages[n / 32];
+        bits.bit[i] = 1u << n % 32;
+    }
+    return bits;
+}
+
+static bool is_set(atomic_uint *word, unsigned bit)
+{
+    return (atomic_load_explicit(word, memory_order_relaxed) & bit) != 0;
 }
 
 static bool set_bit(atomic_uint *word, unsigned bit)
 {
-    if (MV_LIKELY(atomic_load_explicit(word, memory_order_relaxed) & bit))
+    if (MV_LIKELY(is_set(word, bit)))
         return false;
     atomic_fetch_or(word, bit);
-    atomic_thread_fence(memory_order_seq_cst);
     return true;
 }
 
 bool mv_tlb_see(struct mv_cpu *cpu, uint64_t va, unsigned log_size)
 {
     struct mv_tlb_seen *seen = &cpu->tlbs.seen;
-    unsigned bit;
-    atomic_uint *word = seen_word(seen, va, log_size, &bit);
-    bool size_is_new = set_bit(&seen->sizes[va >> 55 & 1], 1u << (log_size - 12));
-    return set_bit(word, bit) || size_is_new;
+    struct seen_bits bits = seen_bits(seen, va, log_size);
+    bool news = set_bit(&seen->sizes[va >> 55 & 1], 1u << (log_size - 12));
+    for (unsigned i = 0; i < 2; i++)
+        news |= set_bit(bits.word[i], bits.bit[i]);
+    if (MV_UNLIKELY(news))
+        atomic_thread_fence(memory_order_seq_cst);
+    return news;
 }
 
 bool mv_tlb_may_hold(struct mv_cpu *cpu, uint64_t va)
@@ -87,9 +104,8 @@ bool mv_tlb_may_hold(struct mv_cpu *cpu, uint64_t va)
     struct mv_tlb_seen *seen = &cpu->tlbs.seen;
     unsigned sizes = atomic_load_explicit(&seen->sizes[va >> 55 & 1], memory_order_relaxed);
     for (; sizes != 0; sizes &= sizes - 1) {
-        unsigned bit;
-        atomic_uint *word = seen_word(seen, va, 12 + (unsigned)__builtin_ctz(sizes), &bit);
-        if (atomic_load_explicit(word, memory_order_relaxed) & bit)
+        struct seen_bits bits = seen_bits(seen, va, 12 + (unsigned)__builtin_ctz(sizes));
+        if (is_set(bits.word[0], bits.bit[0]) && is_set(bits.word[1], bits.bit[1]))
             return true;
     }
     return false;

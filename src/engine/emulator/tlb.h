@@ -93,7 +93,7 @@ enum mv_found { MV_FOUND_TABLES, MV_FOUND_DATA, MV_FOUND_CODE, MV_FOUND_MMIO, MV
 #define MV_TLB_SEEN_BITS (1u << 16)
 struct mv_tlb_seen {
     atomic_uint sizes[2];                       /* by half: a bit for each log2 of a size */
-    atomic_uint pages[MV_TLB_SEEN_BITS / 32]; /* a bit for those pages and blocks that share it */
+    atomic_uint pages[MV_TLB_SEEN_BITS / 32]; /* bits for pages and blocks, which may share them */
     unsigned flushes;                           /* TLBIs of others since: the owner's */
 };
 
