@@ -10,24 +10,11 @@ import subprocess
 
 import pytest
 
-from memory_guest import Guest, build, huge_pages
+from memory_guest import huge_pages
 
 MIB = 1 << 20
 F_SEAL_FUTURE_WRITE = 0x10  # fcntl(2)
 TEXT = b"written by the guest"
-
-
-@pytest.fixture(scope="module")
-def binary(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("guest"))
-
-
-@pytest.fixture
-def guest(memvisor, binary, tmp_path):
-    """guest(option, ...): a Guest in a folder of its own."""
-    def start(*options, **keywords):
-        return Guest(memvisor, tmp_path, *options, binary=binary, **keywords)
-    return start
 
 
 @pytest.fixture

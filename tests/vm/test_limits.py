@@ -20,11 +20,6 @@ MIB = 1 << 20
 LINE = r"memvisor: (warning: )?[^\n]+\n"
 
 
-@pytest.fixture(scope="module")
-def binary(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("guest"))
-
-
 @pytest.fixture
 def say(memvisor, binary):
     """say(option, ...): what memvisor writes to stderr while it makes this machine, which is

@@ -10,15 +10,10 @@ import sys
 import pytest
 
 import harness
-from memory_guest import Guest, build
+from memory_guest import Guest
 
 MIB = 1 << 20
 DOCS = (harness.TOP / "docs/sharing-memory.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def binary(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("guest"))
 
 
 def links(guest):

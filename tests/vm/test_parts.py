@@ -10,23 +10,10 @@ import time
 import pytest
 
 import harness
-from memory_guest import Guest, build
 
 MIB = 1 << 20
 TEXT = b"written by the guest"
 MARK = b"not the guest's"
-
-
-@pytest.fixture(scope="module")
-def binary(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("guest"))
-
-
-@pytest.fixture
-def guest(memvisor, binary, tmp_path):
-    def start(*options, **keywords):
-        return Guest(memvisor, tmp_path, *options, binary=binary, **keywords)
-    return start
 
 
 @pytest.fixture

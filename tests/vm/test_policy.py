@@ -14,22 +14,9 @@ import pexpect
 import pytest
 
 import harness
-from memory_guest import Guest, build
 
 MIB = 1 << 20
 THP = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
-
-
-@pytest.fixture(scope="module")
-def binary(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("guest"))
-
-
-@pytest.fixture
-def guest(memvisor, binary, tmp_path):
-    def start(*options, **keywords):
-        return Guest(memvisor, tmp_path, *options, binary=binary, **keywords)
-    return start
 
 
 def told_of(vm, size, name=None):
