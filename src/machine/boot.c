@@ -8,10 +8,9 @@
 #include "boot-file.h"
 #include "cleanup.h"
 #include "fdt-arm64.h"
-#include "image.h"
+#include "image-arm64.h"
 #include "kernel-pack.h"
-#include "linux-limits.h"
-#include "placement.h"
+#include "placement-arm64.h"
 #include "size.h"
 #include "space.h"
 

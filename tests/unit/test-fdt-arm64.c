@@ -4,7 +4,7 @@
 
 #include "board-arm64.h"
 #include "engine.h"
-#include "placement.h"
+#include "placement-arm64.h"
 #include "size.h"
 
 #include <inttypes.h>

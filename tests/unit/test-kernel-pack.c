@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* machine/kernel-pack.c and unpack.c: what comes out of packed files, and of broken ones. */
+/* machine/kernel-pack.c: what comes out of packed files, and of broken ones. */
 #include "kernel-pack.h"
 
 #include "fake-kernel.h"

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where in RAM kernel, initrd and device tree go.  Pure, but for a warning. */
-#ifndef MV_MACHINE_PLACEMENT_H
-#define MV_MACHINE_PLACEMENT_H
+/*
+ * Where in RAM kernel, initrd and device tree go, and what an arm64 Linux would
+ * lose there.  Pure, but for warnings.
+ */
+#ifndef MV_MACHINE_PLACEMENT_ARM64_H
+#define MV_MACHINE_PLACEMENT_ARM64_H
 
 #include "bank.h"
 #include "error.h"
-#include "image.h"
+#include "image-arm64.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,5 +42,8 @@ int mv_placement_find(const struct mv_placement_request *request,
 /* Warn, with what to type, of RAM that holds the kernel and is too little for it to come up. */
 void mv_placement_warn(const struct mv_placement_request *request,
                        const struct mv_bank_layout *layout);
+
+/* Warn of each limit of Linux that the command line or the banks exceed, with both numbers. */
+void mv_linux_limits_warn(const char *cmdline, const struct mv_bank_layout *layout);
 
 #endif

@@ -3,8 +3,8 @@
  * arm64 Linux Images (Linux, Documentation/arm64/booting.rst): what the header
  * says, and what a file is that has no such header.  Pure.
  */
-#ifndef MV_MACHINE_IMAGE_H
-#define MV_MACHINE_IMAGE_H
+#ifndef MV_MACHINE_IMAGE_ARM64_H
+#define MV_MACHINE_IMAGE_ARM64_H
 
 #include "error.h"
 
