@@ -77,6 +77,17 @@ struct mv_device *mv_device_tree_find_id(struct mv_device_tree *tree, const char
     return NULL;
 }
 
+struct mv_device *mv_device_tree_parent(struct mv_device_tree *tree, const struct mv_device *device)
+{
+    const char *end = strrchr(device->path, '/');
+    size_t len = end == NULL ? 0 : (size_t)(end - device->path);
+    for (struct mv_device *other = tree->first; other != NULL; other = other->next) {
+        if (strlen(other->path) == len && memcmp(other->path, device->path, len) == 0)
+            return other;
+    }
+    return NULL;
+}
+
 int mv_device_tree_name(struct mv_device_tree *tree, struct mv_device *device, const char *id,
                         struct mv_error *err)
 {

@@ -43,6 +43,9 @@ void mv_device_tree_destroy(struct mv_device_tree *tree);
 int mv_device_tree_add(struct mv_device_tree *tree, struct mv_device *device, const char *path,
                        struct mv_error *err);
 struct mv_device *mv_device_tree_find(struct mv_device_tree *tree, const char *path);
+/* The device that it sits in, by its path; NULL where there is none. */
+struct mv_device *mv_device_tree_parent(struct mv_device_tree *tree,
+                                        const struct mv_device *device);
 /* Name a device of the tree; -EEXIST where another has this id. */
 int mv_device_tree_name(struct mv_device_tree *tree, struct mv_device *device, const char *id,
                         struct mv_error *err);

@@ -6,8 +6,8 @@
  */
 #include "input.h"
 
-#include "device-list.h"
 #include "loop.h"
+#include "ns16550a.h"
 
 #include <stdlib.h>
 #include <string.h>

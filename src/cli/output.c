@@ -8,8 +8,8 @@
 #include "output.h"
 
 #include "cleanup.h"
-#include "device-list.h"
 #include "log.h"
+#include "ns16550a.h"
 
 #include <poll.h>
 #include <signal.h>

@@ -8,8 +8,8 @@
 #define MV_CLI_SERIAL_H
 
 #include "config.h"
-#include "device-list.h"
 #include "error.h"
+#include "ns16550a.h"
 
 #include <stdbool.h>
 

@@ -7,6 +7,7 @@
 #include "cleanup.h"
 #include "config.h"
 #include "control.h"
+#include "ivshmem-info.h"
 #include "job.h"
 #include "machine.h"
 #include "qmp-command.h"

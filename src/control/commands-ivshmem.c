@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* x-query-ivshmem: memory that guests share, and who is connected.  Main thread. */
 #include "control.h"
+#include "device.h"
+#include "ivshmem-info.h"
 #include "machine.h"
 #include "qmp-command.h"
 

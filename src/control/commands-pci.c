@@ -2,6 +2,7 @@
 /* query-pci: PCI devices as the guest has set them up.  Main thread. */
 #include "control.h"
 #include "machine.h"
+#include "pci.h"
 #include "qmp-command.h"
 
 /* Offsets in a bridge's header (PCI-to-PCI Bridge Architecture 1.2, 3.2). */
@@ -114,6 +115,7 @@ static json_t *list_bus(struct mv_pci_bus *bus, json_int_t number)
 int mv_qmp_query_pci(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_pci_bus *bus = mv_machine_pci_bus(mv_control_machine(call->control));
-    call->result = json_pack("[{s:i, s:o}]", "bus", 0, "devices", list_bus(bus, 0));
+    call->result = bus == NULL ? json_array()
+                               : json_pack("[{s:i, s:o}]", "bus", 0, "devices", list_bus(bus, 0));
     return 0;
 }

@@ -5,7 +5,7 @@
  * factorial, and a register that interrupts by INTx or MSI.  Its DMA engine is
  * not here.  `lock` guards the registers; called by vCPU threads.
  */
-#include "device-list.h"
+#include "pci-devices.h"
 
 #include "cleanup.h"
 

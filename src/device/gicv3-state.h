@@ -13,7 +13,7 @@
 #define MV_DEVICE_GICV3_STATE_H
 
 #include "cleanup.h"
-#include "device-list.h"
+#include "gicv3.h"
 
 #define MV_GICV3_CPUS_MAX  64
 #define MV_GICV3_SPI_MAX   960

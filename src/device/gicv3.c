@@ -6,6 +6,8 @@
  */
 #include "gicv3-state.h"
 
+#include "fdt-writer.h"
+
 #include <string.h>
 
 #define BPR0_RESET 2
@@ -201,3 +203,71 @@ const struct mv_mmio_region *mv_gicv3_v2m_region(struct mv_device *device)
 {
     return &((struct mv_gicv3 *)device)->v2m_region;
 }
+
+/* --- on a board */
+
+static int create(const struct mv_platform *platform, const struct mv_platform_row *row,
+                  struct mv_device **ret, struct mv_error *err)
+{
+    const struct mv_gicv3_wiring *wiring = row->wiring;
+    struct mv_gicv3_params params = wiring->params;
+    params.cpus = platform->cpus;
+    return mv_gicv3_create(&params, ret, err);
+}
+
+static int added(struct mv_platform *platform, const struct mv_platform_row *row,
+                 struct mv_device *device, struct mv_error *err)
+{
+    const struct mv_gicv3_wiring *wiring = row->wiring;
+    struct mv_gicv3 *gic = (struct mv_gicv3 *)device;
+    platform->irqchip = &gic->chip;
+    platform->msi.gpa = wiring->v2m_gpa;
+    platform->msi.size = MV_GICV2M_SIZE;
+    platform->msi.region = &gic->v2m_region;
+    int r = mv_space_add_mmio(platform->space, wiring->redist_gpa,
+                              (uint64_t)platform->cpus * MV_GICV3_REDIST_SIZE, &gic->redist_region,
+                              err);
+    if (r == 0 && wiring->params.msi_count != 0)
+        r = mv_space_add_mmio(platform->space, wiring->v2m_gpa, MV_GICV2M_SIZE, &gic->v2m_region,
+                              err);
+    return r;
+}
+
+static void describe_v2m(struct mv_fdt *fdt, const struct mv_gicv3_wiring *wiring)
+{
+    mv_fdt_begin_at(fdt, "msi-controller", wiring->v2m_gpa);
+    mv_fdt_text(fdt, "compatible", "arm,gic-v2m-frame");
+    mv_fdt_empty(fdt, "msi-controller");
+    mv_fdt_reg(fdt, wiring->v2m_gpa, MV_GICV2M_SIZE);
+    /* Counted as INTIDs, like the frame's own MSI_TYPER. */
+    MV_FDT_CELLS(fdt, "arm,msi-base-spi", wiring->params.msi_base_intid);
+    MV_FDT_CELLS(fdt, "arm,msi-num-spis", wiring->params.msi_count);
+    MV_FDT_CELLS(fdt, "phandle", MV_FDT_MESSAGES);
+    mv_fdt_end(fdt);
+}
+
+static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
+                     const struct mv_platform_row *row)
+{
+    const struct mv_gicv3_wiring *wiring = row->wiring;
+    uint64_t redist_size = (uint64_t)platform->cpus * MV_GICV3_REDIST_SIZE;
+    mv_fdt_text(fdt, "compatible", "arm,gic-v3");
+    MV_FDT_CELLS(fdt, "#interrupt-cells", 3);
+    mv_fdt_empty(fdt, "interrupt-controller");
+    MV_FDT_CELLS(fdt, "reg", MV_FDT_U64(row->gpa), MV_FDT_U64(MV_GICV3_DIST_SIZE),
+                 MV_FDT_U64(wiring->redist_gpa), MV_FDT_U64(redist_size));
+    MV_FDT_CELLS(fdt, "#redistributor-regions", 1);
+    MV_FDT_CELLS(fdt, "#address-cells", 2);
+    MV_FDT_CELLS(fdt, "#size-cells", 2);
+    mv_fdt_empty(fdt, "ranges");
+    MV_FDT_CELLS(fdt, "phandle", MV_FDT_INTERRUPTS);
+    if (wiring->params.msi_count != 0)
+        describe_v2m(fdt, wiring);
+}
+
+const struct mv_platform_type mv_gicv3_type = {.node = "interrupt-controller",
+                                               .create = create,
+                                               .region = mv_gicv3_dist_region,
+                                               .size = MV_GICV3_DIST_SIZE,
+                                               .added = added,
+                                               .describe = describe};

@@ -8,7 +8,7 @@
 #ifndef MV_DEVICE_IVSHMEM_H
 #define MV_DEVICE_IVSHMEM_H
 
-#include "device-list.h"
+#include "pci-devices.h"
 #include "ivshmem-ext.h"
 #include "ivshmem-link.h"
 #include "pci-msix.h"
@@ -77,21 +77,11 @@ int mv_ivshmem_device_check_size(uint64_t size, struct mv_error *err);
 void mv_ivshmem_device_reset(struct mv_device *device);
 void mv_ivshmem_device_destroy(struct mv_device *device);
 
-/* --- ivshmem-registers.c: those that all models have */
-uint32_t mv_ivshmem_read_mask(struct mv_ivshmem_device *ivshmem);
-void mv_ivshmem_write_mask(struct mv_ivshmem_device *ivshmem, uint32_t value);
-/* Clears it. */
-uint32_t mv_ivshmem_read_status(struct mv_ivshmem_device *ivshmem); /* clears it */
-uint32_t mv_ivshmem_peek_status(struct mv_ivshmem_device *ivshmem);
-void mv_ivshmem_write_status(struct mv_ivshmem_device *ivshmem, uint32_t value);
-uint32_t mv_ivshmem_read_position(struct mv_ivshmem_device *ivshmem);
-/* After a change of mask or status; under the device's lock. */
-void mv_ivshmem_update_line(struct mv_ivshmem_device *ivshmem);
+/* --- ivshmem-models.c */
 
-/* --- ivshmem-revision1.c: with INTx where there is a link, without for a plain device */
+/* Revision 1: with INTx where there is a link, without for a plain device. */
 extern const struct mv_ivshmem_model mv_ivshmem_revision1, mv_ivshmem_revision1_plain;
-
-/* --- ivshmem-2009.c: the first patch's registers */
+/* The first patch's registers. */
 extern const struct mv_ivshmem_model mv_ivshmem_2009;
 
 #endif

@@ -12,20 +12,20 @@
  * backend does not take waits in the transmit queue, and LSR says so.  To a
  * FIFO clear and to a reset that queue is the wire: it keeps its bytes, so a
  * slow host loses nothing that the guest has sent.  Nor does a guest that is
- * slow to start lose what the host has sent (ns16550a-receiver.c): that arrives
+ * slow to start lose what the host has sent (ns16550a-fifos.c): that arrives
  * once the guest listens, by the receive interrupt or by polling LSR.
  */
-#include "device-list.h"
-#include "ns16550a-receiver.h"
+#include "ns16550a.h"
+#include "ns16550a-fifos.h"
 
 #include "cleanup.h"
+#include "fdt-writer.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Beyond the chip's 16: for guests that give up waiting for THRE. */
-#define TX_QUEUE 4096
+#define CLOCK_HZ 1843200 /* the guest is told; nothing follows from it */
 
 enum reg { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
 
@@ -87,9 +87,7 @@ struct mv_ns16550a {
     bool rts_used;     /* the guest has raised RTS since reset */
     bool irq_level;
     struct mv_uart_receiver rx;
-    uint8_t tx[TX_QUEUE];
-    uint16_t tx_first;
-    uint16_t tx_count;
+    struct mv_uart_transmitter tx;
 };
 
 static const struct mv_state_field state_fields[] = {
@@ -113,9 +111,9 @@ static const struct mv_state_field state_fields[] = {
     MV_STATE_FIELD(struct mv_ns16550a, rx.loop_first, MV_STATE_U16),
     MV_STATE_FIELD(struct mv_ns16550a, rx.loop_count, MV_STATE_U16),
     MV_STATE_FIELD(struct mv_ns16550a, rx.polls, MV_STATE_U8),
-    MV_STATE_ARRAY(struct mv_ns16550a, tx, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, tx_first, MV_STATE_U16),
-    MV_STATE_FIELD(struct mv_ns16550a, tx_count, MV_STATE_U16),
+    MV_STATE_ARRAY(struct mv_ns16550a, tx.queue, MV_STATE_U8),
+    MV_STATE_FIELD(struct mv_ns16550a, tx.first, MV_STATE_U16),
+    MV_STATE_FIELD(struct mv_ns16550a, tx.count, MV_STATE_U16),
 };
 
 static const struct mv_state_table state_table = {
@@ -189,24 +187,11 @@ static void update_irq(struct mv_ns16550a *u)
     }
 }
 
-/* Hand the backend what it takes; the queue's last byte raises THRE. */
+/* The queue's last byte raises THRE. */
 static void tx_drain(struct mv_ns16550a *u)
 {
-    if (u->tx_count == 0)
-        return;
-    while (u->tx_count != 0) {
-        unsigned run = TX_QUEUE - u->tx_first;
-        if (run > u->tx_count)
-            run = u->tx_count;
-        unsigned taken = run;
-        if (u->backend != NULL)
-            taken = u->backend->write(u->backend, u->tx + u->tx_first, run);
-        u->tx_first = (u->tx_first + taken) % TX_QUEUE;
-        u->tx_count -= taken;
-        if (taken < run)
-            return;
-    }
-    u->thre_pending = true;
+    if (mv_uart_transmitter_drain(&u->tx, u->backend))
+        u->thre_pending = true;
 }
 
 static void tx_byte(struct mv_ns16550a *u, uint8_t byte)
@@ -218,10 +203,7 @@ static void tx_byte(struct mv_ns16550a *u, uint8_t byte)
         u->thre_pending = true;
         return;
     }
-    if (u->tx_count < TX_QUEUE) {
-        u->tx[(u->tx_first + u->tx_count) % TX_QUEUE] = byte;
-        u->tx_count++;
-    }
+    mv_uart_transmitter_put(&u->tx, byte);
     tx_drain(u);
 }
 
@@ -246,7 +228,7 @@ static void update_msr(struct mv_ns16550a *u)
 static uint8_t line_status(const struct mv_ns16550a *u)
 {
     return u->lsr_errors | (mv_uart_receiver_used(&u->rx) != 0 ? LSR_DR : 0) |
-           (u->tx_count == 0 || in_loopback(u) ? LSR_THRE | LSR_TEMT : 0);
+           (u->tx.count == 0 || in_loopback(u) ? LSR_THRE | LSR_TEMT : 0);
 }
 
 static uint8_t read_iir(struct mv_ns16550a *u)
@@ -480,3 +462,32 @@ void mv_ns16550a_tx_ready(struct mv_device *device)
     tx_drain(u);
     update_irq(u);
 }
+
+/* --- on a board */
+
+static int create(const struct mv_platform *platform, const struct mv_platform_row *row,
+                  struct mv_device **ret, struct mv_error *err)
+{
+    struct mv_irq irq = mv_platform_irq(platform, row);
+    bool first = platform->console == NULL;
+    return mv_ns16550a_create(&irq, first ? platform->serial : NULL, ret, err);
+}
+
+static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
+                     const struct mv_platform_row *row)
+{
+    (void)platform;
+    mv_fdt_text(fdt, "compatible", "ns16550a");
+    mv_fdt_reg(fdt, row->gpa, MV_NS16550A_SIZE);
+    mv_fdt_interrupt(fdt, row->intid);
+    MV_FDT_CELLS(fdt, "clock-frequency", CLOCK_HZ);
+    MV_FDT_CELLS(fdt, "reg-shift", 0);
+    MV_FDT_CELLS(fdt, "reg-io-width", 1);
+}
+
+const struct mv_platform_type mv_ns16550a_type = {.node = "serial",
+                                                  .is_console = true,
+                                                  .create = create,
+                                                  .region = mv_ns16550a_region,
+                                                  .size = MV_NS16550A_SIZE,
+                                                  .describe = describe};

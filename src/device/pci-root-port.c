@@ -4,7 +4,7 @@
  * for devices that come and go.  What it does is bus/pcie-port.c's; it owns the
  * bus behind it.
  */
-#include "device-list.h"
+#include "pci-devices.h"
 
 #include "pcie-port.h"
 

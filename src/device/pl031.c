@@ -8,9 +8,10 @@
  * guest moved it by; it starts with the board, so CR reads as enabled, and
  * enabled it cannot be stopped (3.3.4).
  */
-#include "device-list.h"
+#include "primecell.h"
 
 #include "cleanup.h"
+#include "fdt-writer.h"
 #include "loop.h"
 
 #include <pthread.h>
@@ -257,3 +258,26 @@ const struct mv_mmio_region *mv_pl031_region(struct mv_device *device)
 {
     return &((struct mv_pl031 *)device)->region;
 }
+
+/* --- on a board */
+
+static int create(const struct mv_platform *platform, const struct mv_platform_row *row,
+                  struct mv_device **ret, struct mv_error *err)
+{
+    struct mv_irq irq = mv_platform_irq(platform, row);
+    return mv_pl031_create(&irq, platform->loop, ret, err);
+}
+
+static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
+                     const struct mv_platform_row *row)
+{
+    (void)platform;
+    mv_primecell_describe(fdt, row);
+    MV_FDT_STRINGS(fdt, "compatible", "arm,pl031\0arm,primecell");
+}
+
+const struct mv_platform_type mv_pl031_type = {.node = "rtc",
+                                               .create = create,
+                                               .region = mv_pl031_region,
+                                               .size = MV_PRIMECELL_SIZE,
+                                               .describe = describe};

@@ -5,9 +5,10 @@
  * Owns the registers under `mutex`.  Callers: vCPU threads by the MMIO region,
  * any thread by mv_pl061_set_input.  A line that is an output drives nothing.
  */
-#include "device-list.h"
+#include "primecell.h"
 
 #include "cleanup.h"
+#include "fdt-writer.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -204,3 +205,50 @@ void mv_pl061_set_input(struct mv_device *device, unsigned line, bool level)
     latch_edges(gpio, before);
     update_irq(gpio);
 }
+
+/* --- on a board */
+
+static int create(const struct mv_platform *platform, const struct mv_platform_row *row,
+                  struct mv_device **ret, struct mv_error *err)
+{
+    struct mv_irq irq = mv_platform_irq(platform, row);
+    return mv_pl061_create(&irq, ret, err);
+}
+
+static int added(struct mv_platform *platform, const struct mv_platform_row *row,
+                 struct mv_device *device, struct mv_error *err)
+{
+    (void)row;
+    (void)err;
+    platform->gpio = device;
+    return 0;
+}
+
+void mv_primecell_describe(struct mv_fdt *fdt, const struct mv_platform_row *row)
+{
+    mv_fdt_reg(fdt, row->gpa, MV_PRIMECELL_SIZE);
+    mv_fdt_interrupt(fdt, row->intid);
+    MV_FDT_CELLS(fdt, "clocks", MV_FDT_CLOCK);
+    mv_fdt_text(fdt, "clock-names", "apb_pclk");
+}
+
+static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
+                     const struct mv_platform_row *row)
+{
+    (void)platform;
+    mv_primecell_describe(fdt, row);
+    MV_FDT_STRINGS(fdt, "compatible", "arm,pl061\0arm,primecell");
+    mv_fdt_empty(fdt, "gpio-controller");
+    MV_FDT_CELLS(fdt, "#gpio-cells", 2);
+    mv_fdt_empty(fdt, "interrupt-controller");
+    MV_FDT_CELLS(fdt, "#interrupt-cells", 2);
+    MV_FDT_CELLS(fdt, "#address-cells", 0);
+    MV_FDT_CELLS(fdt, "phandle", MV_FDT_GPIO);
+}
+
+const struct mv_platform_type mv_pl061_type = {.node = "gpio",
+                                               .create = create,
+                                               .region = mv_pl061_region,
+                                               .size = MV_PRIMECELL_SIZE,
+                                               .added = added,
+                                               .describe = describe};

@@ -23,7 +23,6 @@ struct mv_loop;
 
 struct mv_engine_params {
     struct mv_space *space;
-    struct mv_irqchip *irqchip;
     struct mv_loop *loop; /* where the engine's timers may expire */
     unsigned cpus;        /* 1..MV_VCPU_MAX */
     /* INTIDs of the generic timer's interrupts */
@@ -105,6 +104,8 @@ struct mv_engine_ops {
     int (*create)(const struct mv_engine_params *params, struct mv_engine **ret,
                   struct mv_error *err);
     void (*destroy)(struct mv_engine *engine);
+    /* The board's interrupt controller, which was made after the engine, before a vCPU is. */
+    void (*set_irqchip)(struct mv_engine *engine, struct mv_irqchip *chip);
     /*
      * Guest time (the counter and the timers that follow it) goes on, or stands
      * still, as it does from the start.  Called by any thread while no vCPU runs.

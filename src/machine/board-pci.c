@@ -1,41 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PCI devices that a user may add: their types, as data, and how one gets
- * into its slot.  No state, no lock; the main thread's, called by machine.c.
+ * How a PCI device that the user wants gets into its slot.  What types there are,
+ * and what each needs, is device/pci-devices.c's.  No state, no lock; the main
+ * thread's, called by machine-devices.c.
  */
-#include "board-arm64.h"
+#include "board-pci.h"
 
 #include "block.h"
 #include "config.h"
 #include "hotplug.h"
+#include "pci-devices.h"
+#include "pci-host.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
-
-struct type {
-    const char *name;
-    int (*create)(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
-                  struct mv_error *err);
-    bool has_memory; /* and is made by --ivshmem */
-};
-
-static const struct type types[] = {
-    {"edu", mv_edu_create, false},
-    {"ivshmem-plain", mv_ivshmem_plain_create, true},
-    {"ivshmem-doorbell", mv_ivshmem_doorbell_create, true},
-    {"ivshmem-2009", mv_ivshmem_2009_create, true},
-    {"pcie-root-port", mv_pci_root_port_create, false},
-};
-
-static const struct type *find_type(const char *name)
-{
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (strcmp(types[i].name, name) == 0)
-            return &types[i];
-    }
-    return NULL;
-}
 
 /* Whose memory it is, in one of the ways that --ivshmem has. */
 static bool says_memory(const struct mv_config_device *wish)
@@ -63,14 +41,15 @@ static int take_slot(const struct mv_config_device *wish, struct mv_pci_bus *bus
 }
 
 /* The one slot of a root port. */
-static int take_port(const struct mv_config_device *wish, const struct mv_device *device,
-                     struct mv_pcie_port *port, struct place *ret, struct mv_error *err)
+static int take_port(const struct mv_config_device *wish, const struct mv_pci_type *type,
+                     const struct mv_device *device, struct mv_pcie_port *port, struct place *ret,
+                     struct mv_error *err)
 {
     if (wish->slot > 0)
         return mv_error_set(err, EINVAL,
                             "a pcie-root-port has one slot: give addr=00.0 behind '%s', or no addr=",
                             wish->bus);
-    if (strcmp(wish->type, "pcie-root-port") == 0)
+    if (type->traits & MV_PCI_IS_PORT)
         return mv_error_set(err, EINVAL,
                             "a pcie-root-port cannot be behind another: leave bus=%s away",
                             wish->bus);
@@ -80,21 +59,24 @@ static int take_port(const struct mv_config_device *wish, const struct mv_device
 }
 
 static int find_place(const struct mv_board_pci *pci, const struct mv_config_device *wish,
-                      bool running, struct place *ret, struct mv_error *err)
+                      const struct mv_pci_type *type, bool running, struct place *ret,
+                      struct mv_error *err)
 {
-    if (wish->bus != NULL && strcmp(wish->bus, MV_BOARD_PCI_BUS) != 0) {
+    if (pci->host == NULL)
+        return mv_error_set(err, ENOTSUP, "the machine has no PCI bus: leave the device away");
+    if (!mv_pci_host_is_meant(wish->bus)) {
         struct mv_device *device = mv_device_tree_find_id(pci->devices, wish->bus);
         struct mv_pcie_port *port = device == NULL ? NULL : mv_pci_root_port_of(device);
         if (port == NULL)
             return mv_error_set(err, ENOENT,
                                 "there is no bus '%s': give the id of a pcie-root-port", wish->bus);
-        return take_port(wish, device, port, ret, err);
+        return take_port(wish, type, device, port, ret, err);
     }
     if (running)
         return mv_error_set(err, ENOTSUP,
-                            "bus '" MV_BOARD_PCI_BUS "' has no hotplug: start the VM with "
+                            "bus '" MV_PCI_HOST_BUS "' has no hotplug: start the VM with "
                             "--device pcie-root-port,id=ID, and give bus=ID");
-    return take_slot(wish, mv_pci_host_bus(pci->host), "pci", ret, err);
+    return take_slot(wish, mv_pci_host_bus(pci->host), pci->host->path, ret, err);
 }
 
 static int check_port_place(const struct mv_board_pci *pci, const struct mv_pcie_place *place,
@@ -156,8 +138,10 @@ static int find_block(const struct mv_board_pci *pci, const struct mv_config_dev
                             "there is no block '%s': a bank's id is one, and a device's memory is "
                             "where the device has an addr=",
                             wish->mem_id);
-    /* "pci/02.0/00.0" is behind a port. */
-    if (strncmp(block->path, "pci/", 4) == 0 && strchr(block->path + 4, '/') != NULL)
+    const struct mv_device *owner = mv_device_tree_find(pci->devices, block->path);
+    struct mv_device *parent =
+        owner == NULL ? NULL : mv_device_tree_parent(pci->devices, owner);
+    if (parent != NULL && mv_pci_root_port_of(parent) != NULL)
         return mv_error_set(err, EINVAL,
                             "block '%s' goes when its device is unplugged: name one that stays",
                             wish->mem_id);
@@ -167,21 +151,22 @@ static int find_block(const struct mv_board_pci *pci, const struct mv_config_dev
 
 /* What there is to know of a device before it is made. */
 struct plan {
-    const struct type *type;
+    const struct mv_pci_type *type;
     struct place place;
     struct mv_block *block; /* that it is to show, or NULL */
 };
 
-static int find_type_of(const struct mv_config_device *wish, bool running,
-                        const struct type **ret, struct mv_error *err)
+static int find_type(const struct mv_config_device *wish, bool running,
+                     const struct mv_pci_type **ret, struct mv_error *err)
 {
-    const struct type *type = find_type(wish->type);
-    if (type == NULL)
-        return mv_error_set(err, ENOENT,
-                            "there is no device of the type '%s': there are edu%s", wish->type,
-                            running ? ", ivshmem-plain, ivshmem-doorbell and ivshmem-2009"
-                                    : " and pcie-root-port");
-    if (type->has_memory && !says_memory(wish))
+    const struct mv_pci_type *type = mv_pci_type_find(wish->type);
+    if (type == NULL) {
+        char names[256];
+        mv_pci_type_names(running ? MV_PCI_IS_PORT : MV_PCI_SHOWS_MEMORY, names, sizeof names);
+        return mv_error_set(err, ENOENT, "there is no device of the type '%s': there are %s",
+                            wish->type, names);
+    }
+    if ((type->traits & MV_PCI_SHOWS_MEMORY) && !says_memory(wish))
         return mv_error_set(err, EINVAL,
                             "write it as --ivshmem SOCKET or --ivshmem mem=FILE,size=64M");
     *ret = type;
@@ -192,9 +177,9 @@ static int make_plan(const struct mv_board_pci *pci, const struct mv_config_devi
                      bool running, struct plan *ret, struct mv_error *err)
 {
     ret->block = NULL;
-    int r = find_type_of(wish, running, &ret->type, err);
+    int r = find_type(wish, running, &ret->type, err);
     if (r == 0)
-        r = find_place(pci, wish, running, &ret->place, err);
+        r = find_place(pci, wish, ret->type, running, &ret->place, err);
     if (r == 0)
         r = check_free(pci, wish, &ret->place, err);
     if (r == 0 && wish->mem_id != NULL)
@@ -230,7 +215,7 @@ static int plug(const struct mv_board_pci *pci, const struct mv_config_device *w
         .eject = mv_hotplug_eject,
         .eject_opaque = pci->hotplug,
     };
-    if (strcmp(plan->type->name, "pcie-root-port") == 0)
+    if (plan->type->traits & MV_PCI_IS_PORT)
         r = check_port_place(pci, &params.place, err);
     if (r == 0)
         r = plan->type->create(&params, &function, err);

@@ -121,12 +121,16 @@ static int place(struct mv_boot *boot, const struct mv_bank_layout *layout, stru
     return r;
 }
 
-int mv_boot_place(struct mv_boot *boot, const struct mv_bank_layout *layout, unsigned cpus,
-                  const uint64_t *mpidr, const struct mv_engine_cache *caches,
-                  struct mv_error *err)
+int mv_boot_place(struct mv_boot *boot, const struct mv_board *board,
+                  const struct mv_bank_layout *layout, const uint64_t *mpidr,
+                  const struct mv_engine_cache *caches, struct mv_error *err)
 {
-    struct mv_fdt_params params = {cpus,           mpidr, layout, boot->cmdline, boot->initrd != NULL,
-                                   caches};
+    const struct mv_fdt_params params = {.board = board,
+                                         .mpidr = mpidr,
+                                         .layout = layout,
+                                         .cmdline = boot->cmdline,
+                                         .has_initrd = boot->initrd != NULL,
+                                         .caches = caches};
     int r = mv_fdt_build(&params, &boot->fdt, err);
     if (r == 0)
         r = place(boot, layout, err);
@@ -173,8 +177,8 @@ int mv_boot_load(struct mv_boot *boot, struct mv_space *space, struct mv_error *
     return 0;
 }
 
-void mv_boot_entry(const struct mv_boot *boot, uint64_t *ret_pc, uint64_t *ret_x0)
+void mv_boot_entry(const struct mv_boot *boot, uint64_t *ret_pc, uint64_t *ret_argument)
 {
     *ret_pc = boot->place.kernel;
-    *ret_x0 = boot->place.fdt;
+    *ret_argument = boot->place.fdt;
 }

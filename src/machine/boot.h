@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+struct mv_board;
 struct mv_boot;
 struct mv_engine_cache;
 struct mv_space;
@@ -23,9 +24,9 @@ int mv_boot_create(const struct mv_config *config, const struct mv_bank_layout *
 void mv_boot_destroy(struct mv_boot *boot);
 
 /* Build the device tree and find a place for everything. */
-int mv_boot_place(struct mv_boot *boot, const struct mv_bank_layout *layout, unsigned cpus,
-                  const uint64_t *mpidr, const struct mv_engine_cache *caches,
-                  struct mv_error *err);
+int mv_boot_place(struct mv_boot *boot, const struct mv_board *board,
+                  const struct mv_bank_layout *layout, const uint64_t *mpidr,
+                  const struct mv_engine_cache *caches, struct mv_error *err);
 
 /*
  * Before a reset: under --reload on, read and place the files anew.  Where that
@@ -40,7 +41,7 @@ const void *mv_boot_fdt(const struct mv_boot *boot, uint32_t *ret_size);
 /* Copy everything into guest memory, the device tree with fresh seeds. */
 int mv_boot_load(struct mv_boot *boot, struct mv_space *space, struct mv_error *err);
 
-/* Where the first vCPU starts, and with which x0 (booting.rst, section 4). */
-void mv_boot_entry(const struct mv_boot *boot, uint64_t *ret_pc, uint64_t *ret_x0);
+/* Where the first vCPU starts, and with which argument (booting.rst, section 4). */
+void mv_boot_entry(const struct mv_boot *boot, uint64_t *ret_pc, uint64_t *ret_argument);
 
 #endif

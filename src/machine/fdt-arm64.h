@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The flattened device tree of the arm64 board, made by libfdt (Devicetree
- * Specification v0.3; bindings in Linux, Documentation/devicetree/bindings).
+ * The flattened device tree of an arm64 board: what its vCPUs and its memory
+ * are, and what its rows tell (bus/fdt-writer.h).
  */
 #ifndef MV_MACHINE_FDT_ARM64_H
 #define MV_MACHINE_FDT_ARM64_H
@@ -12,10 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mv_board;
 struct mv_engine_cache;
 
 struct mv_fdt_params {
-    unsigned cpus;
+    const struct mv_board *board;
     const uint64_t *mpidr; /* of each vCPU */
     const struct mv_bank_layout *layout;
     const char *cmdline; /* bootargs */

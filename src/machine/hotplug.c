@@ -5,8 +5,8 @@
  */
 #include "hotplug.h"
 
-#include "device-list.h"
 #include "loop.h"
+#include "pci-devices.h"
 #include "space.h"
 
 #include <inttypes.h>
@@ -115,17 +115,11 @@ void mv_hotplug_eject(void *opaque)
         mv_loop_defer(hotplug->params.loop, serve, hotplug);
 }
 
-/* The root port in whose slot the device sits: its path is the port's and the slot. */
+/* The root port in whose slot the device sits, or NULL. */
 static struct mv_pcie_port *port_of(struct mv_hotplug *hotplug, const struct mv_device *device)
 {
-    char path[16];
-    const char *end = strrchr(device->path, '/');
-    if (end == NULL || (size_t)(end - device->path) >= sizeof path)
-        return NULL;
-    memcpy(path, device->path, (size_t)(end - device->path));
-    path[end - device->path] = '\0';
-    struct mv_device *port = mv_device_tree_find(hotplug->params.devices, path);
-    return port == NULL ? NULL : mv_pci_root_port_of(port);
+    struct mv_device *parent = mv_device_tree_parent(hotplug->params.devices, device);
+    return parent == NULL ? NULL : mv_pci_root_port_of(parent);
 }
 
 static int find_removable(struct mv_hotplug *hotplug, const char *name,

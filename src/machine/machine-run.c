@@ -74,7 +74,7 @@ static void end_with(struct mv_machine *machine, enum mv_machine_end end,
 
 int mv_machine_power_on_state(struct mv_machine *machine, struct mv_error *err)
 {
-    uint64_t pc, x0;
+    uint64_t pc, argument;
     mv_vcpus_reset(machine->vcpus);
     mv_power_button_release(machine->button);
     mv_hotplug_reset(machine->hotplug);
@@ -82,8 +82,8 @@ int mv_machine_power_on_state(struct mv_machine *machine, struct mv_error *err)
     int r = mv_boot_load(machine->boot, machine->space, err);
     if (r < 0)
         return r;
-    mv_boot_entry(machine->boot, &pc, &x0);
-    mv_vcpus_power_on(machine->vcpus, 0, pc, x0);
+    mv_boot_entry(machine->boot, &pc, &argument);
+    mv_vcpus_power_on(machine->vcpus, 0, pc, argument);
     return 0;
 }
 

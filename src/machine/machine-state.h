@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * struct mv_machine, for the files that make up the machine: machine.c makes its
- * parts, machine-run.c runs it.  requests and faults are any thread's, all else
+ * parts, machine-devices.c its PCI devices, machine-run.c runs it.  requests and faults are any thread's, all else
  * is the main thread's.  Within the machine room.
  */
 #ifndef MV_MACHINE_MACHINE_STATE_H
@@ -9,8 +9,9 @@
 
 #include "machine.h"
 
-#include "board-arm64.h"
+#include "board.h"
 #include "boot.h"
+#include "device.h"
 #include "fault-queue.h"
 #include "hotplug.h"
 #include "power-button.h"
@@ -49,6 +50,11 @@ struct mv_machine {
     enum mv_machine_cause end_cause;
     struct mv_machine_observer *observers;
 };
+
+/* --- machine-devices.c: those of the configuration, at the start */
+
+int mv_machine_make_devices(struct mv_machine *machine, const struct mv_config *config,
+                            struct mv_error *err);
 
 /* --- machine-run.c */
 

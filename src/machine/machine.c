@@ -9,6 +9,7 @@
 #include "block.h"
 #include "cleanup.h"
 #include "loop.h"
+#include "pci-host.h"
 #include "space.h"
 
 #include <string.h>
@@ -90,21 +91,33 @@ static int make_map(struct mv_machine *machine, const struct mv_config *config,
     return r;
 }
 
-static int make_vcpus(struct mv_machine *machine, const struct mv_engine_ops *engine, unsigned cpus,
-                      struct mv_error *err)
+/* Before the board: an engine may have parts of it, such as the interrupt controller. */
+static int make_engine(struct mv_machine *machine, const struct mv_engine_ops *engine,
+                       unsigned cpus, struct mv_error *err)
 {
     struct mv_engine_params params = {
         .space = machine->space,
-        .irqchip = mv_gicv3_irqchip(machine->board.gic),
         .loop = machine->loop,
         .cpus = cpus,
-        .virtual_timer_intid = MV_BOARD_TIMER_VIRTUAL_INTID,
-        .physical_timer_intid = MV_BOARD_TIMER_PHYSICAL_INTID,
+        .virtual_timer_intid = machine->board.ops->virtual_timer_intid,
+        .physical_timer_intid = machine->board.ops->physical_timer_intid,
     };
-    int r = engine->create(&params, &machine->engine, err);
+    return engine->create(&params, &machine->engine, err);
+}
+
+static int make_board(struct mv_machine *machine, unsigned cpus, struct mv_serial_backend *serial,
+                      struct mv_error *err)
+{
+    machine->board.platform = (struct mv_platform){
+        .cpus = cpus,
+        .loop = machine->loop,
+        .space = machine->space,
+        .devices = &machine->devices,
+        .serial = serial,
+    };
+    int r = mv_board_create(&machine->board, &machine->layout, err);
     if (r == 0)
-        r = mv_vcpus_create(machine->engine, cpus, mv_machine_guest_event, machine, &machine->vcpus,
-                            err);
+        machine->engine->ops->set_irqchip(machine->engine, machine->board.platform.irqchip);
     return r;
 }
 
@@ -113,121 +126,43 @@ static int place_boot(struct mv_machine *machine, unsigned cpus, struct mv_error
     uint64_t mpidr[MV_VCPU_MAX];
     for (unsigned i = 0; i < cpus; i++)
         mpidr[i] = mv_vcpus_mpidr(machine->vcpus, i);
-    return mv_boot_place(machine->boot, &machine->layout, cpus, mpidr,
+    return mv_boot_place(machine->boot, &machine->board, &machine->layout, mpidr,
                          machine->engine->ops->caches, err);
-}
-
-/* --- devices */
-
-static uint64_t guest_ns(void *opaque)
-{
-    struct mv_engine *engine = ((struct mv_machine *)opaque)->engine;
-    return engine->ops->clock_ns(engine);
-}
-
-static int make_hotplug(struct mv_machine *machine, struct mv_error *err)
-{
-    struct mv_hotplug_params params = {.loop = machine->loop,
-                                       .devices = &machine->devices,
-                                       .space = machine->space,
-                                       .changed = mv_machine_tell_device,
-                                       .guest_ns = guest_ns,
-                                       .opaque = machine};
-    return mv_hotplug_create(&params, &machine->hotplug, err);
-}
-
-static struct mv_board_pci pci_of(struct mv_machine *machine, struct mv_ivshmem_hello *hello)
-{
-    return (struct mv_board_pci){.host = machine->board.pci,
-                                 .devices = &machine->devices,
-                                 .blocks = machine->blocks,
-                                 .hotplug = machine->hotplug,
-                                 .loop = machine->loop,
-                                 .hello = hello};
-}
-
-/* On the host bridge's bus, those with a slot of their own first; then what is behind ports. */
-static unsigned turn_of(const struct mv_config_device *wish)
-{
-    if (wish->bus != NULL && strcmp(wish->bus, MV_BOARD_PCI_BUS) != 0)
-        return 2;
-    return wish->slot >= 0 ? 0 : 1;
-}
-
-static int plug_devices(struct mv_machine *machine, const struct mv_config *config,
-                        struct mv_error *err)
-{
-    const struct mv_board_pci pci = pci_of(machine, NULL);
-    struct mv_device *device;
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < 3 * config->device_count; i++) {
-        const struct mv_config_device *wish = &config->devices[i % config->device_count];
-        if (turn_of(wish) == i / config->device_count)
-            r = mv_board_plug(&pci, wish, false, &device, err);
-    }
-    return r;
-}
-
-int mv_machine_device_check(struct mv_machine *machine, const struct mv_config_device *wish,
-                            struct mv_error *err)
-{
-    const struct mv_board_pci pci = pci_of(machine, NULL);
-    mv_hotplug_settle(machine->hotplug);
-    return mv_board_check_plug(&pci, wish, err);
-}
-
-int mv_machine_device_add_greeted(struct mv_machine *machine, const struct mv_config_device *wish,
-                                  struct mv_ivshmem_hello *hello, struct mv_error *err)
-{
-    const struct mv_board_pci pci = pci_of(machine, hello);
-    struct mv_device *device;
-    mv_hotplug_settle(machine->hotplug);
-    int r = mv_board_plug(&pci, wish, true, &device, err);
-    if (r == 0)
-        mv_hotplug_added(machine->hotplug, device);
-    return r;
-}
-
-int mv_machine_device_add(struct mv_machine *machine, const struct mv_config_device *wish,
-                          struct mv_error *err)
-{
-    return mv_machine_device_add_greeted(machine, wish, NULL, err);
-}
-
-int mv_machine_device_remove(struct mv_machine *machine, const char *name, struct mv_error *err)
-{
-    return mv_hotplug_remove(machine->hotplug, name, err);
 }
 
 static int make(struct mv_machine *machine, const struct mv_config *config,
                 struct mv_serial_backend *serial, struct mv_error *err)
 {
     const struct mv_engine_ops *engine = NULL;
-    int r = choose_engine(config->engine, &engine, err);
+    const struct mv_board_ops *board = NULL;
+    int r = mv_board_find(config->machine, &board, err);
+    machine->board.ops = board;
     if (r == 0)
-        r = mv_bank_layout_make(config->banks, config->bank_count, mv_board_windows,
-                                mv_board_window_count, MV_BOARD_RAM_BASE, MV_BOARD_IPA_BITS,
+        r = choose_engine(config->engine, &engine, err);
+    if (r == 0)
+        r = mv_bank_layout_make(config->banks, config->bank_count, board->windows,
+                                board->window_count, board->ram_base, board->ipa_bits,
                                 &machine->layout, err);
     if (r == 0)
         r = mv_boot_create(config, &machine->layout, &machine->boot, err);
     if (r == 0)
         r = make_map(machine, config, err);
     if (r == 0)
-        r = mv_board_create(config->cpus, &machine->layout, machine->loop, serial,
-                            &machine->devices, machine->space, &machine->board, err);
+        r = make_engine(machine, engine, config->cpus, err);
     if (r == 0)
-        r = mv_power_button_create(machine->loop, machine->board.gpio, MV_BOARD_POWER_LINE,
+        r = make_board(machine, config->cpus, serial, err);
+    if (r == 0)
+        r = mv_power_button_create(machine->loop, machine->board.platform.gpio, board->power_line,
                                    &machine->button, err);
     if (r == 0)
-        r = make_vcpus(machine, engine, config->cpus, err);
+        r = mv_vcpus_create(machine->engine, config->cpus, mv_machine_guest_event, machine,
+                            &machine->vcpus, err);
     if (r == 0)
         r = place_boot(machine, config->cpus, err);
     if (r == 0)
         r = make_banks(machine, err);
     if (r == 0)
-        r = make_hotplug(machine, err);
-    if (r == 0)
-        r = plug_devices(machine, config, err);
+        r = mv_machine_make_devices(machine, config, err);
     if (r == 0)
         r = mv_block_registry_check_backs(machine->blocks, err);
     if (r == 0)
@@ -253,8 +188,6 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
                       struct mv_serial_backend *serial, struct mv_machine **ret,
                       struct mv_error *err)
 {
-    if (strcmp(config->machine, "arm64") != 0)
-        return mv_error_set(err, ENOENT, "machine '%s' is not built in: arm64 is", config->machine);
     struct mv_machine *machine = calloc(1, sizeof *machine);
     if (machine == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the machine");
@@ -309,12 +242,13 @@ void mv_machine_for_each_device(struct mv_machine *machine,
 
 struct mv_pci_bus *mv_machine_pci_bus(struct mv_machine *machine)
 {
-    return mv_pci_host_bus(machine->board.pci);
+    struct mv_device *host = machine->board.platform.pci;
+    return host == NULL ? NULL : mv_pci_host_bus(host);
 }
 
 struct mv_device *mv_machine_uart(struct mv_machine *machine)
 {
-    return machine->board.uart;
+    return machine->board.platform.console;
 }
 
 struct mv_space *mv_machine_space(struct mv_machine *machine)
@@ -330,15 +264,14 @@ struct mv_block_registry *mv_machine_blocks(struct mv_machine *machine)
 /* Last the one whose place the banks decide. */
 bool mv_machine_window(const struct mv_machine *machine, size_t index, struct mv_window *ret)
 {
-    if (index < mv_board_window_count) {
-        *ret = mv_board_windows[index];
+    const struct mv_board *board = &machine->board;
+    if (index < board->ops->window_count) {
+        *ret = board->ops->windows[index];
         return true;
     }
-    struct mv_window window = {.name = "PCI 64-bit"};
-    window.gpa = mv_board_pci64(&machine->layout, &window.size);
-    if (index > mv_board_window_count || window.size == 0)
+    if (index > board->ops->window_count || board->platform.pci64.size == 0)
         return false;
-    *ret = window;
+    *ret = (struct mv_window){"PCI 64-bit", board->platform.pci64.gpa, board->platform.pci64.size};
     return true;
 }
 

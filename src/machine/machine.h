@@ -8,7 +8,6 @@
 #define MV_MACHINE_MACHINE_H
 
 #include "config.h"
-#include "device-list.h"
 #include "error.h"
 
 #include <stdbool.h>
@@ -18,9 +17,13 @@
 struct mv_block;
 struct mv_block_fault;
 struct mv_block_registry;
+struct mv_device;
 struct mv_engine;
+struct mv_ivshmem_hello;
 struct mv_loop;
 struct mv_machine;
+struct mv_pci_bus;
+struct mv_serial_backend;
 struct mv_space;
 struct mv_vcpu;
 struct mv_window;
@@ -74,14 +77,14 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
                       struct mv_error *err);
 void mv_machine_destroy(struct mv_machine *machine);
 
-/* The first UART, for the serial backend to push input into. */
+/* The first UART, for the serial backend to push input into; NULL where there is none. */
 struct mv_device *mv_machine_uart(struct mv_machine *machine);
 
 /* Call fn for each device, in the order of their addition.  Main thread. */
 void mv_machine_for_each_device(struct mv_machine *machine,
                                 void (*fn)(void *opaque, struct mv_device *device), void *opaque);
 
-/* The host bridge's bus. */
+/* The host bridge's bus; NULL where the board has none. */
 struct mv_pci_bus *mv_machine_pci_bus(struct mv_machine *machine);
 
 /* The flattened device tree as the guest gets it. */

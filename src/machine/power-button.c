@@ -9,8 +9,8 @@
 #include "power-button.h"
 
 #include "cleanup.h"
-#include "device-list.h"
 #include "loop.h"
+#include "primecell.h"
 
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -35,6 +35,10 @@ static void timer_expired(void *opaque, uint32_t events)
 int mv_power_button_create(struct mv_loop *loop, struct mv_device *gpio, unsigned line,
                            struct mv_power_button **ret, struct mv_error *err)
 {
+    if (gpio == NULL) {
+        *ret = NULL;
+        return 0;
+    }
     struct mv_power_button *button = calloc(1, sizeof *button);
     if (button == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the power button");
@@ -71,6 +75,8 @@ static void set_timer(struct mv_power_button *button, long ns)
 
 void mv_power_button_press(struct mv_power_button *button)
 {
+    if (button == NULL)
+        return;
     button->down = true;
     mv_pl061_set_input(button->gpio, button->line, true);
     set_timer(button, button->running ? HELD_NS : 0);
@@ -78,6 +84,8 @@ void mv_power_button_press(struct mv_power_button *button)
 
 void mv_power_button_run(struct mv_power_button *button, bool on)
 {
+    if (button == NULL)
+        return;
     if (on != button->running && button->down)
         set_timer(button, on ? HELD_NS : 0);
     button->running = on;
@@ -85,6 +93,8 @@ void mv_power_button_run(struct mv_power_button *button, bool on)
 
 void mv_power_button_release(struct mv_power_button *button)
 {
+    if (button == NULL)
+        return;
     /* Setting a timer also clears an expiry that nobody has read. */
     set_timer(button, 0);
     button->down = false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * struct mv_power_button: a button on a GPIO line, held down for a moment when
- * it is pressed.  Main thread.
+ * it is pressed.  Main thread.  A board without a GPIO has none: NULL, which does
+ * nothing.
  */
 #ifndef MV_MACHINE_POWER_BUTTON_H
 #define MV_MACHINE_POWER_BUTTON_H
@@ -14,7 +15,7 @@ struct mv_device;
 struct mv_loop;
 struct mv_power_button;
 
-/* The GPIO (a PL061) is to outlive the button. */
+/* The GPIO (a PL061, or NULL) is to outlive the button. */
 int mv_power_button_create(struct mv_loop *loop, struct mv_device *gpio, unsigned line,
                            struct mv_power_button **ret, struct mv_error *err);
 void mv_power_button_destroy(struct mv_power_button *button);

@@ -7,10 +7,13 @@
  */
 #include "block.h"
 #include "board-arm64.h"
+#include "board-pci.h"
 #include "config.h"
+#include "device.h"
 #include "hotplug.h"
 #include "ivshmem-server.h"
 #include "loop.h"
+#include "ns16550a.h"
 #include "pci-bridge.h"
 #include "pci-msix.h"
 #include "unix-socket.h"
@@ -185,14 +188,17 @@ static void make_board(void)
     CHECK(mv_space_create(&space, &err) == 0);
     CHECK(mv_block_registry_create(&pci.blocks, &err) == 0);
     mv_device_tree_init(&devices);
-    CHECK(mv_board_create(1, &layout, loop, &serial, &devices, space, &board, &err) == 0);
+    board.ops = &mv_board_arm64;
+    board.platform = (struct mv_platform){
+        .cpus = 1, .loop = loop, .space = space, .devices = &devices, .serial = &serial};
+    CHECK(mv_board_create(&board, &layout, &err) == 0);
     CHECK(mv_block_create(pci.blocks, "", "ram0", MEMORY_SIZE, &ram, &err) == 0);
-    CHECK(mv_space_add_ram(space, MV_BOARD_RAM_BASE, ram, 0, MEMORY_SIZE, &err) == 0);
+    CHECK(mv_space_add_ram(space, MV_ARM64_RAM, ram, 0, MEMORY_SIZE, &err) == 0);
     const struct mv_hotplug_params params = {
         .loop = loop, .devices = &devices, .space = space, .changed = ignore_change,
         .guest_ns = no_time};
     CHECK(mv_hotplug_create(&params, &pci.hotplug, &err) == 0);
-    pci.host = board.pci;
+    pci.host = board.platform.pci;
     pci.devices = &devices;
     pci.loop = loop;
 }
@@ -250,7 +256,7 @@ static unsigned address_of(unsigned pick, unsigned any)
 
 static void configure(unsigned address, unsigned offset, unsigned size, uint32_t value)
 {
-    touch(MV_BOARD_ECAM + ((uint64_t)address << 15) + offset, size, true, value);
+    touch(MV_ARM64_ECAM + ((uint64_t)address << 15) + offset, size, true, value);
 }
 
 static struct mv_pci_function *function_of(unsigned pick)
@@ -317,7 +323,7 @@ static void enable_msi(struct mv_pci_function *f, unsigned short_word, uint32_t 
     unsigned address = address_of_function(f);
     if (f->msi == 0)
         return;
-    configure(address, f->msi + 4, 4, MV_BOARD_V2M + 0x40);
+    configure(address, f->msi + 4, 4, MV_ARM64_V2M + 0x40);
     configure(address, f->msi + 12, 2, short_word);
     configure(address, f->msi + 16, 4, value & 1);
     configure(address, f->msi + 2, 2, 1);
@@ -332,7 +338,7 @@ static void enable_msix(struct mv_pci_function *f, unsigned short_word, uint32_t
     configure(address_of_function(f), f->msix->capability + 2, 2, 0x8000 | (value & 0x4000));
     if (!bar->mapped)
         return;
-    touch(entry, 8, true, MV_BOARD_V2M + 0x40);
+    touch(entry, 8, true, MV_ARM64_V2M + 0x40);
     touch(entry + 8, 8, true, short_word | (uint64_t)(value & 1) << 32);
 }
 
@@ -382,7 +388,7 @@ static void step(const uint8_t *data)
                   1u << more % 3, value);
         break;
     case 5:
-        touch(MV_BOARD_ECAM + ((uint64_t)address_of(pick, value >> 16) << 15) +
+        touch(MV_ARM64_ECAM + ((uint64_t)address_of(pick, value >> 16) << 15) +
                   (short_word & 0xfff),
               1u << more % 3, false, 0);
         break;
@@ -396,7 +402,7 @@ static void step(const uint8_t *data)
         touch_bar(pick, more, 1u << short_word / 0x4000, false, short_word, 0);
         break;
     case 10:
-        touch(MV_BOARD_PCI + ((uint64_t)value << 4), 1u << more % 4, short_word & 1, value);
+        touch(MV_ARM64_PCI + ((uint64_t)value << 4), 1u << more % 4, short_word & 1, value);
         break;
     case 11:
         drive(pick, more, short_word, value);
@@ -447,9 +453,9 @@ static int check_range(const struct mv_range *range, void *opaque)
 {
     uint64_t end = range->gpa + range->size;
     (void)opaque;
-    CHECK(end <= MV_BOARD_PCI || (range->gpa >= MV_BOARD_PCI && end <= MV_BOARD_RAM_BASE) ||
-          (range->gpa == MV_BOARD_RAM_BASE && range->size == MEMORY_SIZE) ||
-          (range->gpa >= MV_BOARD_PCI64 && end <= MV_BOARD_PCI64 + MV_BOARD_PCI64_SIZE));
+    CHECK(end <= MV_ARM64_PCI || (range->gpa >= MV_ARM64_PCI && end <= MV_ARM64_RAM) ||
+          (range->gpa == MV_ARM64_RAM && range->size == MEMORY_SIZE) ||
+          (range->gpa >= MV_ARM64_PCI64 && end <= MV_ARM64_PCI64 + MV_ARM64_PCI64_SIZE));
     return 0;
 }
 

@@ -19,6 +19,7 @@ def make_seeds(folder):
 def test_pci(tmp_path):
     program = libfuzzer.build(
         "fuzz-pci", tmp_path, ["base", "config", "memory", "bus", "ivshmem", "device"],
-        ["machine/%s.c" % name for name in ("board-arm64", "board-pci", "hotplug")],
-        ["-ljansson", "-lnuma"])
+        ["machine/%s.c" % name for name in ("board", "board-arm64", "board-pci", "boards", "fdt-arm64",
+                                       "hotplug")],
+        ["-ljansson", "-lnuma", "-lfdt"])
     libfuzzer.run([program], tmp_path, longest=LENGTH, options=[make_seeds(tmp_path / "seeds")])

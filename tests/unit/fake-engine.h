@@ -45,6 +45,7 @@ struct fake_cpu {
 static struct {
     struct mv_engine engine;
     struct mv_engine_params params;
+    struct mv_irqchip *irqchip; /* of the board; NULL before that is made */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct fake_cpu *cpus[MV_VCPU_MAX];
@@ -69,6 +70,7 @@ static int fake_create(const struct mv_engine_params *params, struct mv_engine *
 {
     fake.engine.ops = &fake_ops;
     fake.params = *params;
+    fake.irqchip = NULL;
     fake.clock_runs = false;
     fake.clock_races = 0;
     fake.alive++;
@@ -79,6 +81,11 @@ static int fake_create(const struct mv_engine_params *params, struct mv_engine *
 static void fake_destroy(struct mv_engine *engine)
 {
     fake.alive--;
+}
+
+static void fake_set_irqchip(struct mv_engine *engine, struct mv_irqchip *chip)
+{
+    fake.irqchip = chip;
 }
 
 static void fake_clock_run(struct mv_engine *engine, bool on)
@@ -187,6 +194,7 @@ static const struct mv_engine_ops fake_ops = {
     .probe = fake_probe,
     .create = fake_create,
     .destroy = fake_destroy,
+    .set_irqchip = fake_set_irqchip,
     .clock_run = fake_clock_run,
     .clock_ns = fake_clock_ns,
     .vcpu_create = fake_vcpu_create,

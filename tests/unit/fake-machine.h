@@ -15,6 +15,7 @@ static struct mv_config config;
 static struct mv_error err;
 static char kernel_path[64];
 static uint8_t kernel[FAKE_KERNEL_SIZE];
+static const char *fake_board = "arm64";
 
 /* Parse words (a NULL behind the last) and try to make a machine of them. */
 static inline int fake_machine_try(const char *const *words)
@@ -25,9 +26,11 @@ static inline int fake_machine_try(const char *const *words)
     err.text[0] = '\0';
     if (mv_config_parse_run(argc, (char *const *)(uintptr_t)words, &config, &err) != 0)
         fail_msg("%s", err.text);
-    /* The only engine of this program; the config room does not know it. */
+    /* The only engine of this program, and its boards; the config room does not know them. */
     free(config.engine);
     config.engine = strdup("fake");
+    free(config.machine);
+    config.machine = strdup(fake_board);
     return mv_machine_create(&config, loop, NULL, &machine, &err);
 }
 

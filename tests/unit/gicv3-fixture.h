@@ -3,7 +3,7 @@
 #ifndef MV_TESTS_GICV3_FIXTURE_H
 #define MV_TESTS_GICV3_FIXTURE_H
 
-#include "device-list.h"
+#include "gicv3.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

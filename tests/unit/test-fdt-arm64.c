@@ -30,8 +30,10 @@ static void *build(unsigned cpus, struct mv_bank *banks, size_t count, const cha
         {.level = 0},
     };
     struct mv_bank_layout layout = {banks, count};
-    struct mv_fdt_params params = {cpus, mpidr, &layout, cmdline, initrd, caches};
+    struct mv_board board = {.ops = &mv_board_arm64, .platform.cpus = cpus};
+    const struct mv_fdt_params params = {&board, mpidr, &layout, cmdline, initrd, caches};
     void *fdt = NULL;
+    board.platform.pci64.gpa = mv_board_pci64(board.ops, &layout, &board.platform.pci64.size);
     for (unsigned i = 0; i < MV_VCPU_MAX; i++)
         mpidr[i] = UINT64_C(0x80000000) | (uint64_t)(i >> 4) << 8 | (i & 15);
     assert_int_equal(mv_fdt_build(&params, &fdt, &err), 0);
@@ -187,13 +189,13 @@ static void test_window_among_banks(void **state)
         banks[i] = (struct mv_bank){.id = "ram", .gpa = (i + 1) * step, .size = 4096};
     for (size_t count = 0; count <= COUNT; count += count < 4 ? 1 : 13) {
         struct mv_bank_layout layout = {banks, count};
-        uint64_t size, gpa = mv_board_pci64(&layout, &size);
-        assert_true(size >= MV_BOARD_PCI64_MIN && (size & (size - 1)) == 0);
+        uint64_t size, gpa = mv_board_pci64(&mv_board_arm64, &layout, &size);
+        assert_true(size >= MV_ARM64_PCI64_MIN && (size & (size - 1)) == 0);
         assert_int_equal(gpa & (size - 1), 0);
-        assert_true(gpa >= MV_BOARD_RAM_BASE && gpa < ipa_end && size <= ipa_end - gpa);
+        assert_true(gpa >= MV_ARM64_RAM && gpa < ipa_end && size <= ipa_end - gpa);
         for (size_t i = 0; i < count; i++)
             assert_false(banks[i].gpa < gpa + size && gpa < banks[i].gpa + banks[i].size);
-        assert_int_equal(size, count < COUNT ? MV_BOARD_PCI64_SIZE : MV_BOARD_PCI64_SIZE / 2);
+        assert_int_equal(size, count < COUNT ? MV_ARM64_PCI64_SIZE : MV_ARM64_PCI64_SIZE / 2);
     }
     void *fdt = build(1, banks, COUNT, "", false);
     EXPECT(fdt, "/pcie@40000000", "ranges", 2u << 24, 0, 0x50000000, 0, 0x50000000, 0, 0x30000000,

@@ -7,6 +7,7 @@
 #include "fake-machine.h"
 
 #include "block.h"
+#include "space.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

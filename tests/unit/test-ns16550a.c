@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "device-list.h"
+#include "ns16550a.h"
 #include "fake-irq.h"
 
 enum { RBR = 0, THR = 0, DLL = 0, IER = 1, DLM = 1, IIR = 2, FCR = 2, LCR, MCR, LSR, MSR, SCR };

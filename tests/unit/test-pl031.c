@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "device-list.h"
+#include "primecell.h"
 #include "fake-irq.h"
 #include "loop.h"
 

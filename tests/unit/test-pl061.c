@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "device-list.h"
+#include "primecell.h"
 #include "fake-irq.h"
 
 enum {

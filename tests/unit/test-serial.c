@@ -6,7 +6,7 @@
 #include "input.h"
 #include "output.h"
 
-#include "device-list.h"
+#include "ns16550a.h"
 #include "loop.h"
 
 #include <fcntl.h>

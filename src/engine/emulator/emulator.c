@@ -69,9 +69,7 @@ static int create(const struct mv_engine_params *params, struct mv_engine **ret,
     emulator->engine.ops = &mv_emulator_ops;
     emulator->params = *params;
     emulator->space = params->space;
-    emulator->irqchip = params->irqchip;
     emulator->sink.set_lines = set_lines;
-    emulator->irqchip->ops->set_sink(emulator->irqchip, &emulator->sink);
     emulator->listener.changed = space_changed;
     emulator->listener.settle = settle;
     mv_space_listen(emulator->space, &emulator->listener);
@@ -82,9 +80,17 @@ static int create(const struct mv_engine_params *params, struct mv_engine **ret,
 static void destroy(struct mv_engine *engine)
 {
     struct mv_emulator *emulator = (struct mv_emulator *)engine;
-    emulator->irqchip->ops->set_sink(emulator->irqchip, NULL);
+    if (emulator->irqchip != NULL)
+        emulator->irqchip->ops->set_sink(emulator->irqchip, NULL);
     mv_space_unlisten(emulator->space, &emulator->listener);
     free(emulator);
+}
+
+static void set_irqchip(struct mv_engine *engine, struct mv_irqchip *chip)
+{
+    struct mv_emulator *emulator = (struct mv_emulator *)engine;
+    emulator->irqchip = chip;
+    chip->ops->set_sink(chip, &emulator->sink);
 }
 
 static void vcpu_destroy(struct mv_vcpu *vcpu)
@@ -280,6 +286,7 @@ const struct mv_engine_ops mv_emulator_ops = {
     .probe = probe,
     .create = create,
     .destroy = destroy,
+    .set_irqchip = set_irqchip,
     .clock_run = clock_run,
     .clock_ns = clock_ns,
     .vcpu_create = vcpu_create,

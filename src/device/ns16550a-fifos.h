@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_uart_receiver: what the host sent to a 16550A and the guest has
- * not read.  Part of struct mv_ns16550a, under its mutex; ns16550a.c alone
- * calls it.
+ * struct mv_uart_receiver and struct mv_uart_transmitter: what the host sent to a
+ * 16550A and the guest has not read, and what the guest sent and the host has not
+ * taken.  Parts of struct mv_ns16550a, under its mutex; ns16550a.c alone calls them.
  */
-#ifndef MV_DEVICE_NS16550A_RECEIVER_H
-#define MV_DEVICE_NS16550A_RECEIVER_H
+#ifndef MV_DEVICE_NS16550A_FIFOS_H
+#define MV_DEVICE_NS16550A_FIFOS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MV_UART_FIFO 16
+#define MV_UART_FIFO  16
+#define MV_UART_QUEUE 4096 /* beyond the chip's 16: for guests that give up waiting for THRE */
+
+struct mv_serial_backend;
 
 struct mv_uart_receiver {
     /*
@@ -52,5 +55,19 @@ void mv_uart_receiver_arrive(struct mv_uart_receiver *r, unsigned depth);
 void mv_uart_receiver_unarrive(struct mv_uart_receiver *r);
 /* A FIFO clear, or a reset. */
 void mv_uart_receiver_clear(struct mv_uart_receiver *r);
+
+struct mv_uart_transmitter {
+    uint8_t queue[MV_UART_QUEUE];
+    uint16_t first;
+    uint16_t count;
+};
+
+/* A byte that there is no room for is dropped. */
+void mv_uart_transmitter_put(struct mv_uart_transmitter *t, uint8_t byte);
+/*
+ * Hand the backend (NULL: nobody) what it takes; true where the last byte went,
+ * false where there was none or some are left.
+ */
+bool mv_uart_transmitter_drain(struct mv_uart_transmitter *t, struct mv_serial_backend *backend);
 
 #endif

@@ -6,7 +6,9 @@
  * it is empty.  Here a host's byte waits on the wire until the guest listens
  * (ns16550a.c says when), and a clear sends it back there.
  */
-#include "ns16550a-receiver.h"
+#include "ns16550a-fifos.h"
+
+#include "ns16550a.h"
 
 #define POLLS 2
 
@@ -91,4 +93,28 @@ void mv_uart_receiver_clear(struct mv_uart_receiver *r)
 {
     mv_uart_receiver_unarrive(r);
     r->loop_count = 0;
+}
+
+void mv_uart_transmitter_put(struct mv_uart_transmitter *t, uint8_t byte)
+{
+    if (t->count == MV_UART_QUEUE)
+        return;
+    t->queue[(t->first + t->count) % MV_UART_QUEUE] = byte;
+    t->count++;
+}
+
+bool mv_uart_transmitter_drain(struct mv_uart_transmitter *t, struct mv_serial_backend *backend)
+{
+    bool any = t->count != 0;
+    while (t->count != 0) {
+        unsigned run = MV_UART_QUEUE - t->first;
+        if (run > t->count)
+            run = t->count;
+        unsigned taken = backend == NULL ? run : backend->write(backend, t->queue + t->first, run);
+        t->first = (t->first + taken) % MV_UART_QUEUE;
+        t->count -= taken;
+        if (taken < run)
+            return false;
+    }
+    return any;
 }

@@ -1,49 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ivshmem-doorbell and ivshmem-2009: shared memory from a server, and doorbells,
- * whose vectors stand in the MSI-X table of BAR1, or with the first patch's
- * registers.  vCPU threads ring the peers' eventfds
+ * The three ivshmem devices.  ivshmem-doorbell and ivshmem-2009 have memory from
+ * a server, and doorbells, whose vectors stand in the MSI-X table of BAR1, or
+ * with the first patch's registers: vCPU threads ring the peers' eventfds
  * themselves; the main thread's loop reads the device's own, and interrupts.
+ * ivshmem-plain shows memory that others map too, or a block that the guest has
+ * already, and rings nobody.
  */
 #include "ivshmem.h"
 
 #include "block.h"
 #include "cleanup.h"
 #include "ivshmem-hello.h"
+#include "ivshmem-info.h"
 #include "size.h"
 
 #include <inttypes.h>
 
-
-static const struct mv_state_field state_fields[] = {
+static const struct mv_state_field state_fields_doorbell[] = {
     MV_IVSHMEM_STATE_FIELDS, MV_PCI_MSIX_STATE_FIELDS(struct mv_ivshmem_device, msix)};
 
-/* The device of 2009 has no MSI-X. */
-static const struct mv_state_field state_fields_2009[] = {MV_IVSHMEM_STATE_FIELDS};
+/* The others have no MSI-X. */
+static const struct mv_state_field state_fields[] = {MV_IVSHMEM_STATE_FIELDS};
 
-static const struct mv_state_table state_table_2009 = {
-    .type = "ivshmem-2009",
-    .version = 1,
-    .fields = state_fields_2009,
-    .field_count = sizeof state_fields_2009 / sizeof state_fields_2009[0],
-};
+#define STATE_TABLE(type_name, state_fields_of)                                                    \
+    {                                                                                              \
+        .type = (type_name), .version = 1, .fields = (state_fields_of),                            \
+        .field_count = sizeof(state_fields_of) / sizeof(state_fields_of)[0],                       \
+    }
+static const struct mv_state_table state_doorbell =
+    STATE_TABLE("ivshmem-doorbell", state_fields_doorbell);
+static const struct mv_state_table state_2009 = STATE_TABLE("ivshmem-2009", state_fields);
+static const struct mv_state_table state_plain = STATE_TABLE("ivshmem-plain", state_fields);
 
-static const struct mv_device_ops device_ops_2009 = {.type = "ivshmem-2009",
-                                                     .state = &state_table_2009,
-                                                     .reset = mv_ivshmem_device_reset,
-                                                     .destroy = mv_ivshmem_device_destroy};
+#define DEVICE_OPS(type_name, table)                                                               \
+    {                                                                                              \
+        .type = (type_name), .state = &(table), .reset = mv_ivshmem_device_reset,                 \
+        .destroy = mv_ivshmem_device_destroy,                                                      \
+    }
+static const struct mv_device_ops ops_doorbell = DEVICE_OPS("ivshmem-doorbell", state_doorbell);
+static const struct mv_device_ops ops_2009 = DEVICE_OPS("ivshmem-2009", state_2009);
+static const struct mv_device_ops ops_plain = DEVICE_OPS("ivshmem-plain", state_plain);
 
-static const struct mv_state_table state_table = {
-    .type = "ivshmem-doorbell",
-    .version = 1,
-    .fields = state_fields,
-    .field_count = sizeof state_fields / sizeof state_fields[0],
-};
-
-static const struct mv_device_ops device_ops = {.type = "ivshmem-doorbell",
-                                                .state = &state_table,
-                                                .reset = mv_ivshmem_device_reset,
-                                                .destroy = mv_ivshmem_device_destroy};
+/* --- with a server */
 
 static int make_block(struct mv_ivshmem_device *ivshmem, int fd, uint64_t size,
                       struct mv_error *err)
@@ -165,7 +164,7 @@ int mv_ivshmem_doorbell_create(const struct mv_pci_device_params *params,
                                struct mv_pci_function **ret, struct mv_error *err)
 {
     struct mv_ivshmem_device *ivshmem;
-    int r = create(&mv_ivshmem_revision1, &device_ops, params, &ivshmem, err);
+    int r = create(&mv_ivshmem_revision1, &ops_doorbell, params, &ivshmem, err);
     if (r < 0)
         return r;
     mv_pci_msix_add(&ivshmem->function, &ivshmem->msix, 1, params->vectors);
@@ -177,8 +176,42 @@ int mv_ivshmem_2009_create(const struct mv_pci_device_params *params, struct mv_
                            struct mv_error *err)
 {
     struct mv_ivshmem_device *ivshmem;
-    int r = create(&mv_ivshmem_2009, &device_ops_2009, params, &ivshmem, err);
+    int r = create(&mv_ivshmem_2009, &ops_2009, params, &ivshmem, err);
     if (r == 0)
         *ret = &ivshmem->function;
     return r;
+}
+
+/* --- without one */
+
+static int take_block(struct mv_ivshmem_device *ivshmem, const struct mv_pci_device_params *params,
+                      struct mv_error *err)
+{
+    ivshmem->shows_other = params->block != NULL;
+    ivshmem->block = params->block;
+    if (ivshmem->shows_other)
+        return 0;
+    return mv_block_create_backed(params->blocks, params->path, "bar2", params->size,
+                                  params->backing, &ivshmem->block, err);
+}
+
+int mv_ivshmem_plain_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
+                            struct mv_error *err)
+{
+    uint64_t size = params->block != NULL ? params->block->size : params->size;
+    int r = mv_ivshmem_device_check_size(size, err);
+    if (r < 0)
+        return r;
+    struct mv_ivshmem_device *ivshmem =
+        mv_ivshmem_device_alloc(&mv_ivshmem_revision1_plain, &ops_plain);
+    if (ivshmem == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for the device");
+    r = take_block(ivshmem, params, err);
+    if (r < 0) {
+        mv_ivshmem_device_destroy(&ivshmem->function.device);
+        return r;
+    }
+    mv_ivshmem_device_add_bars(ivshmem);
+    *ret = &ivshmem->function;
+    return 0;
 }

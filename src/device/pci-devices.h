@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The types of PCI functions that a user may add.  Each is a file and a row in
+ * pci-devices.c; a function is made there, then put into a slot by the machine.
+ */
+#ifndef MV_DEVICE_PCI_DEVICES_H
+#define MV_DEVICE_PCI_DEVICES_H
+
+#include "error.h"
+#include "pci.h"
+#include "pcie-port.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mv_block;
+struct mv_block_registry;
+struct mv_config_backing;
+struct mv_ivshmem_hello;
+struct mv_loop;
+
+/* What one is made of.  Each type takes what it needs; the rest is 0 or NULL. */
+struct mv_pci_device_params {
+    const char *path; /* "pci/03.0" */
+    struct mv_block_registry *blocks;
+    uint64_t size; /* of a memory device: bytes; with a server the least that it may have */
+    const struct mv_config_backing *backing; /* of a memory device */
+    struct mv_block *block;                  /* another's that it shows instead, or NULL */
+    struct mv_loop *loop;
+    const char *socket; /* of a device with a server: where that listens */
+    unsigned vectors;   /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
+    bool ext;           /* docs/ivshmem-ext.md */
+    struct mv_ivshmem_hello *hello; /* of mv_ivshmem_doorbell_greet, or NULL */
+    struct mv_pcie_place place; /* of a root port, as what follows */
+    mv_pcie_eject_fn *eject;
+    void *eject_opaque;
+};
+
+/* What a type needs, or is. */
+enum {
+    MV_PCI_SHOWS_MEMORY = 1, /* of its own, another's or a server's: the user says whose */
+    MV_PCI_IS_PORT = 2,      /* a bus of its own, which is there for the machine's life */
+};
+
+typedef int mv_pci_create_fn(const struct mv_pci_device_params *params,
+                             struct mv_pci_function **ret, struct mv_error *err);
+
+struct mv_pci_type {
+    const char *name; /* what --device and device_add call it */
+    mv_pci_create_fn *create;
+    unsigned traits; /* MV_PCI_* */
+};
+
+/* NULL where there is none of that name. */
+const struct mv_pci_type *mv_pci_type_find(const char *name);
+/* "edu, ivshmem-plain and …": those with none of the traits. */
+void mv_pci_type_names(unsigned traits, char *buf, size_t size);
+
+/* --- each in its own file */
+
+/* edu.c: the teaching device of QEMU: registers, INTx and MSI, no DMA. */
+mv_pci_create_fn mv_edu_create;
+/*
+ * ivshmem-devices.c.  Plain: -EINVAL unless size, or that of the block, is a power
+ * of two of at least 4 KiB; the block must outlive the device.  Doorbell, and the
+ * same with the first patch's registers: without a hello they wait up to ten
+ * seconds for the server; what ivshmem-link.h says.
+ */
+mv_pci_create_fn mv_ivshmem_plain_create, mv_ivshmem_doorbell_create, mv_ivshmem_2009_create;
+/* pci-root-port.c: a bus with one slot, into which devices come while the guest runs. */
+mv_pci_create_fn mv_pci_root_port_create;
+/* NULL where the device is none. */
+struct mv_pcie_port *mv_pci_root_port_of(struct mv_device *device);
+
+#endif
