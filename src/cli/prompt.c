@@ -10,6 +10,7 @@
 #include "screen.h"
 
 #include <ctype.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
@@ -22,6 +23,36 @@
 #include <wchar.h>
 
 #define HISTORY 1000 /* lines */
+
+/*
+ * libedit is loaded by the first prompt: with what it needs itself it would take
+ * 0.4 MiB of each process that runs a guest, and none of those has a prompt.
+ */
+#define LIBEDIT_FUNCTIONS(F)                                                                       \
+    F(el_init) F(el_end) F(el_get) F(el_set) F(el_gets) F(el_line) F(el_insertstr) F(el_beep)      \
+    F(el_resize) F(el_source) F(history) F(history_init) F(history_end)
+
+struct libedit {
+#define F(name) typeof(name) *name;
+    LIBEDIT_FUNCTIONS(F)
+#undef F
+};
+
+static const struct libedit *lib; /* NULL: not looked for, or not to be had */
+
+static const struct libedit *load_libedit(void)
+{
+    static struct libedit loaded;
+    void *handle = dlopen("libedit.so.2", RTLD_NOW | RTLD_LOCAL);
+    if (handle == NULL)
+        return NULL;
+#define F(name)                                                                                    \
+    if ((loaded.name = (typeof(name) *)dlsym(handle, #name)) == NULL)                              \
+        return NULL;
+    LIBEDIT_FUNCTIONS(F)
+#undef F
+    return &loaded;
+}
 
 struct mv_prompt {
     struct mv_prompt_params params;
@@ -41,14 +72,18 @@ struct mv_prompt {
 bool mv_prompt_possible(void)
 {
     const char *term = getenv("TERM");
-    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && term != NULL && term[0] != '\0' &&
-           strcmp(term, "dumb") != 0;
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || term == NULL || term[0] == '\0' ||
+        strcmp(term, "dumb") == 0)
+        return false;
+    if (lib == NULL)
+        lib = load_libedit();
+    return lib != NULL;
 }
 
 static struct mv_prompt *prompt_of(EditLine *edit)
 {
     void *prompt;
-    el_get(edit, EL_CLIENTDATA, &prompt);
+    lib->el_get(edit, EL_CLIENTDATA, &prompt);
     return prompt;
 }
 
@@ -60,7 +95,7 @@ static char *tell_prompt(EditLine *edit)
 /* Wipe the line, which may go over several rows; EL_REFRESH draws it where the cursor is then. */
 static void wipe_line(const struct mv_prompt *p)
 {
-    const LineInfo *line = el_line(p->edit);
+    const LineInfo *line = lib->el_line(p->edit);
     size_t width = mv_screen_width(p->params.text);
     for (const char *at = line->buffer; at < line->cursor; at++)
         width += ((unsigned char)*at & 0xc0) != 0x80;
@@ -111,7 +146,7 @@ static void list_words(const struct mv_prompt *p, const char *start, size_t len)
 /* Tab is taken here: libedit never frees the name of a function of ours (EL_ADDFN). */
 static void complete(struct mv_prompt *p)
 {
-    const LineInfo *line = el_line(p->edit);
+    const LineInfo *line = lib->el_line(p->edit);
     const char *start = line->cursor, *first = NULL;
     size_t common = 0;
     char rest[128];
@@ -120,7 +155,7 @@ static void complete(struct mv_prompt *p)
     size_t len = (size_t)(line->cursor - start);
     size_t count = find_words(p, start, len, &first, &common);
     if (count == 0) {
-        el_beep(p->edit);
+        lib->el_beep(p->edit);
         return;
     }
     /* Behind a quote, the user closes it. */
@@ -130,10 +165,10 @@ static void complete(struct mv_prompt *p)
         list_words(p, start, len);
     } else {
         wipe_line(p);
-        if (rest[0] == '\0' || el_insertstr(p->edit, rest) < 0)
-            el_beep(p->edit);
+        if (rest[0] == '\0' || lib->el_insertstr(p->edit, rest) < 0)
+            lib->el_beep(p->edit);
     }
-    el_set(p->edit, EL_REFRESH);
+    lib->el_set(p->edit, EL_REFRESH);
 }
 
 /* --- what comes while a line is edited */
@@ -142,15 +177,15 @@ static void complete(struct mv_prompt *p)
 static void suffer(struct mv_prompt *p, int number)
 {
     sigset_t one;
-    el_set(p->edit, EL_PREP_TERM, 0);
+    lib->el_set(p->edit, EL_PREP_TERM, 0);
     sigemptyset(&one);
     sigaddset(&one, number);
     raise(number);
     sigprocmask(SIG_UNBLOCK, &one, NULL);
     /* Only what stops, or is ignored, comes back from there. */
     sigprocmask(SIG_BLOCK, &one, NULL);
-    el_set(p->edit, EL_PREP_TERM, 1);
-    el_set(p->edit, EL_REFRESH);
+    lib->el_set(p->edit, EL_PREP_TERM, 1);
+    lib->el_set(p->edit, EL_REFRESH);
 }
 
 static void take_signal(struct mv_prompt *p)
@@ -158,9 +193,9 @@ static void take_signal(struct mv_prompt *p)
     struct signalfd_siginfo info;
     if (read(p->signal_fd, &info, sizeof info) != sizeof info)
         return;
-    const LineInfo *line = el_line(p->edit);
+    const LineInfo *line = lib->el_line(p->edit);
     if (info.ssi_signo == SIGWINCH)
-        el_resize(p->edit);
+        lib->el_resize(p->edit);
     else if (info.ssi_signo == SIGINT && line->lastchar > line->buffer)
         p->interrupted = true;
     else
@@ -174,7 +209,7 @@ static void show(struct mv_prompt *p)
     p->result = p->params.show(p->params.opaque, p->err);
     fflush(stdout);
     if (p->result == 0)
-        el_set(p->edit, EL_REFRESH);
+        lib->el_set(p->edit, EL_REFRESH);
 }
 
 /* 1 with the character that the byte completes, 0 where it completes none. */
@@ -226,9 +261,9 @@ void mv_prompt_close(struct mv_prompt *prompt)
     if (prompt == NULL)
         return;
     if (prompt->edit != NULL)
-        el_end(prompt->edit);
+        lib->el_end(prompt->edit);
     if (prompt->history != NULL)
-        history_end(prompt->history);
+        lib->history_end(prompt->history);
     if (prompt->signal_fd >= 0)
         close(prompt->signal_fd);
     free(prompt->line);
@@ -237,16 +272,16 @@ void mv_prompt_close(struct mv_prompt *prompt)
 
 static void set_up(struct mv_prompt *p)
 {
-    history(p->history, &p->event, H_SETSIZE, HISTORY);
-    history(p->history, &p->event, H_SETUNIQUE, 1);
-    el_set(p->edit, EL_CLIENTDATA, p);
-    el_set(p->edit, EL_PROMPT, tell_prompt);
-    el_set(p->edit, EL_SIGNAL, 0);
-    el_set(p->edit, EL_EDITOR, "emacs");
-    el_set(p->edit, EL_HIST, history, p->history);
-    el_set(p->edit, EL_GETCFN, get_character);
-    el_set(p->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
-    el_source(p->edit, NULL); /* the user's ~/.editrc */
+    lib->history(p->history, &p->event, H_SETSIZE, HISTORY);
+    lib->history(p->history, &p->event, H_SETUNIQUE, 1);
+    lib->el_set(p->edit, EL_CLIENTDATA, p);
+    lib->el_set(p->edit, EL_PROMPT, tell_prompt);
+    lib->el_set(p->edit, EL_SIGNAL, 0);
+    lib->el_set(p->edit, EL_EDITOR, "emacs");
+    lib->el_set(p->edit, EL_HIST, lib->history, p->history);
+    lib->el_set(p->edit, EL_GETCFN, get_character);
+    lib->el_set(p->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    lib->el_source(p->edit, NULL); /* the user's ~/.editrc */
 }
 
 int mv_prompt_open(const struct mv_prompt_params *params, struct mv_prompt **ret,
@@ -262,8 +297,8 @@ int mv_prompt_open(const struct mv_prompt_params *params, struct mv_prompt **ret
         sigaddset(&p->signals, signals[i]);
     setlocale(LC_CTYPE, "");
     p->signal_fd = signalfd(-1, &p->signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    p->history = history_init();
-    p->edit = el_init("memvisor", stdin, stdout, stderr);
+    p->history = lib->history_init();
+    p->edit = lib->el_init("memvisor", stdin, stdout, stderr);
     if (p->signal_fd < 0 || p->history == NULL || p->edit == NULL) {
         mv_prompt_close(p);
         return mv_error_set_errno(err, ENOMEM, "the prompt");
@@ -281,8 +316,8 @@ static const char *edit_line(struct mv_prompt *p)
     p->result = 0;
     sigprocmask(SIG_BLOCK, &p->signals, &p->outside);
     /* Before the prompt is seen: a Ctrl-D that the terminal takes for its own is lost. */
-    el_set(p->edit, EL_PREP_TERM, 1);
-    const char *text = el_gets(p->edit, &len);
+    lib->el_set(p->edit, EL_PREP_TERM, 1);
+    const char *text = lib->el_gets(p->edit, &len);
     sigprocmask(SIG_SETMASK, &p->outside, NULL);
     return text;
 }
@@ -303,7 +338,7 @@ int mv_prompt_read(struct mv_prompt *prompt, char **ret_line, struct mv_error *e
     if (prompt->line == NULL)
         return mv_error_set_errno(err, ENOMEM, "a line");
     if (prompt->line[0] != '\0')
-        history(prompt->history, &prompt->event, H_ENTER, prompt->line);
+        lib->history(prompt->history, &prompt->event, H_ENTER, prompt->line);
     *ret_line = prompt->line;
     return 1;
 }

@@ -134,6 +134,8 @@ def test_terminal_is_as_it_was(memvisor, server, number):
 
 def test_qmp(memvisor, tmp_path):
     with Vm(memvisor, tmp_path) as vm:
+        # Who runs a guest has no prompt, and none of the line editor's memory.
+        assert "libedit" not in harness.pathlib.Path("/proc/%d/maps" % vm.process.pid).read_text()
         child = spawn(memvisor.path, "qmp", vm.name, env=vm.env)
         child.expect(r"\(qmp\) ")
         child.send('{"execute": "query-sta\t"}\r')

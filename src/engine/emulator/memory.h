@@ -97,12 +97,15 @@ static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t v
     return &cpu->tlb[(va >> 55) & 1]->d[mv_dtlb_index(va)];
 }
 
+/* A compiler that thinks them too large would make a call of the commonest path. */
+#define MV_INLINE static inline __attribute__((always_inline))
+
 #define MV_DEFINE_LOAD(bits, type)                                                                 \
-    static inline uint##bits##_t mv_load##bits(struct mv_cpu *cpu, const struct mv_op *op,         \
-                                               uint64_t va)                                        \
+    MV_INLINE uint##bits##_t mv_load##bits(struct mv_cpu *cpu, const struct mv_op *op,             \
+                                           uint64_t va)                                            \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_entry_takes(entry, entry->read_tag, va, bits / 8, bits / 8)) {                             \
+        if (mv_entry_takes(entry, entry->read_tag, va, bits / 8, bits / 8)) {                      \
             mv_access_begin(cpu, op);                                                              \
             type value = __atomic_load_n((type *)(va + entry->addend), __ATOMIC_RELAXED);          \
             mv_access_end();                                                                       \
@@ -111,11 +114,11 @@ static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t v
         return (uint##bits##_t)mv_memory_read(cpu, op, va, bits / 8, 0);                           \
     }
 #define MV_DEFINE_STORE(bits, type)                                                                \
-    static inline void mv_store##bits(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,     \
-                                      uint##bits##_t value)                                        \
+    MV_INLINE void mv_store##bits(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,         \
+                                  uint##bits##_t value)                                            \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_entry_takes(entry, entry->write_tag, va, bits / 8, bits / 8)) {                            \
+        if (mv_entry_takes(entry, entry->write_tag, va, bits / 8, bits / 8)) {                     \
             mv_access_begin(cpu, op);                                                              \
             __atomic_store_n((type *)(va + entry->addend), value, __ATOMIC_RELAXED);               \
             mv_access_end();                                                                       \
@@ -137,11 +140,11 @@ MV_DEFINE_STORE(64, mv_u64_any)
  * leaves the first one undone.
  */
 #define MV_DEFINE_LOAD_PAIR(bits, type)                                                            \
-    static inline void mv_load##bits##x2(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,  \
-                                         uint##bits##_t ret[2])                                    \
+    MV_INLINE void mv_load##bits##x2(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,      \
+                                     uint##bits##_t ret[2])                                        \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_entry_takes(entry, entry->read_tag, va, bits / 4, bits / 8)) {                             \
+        if (mv_entry_takes(entry, entry->read_tag, va, bits / 4, bits / 8)) {                      \
             const type *host = (type *)(va + entry->addend);                                       \
             mv_access_begin(cpu, op);                                                              \
             ret[0] = __atomic_load_n(&host[0], __ATOMIC_RELAXED);                                  \
@@ -154,11 +157,11 @@ MV_DEFINE_STORE(64, mv_u64_any)
         }                                                                                          \
     }
 #define MV_DEFINE_STORE_PAIR(bits, type)                                                           \
-    static inline void mv_store##bits##x2(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, \
-                                          uint##bits##_t first, uint##bits##_t second)             \
+    MV_INLINE void mv_store##bits##x2(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,     \
+                                      uint##bits##_t first, uint##bits##_t second)                 \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_entry_takes(entry, entry->write_tag, va, bits / 4, bits / 8)) {                            \
+        if (mv_entry_takes(entry, entry->write_tag, va, bits / 4, bits / 8)) {                     \
             type *host = (type *)(va + entry->addend);                                             \
             mv_access_begin(cpu, op);                                                              \
             __atomic_store_n(&host[0], first, __ATOMIC_RELAXED);                                   \
@@ -175,8 +178,8 @@ MV_DEFINE_LOAD_PAIR(64, mv_u64_any)
 MV_DEFINE_STORE_PAIR(32, mv_u32_any)
 MV_DEFINE_STORE_PAIR(64, mv_u64_any)
 
-static inline void mv_load128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
-                              uint64_t ret[2])
+MV_INLINE void mv_load128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                          uint64_t ret[2])
 {
     const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
     if (mv_entry_takes(entry, entry->read_tag, va, 16, 16)) {
@@ -190,8 +193,8 @@ static inline void mv_load128(struct mv_cpu *cpu, const struct mv_op *op, uint64
     }
 }
 
-static inline void mv_store128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
-                               uint64_t low, uint64_t high)
+MV_INLINE void mv_store128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                           uint64_t low, uint64_t high)
 {
     const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
     if (mv_entry_takes(entry, entry->write_tag, va, 16, 16)) {

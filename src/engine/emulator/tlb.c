@@ -90,6 +90,8 @@ static bool set_bit(atomic_uint *word, unsigned bit)
 bool mv_tlb_see(struct mv_cpu *cpu, uint64_t va, unsigned log_size)
 {
     struct mv_tlb_seen *seen = &cpu->tlbs.seen;
+    if (cpu->emulator->params.cpus == 1)
+        return false; /* nobody asks */
     struct seen_bits bits = seen_bits(seen, va, log_size);
     bool news = set_bit(&seen->sizes[va >> 55 & 1], 1u << (log_size - 12));
     for (unsigned i = 0; i < 2; i++)
