@@ -115,3 +115,12 @@ void mv_device_tree_reset(struct mv_device_tree *tree)
     for (struct mv_device *device = tree->first; device != NULL; device = device->next)
         device->ops->reset(device);
 }
+
+void mv_device_tree_saving(struct mv_device_tree *tree)
+{
+    for (struct mv_device *device = tree->first; device != NULL; device = device->next) {
+        const struct mv_state_table *table = device->ops->state;
+        if (table != NULL && table->saving != NULL)
+            table->saving(device);
+    }
+}

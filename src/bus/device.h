@@ -53,5 +53,7 @@ struct mv_device *mv_device_tree_find_id(struct mv_device_tree *tree, const char
 /* Takes the device out and destroys it. */
 void mv_device_tree_remove(struct mv_device_tree *tree, struct mv_device *device);
 void mv_device_tree_reset(struct mv_device_tree *tree);
+/* Before a save: each device brings the fields of its state table up to date. */
+void mv_device_tree_saving(struct mv_device_tree *tree);
 
 #endif

@@ -332,6 +332,23 @@ void mv_pci_function_reset(struct mv_pci_function *function)
         restore_power_on(function);
 }
 
+pthread_mutex_t *mv_pci_function_mutex(void *object)
+{
+    const struct mv_pci_function *function = object;
+    return function->bus == NULL ? NULL : mv_pci_bus_mutex(function->bus);
+}
+
+void mv_pci_function_loaded(struct mv_pci_function *function)
+{
+    if (function->bus == NULL)
+        return;
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(function->bus));
+    if (function->plugged) {
+        update_line(function);
+        remap(function->bus);
+    }
+}
+
 /* --- configuration accesses */
 
 /* The bus that the guest has given this number; NULL where none has it. */

@@ -52,6 +52,25 @@ void mv_pci_config_define(struct mv_pci_function *function, unsigned offset, uns
     put(function->writable, offset, size, writable);
 }
 
+void mv_pci_config_own(struct mv_pci_function *function, unsigned offset, unsigned size,
+                       uint64_t bits)
+{
+    put(function->own, offset, size, bits);
+}
+
+int mv_pci_function_check(const struct mv_pci_function *function, struct mv_error *err)
+{
+    for (unsigned i = 0; i < MV_PCI_CONFIG_SIZE; i++) {
+        uint8_t fixed = (uint8_t)~(function->writable[i] | function->own[i]);
+        if (((function->config[i] ^ function->power_on[i]) & fixed) != 0)
+            return mv_state_refuse(err, "config",
+                                   "byte 0x%x is 0x%x, and of this device 0x%x, of which 0x%x "
+                                   "never changes",
+                                   i, function->config[i], function->power_on[i], fixed);
+    }
+    return 0;
+}
+
 uint64_t mv_pci_config_get(const struct mv_pci_function *function, unsigned offset, unsigned size)
 {
     return get(function->config, offset, size);
@@ -116,6 +135,7 @@ void mv_pci_msi_add(struct mv_pci_function *function)
     mv_pci_config_define(function, at + MSI_ADDRESS, 8, 0, ~UINT64_C(3));
     mv_pci_config_define(function, at + MSI_DATA, 2, 0, 0xffff);
     mv_pci_config_define(function, at + MSI_MASK, 4, 0, 1);
+    mv_pci_config_own(function, at + MSI_PENDING, 4, 1);
 }
 
 uint32_t mv_pci_config_read(const struct mv_pci_function *function, unsigned offset, unsigned size)

@@ -21,16 +21,14 @@
 #define MSIX_ENABLE  (1u << 15)
 #define MSIX_MASK    (1u << 14)
 
-/* Words of an entry (6.8.2.6 to 6.8.2.9). */
+/* Words of an entry. */
 #define ENTRY_ADDRESS 0
 #define ENTRY_DATA    2
 #define ENTRY_CONTROL 3
-#define ENTRY_BYTES   (4 * MV_PCI_MSIX_ENTRY_WORDS)
-#define ENTRY_MASK    1u
+#define ENTRY_BYTES   sizeof(struct mv_pci_msix_entry)
 
-/* Bits that a write changes: an address is a multiple of 4, and all of control but the mask is 0.
- */
-static const uint32_t writable[MV_PCI_MSIX_ENTRY_WORDS] = {~3u, ~0u, ~0u, ENTRY_MASK};
+static const uint32_t writable[MV_PCI_MSIX_ENTRY_WORDS] = {MV_PCI_MSIX_ADDRESS_BITS, UINT32_MAX,
+                                                           UINT32_MAX, MV_PCI_MSIX_CONTROL_BITS};
 
 static unsigned control(const struct mv_pci_msix *msix)
 {
@@ -40,12 +38,12 @@ static unsigned control(const struct mv_pci_msix *msix)
 static bool is_masked(const struct mv_pci_msix *msix, unsigned vector)
 {
     return (control(msix) & MSIX_MASK) != 0 ||
-           (msix->table[vector * MV_PCI_MSIX_ENTRY_WORDS + ENTRY_CONTROL] & ENTRY_MASK) != 0;
+           (msix->table[vector].word[ENTRY_CONTROL] & MV_PCI_MSIX_CONTROL_BITS) != 0;
 }
 
 static void post(const struct mv_pci_msix *msix, unsigned vector)
 {
-    const uint32_t *entry = &msix->table[vector * MV_PCI_MSIX_ENTRY_WORDS];
+    const uint32_t *entry = msix->table[vector].word;
     uint64_t address = entry[ENTRY_ADDRESS] | (uint64_t)entry[ENTRY_ADDRESS + 1] << 32;
     mv_pci_bus_post(msix->function, address, entry[ENTRY_DATA]);
 }
@@ -62,11 +60,17 @@ static void flush_vector(struct mv_pci_msix *msix, unsigned vector)
 
 /* --- the BAR: accesses of 4 and 8 bytes, aligned (6.8.2) */
 
-static uint32_t read_word(const struct mv_pci_msix *msix, unsigned offset)
+/* A word of the table, by its offset in the BAR. */
+static uint32_t *table_word(struct mv_pci_msix *msix, unsigned offset)
+{
+    return &msix->table[offset / ENTRY_BYTES].word[offset / 4 % MV_PCI_MSIX_ENTRY_WORDS];
+}
+
+static uint32_t read_word(struct mv_pci_msix *msix, unsigned offset)
 {
     unsigned pending_end = msix->pending_at + (unsigned)mv_align_up(msix->vectors, 64) / 8;
     if (offset < msix->vectors * ENTRY_BYTES)
-        return msix->table[offset / 4];
+        return *table_word(msix, offset);
     if (offset < msix->pending_at || offset >= pending_end)
         return 0;
     unsigned at = offset - msix->pending_at;
@@ -77,7 +81,7 @@ static void write_word(struct mv_pci_msix *msix, unsigned offset, uint32_t value
 {
     if (offset >= msix->vectors * ENTRY_BYTES)
         return;
-    msix->table[offset / 4] = value & writable[offset / 4 % MV_PCI_MSIX_ENTRY_WORDS];
+    *table_word(msix, offset) = value & writable[offset / 4 % MV_PCI_MSIX_ENTRY_WORDS];
 }
 
 static uint64_t bar_read(void *opaque, uint64_t offset, unsigned size)
@@ -102,7 +106,7 @@ static void bar_write(void *opaque, uint64_t offset, uint64_t value, unsigned si
     if (size == 8)
         write_word(msix, (unsigned)offset + 4, (uint32_t)(value >> 32));
     if (offset < msix->vectors * ENTRY_BYTES)
-        flush_vector(msix, (unsigned)offset / ENTRY_BYTES);
+        flush_vector(msix, (unsigned)(offset / ENTRY_BYTES));
 }
 
 static const struct mv_mmio_ops bar_ops = {
@@ -125,7 +129,7 @@ void mv_pci_msix_add(struct mv_pci_function *function, struct mv_pci_msix *msix,
     msix->function = function;
     msix->region = (struct mv_mmio_region){.name = "MSI-X", .ops = &bar_ops, .opaque = msix};
     msix->vectors = vectors;
-    msix->pending_at = vectors * ENTRY_BYTES > 0x800 ? vectors * ENTRY_BYTES : 0x800;
+    msix->pending_at = vectors * ENTRY_BYTES > 0x800 ? vectors * (unsigned)ENTRY_BYTES : 0x800;
     msix->capability = at;
     function->msix = msix;
     mv_pci_config_define(function, at + MSIX_CONTROL, 2, vectors - 1, MSIX_ENABLE | MSIX_MASK);
@@ -168,6 +172,23 @@ void mv_pci_msix_flush(struct mv_pci_function *function)
     }
 }
 
+int mv_pci_msix_check(const struct mv_pci_msix *msix, struct mv_error *err)
+{
+    static const char *const names[MV_PCI_MSIX_ENTRY_WORDS] = {"msix-address", "msix-address-high",
+                                                               "msix-data", "msix-control"};
+    for (unsigned i = msix->vectors; i < MV_PCI_MSIX_VECTORS_MAX; i++) {
+        const char *name = (msix->pending[i / 64] >> i % 64 & 1) != 0 ? "msix-pending" : NULL;
+        for (unsigned word = 0; word < MV_PCI_MSIX_ENTRY_WORDS; word++) {
+            if (msix->table[i].word[word] != 0)
+                name = names[word];
+        }
+        if (name != NULL)
+            return mv_state_refuse(err, name, "vector %u is not there: there are %u", i,
+                                   msix->vectors);
+    }
+    return 0;
+}
+
 void mv_pci_msix_reset(struct mv_pci_function *function)
 {
     struct mv_pci_msix *msix = function->msix;
@@ -176,5 +197,5 @@ void mv_pci_msix_reset(struct mv_pci_function *function)
     memset(msix->table, 0, sizeof msix->table);
     memset(msix->pending, 0, sizeof msix->pending);
     for (unsigned i = 0; i < msix->vectors; i++)
-        msix->table[i * MV_PCI_MSIX_ENTRY_WORDS + ENTRY_CONTROL] = ENTRY_MASK;
+        msix->table[i].word[ENTRY_CONTROL] = MV_PCI_MSIX_CONTROL_BITS;
 }

@@ -10,7 +10,16 @@
 #include "pci.h"
 
 #define MV_PCI_MSIX_VECTORS_MAX 2048
-#define MV_PCI_MSIX_ENTRY_WORDS 4 /* of 32 bits */
+#define MV_PCI_MSIX_ENTRY_WORDS 4
+
+/* Message address, low and high, data, control (6.8.2.6 to 6.8.2.9). */
+struct mv_pci_msix_entry {
+    uint32_t word[MV_PCI_MSIX_ENTRY_WORDS];
+};
+
+/* Bits that a write changes: an address is a multiple of 4, and of control there is the mask. */
+#define MV_PCI_MSIX_ADDRESS_BITS UINT32_C(0xfffffffc)
+#define MV_PCI_MSIX_CONTROL_BITS UINT32_C(1)
 
 struct mv_pci_msix {
     struct mv_pci_function *function;
@@ -18,14 +27,21 @@ struct mv_pci_msix {
     unsigned vectors;
     unsigned pending_at; /* offset of the pending bits in the BAR, bytes */
     uint8_t capability;  /* its offset in configuration space */
-    uint32_t table[MV_PCI_MSIX_VECTORS_MAX * MV_PCI_MSIX_ENTRY_WORDS];
+    struct mv_pci_msix_entry table[MV_PCI_MSIX_VECTORS_MAX];
     uint64_t pending[MV_PCI_MSIX_VECTORS_MAX / 64];
 };
 
-/* The part of it that a save carries; for devices' tables. */
-#define MV_PCI_MSIX_STATE_FIELDS(struct_type, field)                                               \
-    MV_STATE_ARRAY(struct_type, field.table, MV_STATE_U32),                                        \
-        MV_STATE_ARRAY(struct_type, field.pending, MV_STATE_U64)
+/* The part of it that a save carries; for devices' tables, whose check calls mv_pci_msix_check. */
+#define MV_PCI_MSIX_STATE_FIELDS(struct_type, msix)                                                \
+    MV_STATE_SAME("msix-vectors", struct_type, msix.vectors, MV_STATE_U32),                        \
+        MV_STATE_EACH("msix-address", struct_type, msix.table, word[0], MV_STATE_U32,              \
+                      MV_PCI_MSIX_ADDRESS_BITS),                                                   \
+        MV_STATE_EACH("msix-address-high", struct_type, msix.table, word[1], MV_STATE_U32,         \
+                      UINT32_MAX),                                                                 \
+        MV_STATE_EACH("msix-data", struct_type, msix.table, word[2], MV_STATE_U32, UINT32_MAX),    \
+        MV_STATE_EACH("msix-control", struct_type, msix.table, word[3], MV_STATE_U32,              \
+                      MV_PCI_MSIX_CONTROL_BITS),                                                   \
+        MV_STATE_ANY("msix-pending", struct_type, msix.pending, MV_STATE_U64)
 
 /*
  * Give a function the capability and a 32-bit BAR of this index, before it is
@@ -44,6 +60,9 @@ void mv_pci_msix_add(struct mv_pci_function *function, struct mv_pci_msix *msix,
 bool mv_pci_msix_send(struct mv_pci_function *function, unsigned vector);
 
 /* --- for the bus, which holds its lock; functions without MSI-X too */
+
+/* Vectors that are not there have no state, or mv_state_refuse. */
+int mv_pci_msix_check(const struct mv_pci_msix *msix, struct mv_error *err);
 
 bool mv_pci_msix_enabled(const struct mv_pci_function *function);
 /* Send what is pending and no longer masked. */

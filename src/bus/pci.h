@@ -66,6 +66,7 @@ struct mv_pci_function {
     uint8_t config[MV_PCI_CONFIG_SIZE];
     uint8_t power_on[MV_PCI_CONFIG_SIZE];
     uint8_t writable[MV_PCI_CONFIG_SIZE]; /* the bits that a write changes */
+    uint8_t own[MV_PCI_CONFIG_SIZE];      /* the bits that the device itself changes */
     uint8_t capability_end;               /* where the next capability goes */
     uint8_t msi;                          /* its capability's offset, or 0 */
     struct mv_pci_msix *msix;             /* or NULL */
@@ -74,10 +75,12 @@ struct mv_pci_function {
     struct mv_pci_bar bars[MV_PCI_BARS];
 };
 
-/* The part of a function's state that a save carries; for devices' tables. */
-#define MV_PCI_STATE_FIELDS(struct_type)                                                           \
-    MV_STATE_ARRAY(struct_type, function.config, MV_STATE_U8),                                     \
-        MV_STATE_FIELD(struct_type, function.intx_wanted, MV_STATE_BOOL)
+/*
+ * What a save carries of a function, for devices' tables, which have the function
+ * checked, and it follow what was loaded.  The device itself raises INTx again.
+ */
+#define MV_PCI_STATE_FIELD(struct_type, function)                                                  \
+    MV_STATE_ANY("config", struct_type, function.config, MV_STATE_U8)
 
 /* --- pci-function.c: making a function, before it is put into a slot */
 
@@ -103,10 +106,16 @@ void mv_pci_msi_add(struct mv_pci_function *function);
 /* What a register (1 to 8 bytes) holds at power-on, and which of its bits a write changes. */
 void mv_pci_config_define(struct mv_pci_function *function, unsigned offset, unsigned size,
                           uint64_t value, uint64_t writable);
+/* Which bits of a register the device changes by itself, beside those that a write changes. */
+void mv_pci_config_own(struct mv_pci_function *function, unsigned offset, unsigned size,
+                       uint64_t bits);
 /* Put a capability of `size` bytes at the head of the list; its offset. */
 uint8_t mv_pci_capability_add(struct mv_pci_function *function, uint8_t id, unsigned size);
 
 /* --- pci-function.c: for the bus, which holds its lock */
+
+/* Bits of configuration space that nobody changes are as at power-on, or mv_state_refuse. */
+int mv_pci_function_check(const struct mv_pci_function *function, struct mv_error *err);
 
 uint32_t mv_pci_config_read(const struct mv_pci_function *function, unsigned offset, unsigned size);
 /* Registers as the device sees and sets them, 1 to 8 bytes. */
@@ -182,6 +191,10 @@ bool mv_pci_bus_describe(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_in
 
 /* Power-on values. */
 void mv_pci_function_reset(struct mv_pci_function *function);
+/* For devices' tables, whose object starts with its function: the bus's mutex; NULL: in no slot. */
+pthread_mutex_t *mv_pci_function_mutex(void *object);
+/* BARs and lines follow what was loaded. */
+void mv_pci_function_loaded(struct mv_pci_function *function);
 
 /*
  * A configuration access (1, 2 or 4 bytes, aligned); all ones where nothing is.

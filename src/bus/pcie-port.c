@@ -84,18 +84,21 @@ static struct mv_pci_function *occupant(const struct mv_pcie_port *port)
 
 /* --- events */
 
-/*
- * An interrupt is due while any event stands that is to interrupt: a message
- * goes out when that becomes so, the line follows it (6.7.3.4).
- */
-static void update_event(struct mv_pcie_port *port)
+/* Whether any event stands that is to interrupt (6.7.3.4). */
+static bool is_event_due(const struct mv_pcie_port *port)
 {
     unsigned control = get(port, SLOT_CONTROL), status = get(port, SLOT_STATUS);
     unsigned wanted = control & (SLOT_BUTTON | SLOT_PRESENCE | SLOT_COMMAND);
     if (control & SLOT_LINK)
         wanted |= SLOT_LINK >> STATUS_LINK_SHIFT;
+    return (control & SLOT_INTERRUPT) && (status & wanted);
+}
+
+/* A message goes out when an interrupt becomes due; the line follows it. */
+static void update_event(struct mv_pcie_port *port)
+{
     bool before = port->event;
-    port->event = (control & SLOT_INTERRUPT) && (status & wanted);
+    port->event = is_event_due(port);
     mv_pci_intx_set_locked(&port->bridge.function, port->event);
     if (port->event && !before)
         mv_pci_msi_send_locked(&port->bridge.function);
@@ -211,6 +214,9 @@ static void define_express(struct mv_pcie_port *port, unsigned slot_number)
     for (size_t i = 0; i < sizeof registers / sizeof registers[0]; i++)
         mv_pci_config_define(&port->bridge.function, port->express + registers[i].offset,
                              registers[i].size, registers[i].value, registers[i].writable);
+    mv_pci_config_own(&port->bridge.function, port->express + LINK_STATUS, 2, LINK_ACTIVE);
+    mv_pci_config_own(&port->bridge.function, port->express + SLOT_STATUS, 2,
+                      STATUS_EVENTS | STATUS_PRESENT);
 }
 
 int mv_pcie_port_init(struct mv_pcie_port *port, const struct mv_device_ops *ops,
@@ -244,6 +250,39 @@ void mv_pcie_port_reset(struct mv_pcie_port *port)
     change(port, SLOT_STATUS, STATUS_EVENTS, 0);
     port->bridge.reset_due = false;
     port->event = false;
+}
+
+/* --- loading */
+
+int mv_pcie_port_check(const struct mv_pcie_port *port, struct mv_error *err)
+{
+    bool is_there = occupant(port) != NULL;
+    int r = mv_pci_function_check(&port->bridge.function, err);
+    if (r < 0)
+        return r;
+    if (is_there != ((get(port, SLOT_STATUS) & STATUS_PRESENT) != 0))
+        return mv_state_refuse(err, "config", "slot status 0x%x, and the slot is %s",
+                               get(port, SLOT_STATUS), is_there ? "taken" : "empty");
+    if (is_linked(port) != ((get(port, LINK_STATUS) & LINK_ACTIVE) != 0))
+        return mv_state_refuse(err, "config", "link status 0x%x, and the link is %s",
+                               get(port, LINK_STATUS), is_linked(port) ? "up" : "down");
+    if (port->asked && !is_there)
+        return mv_state_refuse(err, "removal-asked", "the slot is empty");
+    return 0;
+}
+
+/* The guest was told already of what stands in the slot's status. */
+void mv_pcie_port_loaded(struct mv_pcie_port *port)
+{
+    {
+        MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.secondary));
+        port->control = (uint16_t)get(port, SLOT_CONTROL);
+        port->bridge.shut = !is_linked(port);
+        port->bridge.reset_due = false;
+        port->event = is_event_due(port);
+        mv_pci_intx_set_locked(&port->bridge.function, port->event);
+    }
+    mv_pci_function_loaded(&port->bridge.function);
 }
 
 /* --- coming and going */
@@ -287,5 +326,7 @@ struct mv_device *mv_pcie_port_collect(struct mv_pcie_port *port)
     MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.secondary));
     struct mv_device *gone = port->gone;
     port->gone = NULL;
+    if (gone != NULL)
+        port->asked = false;
     return gone;
 }

@@ -22,7 +22,10 @@ struct mv_pcie_place {
     unsigned slot_number; /* what the guest calls it, up to 8191 */
 };
 
-/* A device embeds it as its first member. */
+/*
+ * A device embeds it as its first member.  Of its state a save carries the
+ * registers, and whether the guest is being asked to let go of what is in the slot.
+ */
 struct mv_pcie_port {
     struct mv_pci_bridge bridge;
     struct mv_pcie_place place;
@@ -30,6 +33,9 @@ struct mv_pcie_port {
     uint16_t control; /* of the slot, as it was before the write that is being followed */
     bool event; /* an interrupt is due for what the slot's status says */
     struct mv_device *gone; /* out of the slot, and not collected yet */
+    /* The main thread's: since when (guest time, ns) the guest is asked to let go of the device. */
+    bool asked;
+    uint64_t asked_ns;
     mv_pcie_eject_fn *eject;
     void *eject_opaque;
 };
@@ -38,6 +44,15 @@ struct mv_pcie_port {
 int mv_pcie_port_init(struct mv_pcie_port *port, const struct mv_device_ops *ops,
                       const struct mv_pci_ids *ids, const struct mv_pcie_place *place,
                       mv_pcie_eject_fn *eject, void *eject_opaque, struct mv_error *err);
+
+#define MV_PCIE_PORT_STATE_FIELDS(struct_type, port)                                               \
+    MV_PCI_STATE_FIELD(struct_type, port.bridge.function),                                         \
+        MV_STATE_FLAG("removal-asked", struct_type, port.asked),                                   \
+        MV_STATE_ANY("removal-asked-ns", struct_type, port.asked_ns, MV_STATE_U64)
+
+/* For the table's hooks: does the slot's status say what is in it?  What follows from it. */
+int mv_pcie_port_check(const struct mv_pcie_port *port, struct mv_error *err);
+void mv_pcie_port_loaded(struct mv_pcie_port *port);
 
 /* Power-on values: the slot has power where something is in it. */
 void mv_pcie_port_reset(struct mv_pcie_port *port);

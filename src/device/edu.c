@@ -38,21 +38,6 @@ struct mv_edu {
     uint32_t interrupts;
 };
 
-static const struct mv_state_field state_fields[] = {
-    MV_PCI_STATE_FIELDS(struct mv_edu),
-    MV_STATE_FIELD(struct mv_edu, liveness, MV_STATE_U32),
-    MV_STATE_FIELD(struct mv_edu, factorial, MV_STATE_U32),
-    MV_STATE_FIELD(struct mv_edu, status, MV_STATE_U32),
-    MV_STATE_FIELD(struct mv_edu, interrupts, MV_STATE_U32),
-};
-
-static const struct mv_state_table state_table = {
-    .type = "edu",
-    .version = 1,
-    .fields = state_fields,
-    .field_count = sizeof state_fields / sizeof state_fields[0],
-};
-
 static void raise_interrupts(struct mv_edu *edu, uint32_t bits)
 {
     edu->interrupts |= bits;
@@ -142,6 +127,31 @@ static void destroy(struct mv_device *device)
     pthread_mutex_destroy(&edu->lock);
     free(edu);
 }
+
+static const struct mv_state_field state_fields[] = {
+    MV_PCI_STATE_FIELD(struct mv_edu, function),
+    MV_STATE_ANY("liveness", struct mv_edu, liveness, MV_STATE_U32),
+    MV_STATE_ANY("factorial", struct mv_edu, factorial, MV_STATE_U32),
+    MV_STATE_BITS("status", struct mv_edu, status, MV_STATE_U32, STATUS_INTERRUPT),
+    MV_STATE_ANY("interrupts", struct mv_edu, interrupts, MV_STATE_U32),
+};
+
+static int check_state(const void *object, struct mv_error *err)
+{
+    return mv_pci_function_check(&((const struct mv_edu *)object)->function, err);
+}
+
+static void state_loaded(void *object)
+{
+    struct mv_edu *edu = object;
+    MV_LOCK_SCOPE(&edu->lock);
+    mv_pci_intx_set(&edu->function, edu->interrupts != 0);
+    mv_pci_function_loaded(&edu->function);
+}
+
+static const struct mv_state_table state_table =
+    MV_STATE_TABLE(struct mv_edu, "edu", 1, state_fields, .mutex = offsetof(struct mv_edu, lock),
+                   .lock = mv_pci_function_mutex, .check = check_state, .loaded = state_loaded);
 
 static const struct mv_device_ops device_ops = {
     .type = "edu", .state = &state_table, .reset = reset, .destroy = destroy};

@@ -9,9 +9,6 @@
 #define CTLR_PRIBITS(bits) (((bits)-1u) << 8)
 #define CTLR_A3V           (1u << 15)
 #define SRE_VALUE          7 /* SRE, DFB, DIB: system registers alone, no bypass */
-#define BPR0_MIN           2 /* five bits of preemption level */
-#define BPR1_MIN           3
-#define BPR_MAX            7
 #define INTID_MASK         0xffffff
 
 static uint64_t read_pmr(struct mv_gicv3 *gic, unsigned cpu, unsigned group)
@@ -99,15 +96,15 @@ static uint64_t read_bpr(struct mv_gicv3 *gic, unsigned cpu, unsigned group)
 {
     if (group == 0 || (gic->cpu_ctlr[cpu] & MV_ICC_CTLR_CBPR) == 0)
         return gic->bpr[group][cpu];
-    return gic->bpr[0][cpu] < BPR_MAX ? gic->bpr[0][cpu] + 1u : BPR_MAX;
+    return gic->bpr[0][cpu] < MV_GICV3_BPR_MAX ? gic->bpr[0][cpu] + 1u : MV_GICV3_BPR_MAX;
 }
 
 static void write_bpr(struct mv_gicv3 *gic, unsigned cpu, unsigned group, uint64_t value)
 {
     if (group == 1 && (gic->cpu_ctlr[cpu] & MV_ICC_CTLR_CBPR) != 0)
         return;
-    uint8_t least = group == 0 ? BPR0_MIN : BPR1_MIN;
-    uint8_t bpr = value & BPR_MAX;
+    uint8_t least = group == 0 ? MV_GICV3_BPR0_MIN : MV_GICV3_BPR1_MIN;
+    uint8_t bpr = value & MV_GICV3_BPR_MAX;
     gic->bpr[group][cpu] = bpr < least ? least : bpr;
 }
 

@@ -41,6 +41,11 @@
 #define MV_ICC_CTLR_CBPR    (1u << 0)
 #define MV_ICC_CTLR_EOIMODE (1u << 1)
 
+/* ICC_BPR0_EL1 and BPR1 with five bits of preemption level; a reset sets the least. */
+#define MV_GICV3_BPR0_MIN 2
+#define MV_GICV3_BPR1_MIN 3
+#define MV_GICV3_BPR_MAX  7
+
 /* JEP106 code of the architecture's owner, as PIDR2 has it too. */
 #define MV_GICV3_IIDR 0x43b
 

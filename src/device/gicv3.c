@@ -10,40 +10,121 @@
 
 #include <string.h>
 
-#define BPR0_RESET 2
-#define BPR1_RESET 3
-
-#define U8(field)  MV_STATE_ARRAY(struct mv_gicv3, field, MV_STATE_U8)
-#define U32(field) MV_STATE_ARRAY(struct mv_gicv3, field, MV_STATE_U32)
+#define BITS(name, member, type, legal) MV_STATE_BITS(name, struct mv_gicv3, member, type, legal)
+#define BANKS(name, member)             MV_STATE_ANY(name, struct mv_gicv3, member, MV_STATE_U32)
+#define CPUS(name, member, least, most)                                                            \
+    MV_STATE_RANGE(name, struct mv_gicv3, member, MV_STATE_U8, least, most)
 
 static const struct mv_state_field state_fields[] = {
-    MV_STATE_FIELD(struct mv_gicv3, group_enable, MV_STATE_U8),
-    U32(group),
-    U32(enabled),
-    U32(pending),
-    U32(active),
-    U32(edge),
-    U32(level),
-    U32(message_level),
-    U8(priority),
-    MV_STATE_ARRAY(struct mv_gicv3, router, MV_STATE_U64),
-    MV_STATE_ARRAY(struct mv_gicv3, asleep, MV_STATE_BOOL),
-    U8(pmr),
-    U8(cpu_ctlr),
-    U8(bpr[0]),
-    U8(bpr[1]),
-    U8(cpu_group_enable[0]),
-    U8(cpu_group_enable[1]),
-    U32(apr[0]),
-    U32(apr[1]),
+    MV_STATE_SAME("cpus", struct mv_gicv3, params.cpus, MV_STATE_U32),
+    MV_STATE_SAME("spis", struct mv_gicv3, params.spi_count, MV_STATE_U32),
+    MV_STATE_SAME("msi-first", struct mv_gicv3, params.msi_base_intid, MV_STATE_U32),
+    MV_STATE_SAME("msis", struct mv_gicv3, params.msi_count, MV_STATE_U32),
+    BITS("group-enable", group_enable, MV_STATE_U8, MV_GICD_CTLR_GROUP0 | MV_GICD_CTLR_GROUP1),
+    BANKS("group", group),
+    BANKS("enabled", enabled),
+    BANKS("pending", pending),
+    BANKS("active", active),
+    BANKS("edge", edge),
+    BANKS("level", level),
+    BANKS("message-level", message_level),
+    BITS("priority", priority, MV_STATE_U8, MV_GICV3_PRIORITY_MASK),
+    BITS("router", router, MV_STATE_U64, MV_GICD_IROUTER_MASK),
+    MV_STATE_FLAG("asleep", struct mv_gicv3, asleep),
+    BITS("pmr", pmr, MV_STATE_U8, MV_GICV3_PRIORITY_MASK),
+    BITS("cpu-ctlr", cpu_ctlr, MV_STATE_U8, MV_ICC_CTLR_CBPR | MV_ICC_CTLR_EOIMODE),
+    CPUS("bpr0", bpr[0], MV_GICV3_BPR0_MIN, MV_GICV3_BPR_MAX),
+    CPUS("bpr1", bpr[1], MV_GICV3_BPR1_MIN, MV_GICV3_BPR_MAX),
+    CPUS("cpu-group0-enable", cpu_group_enable[0], 0, 1),
+    CPUS("cpu-group1-enable", cpu_group_enable[1], 0, 1),
+    BANKS("apr0", apr[0]),
+    BANKS("apr1", apr[1]),
 };
 
-static const struct mv_state_table state_table = {
-    .type = "gicv3",
-    .version = 1,
-    .fields = state_fields,
-    .field_count = sizeof state_fields / sizeof state_fields[0],
-};
+/* --- what a state may say, given the CPUs and SPIs that there are */
+
+/* Interrupts of CPUs and SPIs that are not there have no state, and are level-sensitive. */
+static int check_absent(const struct mv_gicv3 *gic, unsigned bank, struct mv_error *err)
+{
+    const struct {
+        const char *name;
+        uint32_t bits;
+    } fields[] = {
+        {"group", gic->group[bank]},     {"enabled", gic->enabled[bank]},
+        {"pending", gic->pending[bank]}, {"active", gic->active[bank]},
+        {"edge", gic->edge[bank]},       {"level", gic->level[bank]},
+        {"message-level", gic->message_level[bank]},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (fields[i].bits != 0)
+            return mv_state_refuse(err, fields[i].name,
+                                   "bank %u has 0x%x, and none of its interrupts is there", bank,
+                                   fields[i].bits);
+    }
+    for (unsigned i = bank * 32; i < bank * 32 + 32; i++) {
+        if (gic->priority[i] != 0)
+            return mv_state_refuse(err, "priority", "interrupt %u of bank %u is not there",
+                                   i % 32, bank);
+    }
+    return 0;
+}
+
+/* SGIs have no wires and are edge-triggered; messages are for SPIs alone. */
+static int check_private(const struct mv_gicv3 *gic, unsigned cpu, struct mv_error *err)
+{
+    if ((gic->edge[cpu] & MV_GICV3_SGI_MASK) != MV_GICV3_SGI_MASK)
+        return mv_state_refuse(err, "edge", "CPU %u has 0x%x, and SGIs are edge-triggered: 0x%x",
+                               cpu, gic->edge[cpu], MV_GICV3_SGI_MASK);
+    if ((gic->level[cpu] & MV_GICV3_SGI_MASK) != 0)
+        return mv_state_refuse(err, "level", "CPU %u has 0x%x, and SGIs have no wire", cpu,
+                               gic->level[cpu]);
+    if (gic->message_level[cpu] != 0)
+        return mv_state_refuse(err, "message-level", "CPU %u has 0x%x, and messages are SPIs'", cpu,
+                               gic->message_level[cpu]);
+    return 0;
+}
+
+static int check_state(const void *object, struct mv_error *err)
+{
+    const struct mv_gicv3 *gic = object;
+    int r = 0;
+    for (unsigned bank = 0; bank < MV_GICV3_BANKS && r == 0; bank++) {
+        if (bank < gic->params.cpus)
+            r = check_private(gic, bank, err);
+        else if (bank < MV_GICV3_SPI_BANK0 ||
+                 bank - MV_GICV3_SPI_BANK0 >= gic->params.spi_count / 32)
+            r = check_absent(gic, bank, err);
+    }
+    for (unsigned spi = gic->params.spi_count; spi < MV_GICV3_SPI_MAX && r == 0; spi++) {
+        if (gic->router[spi] != 0)
+            r = mv_state_refuse(err, "router", "SPI %u is not there", spi);
+    }
+    return r;
+}
+
+/* --- what follows from the state: routes, readiness, the CPUs' lines.  Lock held. */
+
+static void derive_all(struct mv_gicv3 *gic)
+{
+    for (unsigned spi = 0; spi < gic->params.spi_count; spi++)
+        mv_gicv3_spi_route(gic, spi);
+    mv_gicv3_all_update(gic);
+    for (unsigned cpu = 0; cpu < gic->params.cpus; cpu++)
+        gic->dirty |= UINT64_C(1) << cpu;
+    mv_gicv3_settle(gic);
+}
+
+static void state_loaded(void *object)
+{
+    struct mv_gicv3 *gic = object;
+    MV_LOCK_SCOPE(&gic->lock);
+    derive_all(gic);
+}
+
+static const struct mv_state_table state_table =
+    MV_STATE_TABLE(struct mv_gicv3, "gicv3", 1, state_fields,
+                   .mutex = offsetof(struct mv_gicv3, lock), .check = check_state,
+                   .loaded = state_loaded);
 
 /*
  * Power-on values.  The wires into the chip keep their level: a device that is
@@ -55,21 +136,16 @@ static void gicv3_reset(struct mv_device *device)
     MV_LOCK_SCOPE(&gic->lock);
     for (size_t i = 0; i < state_table.field_count; i++) {
         const struct mv_state_field *field = &state_fields[i];
-        if (field->offset != offsetof(struct mv_gicv3, level))
-            memset((char *)gic + field->offset, 0, mv_state_type_size(field->type) * field->count);
+        if (!field->is_same && field->offset != offsetof(struct mv_gicv3, level))
+            memset((char *)gic + field->offset, 0, field->count * field->stride);
     }
     for (unsigned cpu = 0; cpu < gic->params.cpus; cpu++) {
         gic->edge[cpu] = MV_GICV3_SGI_MASK;
         gic->asleep[cpu] = true;
-        gic->bpr[0][cpu] = BPR0_RESET;
-        gic->bpr[1][cpu] = BPR1_RESET;
     }
-    for (unsigned spi = 0; spi < gic->params.spi_count; spi++)
-        mv_gicv3_spi_route(gic, spi);
-    mv_gicv3_all_update(gic);
-    for (unsigned cpu = 0; cpu < gic->params.cpus; cpu++)
-        gic->dirty |= UINT64_C(1) << cpu;
-    mv_gicv3_settle(gic);
+    memset(gic->bpr[0], MV_GICV3_BPR0_MIN, sizeof gic->bpr[0]);
+    memset(gic->bpr[1], MV_GICV3_BPR1_MIN, sizeof gic->bpr[1]);
+    derive_all(gic);
 }
 
 static void gicv3_destroy(struct mv_device *device)

@@ -17,25 +17,24 @@
 
 #include <inttypes.h>
 
-static const struct mv_state_field state_fields_doorbell[] = {
-    MV_IVSHMEM_STATE_FIELDS, MV_PCI_MSIX_STATE_FIELDS(struct mv_ivshmem_device, msix)};
+/* Those of the plain device, of those with a link, and with MSI-X. */
+static const struct mv_state_field fields_plain[] = {MV_IVSHMEM_STATE_FIELDS};
+static const struct mv_state_field fields_2009[] = {MV_IVSHMEM_LINK_STATE_FIELDS};
+static const struct mv_state_field fields_doorbell[] = {
+    MV_IVSHMEM_LINK_STATE_FIELDS, MV_PCI_MSIX_STATE_FIELDS(struct mv_ivshmem_device, msix)};
 
-/* The others have no MSI-X. */
-static const struct mv_state_field state_fields[] = {MV_IVSHMEM_STATE_FIELDS};
-
-#define STATE_TABLE(type_name, state_fields_of)                                                    \
-    {                                                                                              \
-        .type = (type_name), .version = 1, .fields = (state_fields_of),                            \
-        .field_count = sizeof(state_fields_of) / sizeof(state_fields_of)[0],                       \
-    }
-static const struct mv_state_table state_doorbell =
-    STATE_TABLE("ivshmem-doorbell", state_fields_doorbell);
-static const struct mv_state_table state_2009 = STATE_TABLE("ivshmem-2009", state_fields);
-static const struct mv_state_table state_plain = STATE_TABLE("ivshmem-plain", state_fields);
+#define STATE_TABLE(type_name, fields_of)                                                          \
+    MV_STATE_TABLE(struct mv_ivshmem_device, type_name, 1, fields_of,                              \
+                   .mutex = offsetof(struct mv_ivshmem_device, lock),                              \
+                   .lock = mv_pci_function_mutex, .saving = mv_ivshmem_state_saving,               \
+                   .check = mv_ivshmem_state_check, .loaded = mv_ivshmem_state_loaded)
+static const struct mv_state_table state_plain = STATE_TABLE("ivshmem-plain", fields_plain);
+static const struct mv_state_table state_2009 = STATE_TABLE("ivshmem-2009", fields_2009);
+static const struct mv_state_table state_doorbell = STATE_TABLE("ivshmem-doorbell", fields_doorbell);
 
 #define DEVICE_OPS(type_name, table)                                                               \
     {                                                                                              \
-        .type = (type_name), .state = &(table), .reset = mv_ivshmem_device_reset,                 \
+        .type = (type_name), .state = &(table), .reset = mv_ivshmem_device_reset,                  \
         .destroy = mv_ivshmem_device_destroy,                                                      \
     }
 static const struct mv_device_ops ops_doorbell = DEVICE_OPS("ivshmem-doorbell", state_doorbell);

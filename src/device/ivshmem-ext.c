@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ivshmem-ext.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,13 +78,26 @@ void mv_ivshmem_ext_write(struct mv_ivshmem_ext *ext, unsigned offset, uint32_t 
     if (offset == MV_IVSHMEM_EXT_REG_NOTIFY)
         ext->notify = value < ext->vectors ? value : MV_IVSHMEM_EXT_NOTIFY_NONE;
     else if (offset == MV_IVSHMEM_EXT_REG_SELECT)
-        ext->select = value & 0xffff;
+        ext->select = value & MV_IVSHMEM_EXT_IDS;
 }
 
 static bool changed(struct mv_ivshmem_ext *ext)
 {
     ext->changes++;
     return ext->notify != MV_IVSHMEM_EXT_NOTIFY_NONE;
+}
+
+int mv_ivshmem_ext_check(const struct mv_ivshmem_ext *ext, struct mv_error *err)
+{
+    if (ext->notify < ext->vectors || ext->notify == MV_IVSHMEM_EXT_NOTIFY_NONE)
+        return 0;
+    return mv_state_refuse(err, "ext-notify", "vector %" PRIu32 " of %" PRIu32, ext->notify,
+                           ext->vectors);
+}
+
+bool mv_ivshmem_ext_loaded(struct mv_ivshmem_ext *ext)
+{
+    return changed(ext);
 }
 
 static bool make_room(struct mv_ivshmem_ext *ext)

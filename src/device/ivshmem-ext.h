@@ -32,6 +32,7 @@ enum mv_ivshmem_ext_register {
 #define MV_IVSHMEM_EXT_STATE_CONNECTED 1u
 #define MV_IVSHMEM_EXT_NOTIFY_NONE     UINT32_C(0xffffffff)
 #define MV_IVSHMEM_EXT_NO_PEER         UINT32_C(0xffffffff)
+#define MV_IVSHMEM_EXT_IDS             UINT32_C(0xffff)
 
 struct mv_ivshmem_ext_peer {
     uint16_t id;
@@ -71,9 +72,15 @@ bool mv_ivshmem_ext_set_peer(struct mv_ivshmem_ext *ext, unsigned id, unsigned v
 bool mv_ivshmem_ext_set_connected(struct mv_ivshmem_ext *ext, bool connected);
 
 /* The registers that a save carries, as fields of the device's struct. */
-#define MV_IVSHMEM_EXT_STATE_FIELDS(struct_type, member)                                           \
-    MV_STATE_FIELD(struct_type, member.changes, MV_STATE_U32),                                     \
-        MV_STATE_FIELD(struct_type, member.notify, MV_STATE_U32),                                  \
-        MV_STATE_FIELD(struct_type, member.select, MV_STATE_U32)
+#define MV_IVSHMEM_EXT_STATE_FIELDS(struct_type, ext)                                              \
+    MV_STATE_SAME("ext-vectors", struct_type, ext.vectors, MV_STATE_U32),                          \
+        MV_STATE_ANY("ext-changes", struct_type, ext.changes, MV_STATE_U32),                       \
+        MV_STATE_ANY("ext-notify", struct_type, ext.notify, MV_STATE_U32),                         \
+        MV_STATE_BITS("ext-select", struct_type, ext.select, MV_STATE_U32, MV_IVSHMEM_EXT_IDS)
+
+/* For the table's check: there is such a vector to notify by. */
+int mv_ivshmem_ext_check(const struct mv_ivshmem_ext *ext, struct mv_error *err);
+/* The guest goes on with another connection, of which it is told as above. */
+bool mv_ivshmem_ext_loaded(struct mv_ivshmem_ext *ext);
 
 #endif

@@ -11,7 +11,7 @@
 /* --- those that all models have */
 
 /* After a change of mask or status; under the device's lock. */
-static void update_line(struct mv_ivshmem_device *ivshmem)
+void mv_ivshmem_update_line(struct mv_ivshmem_device *ivshmem)
 {
     if (ivshmem->link != NULL)
         mv_pci_intx_set(&ivshmem->function, (ivshmem->status & ivshmem->mask) != 0);
@@ -27,7 +27,7 @@ static void write_mask(struct mv_ivshmem_device *ivshmem, uint32_t value)
 {
     MV_LOCK_SCOPE(&ivshmem->lock);
     ivshmem->mask = value;
-    update_line(ivshmem);
+    mv_ivshmem_update_line(ivshmem);
 }
 
 static uint32_t peek_status(struct mv_ivshmem_device *ivshmem)
@@ -41,7 +41,7 @@ static uint32_t read_status(struct mv_ivshmem_device *ivshmem)
     MV_LOCK_SCOPE(&ivshmem->lock);
     uint32_t status = ivshmem->status;
     ivshmem->status = 0;
-    update_line(ivshmem);
+    mv_ivshmem_update_line(ivshmem);
     return status;
 }
 
@@ -49,7 +49,7 @@ static void write_status(struct mv_ivshmem_device *ivshmem, uint32_t value)
 {
     MV_LOCK_SCOPE(&ivshmem->lock);
     ivshmem->status = value;
-    update_line(ivshmem);
+    mv_ivshmem_update_line(ivshmem);
 }
 
 static uint32_t read_position(struct mv_ivshmem_device *ivshmem)
@@ -92,7 +92,7 @@ static void rung_rev1(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64
         return;
     MV_LOCK_SCOPE(&ivshmem->lock);
     ivshmem->status |= STATUS_RUNG;
-    update_line(ivshmem);
+    mv_ivshmem_update_line(ivshmem);
 }
 
 #define REVISION1(pin)                                                                             \
@@ -176,7 +176,7 @@ static void rung_2009(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64
     MV_LOCK_SCOPE(&ivshmem->lock);
     uint64_t room = REGISTER_MAX - ivshmem->status;
     ivshmem->status += (uint32_t)(count < room ? count : room);
-    update_line(ivshmem);
+    mv_ivshmem_update_line(ivshmem);
 }
 
 const struct mv_ivshmem_model mv_ivshmem_2009 = {

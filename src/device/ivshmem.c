@@ -117,6 +117,59 @@ void mv_ivshmem_device_reset(struct mv_device *device)
     mv_pci_function_reset(&ivshmem->function);
 }
 
+/* --- the state tables' hooks */
+
+void mv_ivshmem_state_saving(void *object)
+{
+    struct mv_ivshmem_device *ivshmem = object;
+    if (ivshmem->link == NULL)
+        return;
+    mv_ivshmem_link_collect(ivshmem->link);
+    mv_ivshmem_link_describe(ivshmem->link, &ivshmem->link_then);
+}
+
+int mv_ivshmem_state_check(const void *object, struct mv_error *err)
+{
+    const struct mv_ivshmem_device *ivshmem = object;
+    uint32_t bits = ivshmem->model->register_bits;
+    int r = mv_pci_function_check(&ivshmem->function, err);
+    if (r == 0 && (ivshmem->mask & ~bits) != 0)
+        r = mv_state_refuse(err, "mask", "0x%x has bits that are never set: 0x%x are legal",
+                            ivshmem->mask, bits);
+    if (r == 0 && (ivshmem->status & ~bits) != 0)
+        r = mv_state_refuse(err, "status", "0x%x has bits that are never set: 0x%x are legal",
+                            ivshmem->status, bits);
+    if (r == 0 && ivshmem->function.msix != NULL)
+        r = mv_pci_msix_check(&ivshmem->msix, err);
+    return r == 0 && ivshmem->link != NULL ? mv_ivshmem_ext_check(&ivshmem->ext, err) : r;
+}
+
+/* The guest is another peer now, with others around it, than when it was saved. */
+static void follow_link(struct mv_ivshmem_device *ivshmem)
+{
+    mv_ivshmem_link_resume(ivshmem->link, &ivshmem->link_then);
+    if (!ivshmem->has_ext)
+        return;
+    pthread_mutex_lock(&ivshmem->lock);
+    bool wanted = mv_ivshmem_ext_loaded(&ivshmem->ext);
+    uint32_t vector = ivshmem->ext.notify;
+    pthread_mutex_unlock(&ivshmem->lock);
+    if (wanted)
+        ivshmem->model->rung(ivshmem, vector, 1);
+}
+
+void mv_ivshmem_state_loaded(void *object)
+{
+    struct mv_ivshmem_device *ivshmem = object;
+    {
+        MV_LOCK_SCOPE(&ivshmem->lock);
+        mv_ivshmem_update_line(ivshmem);
+    }
+    mv_pci_function_loaded(&ivshmem->function);
+    if (ivshmem->link != NULL)
+        follow_link(ivshmem);
+}
+
 void mv_ivshmem_device_destroy(struct mv_device *device)
 {
     struct mv_ivshmem_device *ivshmem = (struct mv_ivshmem_device *)device;

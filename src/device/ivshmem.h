@@ -49,6 +49,7 @@ struct mv_ivshmem_device {
     struct mv_ivshmem_link *link;              /* NULL without a server */
     const struct mv_pci_device_params *making; /* NULL once it is made */
     uint64_t least_size;                       /* of a server's memory, bytes */
+    struct mv_ivshmem_link_info link_then;     /* as it was when the state was saved */
     bool has_ext;
     pthread_mutex_t lock;                      /* of what follows */
     uint32_t mask;
@@ -56,12 +57,27 @@ struct mv_ivshmem_device {
     struct mv_ivshmem_ext ext;
 };
 
-/* The part of the state that all of them have. */
+/*
+ * The part of the state that all of them have, and those have that have a link.
+ * The connection is not part of it, and its peers are not: who loads a state has
+ * a connection of its own, and tells the guest so where it can be told.
+ */
 #define MV_IVSHMEM_STATE_FIELDS                                                                    \
-    MV_PCI_STATE_FIELDS(struct mv_ivshmem_device),                                                 \
-        MV_STATE_FIELD(struct mv_ivshmem_device, mask, MV_STATE_U32),                              \
-        MV_STATE_FIELD(struct mv_ivshmem_device, status, MV_STATE_U32),                            \
-        MV_IVSHMEM_EXT_STATE_FIELDS(struct mv_ivshmem_device, ext)
+    MV_PCI_STATE_FIELD(struct mv_ivshmem_device, function),                                        \
+        MV_STATE_ANY("mask", struct mv_ivshmem_device, mask, MV_STATE_U32),                        \
+        MV_STATE_ANY("status", struct mv_ivshmem_device, status, MV_STATE_U32)
+#define MV_IVSHMEM_LINK_STATE_FIELDS                                                               \
+    MV_IVSHMEM_STATE_FIELDS, MV_IVSHMEM_EXT_STATE_FIELDS(struct mv_ivshmem_device, ext),           \
+        MV_STATE_SAME("ext", struct mv_ivshmem_device, has_ext, MV_STATE_BOOL),                    \
+        MV_STATE_RANGE("link-id", struct mv_ivshmem_device, link_then.id, MV_STATE_U32, 0,         \
+                       MV_IVSHMEM_EXT_IDS),                                                        \
+        MV_STATE_ANY("link-sent", struct mv_ivshmem_device, link_then.sent, MV_STATE_U64),         \
+        MV_STATE_ANY("link-received", struct mv_ivshmem_device, link_then.received, MV_STATE_U64)
+
+/* The tables' hooks (ivshmem.c). */
+void mv_ivshmem_state_saving(void *object);
+int mv_ivshmem_state_check(const void *object, struct mv_error *err);
+void mv_ivshmem_state_loaded(void *object);
 
 /* --- ivshmem.c */
 
@@ -83,5 +99,7 @@ void mv_ivshmem_device_destroy(struct mv_device *device);
 extern const struct mv_ivshmem_model mv_ivshmem_revision1, mv_ivshmem_revision1_plain;
 /* The first patch's registers. */
 extern const struct mv_ivshmem_model mv_ivshmem_2009;
+/* INTx follows mask and status; under the device's lock. */
+void mv_ivshmem_update_line(struct mv_ivshmem_device *ivshmem);
 
 #endif

@@ -10,8 +10,6 @@
 
 #include "ns16550a.h"
 
-#define POLLS 2
-
 bool mv_uart_receiver_put(struct mv_uart_receiver *r, uint8_t byte)
 {
     if (r->line_count == MV_UART_FIFO)
@@ -68,13 +66,13 @@ unsigned mv_uart_receiver_room(const struct mv_uart_receiver *r, unsigned depth)
 
 void mv_uart_receiver_poll(struct mv_uart_receiver *r)
 {
-    if (r->polls < POLLS)
+    if (r->polls < MV_UART_POLLS)
         r->polls++;
 }
 
 bool mv_uart_receiver_polled(const struct mv_uart_receiver *r)
 {
-    return r->polls == POLLS;
+    return r->polls == MV_UART_POLLS;
 }
 
 void mv_uart_receiver_arrive(struct mv_uart_receiver *r, unsigned depth)
@@ -93,6 +91,18 @@ void mv_uart_receiver_clear(struct mv_uart_receiver *r)
 {
     mv_uart_receiver_unarrive(r);
     r->loop_count = 0;
+}
+
+int mv_uart_receiver_check(const struct mv_uart_receiver *r, unsigned depth, struct mv_error *err)
+{
+    unsigned used = mv_uart_receiver_used(r);
+    if (r->arrived > r->line_count)
+        return mv_state_refuse(err, "rx-arrived", "%u bytes of %u that the host sent", r->arrived,
+                               r->line_count);
+    return used <= depth ? 0
+                         : mv_state_refuse(err, "rx-loop-count",
+                                           "with rx-arrived %u bytes where %u have room", used,
+                                           depth);
 }
 
 void mv_uart_transmitter_put(struct mv_uart_transmitter *t, uint8_t byte)

@@ -7,11 +7,14 @@
 #ifndef MV_DEVICE_NS16550A_FIFOS_H
 #define MV_DEVICE_NS16550A_FIFOS_H
 
+#include "state.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 #define MV_UART_FIFO  16
 #define MV_UART_QUEUE 4096 /* beyond the chip's 16: for guests that give up waiting for THRE */
+#define MV_UART_POLLS 2 /* looks at LSR that tell of a guest that waits */
 
 struct mv_serial_backend;
 
@@ -28,7 +31,7 @@ struct mv_uart_receiver {
     uint8_t loop[MV_UART_FIFO];
     uint16_t loop_first;
     uint16_t loop_count;
-    uint8_t polls; /* LSR reads since the guest last set the UART up, up to 2 */
+    uint8_t polls; /* LSR reads since the guest last set the UART up, up to MV_UART_POLLS */
 };
 
 /* A byte from the host, or in loopback into a FIFO of `depth`: false on an overrun. */
@@ -55,6 +58,8 @@ void mv_uart_receiver_arrive(struct mv_uart_receiver *r, unsigned depth);
 void mv_uart_receiver_unarrive(struct mv_uart_receiver *r);
 /* A FIFO clear, or a reset. */
 void mv_uart_receiver_clear(struct mv_uart_receiver *r);
+/* Whether what was loaded fits a FIFO of `depth`, or mv_state_refuse. */
+int mv_uart_receiver_check(const struct mv_uart_receiver *r, unsigned depth, struct mv_error *err);
 
 struct mv_uart_transmitter {
     uint8_t queue[MV_UART_QUEUE];
@@ -69,5 +74,19 @@ void mv_uart_transmitter_put(struct mv_uart_transmitter *t, uint8_t byte);
  * false where there was none or some are left.
  */
 bool mv_uart_transmitter_drain(struct mv_uart_transmitter *t, struct mv_serial_backend *backend);
+
+/* What a save carries of both, for the UART's table. */
+#define MV_UART_FIFOS_STATE_FIELDS(type, rx, tx)                                                   \
+    MV_STATE_ANY("rx-line", type, rx.line, MV_STATE_U8),                                           \
+        MV_STATE_RANGE("rx-line-first", type, rx.line_first, MV_STATE_U16, 0, MV_UART_FIFO - 1),   \
+        MV_STATE_RANGE("rx-line-count", type, rx.line_count, MV_STATE_U16, 0, MV_UART_FIFO),       \
+        MV_STATE_RANGE("rx-arrived", type, rx.arrived, MV_STATE_U16, 0, MV_UART_FIFO),             \
+        MV_STATE_ANY("rx-loop", type, rx.loop, MV_STATE_U8),                                       \
+        MV_STATE_RANGE("rx-loop-first", type, rx.loop_first, MV_STATE_U16, 0, MV_UART_FIFO - 1),   \
+        MV_STATE_RANGE("rx-loop-count", type, rx.loop_count, MV_STATE_U16, 0, MV_UART_FIFO),       \
+        MV_STATE_RANGE("rx-polls", type, rx.polls, MV_STATE_U8, 0, MV_UART_POLLS),                 \
+        MV_STATE_ANY("tx", type, tx.queue, MV_STATE_U8),                                           \
+        MV_STATE_RANGE("tx-first", type, tx.first, MV_STATE_U16, 0, MV_UART_QUEUE - 1),            \
+        MV_STATE_RANGE("tx-count", type, tx.count, MV_STATE_U16, 0, MV_UART_QUEUE)
 
 #endif

@@ -58,7 +58,6 @@ enum reg { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, R
 
 #define LSR_DR     0x01
 #define LSR_OE     0x02
-#define LSR_ERRORS 0x1e
 #define LSR_THRE   0x20
 #define LSR_TEMT   0x40
 
@@ -90,37 +89,17 @@ struct mv_ns16550a {
     struct mv_uart_transmitter tx;
 };
 
-static const struct mv_state_field state_fields[] = {
-    MV_STATE_FIELD(struct mv_ns16550a, ier, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, fcr, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, lcr, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, mcr, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, lsr_errors, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, msr, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, scr, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, dll, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, dlm, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, thre_pending, MV_STATE_BOOL),
-    MV_STATE_FIELD(struct mv_ns16550a, rts_used, MV_STATE_BOOL),
-    MV_STATE_FIELD(struct mv_ns16550a, irq_level, MV_STATE_BOOL),
-    MV_STATE_ARRAY(struct mv_ns16550a, rx.line, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, rx.line_first, MV_STATE_U16),
-    MV_STATE_FIELD(struct mv_ns16550a, rx.line_count, MV_STATE_U16),
-    MV_STATE_FIELD(struct mv_ns16550a, rx.arrived, MV_STATE_U16),
-    MV_STATE_ARRAY(struct mv_ns16550a, rx.loop, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, rx.loop_first, MV_STATE_U16),
-    MV_STATE_FIELD(struct mv_ns16550a, rx.loop_count, MV_STATE_U16),
-    MV_STATE_FIELD(struct mv_ns16550a, rx.polls, MV_STATE_U8),
-    MV_STATE_ARRAY(struct mv_ns16550a, tx.queue, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_ns16550a, tx.first, MV_STATE_U16),
-    MV_STATE_FIELD(struct mv_ns16550a, tx.count, MV_STATE_U16),
-};
+#define BITS(name, member, legal)                                                                  \
+    MV_STATE_BITS(name, struct mv_ns16550a, member, MV_STATE_U8, legal)
+#define ANY(name, member) BITS(name, member, 0xff)
 
-static const struct mv_state_table state_table = {
-    .type = "ns16550a",
-    .version = 1,
-    .fields = state_fields,
-    .field_count = sizeof state_fields / sizeof state_fields[0],
+static const struct mv_state_field state_fields[] = {
+    BITS("ier", ier, IER_MASK), BITS("fcr", fcr, FCR_KEPT), BITS("mcr", mcr, MCR_MASK),
+    BITS("lsr-errors", lsr_errors, LSR_OE),
+    ANY("lcr", lcr), ANY("msr", msr), ANY("scr", scr), ANY("dll", dll), ANY("dlm", dlm),
+    MV_STATE_FLAG("thre-pending", struct mv_ns16550a, thre_pending),
+    MV_STATE_FLAG("rts-used", struct mv_ns16550a, rts_used),
+    MV_UART_FIFOS_STATE_FIELDS(struct mv_ns16550a, rx, tx),
 };
 
 static bool fifos_enabled(const struct mv_ns16550a *u)
@@ -410,6 +389,34 @@ static void destroy(struct mv_device *device)
     pthread_mutex_destroy(&u->mutex);
     free(u);
 }
+
+static int check_state(const void *object, struct mv_error *err)
+{
+    const struct mv_ns16550a *u = object;
+    if (u->fcr != 0 && !fifos_enabled(u))
+        return mv_state_refuse(err, "fcr", "0x%x cannot be without the enable bit 0x%x", u->fcr,
+                               FCR_ENABLE);
+    if (((u->msr ^ modem_inputs(u)) & ~MSR_DELTAS) != 0)
+        return mv_state_refuse(err, "msr", "the inputs in 0x%x are not those of mcr, 0x%x", u->msr,
+                               modem_inputs(u));
+    return mv_uart_receiver_check(&u->rx, rx_depth(u), err);
+}
+
+static void state_loaded(void *object)
+{
+    struct mv_ns16550a *u = object;
+    mv_ns16550a_tx_ready(&u->device);
+    {
+        MV_LOCK_SCOPE(&u->mutex);
+        mv_irq_set(&u->irq, u->irq_level);
+    }
+    tell_room(u);
+}
+
+static const struct mv_state_table state_table =
+    MV_STATE_TABLE(struct mv_ns16550a, "ns16550a", 1, state_fields,
+                   .mutex = offsetof(struct mv_ns16550a, mutex), .check = check_state,
+                   .loaded = state_loaded);
 
 static const struct mv_device_ops device_ops = {
     .type = "ns16550a", .state = &state_table, .reset = reset, .destroy = destroy};

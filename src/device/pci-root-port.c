@@ -15,19 +15,22 @@ struct mv_pci_root_port {
 };
 
 static const struct mv_state_field state_fields[] = {
-    MV_STATE_ARRAY(struct mv_pci_root_port, port.bridge.function.config, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pci_root_port, port.bridge.function.intx_wanted, MV_STATE_BOOL),
-    MV_STATE_FIELD(struct mv_pci_root_port, port.bridge.shut, MV_STATE_BOOL),
-    MV_STATE_FIELD(struct mv_pci_root_port, port.control, MV_STATE_U16),
-    MV_STATE_FIELD(struct mv_pci_root_port, port.event, MV_STATE_BOOL),
+    MV_PCIE_PORT_STATE_FIELDS(struct mv_pci_root_port, port),
 };
 
-static const struct mv_state_table state_table = {
-    .type = "pcie-root-port",
-    .version = 1,
-    .fields = state_fields,
-    .field_count = sizeof state_fields / sizeof state_fields[0],
-};
+static int check_state(const void *object, struct mv_error *err)
+{
+    return mv_pcie_port_check(&((const struct mv_pci_root_port *)object)->port, err);
+}
+
+static void state_loaded(void *object)
+{
+    mv_pcie_port_loaded(&((struct mv_pci_root_port *)object)->port);
+}
+
+static const struct mv_state_table state_table =
+    MV_STATE_TABLE(struct mv_pci_root_port, "pcie-root-port", 1, state_fields,
+                   .lock = mv_pci_function_mutex, .check = check_state, .loaded = state_loaded);
 
 static void reset(struct mv_device *device)
 {

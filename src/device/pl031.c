@@ -14,6 +14,7 @@
 #include "fdt-writer.h"
 #include "loop.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -33,6 +34,8 @@ enum reg {
 };
 
 #define NEVER UINT64_MAX
+/* Host seconds that no clock comes to: what a timerfd takes is below it. */
+#define ALARM_END (UINT64_C(1) << 40)
 
 struct mv_pl031 {
     struct mv_device device;
@@ -48,23 +51,6 @@ struct mv_pl031 {
     uint8_t imsc;
     uint8_t ris;
     bool irq_level;
-};
-
-static const struct mv_state_field state_fields[] = {
-    MV_STATE_FIELD(struct mv_pl031, offset, MV_STATE_U32),
-    MV_STATE_FIELD(struct mv_pl031, mr, MV_STATE_U32),
-    MV_STATE_FIELD(struct mv_pl031, lr, MV_STATE_U32),
-    MV_STATE_FIELD(struct mv_pl031, alarm, MV_STATE_U64),
-    MV_STATE_FIELD(struct mv_pl031, imsc, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl031, ris, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl031, irq_level, MV_STATE_BOOL),
-};
-
-static const struct mv_state_table state_table = {
-    .type = "pl031",
-    .version = 1,
-    .fields = state_fields,
-    .field_count = sizeof state_fields / sizeof state_fields[0],
 };
 
 static uint64_t host_seconds(void)
@@ -224,6 +210,45 @@ static void destroy(struct mv_device *device)
     pthread_mutex_destroy(&rtc->mutex);
     free(rtc);
 }
+
+static const struct mv_state_field state_fields[] = {
+    MV_STATE_ANY("offset", struct mv_pl031, offset, MV_STATE_U32),
+    MV_STATE_ANY("mr", struct mv_pl031, mr, MV_STATE_U32),
+    MV_STATE_ANY("lr", struct mv_pl031, lr, MV_STATE_U32),
+    MV_STATE_ANY("alarm", struct mv_pl031, alarm, MV_STATE_U64),
+    MV_STATE_BITS("imsc", struct mv_pl031, imsc, MV_STATE_U8, 1),
+    MV_STATE_BITS("ris", struct mv_pl031, ris, MV_STATE_U8, 1),
+};
+
+static int check_state(const void *object, struct mv_error *err)
+{
+    const struct mv_pl031 *rtc = object;
+    bool legal = rtc->alarm < ALARM_END && (uint32_t)rtc->alarm + rtc->offset == rtc->mr;
+    return legal || rtc->alarm == NEVER
+               ? 0
+               : mv_state_refuse(err, "alarm",
+                                 "at %" PRIu64 " s the counter is not at mr, which is %" PRIu32,
+                                 rtc->alarm, rtc->mr);
+}
+
+/* An alarm that the host's clock has passed meanwhile matches now. */
+static void state_loaded(void *object)
+{
+    struct mv_pl031 *rtc = object;
+    MV_LOCK_SCOPE(&rtc->mutex);
+    if (rtc->alarm == NEVER)
+        disarm(rtc);
+    else
+        arm(rtc);
+    settle(rtc);
+    update_irq(rtc);
+    mv_irq_set(&rtc->irq, rtc->irq_level);
+}
+
+static const struct mv_state_table state_table =
+    MV_STATE_TABLE(struct mv_pl031, "pl031", 1, state_fields,
+                   .mutex = offsetof(struct mv_pl031, mutex), .check = check_state,
+                   .loaded = state_loaded);
 
 static const struct mv_device_ops device_ops = {
     .type = "pl031", .state = &state_table, .reset = reset, .destroy = destroy};

@@ -44,24 +44,11 @@ struct mv_pl061 {
     bool irq_level;
 };
 
+#define LINES(name, member) MV_STATE_ANY(name, struct mv_pl061, member, MV_STATE_U8)
 static const struct mv_state_field state_fields[] = {
-    MV_STATE_FIELD(struct mv_pl061, input, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl061, output, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl061, dir, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl061, is, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl061, ibe, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl061, iev, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl061, ie, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl061, edges, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl061, afsel, MV_STATE_U8),
-    MV_STATE_FIELD(struct mv_pl061, irq_level, MV_STATE_BOOL),
-};
-
-static const struct mv_state_table state_table = {
-    .type = "pl061",
-    .version = 1,
-    .fields = state_fields,
-    .field_count = sizeof state_fields / sizeof state_fields[0],
+    LINES("input", input), LINES("output", output), LINES("dir", dir),
+    LINES("is", is),       LINES("ibe", ibe),       LINES("iev", iev),
+    LINES("ie", ie),       LINES("edges", edges),   LINES("afsel", afsel),
 };
 
 static uint8_t pins(const struct mv_pl061 *gpio)
@@ -173,6 +160,18 @@ static void destroy(struct mv_device *device)
     pthread_mutex_destroy(&gpio->mutex);
     free(gpio);
 }
+
+static void state_loaded(void *object)
+{
+    struct mv_pl061 *gpio = object;
+    MV_LOCK_SCOPE(&gpio->mutex);
+    update_irq(gpio);
+    mv_irq_set(&gpio->irq, gpio->irq_level);
+}
+
+static const struct mv_state_table state_table =
+    MV_STATE_TABLE(struct mv_pl061, "pl061", 1, state_fields,
+                   .mutex = offsetof(struct mv_pl061, mutex), .loaded = state_loaded);
 
 static const struct mv_device_ops device_ops = {
     .type = "pl061", .state = &state_table, .reset = reset, .destroy = destroy};

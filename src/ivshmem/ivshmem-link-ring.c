@@ -2,6 +2,8 @@
 /* What a device does with its link: see ivshmem-link.h for which threads may. */
 #include "ivshmem-link-state.h"
 
+#include "log.h"
+
 int mv_ivshmem_link_ring(struct mv_ivshmem_link *link, unsigned peer, unsigned vector,
                          uint64_t value)
 {
@@ -54,6 +56,15 @@ void mv_ivshmem_link_describe(struct mv_ivshmem_link *link, struct mv_ivshmem_li
         .sent = atomic_load_explicit(&link->sent, memory_order_relaxed),
         .received = link->received,
     };
+}
+
+void mv_ivshmem_link_resume(struct mv_ivshmem_link *link, const struct mv_ivshmem_link_info *then)
+{
+    atomic_store_explicit(&link->sent, then->sent, memory_order_relaxed);
+    link->received = then->received;
+    if (link->id != then->id)
+        mv_log("%s: the guest was peer %u of its ivshmem server, and is peer %u now", link->name,
+               then->id, link->id);
 }
 
 void mv_ivshmem_link_for_each(struct mv_ivshmem_link *link,

@@ -53,6 +53,12 @@ static void serve_vector(void *opaque, uint32_t events)
     link->config.ops->rung(link->config.opaque, vector->number, count);
 }
 
+void mv_ivshmem_link_collect(struct mv_ivshmem_link *link)
+{
+    for (unsigned i = 0; i < link->own_count; i++)
+        serve_vector(&link->own[i], 0);
+}
+
 static void forget_vectors(struct mv_ivshmem_link *link)
 {
     while (link->own_count > 0)

@@ -88,6 +88,10 @@ struct mv_ivshmem_link_info {
     uint64_t received; /* rings, those included that came between two readings */
 };
 void mv_ivshmem_link_describe(struct mv_ivshmem_link *link, struct mv_ivshmem_link_info *ret);
+/* Before a save: rings that wait in the device's eventfds are told now. */
+void mv_ivshmem_link_collect(struct mv_ivshmem_link *link);
+/* After a load: rings are counted on, and a guest that is another peer now is logged. */
+void mv_ivshmem_link_resume(struct mv_ivshmem_link *link, const struct mv_ivshmem_link_info *then);
 /* Call fn for each other peer, by ID. */
 void mv_ivshmem_link_for_each(struct mv_ivshmem_link *link,
                               void (*fn)(void *opaque, unsigned peer, unsigned vectors),

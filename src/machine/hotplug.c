@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Devices that come and go.  All of it is the main thread's but `due`, which
- * vCPU threads set where their guest lets go of a device.
+ * Devices that come and go.  What is under way stands in the root ports: a save
+ * carries it with them.  All of it is the main thread's but `due`, which vCPU
+ * threads set where their guest lets go of a device.
  */
 #include "hotplug.h"
 
@@ -17,16 +18,8 @@
 /* Linux waits this long for a second press of the button, which would call it off. */
 #define PATIENCE_NS UINT64_C(5000000000)
 
-/* A device that the guest was asked to let go of. */
-struct wish {
-    const struct mv_device *device;
-    uint64_t asked_ns; /* guest time */
-    struct wish *next;
-};
-
 struct mv_hotplug {
     struct mv_hotplug_params params;
-    struct wish *wishes;
     atomic_bool due; /* the loop will call */
 };
 
@@ -46,31 +39,8 @@ int mv_hotplug_create(const struct mv_hotplug_params *params, struct mv_hotplug 
     return 0;
 }
 
-/* --- wishes */
-
-static struct wish **find_wish(struct mv_hotplug *hotplug, const struct mv_device *device)
-{
-    struct wish **link = &hotplug->wishes;
-    while (*link != NULL && (*link)->device != device)
-        link = &(*link)->next;
-    return link;
-}
-
-static void forget_wish(struct mv_hotplug *hotplug, const struct mv_device *device)
-{
-    struct wish **link = find_wish(hotplug, device), *wish = *link;
-    if (wish == NULL)
-        return;
-    *link = wish->next;
-    free(wish);
-}
-
 void mv_hotplug_destroy(struct mv_hotplug *hotplug)
 {
-    if (hotplug == NULL)
-        return;
-    while (hotplug->wishes != NULL)
-        forget_wish(hotplug, hotplug->wishes->device);
     free(hotplug);
 }
 
@@ -82,7 +52,6 @@ static void destroy_device(struct mv_hotplug *hotplug, struct mv_device *device)
     const struct mv_hotplug_params *params = &hotplug->params;
     char *path = device->path, *id = device->id;
     mv_space_settle(params->space);
-    forget_wish(hotplug, device);
     device->path = device->id = NULL;
     mv_device_tree_remove(params->devices, device);
     params->changed(params->opaque, path, id, false);
@@ -122,9 +91,9 @@ static struct mv_pcie_port *port_of(struct mv_hotplug *hotplug, const struct mv_
     return parent == NULL ? NULL : mv_pci_root_port_of(parent);
 }
 
+/* The port that a device, known by its id or path, can leave. */
 static int find_removable(struct mv_hotplug *hotplug, const char *name,
-                          struct mv_device **ret_device, struct mv_pcie_port **ret_port,
-                          struct mv_error *err)
+                          struct mv_pcie_port **ret_port, struct mv_error *err)
 {
     struct mv_device *device = mv_device_tree_find_id(hotplug->params.devices, name);
     if (device == NULL)
@@ -137,51 +106,26 @@ static int find_removable(struct mv_hotplug *hotplug, const char *name,
                             "device '%.80s' (%s) cannot be unplugged: only what sits behind a "
                             "pcie-root-port can",
                             name, device->path);
-    *ret_device = device;
     *ret_port = port;
     return 0;
 }
 
-/* The wish of a device, made where it has none. */
-static struct wish *need_wish(struct mv_hotplug *hotplug, const struct mv_device *device,
-                              struct mv_error *err)
-{
-    struct wish *wish = *find_wish(hotplug, device);
-    if (wish != NULL)
-        return wish;
-    wish = calloc(1, sizeof *wish);
-    if (wish == NULL) {
-        mv_error_set(err, ENOMEM, "no memory to unplug '%s'", device->path);
-        return NULL;
-    }
-    wish->device = device;
-    wish->next = hotplug->wishes;
-    hotplug->wishes = wish;
-    return wish;
-}
-
 int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_error *err)
 {
-    struct mv_device *device = NULL;
     struct mv_pcie_port *port = NULL;
     mv_hotplug_settle(hotplug);
-    int r = find_removable(hotplug, name, &device, &port, err);
+    int r = find_removable(hotplug, name, &port, err);
     if (r < 0)
         return r;
-    const struct wish *asked = *find_wish(hotplug, device);
-    if (asked != NULL && guest_ns(hotplug) - asked->asked_ns < PATIENCE_NS)
+    uint64_t now = guest_ns(hotplug);
+    if (port->asked && now - port->asked_ns < PATIENCE_NS)
         return mv_error_set(err, EINPROGRESS,
                             "device '%.80s' is being unplugged already: DEVICE_DELETED tells when "
                             "the guest has let go of it",
                             name);
-    struct wish *wish = need_wish(hotplug, device, err);
-    if (wish == NULL)
-        return -ENOMEM;
     switch (mv_pcie_port_remove(port)) {
     case MV_PCIE_BUSY:
         /* Nobody was asked: when it was asked before stays as it was. */
-        if (asked == NULL)
-            forget_wish(hotplug, device);
         return mv_error_set(err, EBUSY,
                             "the guest is switching the slot of '%.80s' on or off: try again later",
                             name);
@@ -189,7 +133,8 @@ int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_er
         mv_hotplug_settle(hotplug);
         break;
     case MV_PCIE_ASKED:
-        wish->asked_ns = guest_ns(hotplug);
+        port->asked = true;
+        port->asked_ns = now;
         break;
     }
     return 0;
@@ -197,11 +142,12 @@ int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_er
 
 void mv_hotplug_reset(struct mv_hotplug *hotplug)
 {
-    mv_hotplug_settle(hotplug);
-    while (hotplug->wishes != NULL) {
-        mv_pcie_port_take(port_of(hotplug, hotplug->wishes->device));
-        mv_hotplug_settle(hotplug);
+    for (struct mv_device *d = hotplug->params.devices->first; d != NULL; d = d->next) {
+        struct mv_pcie_port *port = mv_pci_root_port_of(d);
+        if (port != NULL && port->asked)
+            mv_pcie_port_take(port);
     }
+    mv_hotplug_settle(hotplug);
 }
 
 /* --- arrival */

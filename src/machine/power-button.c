@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "loop.h"
 #include "primecell.h"
+#include "state.h"
 
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -100,3 +101,18 @@ void mv_power_button_release(struct mv_power_button *button)
     button->down = false;
     mv_pl061_set_input(button->gpio, button->line, false);
 }
+
+static const struct mv_state_field state_fields[] = {
+    MV_STATE_FLAG("down", struct mv_power_button, down),
+};
+
+/* The line is the GPIO's, which has it in its own state; the time it is held begins anew. */
+static void state_loaded(void *object)
+{
+    struct mv_power_button *button = object;
+    mv_pl061_set_input(button->gpio, button->line, button->down);
+    set_timer(button, button->down && button->running ? HELD_NS : 0);
+}
+
+const struct mv_state_table mv_power_button_state =
+    MV_STATE_TABLE(struct mv_power_button, "power-button", 1, state_fields, .loaded = state_loaded);

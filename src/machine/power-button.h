@@ -14,6 +14,7 @@
 struct mv_device;
 struct mv_loop;
 struct mv_power_button;
+struct mv_state_table;
 
 /* The GPIO (a PL061, or NULL) is to outlive the button. */
 int mv_power_button_create(struct mv_loop *loop, struct mv_device *gpio, unsigned line,
@@ -24,6 +25,8 @@ void mv_power_button_destroy(struct mv_power_button *button);
 void mv_power_button_press(struct mv_power_button *button);
 /* The machine goes on or stands still, and the time that the button is held with it. */
 void mv_power_button_run(struct mv_power_button *button, bool on);
+/* Whether it is down: a press that a save carries lasts on where it is loaded. */
+extern const struct mv_state_table mv_power_button_state;
 /* Up now. */
 void mv_power_button_release(struct mv_power_button *button);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bus/device.c and bus/state.c: paths, order, ownership, sizes of types. */
+/* bus/device.c: paths, order, ownership. */
 #include "device.h"
 
 #include <setjmp.h>
@@ -112,42 +112,11 @@ static void test_taken(void **state)
     mv_device_tree_destroy(&tree);
 }
 
-static void test_state_sizes(void **state)
-{
-    assert_int_equal(mv_state_type_size(MV_STATE_BOOL), sizeof(bool));
-    assert_int_equal(mv_state_type_size(MV_STATE_U8), 1);
-    assert_int_equal(mv_state_type_size(MV_STATE_U16), 2);
-    assert_int_equal(mv_state_type_size(MV_STATE_U32), 4);
-    assert_int_equal(mv_state_type_size(MV_STATE_U64), 8);
-    assert_int_equal(mv_state_type_size((enum mv_state_type)99), 0);
-}
-
-static void test_state_fields(void **state)
-{
-    struct sample {
-        uint8_t pad;
-        uint32_t scalar;
-        uint16_t list[7];
-    };
-    static const struct mv_state_field fields[] = {
-        MV_STATE_FIELD(struct sample, scalar, MV_STATE_U32),
-        MV_STATE_ARRAY(struct sample, list, MV_STATE_U16),
-    };
-    assert_string_equal(fields[0].name, "scalar");
-    assert_int_equal(fields[0].offset, 4);
-    assert_int_equal(fields[0].count, 1);
-    assert_string_equal(fields[1].name, "list");
-    assert_int_equal(fields[1].offset, 8);
-    assert_int_equal(fields[1].count, 7);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_order, setup),
         cmocka_unit_test_setup(test_taken, setup),
-        cmocka_unit_test(test_state_sizes),
-        cmocka_unit_test(test_state_fields),
     };
     return cmocka_run_group_tests_name("device-tree", tests, NULL, NULL);
 }

@@ -388,24 +388,6 @@ static void test_create_refused(void **state)
     }
 }
 
-/* Fields of a state table stand in the struct without overlap. */
-static void test_state_table(void **state)
-{
-    const struct mv_state_table *table = g->device->ops->state;
-    assert_string_equal(table->type, "gicv3");
-    for (size_t i = 0; i < table->field_count; i++) {
-        const struct mv_state_field *a = &table->fields[i];
-        size_t end = a->offset + a->count * mv_state_type_size(a->type);
-        assert_true(a->count > 0 && mv_state_type_size(a->type) > 0);
-        for (size_t j = i + 1; j < table->field_count; j++) {
-            const struct mv_state_field *b = &table->fields[j];
-            assert_string_not_equal(a->name, b->name);
-            assert_true(b->offset >= end ||
-                        b->offset + b->count * mv_state_type_size(b->type) <= a->offset);
-        }
-    }
-}
-
 /* An offset that is mostly aligned and where registers stand, sometimes wild. */
 static uint64_t fuzz_offset(unsigned short seed[3], unsigned size)
 {
@@ -498,7 +480,6 @@ int main(void)
         TEST(test_sink, setup1),
         TEST(test_reset, setup2),
         cmocka_unit_test(test_create_refused),
-        TEST(test_state_table, setup1),
         TEST(test_fuzz, setup20),
     };
     return cmocka_run_group_tests_name("gicv3", tests, NULL, NULL);

@@ -3,26 +3,13 @@
  * ivshmem-link.c with threads that ring without a pause, as a hostile guest's
  * vCPUs do, while the server tells of peers that come and go.
  */
+#include "fake-ivshmem-server.h"
+
 #include "ivshmem-link.h"
-#include "ivshmem-wire.h"
 #include "loop.h"
-#include "unix-socket.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define RINGERS 8
 #define PEERS   200
@@ -34,28 +21,22 @@ static unsigned gone; /* peers that the link has told of */
 static atomic_bool over;
 static int listener;
 
-static void tell(int socket_fd, enum mv_ivshmem_kind kind, uint16_t id, int fd)
+/* The client's copy is its own. */
+static void tell_and_close(int client, uint16_t id)
 {
-    const struct mv_ivshmem_message message = {.kind = kind, .id = id, .fd = fd};
-    int r;
-    while ((r = mv_ivshmem_wire_send(socket_fd, &message, 1)) == -EAGAIN)
-        usleep(1000);
-    assert_int_equal(r, 1);
-    if (fd >= 0)
-        close(fd);
+    int fd = eventfd(0, EFD_CLOEXEC);
+    fake_server_tell(client, MV_IVSHMEM_CONNECT, id, fd);
+    close(fd);
 }
 
 static void *serve(void *opaque)
 {
-    int client = accept(listener, NULL, NULL), memory = memfd_create("memory", MFD_CLOEXEC);
-    assert_int_equal(ftruncate(memory, 1 << 20), 0);
-    tell(client, MV_IVSHMEM_VERSION, 0, -1);
-    tell(client, MV_IVSHMEM_OWN_ID, OWN_ID, -1);
-    tell(client, MV_IVSHMEM_MEMORY, 0, memory);
-    tell(client, MV_IVSHMEM_CONNECT, OWN_ID, eventfd(0, EFD_CLOEXEC));
+    int client = accept(listener, NULL, NULL);
+    fake_server_greet(client, OWN_ID);
+    tell_and_close(client, OWN_ID);
     for (uint16_t id = 10; id < 10 + PEERS; id++) {
-        tell(client, MV_IVSHMEM_CONNECT, id, eventfd(0, EFD_CLOEXEC));
-        tell(client, MV_IVSHMEM_DISCONNECT, id, -1);
+        tell_and_close(client, id);
+        fake_server_tell(client, MV_IVSHMEM_DISCONNECT, id, -1);
     }
     while (!atomic_load(&over))
         usleep(1000);

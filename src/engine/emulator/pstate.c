@@ -67,19 +67,19 @@ void mv_cpu_reset(struct mv_cpu *cpu)
     /* What asks for attention stays: others may be waiting for their mail to be done. */
 }
 
-#define FIELD(name, type) MV_STATE_FIELD(struct mv_cpu, name, type)
-#define SYSREG(name) MV_STATE_FIELD(struct mv_cpu, sys.name, MV_STATE_U64)
+#define FIELD(name, type) MV_STATE_ANY(#name, struct mv_cpu, name, type)
+#define SYSREG(name) MV_STATE_ANY(#name, struct mv_cpu, sys.name, MV_STATE_U64)
 static const struct mv_state_field cpu_fields[] = {
-    MV_STATE_ARRAY(struct mv_cpu, x, MV_STATE_U64),
+    MV_STATE_ANY("x", struct mv_cpu, x, MV_STATE_U64),
     FIELD(pc, MV_STATE_U64),
     FIELD(nzcv, MV_STATE_U32),
     FIELD(daif, MV_STATE_U32),
     FIELD(el, MV_STATE_U8),
     FIELD(spsel, MV_STATE_U8),
-    FIELD(pstate_il, MV_STATE_BOOL),
-    FIELD(pstate_ss, MV_STATE_BOOL),
-    MV_STATE_ARRAY(struct mv_cpu, sp_el, MV_STATE_U64),
-    {.name = "v", .type = MV_STATE_U64, .offset = offsetof(struct mv_cpu, v), .count = 64},
+    MV_STATE_FLAG("pstate_il", struct mv_cpu, pstate_il),
+    MV_STATE_FLAG("pstate_ss", struct mv_cpu, pstate_ss),
+    MV_STATE_ANY("sp_el", struct mv_cpu, sp_el, MV_STATE_U64),
+    MV_STATE_ANY("v", struct mv_cpu, v, MV_STATE_U64),
     FIELD(fpcr, MV_STATE_U32),
     FIELD(fpsr, MV_STATE_U32),
     SYSREG(sctlr),
@@ -110,18 +110,13 @@ static const struct mv_state_field cpu_fields[] = {
     SYSREG(oslsr),
     SYSREG(mdccint),
     SYSREG(dbgclaim),
-    MV_STATE_ARRAY(struct mv_cpu, sys.dbgbvr, MV_STATE_U64),
-    MV_STATE_ARRAY(struct mv_cpu, sys.dbgbcr, MV_STATE_U64),
-    MV_STATE_ARRAY(struct mv_cpu, sys.dbgwvr, MV_STATE_U64),
-    MV_STATE_ARRAY(struct mv_cpu, sys.dbgwcr, MV_STATE_U64),
+    MV_STATE_ANY("dbgbvr", struct mv_cpu, sys.dbgbvr, MV_STATE_U64),
+    MV_STATE_ANY("dbgbcr", struct mv_cpu, sys.dbgbcr, MV_STATE_U64),
+    MV_STATE_ANY("dbgwvr", struct mv_cpu, sys.dbgwvr, MV_STATE_U64),
+    MV_STATE_ANY("dbgwcr", struct mv_cpu, sys.dbgwcr, MV_STATE_U64),
     FIELD(timers.timer[MV_TIMER_VIRTUAL].ctl, MV_STATE_U64),
     FIELD(timers.timer[MV_TIMER_VIRTUAL].cval, MV_STATE_U64),
     FIELD(timers.timer[MV_TIMER_PHYSICAL].ctl, MV_STATE_U64),
     FIELD(timers.timer[MV_TIMER_PHYSICAL].cval, MV_STATE_U64),
 };
-const struct mv_state_table mv_cpu_state = {
-    .type = "a64-cpu",
-    .version = 1,
-    .fields = cpu_fields,
-    .field_count = sizeof cpu_fields / sizeof cpu_fields[0],
-};
+const struct mv_state_table mv_cpu_state = MV_STATE_TABLE(struct mv_cpu, "a64-cpu", 1, cpu_fields);
