@@ -151,19 +151,12 @@ void mv_code_cache_drop_all(struct mv_code_cache *cache)
 /* A direct branch within its page becomes a pointer addition. */
 static void localise_branch(struct mv_op *op, unsigned slot)
 {
-    static const uint16_t branches[] = {
-        MV_OPCODE_b,     MV_OPCODE_bl,     MV_OPCODE_b_cond, MV_OPCODE_cbz_x, MV_OPCODE_cbz_w,
-        MV_OPCODE_cbnz_x, MV_OPCODE_cbnz_w, MV_OPCODE_tbz,    MV_OPCODE_tbnz,
-    };
-    for (size_t i = 0; i < sizeof branches / sizeof branches[0]; i++) {
-        if (op->code != branches[i])
-            continue;
-        int64_t target = (int64_t)slot * 4 + (int64_t)op->imm;
-        if (target >= 0 && target < OPS_PER_PAGE * 4) {
-            op->code++;
-            op->imm *= MV_OP_SCALE;
-        }
+    if (!(mv_op_traits[op->code].flags & MV_OP_LOCAL))
         return;
+    int64_t target = (int64_t)slot * 4 + (int64_t)op->imm;
+    if (target >= 0 && target < OPS_PER_PAGE * 4) {
+        op->code++;
+        op->imm *= MV_OP_SCALE;
     }
 }
 

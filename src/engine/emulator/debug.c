@@ -278,27 +278,29 @@ void mv_debug_check_access(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
 
 /* --- running */
 
-static bool is_exclusive_load(uint32_t insn)
+static bool is_exclusive_load(const struct mv_op_traits *traits)
 {
-    /* LDXR, LDAXR, LDXP, LDAXP (C4.1.94, "Load/store exclusive"): o2 0, L 1. */
-    return (insn & 0x3fc00000) == 0x08400000;
+    return (traits->writes & (MV_OPERAND_MONITOR | MV_OPERAND_MEMORY)) == MV_OPERAND_MONITOR &&
+           (traits->reads & MV_OPERAND_MEMORY);
 }
 
 /*
  * Run the instruction at pc alone.  Its op stands apart, before one that goes
- * back to the run loop; a branch goes back as well, for attention is due.
+ * back to the run loop; what would go elsewhere goes back as well, for attention
+ * is due.
  */
 static void run_single(struct mv_cpu *cpu, const struct mv_op *ops)
 {
     struct mv_debug *d = &cpu->debug;
     uint64_t slot = (cpu->pc & ~MV_PAGE_MASK) / 4;
-    uint32_t insn = mv_code_cache_word(ops, (unsigned)slot);
-    mv_a64_decode(insn, &d->single[0]);
+    mv_a64_decode(mv_code_cache_word(ops, (unsigned)slot), &d->single[0]);
     d->single[1] = (struct mv_op){.code = MV_OPCODE_single_end};
-    d->stepped_exclusive = is_exclusive_load(insn);
+    const struct mv_op_traits *traits = &mv_op_traits[d->single[0].code];
+    d->stepped_exclusive = is_exclusive_load(traits);
     cpu->page_va = cpu->pc & MV_PAGE_MASK;
     cpu->page_ops = (const struct mv_op *)((uintptr_t)d->single - slot * sizeof(struct mv_op));
-    atomic_fetch_or(&cpu->attention, MV_ATTENTION_STEP);
+    if (traits->flags & MV_OP_ENDS)
+        atomic_fetch_or(&cpu->attention, MV_ATTENTION_STEP);
     const struct mv_op *op = &d->single[0];
     while (op != NULL)
         op = mv_op_handlers[op->code](cpu, op);

@@ -45,39 +45,71 @@ struct mv_op {
 #define MV_OP_SCALE 4
 _Static_assert(sizeof(struct mv_op) == 4 * MV_OP_SCALE, "an op is 16 bytes");
 
-/*
- * The list of opcodes: OP(name) for each handler mv_op_NAME.  The first is
- * what a zeroed slot runs, the second what follows the last slot of a page;
- * single_end follows an instruction that is run alone (debug.h).
- */
-#define MV_OPCODES(OP) OP(decode) OP(page_end) OP(undef) OP(single_end) MV_OPCODES_ALL(OP)
-
-#define MV_OPCODES_ALL(OP)                                                                         \
-    MV_OPCODES_INTEGER(OP) MV_OPCODES_BRANCH(OP) MV_OPCODES_SYSTEM(OP) MV_OPCODES_MEMORY(OP)       \
-    MV_OPCODES_ATOMIC(OP) MV_OPCODES_FP(OP) MV_OPCODES_VECTOR(OP)
-
-#include "ops-branch.h"
-#include "ops-fp.h"
-#include "ops-integer.h"
-#include "ops-memory.h"
-#include "ops-system.h"
-#include "ops-vector.h"
-
 typedef const struct mv_op *mv_op_fn(struct mv_cpu *cpu, const struct mv_op *op);
 
+/*
+ * The opcodes of opcodes.h, and a handler for each.  The first is what a zeroed
+ * slot runs, the second what follows the last slot of a page; single_end follows
+ * an instruction that is run alone (debug.h).
+ */
 enum mv_opcode {
-#define OP(name) MV_OPCODE_##name,
-    MV_OPCODES(OP)
+#define OP(name, ...) MV_OPCODE_##name,
+#include "opcodes.h"
 #undef OP
-        MV_OPCODE_COUNT
+    MV_OPCODE_COUNT
 };
 
-#define OP(name) mv_op_fn mv_op_##name;
-MV_OPCODES(OP)
+#define OP(name, ...) mv_op_fn mv_op_##name;
+#include "opcodes.h"
 #undef OP
 
-extern mv_op_fn *const mv_op_handlers[MV_OPCODE_COUNT];
+/* What an op reads or writes: registers by the field that names them, and the rest. */
+enum mv_operand {
+    MV_OPERAND_XD = 1u << 0,
+    MV_OPERAND_XN = 1u << 1,
+    MV_OPERAND_XM = 1u << 2,
+    MV_OPERAND_XA = 1u << 3,
+    MV_OPERAND_VD = 1u << 4,
+    MV_OPERAND_VN = 1u << 5,
+    MV_OPERAND_VM = 1u << 6,
+    MV_OPERAND_VA = 1u << 7,
+    MV_OPERAND_LINK = 1u << 8,  /* x30 */
+    MV_OPERAND_FLAGS = 1u << 9, /* NZCV */
+    MV_OPERAND_FPCR = 1u << 10,
+    MV_OPERAND_FPSR = 1u << 11, /* written: cumulative bits are set */
+    MV_OPERAND_MEMORY = 1u << 12,
+    MV_OPERAND_MONITOR = 1u << 13, /* the exclusive monitor */
+    /* The system's state, by which FLAGS, FPCR, FPSR and the stack pointer may be reached too. */
+    MV_OPERAND_OTHER = 1u << 14,
+};
+
+enum mv_op_flags {
+    MV_OP_FAULTS = 1, /* may take an exception, with nothing done */
+    MV_OP_ENDS = 2,   /* may go on elsewhere than at the next op, or leave the handlers */
+    MV_OP_LOCAL = 4,  /* a branch that the next opcode does where the target is in its page */
+    MV_OP_PAIRS = 8,  /* XD and XM stand for two registers each */
+    MV_OP_LIST_D = 16, /* VD and */
+    MV_OP_LIST_N = 32, /* VN stand for `ra` registers, round the end of the file */
+};
+
+struct mv_op_traits {
+    uint16_t reads; /* MV_OPERAND_… */
+    uint16_t writes;
+    uint8_t flags; /* MV_OP_… */
+};
+extern const struct mv_op_traits mv_op_traits[MV_OPCODE_COUNT];
 extern const char *const mv_op_names[MV_OPCODE_COUNT];
+extern mv_op_fn *const mv_op_handlers[MV_OPCODE_COUNT];
+
+/*
+ * The registers that an op's operands (MV_OPERAND_…, those of its traits) name:
+ * bits 0-30 and MV_REG_SP of mv_cpu.x, bits 0-31 of mv_cpu.v.
+ */
+struct mv_op_registers {
+    uint64_t x;
+    uint32_t v;
+};
+struct mv_op_registers mv_op_registers(const struct mv_op *op, unsigned operands);
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
 #define MV_DISPATCH(next) return (next)

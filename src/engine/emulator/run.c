@@ -12,12 +12,11 @@
 
 #include <time.h>
 
-#define OP(name) mv_op_##name,
-mv_op_fn *const mv_op_handlers[MV_OPCODE_COUNT] = {MV_OPCODES(OP)};
+mv_op_fn *const mv_op_handlers[MV_OPCODE_COUNT] = {
+#define OP(name, ...) mv_op_##name,
+#include "opcodes.h"
 #undef OP
-#define OP(name) #name,
-const char *const mv_op_names[MV_OPCODE_COUNT] = {MV_OPCODES(OP)};
-#undef OP
+};
 
 void mv_cpu_attend(struct mv_cpu *cpu, unsigned bits)
 {
