@@ -15,6 +15,8 @@
 #include "loop.h"
 #include "ns16550a.h"
 #include "pci-bridge.h"
+#include "pci-devices.h"
+#include "pci-host.h"
 #include "pci-msix.h"
 #include "unix-socket.h"
 
@@ -263,7 +265,7 @@ static struct mv_pci_function *function_of(unsigned pick)
 {
     unsigned slot = 1 + pick % (LAST_SLOT + 2);
     if (slot <= LAST_SLOT)
-        return mv_pci_bus_function(mv_pci_host_bus(board.pci), slot);
+        return mv_pci_bus_function(mv_pci_host_bus(board.platform.pci), slot);
     struct mv_device *device = mv_device_tree_find_id(&devices, ports[slot - LAST_SLOT - 1]);
     return mv_pci_bus_function(mv_pci_root_port_of(device)->bridge.secondary, 0);
 }
@@ -308,7 +310,7 @@ static void remove_from(unsigned port)
 
 static unsigned address_of_function(const struct mv_pci_function *f)
 {
-    const struct mv_pci_bus *root = mv_pci_host_bus(board.pci);
+    const struct mv_pci_bus *root = mv_pci_host_bus(board.platform.pci);
     for (unsigned i = 0; i < 2; i++) {
         struct mv_device *device = mv_device_tree_find_id(&devices, ports[i]);
         const struct mv_pci_bridge *bridge = &mv_pci_root_port_of(device)->bridge;
@@ -465,7 +467,7 @@ static void check(void)
                                    0x11101af4, 0x11101af4, 0x11101af4};
     mv_space_for_each(space, check_range, NULL);
     for (unsigned slot = 1; slot <= LAST_SLOT; slot++)
-        CHECK(mv_pci_bus_read(mv_pci_host_bus(board.pci), slot, 0, 4) == ids[slot - 1]);
+        CHECK(mv_pci_bus_read(mv_pci_host_bus(board.platform.pci), slot, 0, 4) == ids[slot - 1]);
 }
 
 static void power_on(void)
