@@ -10,7 +10,7 @@
 #include "error.h"
 #include "irqchip.h"
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct mv_device;
@@ -23,7 +23,7 @@ struct mv_space;
 
 /*
  * What a board gives its devices, and below that what devices are to those in
- * the rows behind them: each sets its own as it is made.  The main thread's.
+ * the rows behind them, as they are made.  The main thread's.
  */
 struct mv_platform {
     unsigned cpus;
@@ -51,14 +51,15 @@ struct mv_platform_row;
 
 struct mv_platform_type {
     const char *node; /* the name of its node in the device tree: "serial" */
-    bool is_console;
+    /* The member of struct mv_platform that the first device of it is; 0: none. */
+    size_t part;
     /* NULL: there is no device, and the row does no more than tell the guest something. */
     int (*create)(const struct mv_platform *platform, const struct mv_platform_row *row,
                   struct mv_device **ret, struct mv_error *err);
     /* Its registers, which go to the row's address. */
     const struct mv_mmio_region *(*region)(struct mv_device *device);
     uint64_t size;
-    /* Or NULL: it is in the tree and in the space; say what it is to others. */
+    /* Or NULL: it is in the tree and in the space; what else is there to do. */
     int (*added)(struct mv_platform *platform, const struct mv_platform_row *row,
                  struct mv_device *device, struct mv_error *err);
     /* What stands in its node, which is open. */

@@ -483,7 +483,6 @@ static int create(const struct mv_platform *platform, const struct mv_platform_r
 static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
                      const struct mv_platform_row *row)
 {
-    (void)platform;
     mv_fdt_text(fdt, "compatible", "ns16550a");
     mv_fdt_reg(fdt, row->gpa, MV_NS16550A_SIZE);
     mv_fdt_interrupt(fdt, row->intid);
@@ -493,7 +492,7 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
 }
 
 const struct mv_platform_type mv_ns16550a_type = {.node = "serial",
-                                                  .is_console = true,
+                                                  .part = offsetof(struct mv_platform, console),
                                                   .create = create,
                                                   .region = mv_ns16550a_region,
                                                   .size = MV_NS16550A_SIZE,

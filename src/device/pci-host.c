@@ -5,7 +5,7 @@
  * slot and function number.  It owns the bus, whose lock guards what there is;
  * called by vCPU threads through its region.
  */
-#include "pci-host.h"
+#include "pci-devices.h"
 
 #include "fdt-writer.h"
 
@@ -112,15 +112,6 @@ static int create(const struct mv_platform *platform, const struct mv_platform_r
     return mv_pci_host_create(&params, ret, err);
 }
 
-static int added(struct mv_platform *platform, const struct mv_platform_row *row,
-                 struct mv_device *device, struct mv_error *err)
-{
-    (void)row;
-    (void)err;
-    platform->pci = device;
-    return 0;
-}
-
 /* INTA# to INTD# of slot n go to the four interrupts, turned by n. */
 static void describe_interrupts(struct mv_fdt *fdt, unsigned intid)
 {
@@ -164,8 +155,8 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
 }
 
 const struct mv_platform_type mv_pci_host_type = {.node = "pcie",
+                                                  .part = offsetof(struct mv_platform, pci),
                                                   .create = create,
                                                   .region = mv_pci_host_region,
                                                   .size = MV_PCI_ECAM_SIZE,
-                                                  .added = added,
                                                   .describe = describe};

@@ -296,7 +296,6 @@ static int create(const struct mv_platform *platform, const struct mv_platform_r
 static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
                      const struct mv_platform_row *row)
 {
-    (void)platform;
     mv_primecell_describe(fdt, row);
     MV_FDT_STRINGS(fdt, "compatible", "arm,pl031\0arm,primecell");
 }

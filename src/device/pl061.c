@@ -214,15 +214,6 @@ static int create(const struct mv_platform *platform, const struct mv_platform_r
     return mv_pl061_create(&irq, ret, err);
 }
 
-static int added(struct mv_platform *platform, const struct mv_platform_row *row,
-                 struct mv_device *device, struct mv_error *err)
-{
-    (void)row;
-    (void)err;
-    platform->gpio = device;
-    return 0;
-}
-
 void mv_primecell_describe(struct mv_fdt *fdt, const struct mv_platform_row *row)
 {
     mv_fdt_reg(fdt, row->gpa, MV_PRIMECELL_SIZE);
@@ -234,7 +225,6 @@ void mv_primecell_describe(struct mv_fdt *fdt, const struct mv_platform_row *row
 static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
                      const struct mv_platform_row *row)
 {
-    (void)platform;
     mv_primecell_describe(fdt, row);
     MV_FDT_STRINGS(fdt, "compatible", "arm,pl061\0arm,primecell");
     mv_fdt_empty(fdt, "gpio-controller");
@@ -246,8 +236,8 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
 }
 
 const struct mv_platform_type mv_pl061_type = {.node = "gpio",
+                                               .part = offsetof(struct mv_platform, gpio),
                                                .create = create,
                                                .region = mv_pl061_region,
                                                .size = MV_PRIMECELL_SIZE,
-                                               .added = added,
                                                .describe = describe};

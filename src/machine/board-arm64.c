@@ -9,7 +9,7 @@
 #include "fdt-writer.h"
 #include "gicv3.h"
 #include "ns16550a.h"
-#include "pci-host.h"
+#include "pci-devices.h"
 #include "primecell.h"
 #include "size.h"
 
@@ -57,8 +57,6 @@ static const struct mv_pci_host_wiring pci = {MV_ARM64_PCI, MV_ARM64_RAM - MV_AR
 static void describe_button(struct mv_fdt *fdt, const struct mv_platform *platform,
                             const struct mv_platform_row *row)
 {
-    (void)platform;
-    (void)row;
     mv_fdt_text(fdt, "compatible", "gpio-keys");
     mv_fdt_begin(fdt, "power-button");
     mv_fdt_text(fdt, "label", "Power Button");

@@ -4,13 +4,12 @@
  * and what each needs, is device/pci-devices.c's.  No state, no lock; the main
  * thread's, called by machine-devices.c.
  */
-#include "board-pci.h"
+#include "board.h"
 
 #include "block.h"
 #include "config.h"
 #include "hotplug.h"
 #include "pci-devices.h"
-#include "pci-host.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -75,6 +75,14 @@ uint64_t mv_board_pci64(const struct mv_board_ops *ops, const struct mv_bank_lay
 
 /* --- devices */
 
+/* Later rows, and the machine, know it by the part that it plays. */
+static void give_part(struct mv_platform *platform, size_t part, struct mv_device *device)
+{
+    struct mv_device **member = (struct mv_device **)(void *)((char *)platform + part);
+    if (part != 0 && *member == NULL)
+        *member = device;
+}
+
 static int add_device(struct mv_platform *platform, const struct mv_platform_row *row,
                       struct mv_error *err)
 {
@@ -89,8 +97,7 @@ static int add_device(struct mv_platform *platform, const struct mv_platform_row
     }
     r = mv_space_add_mmio(platform->space, row->gpa, row->type->size, row->type->region(device),
                           err);
-    if (r == 0 && row->type->is_console && platform->console == NULL)
-        platform->console = device;
+    give_part(platform, row->type->part, device);
     if (r == 0 && row->type->added != NULL)
         r = row->type->added(platform, row, device, err);
     return r;

@@ -55,4 +55,20 @@ void mv_boot_file_replace(struct mv_boot_file *file, int copy, uint64_t size);
 int mv_boot_file_load(const struct mv_boot_file *file, struct mv_space *space, uint64_t gpa,
                       struct mv_error *err);
 
+/*
+ * --- kernel-pack.c: kernels in packed files: an Image compressed as a whole, and
+ * EFI zboot images (Linux, drivers/firmware/efi/libstub/zboot-header.S), a program
+ * for EFI with the compressed Image in it.
+ */
+
+/*
+ * Where the file is packed, let what is in it, which is to fit into `ram` bytes,
+ * take the place of its copy; *ret_packed says how it was, or is NULL where it was not.
+ * -ENOEXEC where this version cannot unpack it, with how to do it; -EFBIG,
+ * -EBADMSG (cut off, broken, something behind it), or what else fails: the file
+ * is as it was then.  What comes out is yet to be looked at.
+ */
+int mv_kernel_unpack(struct mv_boot_file *file, uint64_t ram, const char **ret_packed,
+                     struct mv_error *err);
+
 #endif

@@ -7,10 +7,7 @@
 
 #include "boot-file.h"
 #include "cleanup.h"
-#include "fdt-arm64.h"
-#include "image-arm64.h"
-#include "kernel-pack.h"
-#include "placement-arm64.h"
+#include "loader-arm64.h"
 #include "size.h"
 #include "space.h"
 

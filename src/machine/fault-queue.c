@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fault-queue.h"
+#include "machine-state.h"
 
 #include "block.h"
 #include "cleanup.h"

@@ -3,7 +3,7 @@
  * What an arm64 guest is told of the machine as a whole, around the nodes that
  * the board's rows write themselves.  No state, no lock; called by boot.c.
  */
-#include "fdt-arm64.h"
+#include "loader-arm64.h"
 
 #include "board-arm64.h"
 #include "engine.h"
@@ -30,7 +30,7 @@ static void name_console(const struct mv_board_ops *ops, char *ret, size_t size)
     ret[0] = '\0';
     for (size_t i = ops->row_count; i-- > 0;) {
         const struct mv_platform_row *row = &ops->rows[i];
-        if (row->type->is_console)
+        if (row->type->part == offsetof(struct mv_platform, console))
             snprintf(ret, size, "/%s@%" PRIx64, row->type->node, row->gpa);
     }
 }
@@ -146,8 +146,6 @@ static void add_memory(struct mv_fdt *fdt, const struct mv_bank_layout *layout)
 static void describe_timer(struct mv_fdt *fdt, const struct mv_platform *platform,
                            const struct mv_platform_row *row)
 {
-    (void)platform;
-    (void)row;
     mv_fdt_text(fdt, "compatible", "arm,armv8-timer");
     MV_FDT_CELLS(fdt, "interrupts", MV_FDT_INTERRUPT(MV_ARM64_TIMER_SECURE_INTID),
                  MV_FDT_INTERRUPT(MV_ARM64_TIMER_PHYSICAL_INTID),
@@ -161,8 +159,6 @@ const struct mv_platform_type mv_timer_arm64_type = {.node = "timer", .describe 
 static void describe_clock(struct mv_fdt *fdt, const struct mv_platform *platform,
                            const struct mv_platform_row *row)
 {
-    (void)platform;
-    (void)row;
     mv_fdt_text(fdt, "compatible", "fixed-clock");
     MV_FDT_CELLS(fdt, "#clock-cells", 0);
     MV_FDT_CELLS(fdt, "clock-frequency", APB_CLOCK_HZ);

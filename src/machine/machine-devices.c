@@ -5,8 +5,7 @@
  */
 #include "machine-state.h"
 
-#include "board-pci.h"
-#include "pci-host.h"
+#include "pci-devices.h"
 
 static uint64_t guest_ns(void *opaque)
 {

@@ -9,7 +9,7 @@
 #include "block.h"
 #include "cleanup.h"
 #include "loop.h"
-#include "pci-host.h"
+#include "pci-devices.h"
 #include "space.h"
 
 #include <string.h>

@@ -7,7 +7,6 @@
  */
 #include "block.h"
 #include "board-arm64.h"
-#include "board-pci.h"
 #include "config.h"
 #include "device.h"
 #include "hotplug.h"
@@ -16,7 +15,6 @@
 #include "ns16550a.h"
 #include "pci-bridge.h"
 #include "pci-devices.h"
-#include "pci-host.h"
 #include "pci-msix.h"
 #include "unix-socket.h"
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine/fdt-arm64.c: the tree as libfdt reads it back. */
-#include "fdt-arm64.h"
+#include "loader-arm64.h"
 
 #include "board-arm64.h"
 #include "engine.h"
-#include "placement-arm64.h"
 #include "size.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine/placement-arm64.c: where an Image and what belongs to it go. */
-#include "placement-arm64.h"
+#include "loader-arm64.h"
 
 #include "size.h"
 
