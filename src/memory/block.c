@@ -137,6 +137,7 @@ int mv_block_create(struct mv_block_registry *registry, const char *path, const 
 
 void mv_block_destroy(struct mv_block *block)
 {
+    mv_block_await_pins(block);
     mv_block_registry_remove(block->registry, block);
     free_block(block);
 }
@@ -144,6 +145,40 @@ void mv_block_destroy(struct mv_block *block)
 const char *mv_block_file(const struct mv_block *block)
 {
     return block->backing->path;
+}
+
+/* --- its bytes */
+
+static int outcome(struct mv_block *block, const uint8_t *failed)
+{
+    return failed == NULL ? 0 : mv_block_registry_tell_fault(block, failed);
+}
+
+int mv_block_read(struct mv_block *block, uint64_t offset, void *buf, uint64_t len)
+{
+    return outcome(block, mv_guest_copy_out(buf, block->host + offset, len));
+}
+
+/* The log is told behind each write (dirty-log.c). */
+int mv_block_write(struct mv_block *block, uint64_t offset, const void *buf, uint64_t len)
+{
+    const uint8_t *failed = mv_guest_copy_in(block->host + offset, buf, len);
+    mv_dirty_mark(&block->log, offset, len);
+    return outcome(block, failed);
+}
+
+int mv_block_load(struct mv_block *block, uint64_t offset, unsigned size, bool ordered,
+                  uint64_t *ret)
+{
+    return outcome(block, mv_guest_load(block->host + offset, size, ordered, ret));
+}
+
+int mv_block_store(struct mv_block *block, uint64_t offset, unsigned size, bool ordered,
+                   uint64_t value)
+{
+    const uint8_t *failed = mv_guest_store(block->host + offset, size, ordered, value);
+    mv_dirty_mark(&block->log, offset, size);
+    return outcome(block, failed);
 }
 
 /* The address that could not be accessed, as of guest-copy.h. */
@@ -162,5 +197,5 @@ int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
 {
     const uint8_t *failed = zero(block, offset, len);
     mv_dirty_mark(&block->log, offset, len);
-    return failed == NULL ? 0 : mv_block_registry_tell_fault(block, failed);
+    return outcome(block, failed);
 }

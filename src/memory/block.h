@@ -5,7 +5,7 @@
  * "path/name"; a block of the board itself has an empty path and is written
  * "name".  The registry holds every block of a VM, refuses an identity that
  * exists, and is guarded by its own mutex; a block's fields never change
- * between creation and destruction, but for its log (dirty-log.h).
+ * between creation and destruction, but for its log (dirty-log.h) and its pins.
  */
 #ifndef MV_MEMORY_BLOCK_H
 #define MV_MEMORY_BLOCK_H
@@ -23,6 +23,8 @@ struct mv_backing;
 struct mv_bank_layout;
 struct mv_block_registry;
 
+typedef void mv_block_unpinned_fn(void *opaque);
+
 struct mv_block {
     char *path; /* the owning device's path, "" for the board */
     char *name;
@@ -33,6 +35,9 @@ struct mv_block {
     bool save;           /* a saved state holds the bytes */
     struct mv_limits_use use; /* of the host's memory, at most */
     struct mv_dirty_log log;
+    unsigned pins; /* see block-pin.c, as what follows */
+    mv_block_unpinned_fn *unpinned;
+    void *unpinned_opaque;
     struct mv_backing *backing;
     struct mv_block_registry *registry;
     struct mv_block *next;
@@ -77,6 +82,7 @@ int mv_block_create(struct mv_block_registry *registry, const char *path, const 
 int mv_block_create_backed(struct mv_block_registry *registry, const char *path, const char *name,
                            uint64_t size, const struct mv_config_backing *wish,
                            struct mv_block **ret, struct mv_error *err);
+/* Waits until nobody has it pinned. */
 void mv_block_destroy(struct mv_block *block);
 
 /*
@@ -88,11 +94,41 @@ void mv_block_destroy(struct mv_block *block);
 int mv_block_replace_fd(struct mv_block *block, int fd, struct mv_error *err);
 
 /*
+ * Copies, and accesses of 1, 2, 4 or 8 bytes that are aligned to their size and
+ * never torn: little-endian; ordered, a load is an acquire and a store a release.
+ * The bytes lie within the block.  Any thread, vCPUs may run.  -EIO as below.
+ */
+int mv_block_read(struct mv_block *block, uint64_t offset, void *buf, uint64_t len);
+int mv_block_write(struct mv_block *block, uint64_t offset, const void *buf, uint64_t len);
+int mv_block_load(struct mv_block *block, uint64_t offset, unsigned size, bool ordered,
+                  uint64_t *ret);
+int mv_block_store(struct mv_block *block, uint64_t offset, unsigned size, bool ordered,
+                   uint64_t value);
+/*
  * Fill bytes of the block with zeros; the host gets whole pages among them
  * back.  The range lies within the block.  vCPUs may run meanwhile.  -EIO
  * where the host has not got the memory, which was told (on_fault).
  */
 int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len);
+
+/*
+ * A pinned block stays, mapped where it is: for I/O that goes on by itself, such
+ * as the host's kernel reading a file into the guest's memory.  Whoever pins
+ * knows that the block is there (under the space's lock), and needs no help of
+ * the main thread to unpin it, which any thread may do.
+ */
+void mv_block_pin(struct mv_block *block);
+void mv_block_unpin(struct mv_block *block);
+/* Return once nobody has the block pinned. */
+void mv_block_await_pins(struct mv_block *block);
+/*
+ * Whether any block of a device is pinned, so that it cannot be destroyed without
+ * waiting.  Then fn, where it is not NULL, is called when one of them is pinned
+ * no longer, in any thread and with a lock held: it does no more than take note.
+ * The last call counts.  The blocks are out of the space already.
+ */
+bool mv_block_registry_is_pinned(struct mv_block_registry *registry, const char *path,
+                                 mv_block_unpinned_fn *fn, void *opaque);
 
 /* The path of the file that holds the bytes; NULL where it has none. */
 const char *mv_block_file(const struct mv_block *block);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Guest copies: aligned words of guest RAM where there are any, single bytes
- * at the ends.  No state, no lock; called by the space and by blocks.
+ * at the ends; and single accesses.  No state, no lock; called by blocks.
  */
 #include "guest-copy.h"
 
 #include "fault.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define WORD sizeof(uint64_t)
@@ -64,6 +65,47 @@ static void zero(uint8_t *guest, size_t len)
         __atomic_store_n(guest + i, 0, __ATOMIC_RELAXED);
 }
 
+/* The order of an atomic access has to be a constant. */
+#define LOAD(type)                                                                                 \
+    (ordered ? __atomic_load_n((const type *)guest, __ATOMIC_ACQUIRE)                              \
+             : __atomic_load_n((const type *)guest, __ATOMIC_RELAXED))
+
+static uint64_t load(const uint8_t *guest, unsigned size, bool ordered)
+{
+    switch (size) {
+    case 1:
+        return LOAD(uint8_t);
+    case 2:
+        return le16toh(LOAD(uint16_t));
+    case 4:
+        return le32toh(LOAD(uint32_t));
+    default:
+        return le64toh(LOAD(uint64_t));
+    }
+}
+
+#define STORE(type, value)                                                                         \
+    (ordered ? __atomic_store_n((type *)guest, (type)(value), __ATOMIC_RELEASE)                    \
+             : __atomic_store_n((type *)guest, (type)(value), __ATOMIC_RELAXED))
+
+static void store(uint8_t *guest, unsigned size, bool ordered, uint64_t value)
+{
+    switch (size) {
+    case 1:
+        STORE(uint8_t, value);
+        break;
+    case 2:
+        STORE(uint16_t, htole16((uint16_t)value));
+        break;
+    case 4:
+        STORE(uint32_t, htole32((uint32_t)value));
+        break;
+    default:
+        STORE(uint64_t, htole64(value));
+        break;
+    }
+}
+
 /* Run a copy with a fault point around it. */
 #define GUARDED(call)                                                                              \
     struct mv_fault_point point = {.address = NULL};                                               \
@@ -86,4 +128,14 @@ const uint8_t *mv_guest_copy_in(uint8_t *guest, const void *buf, size_t len)
 const uint8_t *mv_guest_zero(uint8_t *guest, size_t len)
 {
     GUARDED(zero(guest, len));
+}
+
+const uint8_t *mv_guest_load(const uint8_t *guest, unsigned size, bool ordered, uint64_t *ret)
+{
+    GUARDED(*ret = load(guest, size, ordered));
+}
+
+const uint8_t *mv_guest_store(uint8_t *guest, unsigned size, bool ordered, uint64_t value)
+{
+    GUARDED(store(guest, size, ordered, value));
 }

@@ -11,6 +11,7 @@
 #ifndef MV_MEMORY_GUEST_COPY_H
 #define MV_MEMORY_GUEST_COPY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,5 +20,13 @@ const uint8_t *mv_guest_copy_out(void *buf, const uint8_t *guest, size_t len);
 /* From a buffer of the host into guest RAM. */
 const uint8_t *mv_guest_copy_in(uint8_t *guest, const void *buf, size_t len);
 const uint8_t *mv_guest_zero(uint8_t *guest, size_t len);
+
+
+/*
+ * One access of 1, 2, 4 or 8 bytes, little-endian and aligned to its size, which
+ * is never torn.  Ordered, a load is an acquire and a store a release.
+ */
+const uint8_t *mv_guest_load(const uint8_t *guest, unsigned size, bool ordered, uint64_t *ret);
+const uint8_t *mv_guest_store(uint8_t *guest, unsigned size, bool ordered, uint64_t value);
 
 #endif

@@ -8,8 +8,6 @@
 #include "space.h"
 
 #include "block.h"
-#include "block-registry.h"
-#include "guest-copy.h"
 #include "rwlock.h"
 #include "size.h"
 
@@ -166,11 +164,16 @@ void mv_space_unlisten(struct mv_space *space, struct mv_space_listener *listene
         *link = listener->next;
 }
 
-/* Copies hold the lock, so that none is under way while it is held for writing. */
-void mv_space_settle(struct mv_space *space)
+/* They hold the lock, so that none is under way while it is held for writing. */
+void mv_space_await_copies(struct mv_space *space)
 {
     pthread_rwlock_wrlock(&space->lock);
     pthread_rwlock_unlock(&space->lock);
+}
+
+void mv_space_settle(struct mv_space *space)
+{
+    mv_space_await_copies(space);
     for (struct mv_space_listener *l = space->listeners; l != NULL; l = l->next) {
         if (l->settle != NULL)
             l->settle(l);
@@ -230,69 +233,78 @@ uint64_t mv_space_ram_run(struct mv_space *space, uint64_t gpa)
     return run;
 }
 
-typedef int ram_fn(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len);
-
-static int copy_out(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
-{
-    const uint8_t *failed = mv_guest_copy_out(buf, block->host + offset, len);
-    return failed == NULL ? 0 : mv_block_registry_tell_fault(block, failed);
-}
-
-static int copy_in(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
-{
-    const uint8_t *failed = mv_guest_copy_in(block->host + offset, buf, len);
-    mv_dirty_mark(&block->log, offset, len);
-    return failed == NULL ? 0 : mv_block_registry_tell_fault(block, failed);
-}
-
-static int zero(struct mv_block *block, uint64_t offset, uint8_t *buf, uint64_t len)
-{
-    (void)buf;
-    return mv_block_zero(block, offset, len);
-}
-
 /* Apply fn to each part of a run of RAM, or to none where it has a hole. */
-static int for_ram_locked(struct mv_space *space, uint64_t gpa, uint64_t len, uint8_t *buf,
-                          ram_fn *fn)
+static int for_ram_locked(struct mv_space *space, uint64_t gpa, uint64_t len, mv_space_ram_fn *fn,
+                          void *opaque, uint64_t *ret_hole)
 {
-    if (ram_run_locked(space, gpa) < len)
+    uint64_t run = ram_run_locked(space, gpa);
+    if (run < len) {
+        *ret_hole = gpa + run;
         return -EFAULT;
+    }
     const struct mv_range *range = find_locked(space, gpa);
     int r = 0;
     for (; len > 0 && r == 0; range++) {
         uint64_t skip = gpa - range->gpa, part = range->size - skip;
         if (part > len)
             part = len;
-        r = fn(range->block, range->offset + skip, buf, part);
+        r = fn(opaque, range->block, range->offset + skip, part);
         gpa += part;
         len -= part;
-        if (buf != NULL)
-            buf += part;
     }
     return r;
 }
 
-static int for_ram(struct mv_space *space, uint64_t gpa, uint64_t len, uint8_t *buf, ram_fn *fn)
+int mv_space_for_ram(struct mv_space *space, uint64_t gpa, uint64_t len, mv_space_ram_fn *fn,
+                     void *opaque, uint64_t *ret_hole)
 {
     pthread_rwlock_rdlock(&space->lock);
-    int r = for_ram_locked(space, gpa, len, buf, fn);
+    int r = for_ram_locked(space, gpa, len, fn, opaque, ret_hole);
     pthread_rwlock_unlock(&space->lock);
     return r;
 }
 
+/* These take a pointer to the host's bytes, which it moves on. */
+static int read_part(void *opaque, struct mv_block *block, uint64_t offset, uint64_t len)
+{
+    uint8_t **buf = opaque;
+    int r = mv_block_read(block, offset, *buf, len);
+    *buf += len;
+    return r;
+}
+
+static int write_part(void *opaque, struct mv_block *block, uint64_t offset, uint64_t len)
+{
+    const uint8_t **buf = opaque;
+    int r = mv_block_write(block, offset, *buf, len);
+    *buf += len;
+    return r;
+}
+
+static int zero_part(void *opaque, struct mv_block *block, uint64_t offset, uint64_t len)
+{
+    (void)opaque;
+    return mv_block_zero(block, offset, len);
+}
+
 int mv_space_read(struct mv_space *space, uint64_t gpa, void *buf, uint64_t len)
 {
-    return for_ram(space, gpa, len, buf, copy_out);
+    uint8_t *at = buf;
+    uint64_t hole;
+    return mv_space_for_ram(space, gpa, len, read_part, &at, &hole);
 }
 
 int mv_space_write(struct mv_space *space, uint64_t gpa, const void *buf, uint64_t len)
 {
-    return for_ram(space, gpa, len, (uint8_t *)(uintptr_t)buf, copy_in);
+    const uint8_t *at = buf;
+    uint64_t hole;
+    return mv_space_for_ram(space, gpa, len, write_part, &at, &hole);
 }
 
 int mv_space_zero(struct mv_space *space, uint64_t gpa, uint64_t len)
 {
-    return for_ram(space, gpa, len, NULL, zero);
+    uint64_t hole;
+    return mv_space_for_ram(space, gpa, len, zero_part, NULL, &hole);
 }
 
 int mv_space_for_each(struct mv_space *space,

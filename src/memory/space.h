@@ -84,6 +84,8 @@ void mv_space_unlisten(struct mv_space *space, struct mv_space_listener *listene
  * time (dirty-log.c calls it under its lock).
  */
 void mv_space_settle(struct mv_space *space);
+/* The part of it that any thread may ask for, at any time: return once all copies under way are done. */
+void mv_space_await_copies(struct mv_space *space);
 
 /* The range that holds gpa, copied; false where there is none. */
 bool mv_space_find(struct mv_space *space, uint64_t gpa, struct mv_range *ret);
@@ -100,6 +102,16 @@ int mv_space_read(struct mv_space *space, uint64_t gpa, void *buf, uint64_t len)
 int mv_space_write(struct mv_space *space, uint64_t gpa, const void *buf, uint64_t len);
 /* Fill with zeros; the host's pages of whole 4 KiB pages are given back. */
 int mv_space_zero(struct mv_space *space, uint64_t gpa, uint64_t len);
+
+/*
+ * Call fn for each part of a guest range that is all RAM, in order, with the
+ * space's lock held, so that the block is there; stops where fn returns non-zero.
+ * -EFAULT, with the first address that is no RAM, where there is one: then fn
+ * was not called.
+ */
+typedef int mv_space_ram_fn(void *opaque, struct mv_block *block, uint64_t offset, uint64_t len);
+int mv_space_for_ram(struct mv_space *space, uint64_t gpa, uint64_t len, mv_space_ram_fn *fn,
+                     void *opaque, uint64_t *ret_hole);
 
 /* How many bytes from gpa on are RAM without a hole (0 where none). */
 uint64_t mv_space_ram_run(struct mv_space *space, uint64_t gpa);

@@ -2,6 +2,7 @@
 /* memory/block.c and backing-anonymous.c: identities, alignment, cost, zeroing. */
 #include "backing.h"
 #include "block.h"
+#include "block-info.h"
 
 #include "size.h"
 
@@ -9,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -177,6 +179,41 @@ static void test_for_each(void **state)
     assert_string_equal(ids, "b a x/c ");
 }
 
+/* What another process maps by the descriptor and the offset is the block's bytes. */
+static void test_shared_by_descriptor(void **state)
+{
+    char path[] = "/tmp/memvisor-block-XXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(ftruncate(fd, 3 * 4096), 0);
+    struct mv_config_backing wishes[] = {
+        {.file = path, .share = MV_SWITCH_ON, .has_offset = true, .offset = 2 * 4096},
+        {.memfd = true},
+        {.file = path, .share = MV_SWITCH_OFF, .same_file = true},
+        {0},
+    };
+    for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        struct mv_block *block = NULL;
+        struct mv_block_handle handle = {-1, 0};
+        wishes[i].same_file = true;
+        assert_int_equal(
+            mv_block_create_backed(registry, "", name, 4096 * (i == 2 ? 3 : 1), &wishes[i], &block,
+                                   &err),
+            0);
+        assert_int_equal(mv_block_share(block, &handle), i < 2);
+        if (i >= 2)
+            continue;
+        uint8_t *seen =
+            mmap(NULL, block->size, PROT_READ, MAP_SHARED, handle.fd, (off_t)handle.offset);
+        assert_ptr_not_equal(seen, MAP_FAILED);
+        block->host[5] = 0x5a;
+        assert_int_equal(seen[5], 0x5a);
+        munmap(seen, block->size);
+    }
+    close(fd);
+    unlink(path);
+}
+
 /* A memory object of one page of the letter. */
 static int letters(char letter)
 {
@@ -230,6 +267,7 @@ int main(void)
         TEST(test_zero),
         TEST(test_zero_gives_pages_back),
         TEST(test_for_each),
+        TEST(test_shared_by_descriptor),
         TEST(test_replaced_without_descriptors),
     };
     return cmocka_run_group_tests_name("block", tests, NULL, NULL);
