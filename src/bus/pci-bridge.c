@@ -2,9 +2,10 @@
 /*
  * The type 1 header: bus numbers, windows of memory that is forwarded to the
  * other side, and the reset of what is there.  No I/O window, since there is
- * no I/O space.  Under the bus's lock once the bridge sits in a slot.
+ * no I/O space.  What the registers say is told to the bus on the other side
+ * whenever they change.  Under the bus's lock once the bridge sits in a slot.
  */
-#include "pci-bridge.h"
+#include "pci.h"
 
 /* Offsets in the header (3.2). */
 #define HEADER_TYPE         0x0e
@@ -52,14 +53,13 @@ int mv_pci_bridge_init(struct mv_pci_bridge *bridge, const struct mv_device_ops 
     for (size_t i = 0; i < sizeof registers / sizeof registers[0]; i++)
         mv_pci_config_define(f, registers[i].offset, registers[i].size, registers[i].value,
                              registers[i].writable);
-    f->bridge = bridge;
-    return mv_pci_bus_create_behind(bridge, &bridge->secondary, err);
+    return mv_pci_bus_create_behind(f, err);
 }
 
 void mv_pci_bridge_clear(struct mv_pci_bridge *bridge)
 {
-    mv_pci_bus_destroy(bridge->secondary);
-    bridge->secondary = NULL;
+    mv_pci_bus_destroy(bridge->function.behind);
+    bridge->function.behind = NULL;
 }
 
 static uint64_t field(const struct mv_pci_bridge *bridge, unsigned offset, unsigned size)
@@ -68,42 +68,30 @@ static uint64_t field(const struct mv_pci_bridge *bridge, unsigned offset, unsig
 }
 
 /* Bits 31 to 20 of the base and of the limit's last unit (3.2.5.8, 3.2.5.9). */
-static bool is_within(uint64_t base, uint64_t limit, uint64_t gpa, uint64_t size)
-{
-    return gpa >= base && gpa <= limit && size - 1 <= limit - gpa;
-}
-
 static uint64_t unit_of(uint64_t value, uint64_t high)
 {
     return high << 32 | (value & 0xfff0) << 16;
 }
 
-bool mv_pci_bridge_forwards(const struct mv_pci_bridge *bridge, uint64_t gpa, uint64_t size)
-{
-    if (bridge->shut || !(field(bridge, MV_PCI_COMMAND, 2) & MV_PCI_COMMAND_MEMORY))
-        return false;
-    uint64_t memory = unit_of(field(bridge, MEMORY_BASE, 2), 0);
-    uint64_t memory_end = unit_of(field(bridge, MEMORY_LIMIT, 2), 0) + (WINDOW_UNIT - 1);
-    uint64_t prefetch =
-        unit_of(field(bridge, PREFETCH_BASE, 2), field(bridge, PREFETCH_BASE_HIGH, 4));
-    uint64_t prefetch_end =
-        unit_of(field(bridge, PREFETCH_LIMIT, 2), field(bridge, PREFETCH_LIMIT_HIGH, 4)) +
-        (WINDOW_UNIT - 1);
-    return is_within(memory, memory_end, gpa, size) ||
-           is_within(prefetch, prefetch_end, gpa, size);
-}
-
-unsigned mv_pci_bridge_number(const struct mv_pci_bridge *bridge)
-{
-    return (unsigned)field(bridge, SECONDARY_NUMBER, 1);
-}
-
 /* 0 is the number before the guest gives one, and the host bridge's bus has it. */
-bool mv_pci_bridge_leads_to(const struct mv_pci_bridge *bridge, unsigned number)
+void mv_pci_bridge_follow(struct mv_pci_bridge *bridge)
 {
-    unsigned first = mv_pci_bridge_number(bridge);
-    return !bridge->shut && first != 0 && number >= first &&
-           number <= field(bridge, SUBORDINATE_NUMBER, 1);
+    struct mv_pci_route route = {1, 0, {{1, 0}, {1, 0}}};
+    unsigned number = (unsigned)field(bridge, SECONDARY_NUMBER, 1);
+    if (!bridge->shut && number != 0) {
+        route.first_number = number;
+        route.last_number = (unsigned)field(bridge, SUBORDINATE_NUMBER, 1);
+    }
+    if (!bridge->shut && (field(bridge, MV_PCI_COMMAND, 2) & MV_PCI_COMMAND_MEMORY) != 0) {
+        uint64_t high = field(bridge, PREFETCH_BASE_HIGH, 4);
+        uint64_t limit_high = field(bridge, PREFETCH_LIMIT_HIGH, 4);
+        route.windows[0].first = unit_of(field(bridge, MEMORY_BASE, 2), 0);
+        route.windows[0].last = unit_of(field(bridge, MEMORY_LIMIT, 2), 0) + (WINDOW_UNIT - 1);
+        route.windows[1].first = unit_of(field(bridge, PREFETCH_BASE, 2), high);
+        route.windows[1].last =
+            unit_of(field(bridge, PREFETCH_LIMIT, 2), limit_high) + (WINDOW_UNIT - 1);
+    }
+    mv_pci_bus_set_route(bridge->function.behind, &route);
 }
 
 void mv_pci_bridge_written(struct mv_pci_bridge *bridge, unsigned offset, unsigned size,
@@ -111,5 +99,5 @@ void mv_pci_bridge_written(struct mv_pci_bridge *bridge, unsigned offset, unsign
 {
     bool covers = offset <= BRIDGE_CONTROL && BRIDGE_CONTROL < offset + size;
     if (covers && (value >> 8 * (BRIDGE_CONTROL - offset) & CONTROL_RESET))
-        bridge->reset_due = true;
+        mv_pci_bus_set_reset_due(bridge->function.behind, true);
 }

@@ -1,31 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_pci_bus: the slots of a bus, one function each, and the three
- * things that configuration writes have an effect on: where BARs are mapped,
- * interrupt lines, messages.  The host bridge's bus is the root of those behind
- * bridges; its `lock` guards all of them and is taken before the space's and
- * the interrupt controller's.
+ * struct mv_pci_bus: the slots of a bus, one function each, and the effects of
+ * configuration writes: where BARs are mapped, interrupt lines, messages, who
+ * may access memory.  The host bridge's bus is the root of those behind bridges;
+ * its `lock` guards all of them and is taken before the space's and the
+ * interrupt controller's.
  */
 #include "pci.h"
 
 #include "block.h"
 #include "cleanup.h"
-#include "pci-bridge.h"
-#include "pci-msix.h"
-#include "pci-windows.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct mv_pci_bus {
-    struct mv_pci_bus *root;      /* the host bridge's bus, maybe itself */
-    struct mv_pci_bridge *bridge; /* that it is behind; NULL for the root */
+    struct mv_pci_bus *root;        /* the host bridge's bus, maybe itself */
+    struct mv_pci_function *bridge; /* that it is behind; NULL for the root */
+    struct mv_pci_route route;      /* what that lets through */
+    bool reset_due;                 /* for what sits on it */
     struct mv_pci_function *slots[MV_PCI_SLOTS];
     /* The root's alone. */
     struct mv_pci_bus_params params;
     pthread_mutex_t lock;
     unsigned driven[MV_PCI_LINES]; /* by how many functions */
 };
+
+/* Nothing; the root's own bus has the number 0. */
+static const struct mv_pci_route no_route = {1, 0, {{1, 0}, {1, 0}}};
 
 int mv_pci_bus_create(const struct mv_pci_bus_params *params, struct mv_pci_bus **ret,
                       struct mv_error *err)
@@ -35,19 +37,28 @@ int mv_pci_bus_create(const struct mv_pci_bus_params *params, struct mv_pci_bus 
         return mv_error_set(err, ENOMEM, "no memory for the PCI bus");
     bus->root = bus;
     bus->params = *params;
+    bus->route = no_route;
+    bus->route.first_number = 0;
+    for (size_t i = 0; i < sizeof params->windows / sizeof params->windows[0]; i++) {
+        uint64_t gpa = params->windows[i].gpa, size = params->windows[i].size;
+        if (size != 0) {
+            bus->route.windows[i].first = gpa;
+            bus->route.windows[i].last = gpa + (size - 1);
+        }
+    }
     pthread_mutex_init(&bus->lock, NULL);
     *ret = bus;
     return 0;
 }
 
-int mv_pci_bus_create_behind(struct mv_pci_bridge *bridge, struct mv_pci_bus **ret,
-                             struct mv_error *err)
+int mv_pci_bus_create_behind(struct mv_pci_function *function, struct mv_error *err)
 {
     struct mv_pci_bus *bus = calloc(1, sizeof *bus);
     if (bus == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the PCI bus");
-    bus->bridge = bridge;
-    *ret = bus;
+    bus->bridge = function;
+    bus->route = no_route;
+    function->behind = bus;
     return 0;
 }
 
@@ -70,40 +81,44 @@ pthread_mutex_t *mv_pci_bus_mutex(struct mv_pci_bus *bus)
     return &bus->root->lock;
 }
 
-/* The bus on the other side of its bridge. */
-static struct mv_pci_bus *upstream(const struct mv_pci_bus *bus)
+/* The bus on the other side of its bridge; NULL for the root. */
+static const struct mv_pci_bus *upstream(const struct mv_pci_bus *bus)
 {
-    return bus->bridge->function.bus;
+    return bus->bridge == NULL ? NULL : bus->bridge->bus;
 }
 
 /* Call fn for each function of the bus and of those behind its bridges. */
-static void for_each(struct mv_pci_bus *bus, void (*fn)(struct mv_pci_function *f))
+static void for_each(struct mv_pci_bus *bus, void (*fn)(struct mv_pci_function *f, void *opaque),
+                     void *opaque)
 {
     for (unsigned i = 0; i < MV_PCI_SLOTS; i++) {
         struct mv_pci_function *f = bus->slots[i];
         if (f == NULL)
             continue;
-        fn(f);
-        if (f->bridge != NULL)
-            for_each(f->bridge->secondary, fn);
+        fn(f, opaque);
+        if (f->behind != NULL)
+            for_each(f->behind, fn, opaque);
     }
 }
 
 /* --- BARs */
 
-/* Whether the host bridge, and every other one before the bus, forwards all of it. */
-static bool is_forwarded(const struct mv_pci_bus *bus, uint64_t gpa, uint64_t size)
+static bool lets_through(const struct mv_pci_route *route, uint64_t gpa, uint64_t size)
 {
-    for (; bus->bridge != NULL; bus = upstream(bus)) {
-        if (!mv_pci_bridge_forwards(bus->bridge, gpa, size))
-            return false;
-    }
-    for (size_t i = 0; i < sizeof bus->params.windows / sizeof bus->params.windows[0]; i++) {
-        uint64_t start = bus->params.windows[i].gpa, length = bus->params.windows[i].size;
-        if (gpa >= start && size <= length && gpa - start <= length - size)
+    for (size_t i = 0; i < sizeof route->windows / sizeof route->windows[0]; i++) {
+        uint64_t first = route->windows[i].first, last = route->windows[i].last;
+        if (gpa >= first && gpa <= last && size - 1 <= last - gpa)
             return true;
     }
     return false;
+}
+
+/* Whether the host bridge, and every other one before the bus, forwards all of it. */
+static bool is_forwarded(const struct mv_pci_bus *bus, uint64_t gpa, uint64_t size)
+{
+    while (bus != NULL && lets_through(&bus->route, gpa, size))
+        bus = upstream(bus);
+    return bus == NULL;
 }
 
 /* Where a BAR ought to be mapped; false where nowhere. */
@@ -134,8 +149,9 @@ static void map_bar(struct mv_pci_bus *bus, struct mv_pci_bar *bar, uint64_t gpa
     bar->gpa = gpa;
 }
 
-static void unmap_moved(struct mv_pci_function *f)
+static void unmap_moved(struct mv_pci_function *f, void *opaque)
 {
+    (void)opaque;
     for (unsigned i = 0; i < MV_PCI_BARS; i++) {
         uint64_t gpa;
         if (!wanted(f, i, &gpa) || gpa != f->bars[i].gpa)
@@ -143,8 +159,9 @@ static void unmap_moved(struct mv_pci_function *f)
     }
 }
 
-static void map_wanted(struct mv_pci_function *f)
+static void map_wanted(struct mv_pci_function *f, void *opaque)
 {
+    (void)opaque;
     for (unsigned i = 0; i < MV_PCI_BARS; i++) {
         uint64_t gpa;
         if (!f->bars[i].mapped && wanted(f, i, &gpa))
@@ -155,8 +172,16 @@ static void map_wanted(struct mv_pci_function *f)
 /* All leave before any comes, since one may come to where another was. */
 static void remap(struct mv_pci_bus *bus)
 {
-    for_each(bus->root, unmap_moved);
-    for_each(bus->root, map_wanted);
+    for_each(bus->root, unmap_moved, NULL);
+    for_each(bus->root, map_wanted, NULL);
+}
+
+void mv_pci_bus_set_route(struct mv_pci_bus *bus, const struct mv_pci_route *route)
+{
+    if (memcmp(&bus->route, route, sizeof *route) == 0)
+        return;
+    bus->route = *route;
+    remap(bus);
 }
 
 /* --- interrupts */
@@ -166,7 +191,7 @@ static unsigned line_of(const struct mv_pci_function *f)
 {
     unsigned pin = f->slot;
     for (const struct mv_pci_bus *bus = f->bus; bus->bridge != NULL; bus = upstream(bus))
-        pin += bus->bridge->function.slot;
+        pin += bus->bridge->slot;
     return pin % MV_PCI_LINES;
 }
 
@@ -184,19 +209,7 @@ static void drive(struct mv_pci_function *f, bool level)
 static void update_line(struct mv_pci_function *f)
 {
     bool disabled = mv_pci_config_read(f, MV_PCI_COMMAND, 2) & MV_PCI_COMMAND_INTX_DISABLE;
-    drive(f, f->intx_wanted && !disabled && !mv_pci_msi_enabled(f));
-}
-
-/* Accesses to memory get through bridges that may be masters themselves. */
-static bool may_master(const struct mv_pci_function *f)
-{
-    for (;;) {
-        if (!(mv_pci_config_read(f, MV_PCI_COMMAND, 2) & MV_PCI_COMMAND_MASTER))
-            return false;
-        if (f->bus->bridge == NULL)
-            return true;
-        f = &f->bus->bridge->function;
-    }
+    drive(f, f->intx_wanted && !disabled && !f->messages);
 }
 
 /* A message is a write, which goes to the interrupt controller's frame or nowhere. */
@@ -204,7 +217,7 @@ void mv_pci_bus_post(const struct mv_pci_function *function, uint64_t address, u
 {
     const struct mv_pci_bus_params *params = &function->bus->root->params;
     const struct mv_mmio_region *region = params->msi_region;
-    if (may_master(function) && address >= params->msi_gpa &&
+    if (mv_dma_is_allowed(&function->dma) && address >= params->msi_gpa &&
         address - params->msi_gpa < params->msi_size)
         region->ops->write(region->opaque, address - params->msi_gpa, data, 4);
 }
@@ -225,28 +238,21 @@ void mv_pci_intx_set(struct mv_pci_function *function, bool level)
     mv_pci_intx_set_locked(function, level);
 }
 
-void mv_pci_msi_send_locked(struct mv_pci_function *function)
-{
-    uint64_t address;
-    uint32_t data;
-    if (function->plugged && mv_pci_msi_message(function, &address, &data))
-        mv_pci_bus_post(function, address, data);
-}
+/* --- access to memory */
 
-void mv_pci_msi_send(struct mv_pci_function *function)
+/* Accesses of what sits on the bus get through bridges that may be masters themselves. */
+static void update_masters(struct mv_pci_bus *bus, bool lets_out)
 {
-    if (function->bus == NULL)
-        return;
-    MV_LOCK_SCOPE(mv_pci_bus_mutex(function->bus));
-    mv_pci_msi_send_locked(function);
-}
-
-bool mv_pci_is_master(struct mv_pci_function *function)
-{
-    if (function->bus == NULL)
-        return false;
-    MV_LOCK_SCOPE(mv_pci_bus_mutex(function->bus));
-    return function->plugged && may_master(function);
+    for (unsigned i = 0; i < MV_PCI_SLOTS; i++) {
+        struct mv_pci_function *f = bus->slots[i];
+        if (f == NULL)
+            continue;
+        bool may =
+            lets_out && (mv_pci_config_read(f, MV_PCI_COMMAND, 2) & MV_PCI_COMMAND_MASTER) != 0;
+        mv_dma_allow(&f->dma, may);
+        if (f->behind != NULL)
+            update_masters(f->behind, may);
+    }
 }
 
 /* --- slots */
@@ -265,7 +271,7 @@ bool mv_pci_bus_describe(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_in
     ret->id = f->device.id;
     memcpy(ret->header, f->config, sizeof ret->header);
     memcpy(ret->bars, f->bars, sizeof ret->bars);
-    ret->behind = f->bridge == NULL ? NULL : f->bridge->secondary;
+    ret->behind = f->behind;
     return true;
 }
 
@@ -279,6 +285,11 @@ int mv_pci_bus_free_slot(struct mv_pci_bus *bus)
     return -1;
 }
 
+static void add_demand(struct mv_pci_function *f, void *opaque)
+{
+    mv_pci_demand_add(opaque, f);
+}
+
 int mv_pci_bus_plug(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_function *function,
                     struct mv_error *err)
 {
@@ -286,27 +297,42 @@ int mv_pci_bus_plug(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_functio
     if (bus->slots[slot] != NULL)
         return mv_error_set(err, EBUSY, "PCI slot %02x.0 holds a %s already: give another addr=",
                             slot, bus->slots[slot]->device.ops->type);
-    int r = mv_pci_windows_check(&bus->root->params, bus->root, function, err);
+    struct mv_pci_demand demand = {0};
+    mv_pci_demand_add(&demand, function);
+    for_each(bus->root, add_demand, &demand);
+    int r = mv_pci_windows_check(&bus->root->params, function, &demand, err);
     if (r < 0)
         return r;
     bus->slots[slot] = function;
     function->bus = bus;
     function->slot = slot;
     function->plugged = true;
-    if (function->bridge != NULL)
-        function->bridge->secondary->root = bus->root;
+    mv_dma_init(&function->dma, bus->root->params.space);
+    if (function->behind != NULL)
+        function->behind->root = bus->root;
     return 0;
+}
+
+/* The function's configuration space has changed, and it has done its own part. */
+static void follow(struct mv_pci_function *f)
+{
+    if (f->ops != NULL && f->ops->follow != NULL)
+        f->ops->follow(f);
+    remap(f->bus);
+    update_line(f);
 }
 
 static void restore_power_on(struct mv_pci_function *f)
 {
     memcpy(f->config, f->power_on, sizeof f->config);
     f->intx_wanted = false;
-    mv_pci_msix_reset(f);
-    update_line(f);
-    remap(f->bus);
+    update_masters(f->bus->root, true);
+    if (f->ops != NULL && f->ops->power_on != NULL)
+        f->ops->power_on(f);
+    follow(f);
 }
 
+/* Its DMA is over then: at power-on no function is a master. */
 void mv_pci_bus_unplug_locked(struct mv_pci_function *function)
 {
     restore_power_on(function);
@@ -343,10 +369,10 @@ void mv_pci_function_loaded(struct mv_pci_function *function)
     if (function->bus == NULL)
         return;
     MV_LOCK_SCOPE(mv_pci_bus_mutex(function->bus));
-    if (function->plugged) {
-        update_line(function);
-        remap(function->bus);
-    }
+    if (!function->plugged)
+        return;
+    update_masters(function->bus->root, true);
+    follow(function);
 }
 
 /* --- configuration accesses */
@@ -354,19 +380,17 @@ void mv_pci_function_loaded(struct mv_pci_function *function)
 /* The bus that the guest has given this number; NULL where none has it. */
 static const struct mv_pci_bus *find_bus(const struct mv_pci_bus *bus, unsigned number)
 {
-    const struct mv_pci_bus *next = bus;
-    while (number != 0 && next != NULL) {
-        bus = next;
-        next = NULL;
+    while (bus != NULL && bus->route.first_number != number) {
+        const struct mv_pci_bus *next = NULL;
         for (unsigned i = 0; i < MV_PCI_SLOTS && next == NULL; i++) {
-            const struct mv_pci_function *f = bus->slots[i];
-            if (f != NULL && f->bridge != NULL && mv_pci_bridge_leads_to(f->bridge, number))
-                next = f->bridge->secondary;
+            const struct mv_pci_bus *behind = bus->slots[i] == NULL ? NULL : bus->slots[i]->behind;
+            if (behind != NULL && number >= behind->route.first_number &&
+                number <= behind->route.last_number)
+                next = behind;
         }
-        if (next != NULL && mv_pci_bridge_number(next->bridge) == number)
-            return next;
+        bus = next;
     }
-    return next;
+    return bus;
 }
 
 static struct mv_pci_function *find(const struct mv_pci_bus *root, unsigned address)
@@ -382,36 +406,23 @@ uint32_t mv_pci_bus_read(struct mv_pci_bus *bus, unsigned address, unsigned offs
     return f == NULL ? UINT32_MAX : mv_pci_config_read(f, offset, size);
 }
 
-/* What is behind a bridge; how many. */
-static unsigned list_behind(const struct mv_pci_bridge *bridge, struct mv_pci_function **ret)
+void mv_pci_bus_set_reset_due(struct mv_pci_bus *bus, bool due)
 {
-    unsigned count = 0;
-    for (unsigned i = 0; i < MV_PCI_SLOTS; i++) {
-        if (bridge->secondary->slots[i] != NULL)
-            ret[count++] = bridge->secondary->slots[i];
-    }
-    return count;
+    bus->reset_due = due;
 }
 
-/* The function was written to; what is to be reset for that, without the lock; how many. */
-static unsigned follow_write(struct mv_pci_function *f, unsigned offset, unsigned size,
-                             uint32_t value, struct mv_pci_function **ret_reset)
+/* What sits behind a bridge and is to be reset; how many. */
+static unsigned take_reset_due(const struct mv_pci_function *f, struct mv_pci_function **ret)
 {
-    uint64_t address;
-    uint32_t data;
-    unsigned reset = 0;
-    if (f->written != NULL)
-        f->written(f, offset, size, value);
-    remap(f->bus);
-    update_line(f);
-    if (mv_pci_msi_unmasked(f, &address, &data))
-        mv_pci_bus_post(f, address, data);
-    mv_pci_msix_flush(f);
-    if (f->bridge != NULL && f->bridge->reset_due)
-        reset = list_behind(f->bridge, ret_reset);
-    if (f->bridge != NULL)
-        f->bridge->reset_due = false;
-    return reset;
+    unsigned count = 0;
+    if (f->behind == NULL || !f->behind->reset_due)
+        return 0;
+    f->behind->reset_due = false;
+    for (unsigned i = 0; i < MV_PCI_SLOTS; i++) {
+        if (f->behind->slots[i] != NULL)
+            ret[count++] = f->behind->slots[i];
+    }
+    return count;
 }
 
 void mv_pci_bus_write(struct mv_pci_bus *bus, unsigned address, unsigned offset, uint32_t value,
@@ -424,7 +435,11 @@ void mv_pci_bus_write(struct mv_pci_bus *bus, unsigned address, unsigned offset,
         struct mv_pci_function *f = find(bus, address);
         if (f != NULL) {
             mv_pci_config_write(f, offset, value, size);
-            count = follow_write(f, offset, size, value, behind);
+            update_masters(bus, true);
+            if (f->ops != NULL && f->ops->written != NULL)
+                f->ops->written(f, offset, size, value);
+            follow(f);
+            count = take_reset_due(f, behind);
         }
     }
     /* They are there until this vCPU's access is over, also where one is unplugged now. */

@@ -8,23 +8,9 @@
 #include "pci.h"
 
 #include "block.h"
-#include "pci-msix.h"
 #include "size.h"
 
 #include <string.h>
-
-#define CAPABILITY_MSI 0x05
-
-/* Offsets in an MSI capability with 64-bit addresses and mask bits (6.8.1). */
-#define MSI_CONTROL  0x02
-#define MSI_ADDRESS  0x04
-#define MSI_DATA     0x0c
-#define MSI_MASK     0x10
-#define MSI_PENDING  0x14
-#define MSI_SIZE     0x18
-#define MSI_ENABLE   1u
-#define MSI_64BIT    (1u << 7)
-#define MSI_MASKABLE (1u << 8)
 
 #define BAR_64BIT        (2u << 1)
 #define BAR_PREFETCHABLE (1u << 3)
@@ -127,17 +113,6 @@ uint8_t mv_pci_capability_add(struct mv_pci_function *function, uint8_t id, unsi
     return at;
 }
 
-void mv_pci_msi_add(struct mv_pci_function *function)
-{
-    uint8_t at = mv_pci_capability_add(function, CAPABILITY_MSI, MSI_SIZE);
-    function->msi = at;
-    mv_pci_config_define(function, at + MSI_CONTROL, 2, MSI_64BIT | MSI_MASKABLE, MSI_ENABLE);
-    mv_pci_config_define(function, at + MSI_ADDRESS, 8, 0, ~UINT64_C(3));
-    mv_pci_config_define(function, at + MSI_DATA, 2, 0, 0xffff);
-    mv_pci_config_define(function, at + MSI_MASK, 4, 0, 1);
-    mv_pci_config_own(function, at + MSI_PENDING, 4, 1);
-}
-
 uint32_t mv_pci_config_read(const struct mv_pci_function *function, unsigned offset, unsigned size)
 {
     if (offset > MV_PCI_CONFIG_SIZE - size)
@@ -165,45 +140,4 @@ bool mv_pci_bar_address(const struct mv_pci_function *function, unsigned index, 
         return false;
     *ret_gpa = get(function->config, MV_PCI_BAR0 + 4 * index, bar->wide ? 8 : 4) & ~BAR_FLAGS;
     return true;
-}
-
-static bool has_msi_on(const struct mv_pci_function *f)
-{
-    return f->msi != 0 && (f->config[f->msi + MSI_CONTROL] & MSI_ENABLE);
-}
-
-bool mv_pci_msi_enabled(const struct mv_pci_function *function)
-{
-    return has_msi_on(function) || mv_pci_msix_enabled(function);
-}
-
-static bool message(const struct mv_pci_function *f, uint64_t *ret_address, uint32_t *ret_data)
-{
-    if (!(f->config[MV_PCI_COMMAND] & MV_PCI_COMMAND_MASTER))
-        return false;
-    *ret_address = get(f->config, f->msi + MSI_ADDRESS, 8);
-    *ret_data = (uint32_t)get(f->config, f->msi + MSI_DATA, 2);
-    return true;
-}
-
-bool mv_pci_msi_message(struct mv_pci_function *function, uint64_t *ret_address,
-                        uint32_t *ret_data)
-{
-    if (!has_msi_on(function))
-        return false;
-    if (function->config[function->msi + MSI_MASK] & 1) {
-        function->config[function->msi + MSI_PENDING] |= 1;
-        return false;
-    }
-    return message(function, ret_address, ret_data);
-}
-
-bool mv_pci_msi_unmasked(struct mv_pci_function *function, uint64_t *ret_address,
-                         uint32_t *ret_data)
-{
-    if (!has_msi_on(function) || (function->config[function->msi + MSI_MASK] & 1) ||
-        !(function->config[function->msi + MSI_PENDING] & 1))
-        return false;
-    function->config[function->msi + MSI_PENDING] = 0;
-    return message(function, ret_address, ret_data);
 }

@@ -4,26 +4,19 @@
  * to themselves, so that a window is so many aligned blocks of each size, and
  * the largest BAR first into the smallest block that holds it leaves as much
  * as any other order would.  A guest that finds no place for one loses it with
- * a line in its log, which is too late.  Under the bus's lock; called by
- * pci-bus.c.
+ * a line in its log, which is too late.  No state; called by pci-bus.c.
  */
-#include "pci-windows.h"
+#include "pci.h"
 
-#include "pci-bridge.h"
 #include "size.h"
 
 #include <string.h>
 
 #define ORDERS 64
 
-/* How many free blocks, or BARs, of 2^n bytes there are. */
+/* How many free blocks of 2^n bytes there are. */
 struct orders {
     unsigned count[ORDERS];
-};
-
-struct demand {
-    struct orders narrow; /* 32-bit BARs */
-    struct orders wide;
 };
 
 static void split_window(uint64_t gpa, uint64_t size, struct orders *ret)
@@ -53,42 +46,29 @@ static bool take(struct orders *free, unsigned order)
     return true;
 }
 
-static void add_function(struct demand *demand, const struct mv_pci_function *f)
+void mv_pci_demand_add(struct mv_pci_demand *demand, const struct mv_pci_function *function)
 {
     for (unsigned i = 0; i < MV_PCI_BARS; i++) {
-        const struct mv_pci_bar *bar = &f->bars[i];
+        const struct mv_pci_bar *bar = &function->bars[i];
         if (bar->size != 0)
-            (bar->wide ? &demand->wide : &demand->narrow)
-                ->count[63u - (unsigned)__builtin_clzll(bar->size)]++;
-    }
-}
-
-static void add_bus(struct demand *demand, const struct mv_pci_bus *bus)
-{
-    for (unsigned slot = 0; slot < MV_PCI_SLOTS; slot++) {
-        const struct mv_pci_function *f = mv_pci_bus_function(bus, slot);
-        if (f == NULL)
-            continue;
-        add_function(demand, f);
-        if (f->bridge != NULL)
-            add_bus(demand, f->bridge->secondary);
+            (bar->wide ? demand->wide : demand->narrow)[63u - (unsigned)__builtin_clzll(bar->size)]++;
     }
 }
 
 /* 64-bit BARs may stand in the low window too, where 32-bit ones leave room. */
-static bool fits(const struct mv_pci_bus_params *params, const struct demand *demand)
+static bool fits(const struct mv_pci_bus_params *params, const struct mv_pci_demand *demand)
 {
     struct orders low, high;
     split_window(params->windows[0].gpa, params->windows[0].size, &low);
     split_window(params->windows[1].gpa, params->windows[1].size, &high);
     for (unsigned order = ORDERS; order-- > 0;) {
-        for (unsigned i = 0; i < demand->narrow.count[order]; i++) {
+        for (unsigned i = 0; i < demand->narrow[order]; i++) {
             if (!take(&low, order))
                 return false;
         }
     }
     for (unsigned order = ORDERS; order-- > 0;) {
-        for (unsigned i = 0; i < demand->wide.count[order]; i++) {
+        for (unsigned i = 0; i < demand->wide[order]; i++) {
             if (!take(&high, order) && !take(&low, order))
                 return false;
         }
@@ -96,11 +76,11 @@ static bool fits(const struct mv_pci_bus_params *params, const struct demand *de
     return true;
 }
 
-static uint64_t total(const struct demand *demand)
+static uint64_t total(const struct mv_pci_demand *demand)
 {
     uint64_t bytes = 0;
     for (unsigned order = 0; order < ORDERS; order++) {
-        uint64_t count = (uint64_t)demand->narrow.count[order] + demand->wide.count[order];
+        uint64_t count = (uint64_t)demand->narrow[order] + demand->wide[order];
         if (count > UINT64_MAX >> order || mv_add_overflows(bytes, count << order, &bytes))
             return UINT64_MAX;
     }
@@ -115,18 +95,17 @@ static uint64_t largest(const struct mv_pci_function *f)
     return size;
 }
 
-int mv_pci_windows_check(const struct mv_pci_bus_params *params, const struct mv_pci_bus *root,
-                         const struct mv_pci_function *function, struct mv_error *err)
+int mv_pci_windows_check(const struct mv_pci_bus_params *params,
+                         const struct mv_pci_function *function, const struct mv_pci_demand *all,
+                         struct mv_error *err)
 {
-    struct demand alone = {0}, all = {0};
+    struct mv_pci_demand alone = {0};
     char size[MV_SIZE_TEXT], sum[MV_SIZE_TEXT], low[MV_SIZE_TEXT], high[MV_SIZE_TEXT];
-    add_function(&alone, function);
-    add_function(&all, function);
-    add_bus(&all, root);
-    if (fits(params, &all))
+    if (fits(params, all))
         return 0;
+    mv_pci_demand_add(&alone, function);
     mv_size_format(largest(function), size);
-    mv_size_format(total(&all), sum);
+    mv_size_format(total(all), sum);
     mv_size_format(params->windows[0].size, low);
     mv_size_format(params->windows[1].size, high);
     if (!fits(params, &alone))

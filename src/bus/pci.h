@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PCI functions and the bus they sit on (PCI Local Bus Specification 3.0).
+ * PCI functions, the bus they sit on and bridges (PCI Local Bus Specification
+ * 3.0, PCI-to-PCI Bridge Architecture Specification 1.2).
+ *
+ * Calls go one way: devices and bridges call the bus, the bus calls what
+ * configuration spaces offer, and what it has to tell a function goes through
+ * the function's ops.  A bridge tells the bus behind it what it lets through.
  *
  * The bus's mutex guards configuration spaces, where BARs are mapped and the
  * interrupt lines.  It is taken by configuration accesses (vCPU threads), and
  * by devices that interrupt (any thread), which may hold their own lock: the
- * bus calls no device.  What a guest writes never fails the process: a BAR
- * that would stand on something else, or outside the host bridge's windows,
- * is not mapped, and is tried again whenever another one moves.
+ * bus calls no device but through ops, which take no lock.  What a guest writes
+ * never fails the process: a BAR that would stand on something else, or outside
+ * the host bridge's windows, is not mapped, and is tried again whenever another
+ * one moves.
  */
 #ifndef MV_BUS_PCI_H
 #define MV_BUS_PCI_H
 
 #include "device.h"
+#include "dma.h"
 #include "error.h"
 #include "irqchip.h"
 #include "space.h"
@@ -40,8 +47,8 @@
 #define MV_PCI_STATUS_INTERRUPT     (1u << 3)
 #define MV_PCI_STATUS_CAPABILITIES  (1u << 4)
 
-struct mv_pci_bridge;
 struct mv_pci_bus;
+struct mv_pci_function;
 struct mv_pci_msix;
 
 struct mv_pci_bar {
@@ -53,16 +60,26 @@ struct mv_pci_bar {
     uint64_t gpa; /* while mapped */
 };
 
+/* What the bus tells a function, under its lock; each may be NULL. */
+struct mv_pci_function_ops {
+    /* The guest wrote to configuration space, which has taken it. */
+    void (*written)(struct mv_pci_function *function, unsigned offset, unsigned size,
+                    uint32_t value);
+    /* Configuration space has its power-on values: what else the function has is to follow. */
+    void (*power_on)(struct mv_pci_function *function);
+    /* Configuration space has changed, by whatever: behind the two others. */
+    void (*follow)(struct mv_pci_function *function);
+};
+
 /* A device embeds it as its first member. */
 struct mv_pci_function {
     struct mv_device device;
+    const struct mv_pci_function_ops *ops; /* or NULL */
+    struct mv_dma dma;      /* allowed while it is a master of the bus, and all bridges before it */
     struct mv_pci_bus *bus; /* NULL before it is put into a slot */
     unsigned slot;
     bool plugged; /* in the slot */
-    struct mv_pci_bridge *bridge; /* NULL where it is none */
-    /* Or NULL: the guest wrote to configuration space, which has taken it.  Under the bus's lock. */
-    void (*written)(struct mv_pci_function *function, unsigned offset, unsigned size,
-                    uint32_t value);
+    struct mv_pci_bus *behind; /* of a bridge, else NULL */
     uint8_t config[MV_PCI_CONFIG_SIZE];
     uint8_t power_on[MV_PCI_CONFIG_SIZE];
     uint8_t writable[MV_PCI_CONFIG_SIZE]; /* the bits that a write changes */
@@ -72,6 +89,7 @@ struct mv_pci_function {
     struct mv_pci_msix *msix;             /* or NULL */
     bool intx_wanted;                     /* by the device */
     bool intx_driven;                     /* on its line */
+    bool messages; /* interrupts go out as messages: the line is silent */
     struct mv_pci_bar bars[MV_PCI_BARS];
 };
 
@@ -101,8 +119,6 @@ void mv_pci_bar_mmio(struct mv_pci_function *function, unsigned index, uint64_t 
                      const struct mv_mmio_region *region);
 /* A 64-bit prefetchable BAR whose bytes are the block's, as long as the block. */
 void mv_pci_bar_ram(struct mv_pci_function *function, unsigned index, struct mv_block *block);
-/* MSI with one vector, 64-bit addresses and a mask bit (6.8.1). */
-void mv_pci_msi_add(struct mv_pci_function *function);
 /* What a register (1 to 8 bytes) holds at power-on, and which of its bits a write changes. */
 void mv_pci_config_define(struct mv_pci_function *function, unsigned offset, unsigned size,
                           uint64_t value, uint64_t writable);
@@ -126,14 +142,6 @@ void mv_pci_config_write(struct mv_pci_function *function, unsigned offset, uint
                          unsigned size);
 /* Where a BAR is to be seen, as the registers stand; false where nowhere. */
 bool mv_pci_bar_address(const struct mv_pci_function *function, unsigned index, uint64_t *ret_gpa);
-/* Whether interrupts go out as messages, by MSI or MSI-X. */
-bool mv_pci_msi_enabled(const struct mv_pci_function *function);
-/* The interrupt's message, if it may go out now; else it is pending where it is masked. */
-bool mv_pci_msi_message(struct mv_pci_function *function, uint64_t *ret_address,
-                        uint32_t *ret_data);
-/* The message that was pending, once its mask bit is clear. */
-bool mv_pci_msi_unmasked(struct mv_pci_function *function, uint64_t *ret_address,
-                         uint32_t *ret_data);
 
 /* --- pci-bus.c */
 
@@ -153,16 +161,16 @@ struct mv_pci_bus_params {
 
 int mv_pci_bus_create(const struct mv_pci_bus_params *params, struct mv_pci_bus **ret,
                       struct mv_error *err);
-/* The bus behind a bridge, which gets its lock and its place where the bridge is plugged. */
-int mv_pci_bus_create_behind(struct mv_pci_bridge *bridge, struct mv_pci_bus **ret,
-                             struct mv_error *err);
+/*
+ * Make the function a bridge with a bus behind it, to which nothing leads yet
+ * and which gets its lock and its place where the function is plugged.
+ */
+int mv_pci_bus_create_behind(struct mv_pci_function *function, struct mv_error *err);
 /* No function sits in it any more. */
 void mv_pci_bus_destroy(struct mv_pci_bus *bus);
 struct mv_space *mv_pci_bus_space(struct mv_pci_bus *bus);
 /* What guards it, all buses behind it, and the one before it. */
 pthread_mutex_t *mv_pci_bus_mutex(struct mv_pci_bus *bus);
-/* An interrupt's message on its way out: a write of 4 bytes.  Under the mutex, while plugged. */
-void mv_pci_bus_post(const struct mv_pci_function *function, uint64_t address, uint32_t data);
 
 /* The lowest free slot from 1 on; -1 where all are taken.  Main thread. */
 int mv_pci_bus_free_slot(struct mv_pci_bus *bus);
@@ -174,8 +182,6 @@ int mv_pci_bus_plug(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_functio
  * the space has settled; does nothing for one in no slot.
  */
 void mv_pci_bus_unplug(struct mv_pci_function *function);
-/* The same for one that is plugged, under the bus's lock. */
-void mv_pci_bus_unplug_locked(struct mv_pci_function *function);
 /* Whatever sits in the slot, or NULL.  Under the bus's lock. */
 struct mv_pci_function *mv_pci_bus_function(const struct mv_pci_bus *bus, unsigned slot);
 
@@ -193,7 +199,7 @@ bool mv_pci_bus_describe(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_in
 void mv_pci_function_reset(struct mv_pci_function *function);
 /* For devices' tables, whose object starts with its function: the bus's mutex; NULL: in no slot. */
 pthread_mutex_t *mv_pci_function_mutex(void *object);
-/* BARs and lines follow what was loaded. */
+/* What was loaded is followed by BARs, lines, and what a bridge lets through.  Bridges first. */
 void mv_pci_function_loaded(struct mv_pci_function *function);
 
 /*
@@ -209,11 +215,58 @@ void mv_pci_bus_write(struct mv_pci_bus *bus, unsigned address, unsigned offset,
 
 /* The level of INTA#; it stays off the line while MSI or MSI-X is enabled. */
 void mv_pci_intx_set(struct mv_pci_function *function, bool level);
+
+/* --- for bridges and message interrupts, under the bus's lock */
+
 void mv_pci_intx_set_locked(struct mv_pci_function *function, bool level);
-/* Send the device's message, if the guest has enabled MSI. */
-void mv_pci_msi_send(struct mv_pci_function *function);
-void mv_pci_msi_send_locked(struct mv_pci_function *function);
-/* Whether the function may access memory. */
-bool mv_pci_is_master(struct mv_pci_function *function);
+/* An interrupt's message on its way out: a write of 4 bytes, while the function is a master. */
+void mv_pci_bus_post(const struct mv_pci_function *function, uint64_t address, uint32_t data);
+/* What is in the slot leaves it. */
+void mv_pci_bus_unplug_locked(struct mv_pci_function *function);
+
+/* What is let through to a bus; the ends are included, and nothing is where first > last. */
+struct mv_pci_route {
+    unsigned first_number, last_number; /* of buses; the first one is its own */
+    struct {
+        uint64_t first, last; /* guest-physical addresses */
+    } windows[2];
+};
+/* For the bus behind a bridge, as the bridge's registers stand now; BARs there follow. */
+void mv_pci_bus_set_route(struct mv_pci_bus *bus, const struct mv_pci_route *route);
+/* Whether what sits on the bus is to be reset when the write that is followed is over. */
+void mv_pci_bus_set_reset_due(struct mv_pci_bus *bus, bool due);
+
+/* --- pci-windows.c: for the bus */
+
+/* How many BARs of 2^n bytes there are, of 32 and of 64 bits. */
+struct mv_pci_demand {
+    unsigned narrow[64], wide[64];
+};
+void mv_pci_demand_add(struct mv_pci_demand *demand, const struct mv_pci_function *function);
+/*
+ * Whether the host bridge's windows hold `all` BARs, those of the function among
+ * them; -ENOSPC tells of sizes and limits.
+ */
+int mv_pci_windows_check(const struct mv_pci_bus_params *params,
+                         const struct mv_pci_function *function, const struct mv_pci_demand *all,
+                         struct mv_error *err);
+
+/* --- pci-bridge.c: a function with a bus behind it */
+
+/* A device embeds it as its first member; under the bus's lock once it is plugged. */
+struct mv_pci_bridge {
+    struct mv_pci_function function;
+    bool shut; /* nothing behind it is there for the guest */
+};
+
+/* The header and the bus behind it, which mv_pci_bridge_clear gives back. */
+int mv_pci_bridge_init(struct mv_pci_bridge *bridge, const struct mv_device_ops *ops,
+                       const struct mv_pci_ids *ids, struct mv_error *err);
+void mv_pci_bridge_clear(struct mv_pci_bridge *bridge);
+/* For ops, of which bridges have their own. */
+void mv_pci_bridge_written(struct mv_pci_bridge *bridge, unsigned offset, unsigned size,
+                           uint32_t value);
+/* Also where `shut` has changed. */
+void mv_pci_bridge_follow(struct mv_pci_bridge *bridge);
 
 #endif

@@ -7,6 +7,7 @@
 #include "pcie-port.h"
 
 #include "cleanup.h"
+#include "pci-msi.h"
 
 #define CAPABILITY_EXPRESS 0x10
 
@@ -79,7 +80,7 @@ static void change(struct mv_pcie_port *port, unsigned reg, unsigned mask, unsig
 
 static struct mv_pci_function *occupant(const struct mv_pcie_port *port)
 {
-    return mv_pci_bus_function(port->bridge.secondary, 0);
+    return mv_pci_bus_function(port->bridge.function.behind, 0);
 }
 
 /* --- events */
@@ -118,9 +119,10 @@ static void update_link(struct mv_pcie_port *port)
     if (linked != before)
         change(port, SLOT_STATUS, STATUS_LINK, STATUS_LINK);
     if (before && !linked)
-        port->bridge.reset_due = true;
+        mv_pci_bus_set_reset_due(port->bridge.function.behind, true);
     change(port, LINK_STATUS, LINK_ACTIVE, linked ? LINK_ACTIVE : 0);
     port->bridge.shut = !linked;
+    mv_pci_bridge_follow(&port->bridge);
 }
 
 static void update_presence(struct mv_pcie_port *port)
@@ -136,7 +138,7 @@ static void take_out(struct mv_pcie_port *port)
     mv_pci_bus_unplug_locked(function);
     port->gone = &function->device;
     update_presence(port);
-    port->bridge.reset_due = false;
+    mv_pci_bus_set_reset_due(port->bridge.function.behind, false);
 }
 
 /* --- what the guest writes */
@@ -185,6 +187,14 @@ static void written(struct mv_pci_function *function, unsigned offset, unsigned 
     update_event(port);
 }
 
+static void follow(struct mv_pci_function *function)
+{
+    mv_pci_messages_follow(function);
+    mv_pci_bridge_follow((struct mv_pci_bridge *)function);
+}
+
+static const struct mv_pci_function_ops function_ops = {.written = written, .follow = follow};
+
 /* --- making */
 
 static void define_express(struct mv_pcie_port *port, unsigned slot_number)
@@ -229,7 +239,7 @@ int mv_pcie_port_init(struct mv_pcie_port *port, const struct mv_device_ops *ops
     mv_pci_msi_add(&port->bridge.function);
     define_express(port, place->slot_number);
     port->place = *place;
-    port->bridge.function.written = written;
+    port->bridge.function.ops = &function_ops;
     port->bridge.shut = true;
     port->eject = eject;
     port->eject_opaque = eject_opaque;
@@ -240,7 +250,7 @@ int mv_pcie_port_init(struct mv_pcie_port *port, const struct mv_device_ops *ops
 void mv_pcie_port_reset(struct mv_pcie_port *port)
 {
     mv_pci_function_reset(&port->bridge.function);
-    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.secondary));
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.function.behind));
     if (occupant(port) != NULL) {
         change(port, SLOT_CONTROL, SLOT_LIGHT | SLOT_POWER_OFF, SLOT_LIGHT_ON);
         change(port, SLOT_STATUS, STATUS_PRESENT, STATUS_PRESENT);
@@ -248,7 +258,7 @@ void mv_pcie_port_reset(struct mv_pcie_port *port)
     port->control = (uint16_t)get(port, SLOT_CONTROL);
     update_link(port);
     change(port, SLOT_STATUS, STATUS_EVENTS, 0);
-    port->bridge.reset_due = false;
+    mv_pci_bus_set_reset_due(port->bridge.function.behind, false);
     port->event = false;
 }
 
@@ -275,10 +285,10 @@ int mv_pcie_port_check(const struct mv_pcie_port *port, struct mv_error *err)
 void mv_pcie_port_loaded(struct mv_pcie_port *port)
 {
     {
-        MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.secondary));
+        MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.function.behind));
         port->control = (uint16_t)get(port, SLOT_CONTROL);
         port->bridge.shut = !is_linked(port);
-        port->bridge.reset_due = false;
+        mv_pci_bus_set_reset_due(port->bridge.function.behind, false);
         port->event = is_event_due(port);
         mv_pci_intx_set_locked(&port->bridge.function, port->event);
     }
@@ -289,7 +299,7 @@ void mv_pcie_port_loaded(struct mv_pcie_port *port)
 
 void mv_pcie_port_inserted(struct mv_pcie_port *port)
 {
-    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.secondary));
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.function.behind));
     update_presence(port);
     change(port, SLOT_STATUS, SLOT_BUTTON, SLOT_BUTTON);
     update_event(port);
@@ -297,7 +307,7 @@ void mv_pcie_port_inserted(struct mv_pcie_port *port)
 
 enum mv_pcie_removal mv_pcie_port_remove(struct mv_pcie_port *port)
 {
-    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.secondary));
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.function.behind));
     unsigned control = get(port, SLOT_CONTROL);
     if (occupant(port) == NULL)
         return MV_PCIE_REMOVED;
@@ -315,18 +325,22 @@ enum mv_pcie_removal mv_pcie_port_remove(struct mv_pcie_port *port)
 
 void mv_pcie_port_take(struct mv_pcie_port *port)
 {
-    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.secondary));
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.function.behind));
     if (occupant(port) != NULL)
         take_out(port);
     update_event(port);
 }
 
+struct mv_device *mv_pcie_port_gone(struct mv_pcie_port *port)
+{
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.function.behind));
+    return port->gone;
+}
+
 struct mv_device *mv_pcie_port_collect(struct mv_pcie_port *port)
 {
-    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.secondary));
+    MV_LOCK_SCOPE(mv_pci_bus_mutex(port->bridge.function.behind));
     struct mv_device *gone = port->gone;
     port->gone = NULL;
-    if (gone != NULL)
-        port->asked = false;
     return gone;
 }

@@ -8,7 +8,7 @@
 #ifndef MV_BUS_PCIE_PORT_H
 #define MV_BUS_PCIE_PORT_H
 
-#include "pci-bridge.h"
+#include "pci.h"
 
 /*
  * The guest has let go of a device, which mv_pcie_port_collect tells.  In a
@@ -76,9 +76,11 @@ enum mv_pcie_removal mv_pcie_port_remove(struct mv_pcie_port *port);
 void mv_pcie_port_take(struct mv_pcie_port *port);
 
 /*
- * The device that left the slot, once; NULL where none has.  It is to be
- * destroyed when the space has settled, before another one is inserted.
+ * The device that left the slot, until it is collected; NULL where none has.  It
+ * is to be destroyed when the space has settled and no memory of its is pinned,
+ * before another one is inserted.
  */
+struct mv_device *mv_pcie_port_gone(struct mv_pcie_port *port);
 struct mv_device *mv_pcie_port_collect(struct mv_pcie_port *port);
 
 #endif

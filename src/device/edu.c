@@ -8,6 +8,7 @@
 #include "pci-devices.h"
 
 #include "cleanup.h"
+#include "pci-msi.h"
 
 #include <pthread.h>
 #include <stdlib.h>

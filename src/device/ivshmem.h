@@ -11,7 +11,7 @@
 #include "pci-devices.h"
 #include "ivshmem-ext.h"
 #include "ivshmem-link.h"
-#include "pci-msix.h"
+#include "pci-msi.h"
 
 #include <pthread.h>
 #include <stdbool.h>

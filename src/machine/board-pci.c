@@ -54,7 +54,7 @@ static int take_port(const struct mv_config_device *wish, const struct mv_pci_ty
                             wish->bus);
     struct mv_config_device first = *wish;
     first.slot = 0;
-    return take_slot(&first, port->bridge.secondary, device->path, ret, err);
+    return take_slot(&first, port->bridge.function.behind, device->path, ret, err);
 }
 
 static int find_place(const struct mv_board_pci *pci, const struct mv_config_device *wish,

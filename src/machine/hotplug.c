@@ -6,6 +6,7 @@
  */
 #include "hotplug.h"
 
+#include "block.h"
 #include "loop.h"
 #include "pci-devices.h"
 #include "space.h"
@@ -39,12 +40,33 @@ int mv_hotplug_create(const struct mv_hotplug_params *params, struct mv_hotplug 
     return 0;
 }
 
+/* The device that has left a port's slot and was not destroyed yet. */
+static struct mv_device *gone_from(struct mv_device *port)
+{
+    struct mv_pcie_port *pcie = mv_pci_root_port_of(port);
+    return pcie == NULL ? NULL : mv_pcie_port_gone(pcie);
+}
+
 void mv_hotplug_destroy(struct mv_hotplug *hotplug)
 {
+    if (hotplug == NULL)
+        return;
+    for (struct mv_device *d = hotplug->params.devices->first; d != NULL; d = d->next) {
+        const struct mv_device *gone = gone_from(d);
+        if (gone != NULL)
+            mv_block_registry_is_pinned(hotplug->params.blocks, gone->path, NULL, NULL);
+    }
     free(hotplug);
 }
 
 /* --- removal */
+
+/* I/O into its memory goes on, though nobody finds that any more: it is heard of when it is over. */
+static bool is_busy(struct mv_hotplug *hotplug, const struct mv_device *device)
+{
+    return mv_block_registry_is_pinned(hotplug->params.blocks, device->path, mv_hotplug_eject,
+                                       hotplug);
+}
 
 /* vCPUs that were using it have left off, once the space has settled. */
 static void destroy_device(struct mv_hotplug *hotplug, struct mv_device *device)
@@ -62,10 +84,14 @@ static void destroy_device(struct mv_hotplug *hotplug, struct mv_device *device)
 void mv_hotplug_settle(struct mv_hotplug *hotplug)
 {
     for (struct mv_device *d = hotplug->params.devices->first; d != NULL; d = d->next) {
-        struct mv_pcie_port *port = mv_pci_root_port_of(d);
-        struct mv_device *gone = port == NULL ? NULL : mv_pcie_port_collect(port);
-        if (gone != NULL)
-            destroy_device(hotplug, gone);
+        struct mv_device *gone = gone_from(d);
+        if (gone == NULL)
+            continue;
+        mv_pci_root_port_of(d)->asked = false;
+        if (is_busy(hotplug, gone))
+            continue;
+        mv_pcie_port_collect(mv_pci_root_port_of(d));
+        destroy_device(hotplug, gone);
     }
 }
 

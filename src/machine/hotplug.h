@@ -10,6 +10,7 @@
 #include "error.h"
 #include "pcie-port.h"
 
+struct mv_block_registry;
 struct mv_device_tree;
 struct mv_hotplug;
 struct mv_loop;
@@ -22,6 +23,7 @@ struct mv_hotplug_params {
     struct mv_loop *loop;
     struct mv_device_tree *devices;
     struct mv_space *space;
+    struct mv_block_registry *blocks;
     mv_hotplug_fn *changed; /* blocks of one that came are there, of one that went are not */
     uint64_t (*guest_ns)(void *opaque); /* guest time, which a paused guest's patience follows */
     void *opaque;
@@ -34,7 +36,7 @@ void mv_hotplug_destroy(struct mv_hotplug *hotplug);
 /* For root ports; takes a note and has the main thread see to it. */
 mv_pcie_eject_fn mv_hotplug_eject;
 
-/* Finish the removals that the guest has agreed to. */
+/* Finish the removals that the guest has agreed to, but for those whose memory is pinned still. */
 void mv_hotplug_settle(struct mv_hotplug *hotplug);
 /* A device was put into a slot of a root port: the guest is told. */
 void mv_hotplug_added(struct mv_hotplug *hotplug, struct mv_device *device);

@@ -51,6 +51,7 @@ int mv_machine_make_devices(struct mv_machine *machine, const struct mv_config *
     const struct mv_hotplug_params params = {.loop = machine->loop,
                                              .devices = &machine->devices,
                                              .space = machine->space,
+                                             .blocks = machine->blocks,
                                              .changed = mv_machine_tell_device,
                                              .guest_ns = guest_ns,
                                              .opaque = machine};

@@ -13,9 +13,8 @@
 #include "ivshmem-server.h"
 #include "loop.h"
 #include "ns16550a.h"
-#include "pci-bridge.h"
 #include "pci-devices.h"
-#include "pci-msix.h"
+#include "pci-msi.h"
 #include "unix-socket.h"
 
 #include <pthread.h>
@@ -265,7 +264,7 @@ static struct mv_pci_function *function_of(unsigned pick)
     if (slot <= LAST_SLOT)
         return mv_pci_bus_function(mv_pci_host_bus(board.platform.pci), slot);
     struct mv_device *device = mv_device_tree_find_id(&devices, ports[slot - LAST_SLOT - 1]);
-    return mv_pci_bus_function(mv_pci_root_port_of(device)->bridge.secondary, 0);
+    return mv_pci_bus_function(mv_pci_root_port_of(device)->bridge.function.behind, 0);
 }
 
 static void touch_bar(unsigned pick, unsigned index, unsigned size, bool is_write, uint32_t offset,

@@ -175,7 +175,7 @@ static void make_port(void)
     make_empty_port();
     struct mv_pcie_port *port = mv_pci_root_port_of(device);
     assert_int_equal(mv_edu_create(&(struct mv_pci_device_params){0}, &occupant, &err), 0);
-    assert_int_equal(mv_pci_bus_plug(port->bridge.secondary, 0, occupant, &err), 0);
+    assert_int_equal(mv_pci_bus_plug(port->bridge.function.behind, 0, occupant, &err), 0);
     device->ops->reset(device); /* as a board does, before it starts */
 }
 

@@ -9,6 +9,7 @@
 #include "block.h"
 #include "space.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -160,6 +161,59 @@ static void test_busy_slot_keeps_no_wish(void **state)
     assert_refused(delete ("cold"), EINPROGRESS, "already");
 }
 
+/* I/O goes on into the memory of a device that the guest has let go of. */
+static void *unpin(void *opaque)
+{
+    mv_block_unpin(opaque);
+    return NULL;
+}
+
+static void stop_loop(void *opaque)
+{
+    mv_loop_stop(opaque);
+}
+
+static void test_pinned(void **state)
+{
+    char text[128], path[] = "/tmp/memvisor-hotplug-XXXXXX";
+    pthread_t thread;
+    int fd = mkstemp(path);
+    assert_int_equal(ftruncate(fd, 1 << 20), 0);
+    close(fd);
+    snprintf(text, sizeof text, "ivshmem-plain,mem=%s,size=1M,bus=rp0,id=m", path);
+    start();
+    assert_int_equal(add(text), 0);
+    struct mv_block *block = mv_block_find(mv_machine_blocks(machine), BLOCK);
+    mv_block_pin(block);
+    mv_block_pin(block);
+    heard[0] = '\0';
+    /* It stays, with its id and its slot, and can be asked for again. */
+    assert_int_equal(delete ("m"), 0);
+    mv_machine_reset(machine, MV_CAUSE_HOST_QMP, NULL);
+    assert_int_equal(delete ("m"), 0);
+    assert_ptr_equal(mv_block_find(mv_machine_blocks(machine), BLOCK), block);
+    assert_refused(add(text), EBUSY, "'rp0' holds a ivshmem-plain already");
+    mv_block_unpin(block);
+    assert_string_equal(heard, "");
+    /* It goes by itself with the last pin, which any thread may let go. */
+    assert_int_equal(pthread_create(&thread, NULL, unpin, block), 0);
+    pthread_join(thread, NULL);
+    mv_loop_defer(loop, stop_loop, loop);
+    mv_loop_run(loop);
+    assert_string_equal(heard, "-pci/02.0/00.0(m) ");
+    assert_null(mv_block_find(mv_machine_blocks(machine), BLOCK));
+    /* One that is pinned to the machine's end is waited for by that. */
+    assert_int_equal(add(text), 0);
+    block = mv_block_find(mv_machine_blocks(machine), BLOCK);
+    mv_block_pin(block);
+    assert_int_equal(delete ("m"), 0);
+    assert_int_equal(pthread_create(&thread, NULL, unpin, block), 0);
+    mv_machine_destroy(machine);
+    machine = NULL;
+    pthread_join(thread, NULL);
+    unlink(path);
+}
+
 static void test_start_refused(void **state)
 {
     static const struct {
@@ -194,6 +248,7 @@ int main(void)
         TEST(test_refused),
         TEST(test_unanswered),
         TEST(test_busy_slot_keeps_no_wish),
+        TEST(test_pinned),
         TEST(test_start_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
  * slot (PCI Express 4.0, 6.7).
  */
 #include "pci-fixture.h"
+#include "pci-msi.h"
 #include "pcie-port.h"
 
 #define PORT_SLOT 2
@@ -58,7 +59,7 @@ static void make_function(void)
 static void plug(void)
 {
     make_function();
-    assert_int_equal(mv_pci_bus_plug(port.bridge.secondary, 0, &function, &err), 0);
+    assert_int_equal(mv_pci_bus_plug(port.bridge.function.behind, 0, &function, &err), 0);
 }
 
 static int setup_empty(void **state)
@@ -219,7 +220,7 @@ static void test_interrupts(void **state)
     set(PORT_SLOT, MV_PCI_COMMAND, 2, MV_PCI_COMMAND_MEMORY);
     mv_pci_msi_send(&function);
     assert_int_equal(messages, 1);
-    assert_false(mv_pci_is_master(&function));
+    assert_false(mv_dma_is_allowed(&function.dma));
 }
 
 static void test_secondary_reset(void **state)
@@ -309,7 +310,7 @@ static void test_removal(void **state)
     mv_pci_intx_set(&function, true);
     mv_pci_msi_send(&function);
     mv_pci_function_reset(&function);
-    assert_false(mv_pci_is_master(&function) || lines[38]);
+    assert_false(mv_dma_is_allowed(&function.dma) || lines[38]);
     assert_ptr_equal(mv_pcie_port_collect(&port), &function.device);
     assert_null(mv_pcie_port_collect(&port));
     /* Writing the same again lets go of nothing. */

@@ -4,6 +4,7 @@
  * and their masks, and a guest that writes anything anywhere (PCI 3.0, 6).
  */
 #include "pci-fixture.h"
+#include "pci-msi.h"
 
 #define MSI 0x40
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_pci_msix: a function's MSI-X capability, and the BAR that holds its
- * table and its pending bits (PCI Local Bus Specification 3.0, 6.8.2).  Guarded
- * by the lock of the bus that the function sits on; a device embeds it.
+ * Interrupts by messages (PCI Local Bus Specification 3.0, 6.8): MSI with one
+ * vector, whose registers are in configuration space, and struct mv_pci_msix,
+ * which a device embeds: MSI-X, and the BAR that holds its table and its pending
+ * bits.  Guarded by the lock of the bus that the function sits on.
  */
-#ifndef MV_BUS_PCI_MSIX_H
-#define MV_BUS_PCI_MSIX_H
+#ifndef MV_BUS_PCI_MSI_H
+#define MV_BUS_PCI_MSI_H
 
 #include "pci.h"
 
@@ -43,31 +44,36 @@ struct mv_pci_msix {
                       MV_PCI_MSIX_CONTROL_BITS),                                                   \
         MV_STATE_ANY("msix-pending", struct_type, msix.pending, MV_STATE_U64)
 
+/* --- making, before the function is put into a slot: either gives it its ops, too */
+
+/* MSI with one vector, 64-bit addresses and a mask bit (6.8.1). */
+void mv_pci_msi_add(struct mv_pci_function *function);
 /*
- * Give a function the capability and a 32-bit BAR of this index, before it is
- * put into a slot.  vectors: 1 to MV_PCI_MSIX_VECTORS_MAX.  Up to 128 the BAR
- * has 4 KiB with the pending bits at 0x800; with more they stand right behind
- * the table, and the BAR is as large as it takes, a power of two.
+ * MSI-X, and a 32-bit BAR of this index.  vectors: 1 to MV_PCI_MSIX_VECTORS_MAX.
+ * Up to 128 the BAR has 4 KiB with the pending bits at 0x800; with more they
+ * stand right behind the table, and the BAR is as large as it takes, a power of
+ * two.
  */
 void mv_pci_msix_add(struct mv_pci_function *function, struct mv_pci_msix *msix, unsigned bar,
                      unsigned vectors);
 
+/* --- for devices, any thread */
+
+/* Send the device's message, if the guest has enabled MSI. */
+void mv_pci_msi_send(struct mv_pci_function *function);
 /*
  * Send a vector's message, or hold it until the vector is unmasked.  False
  * where the guest has not enabled MSI-X, or there is no such vector: then
- * nothing happens.  Any thread.
+ * nothing happens.
  */
 bool mv_pci_msix_send(struct mv_pci_function *function, unsigned vector);
 
-/* --- for the bus, which holds its lock; functions without MSI-X too */
+/* --- under the bus's lock, for functions with ops of their own */
 
-/* Vectors that are not there have no state, or mv_state_refuse. */
+void mv_pci_msi_send_locked(struct mv_pci_function *function);
+void mv_pci_messages_follow(struct mv_pci_function *function);
+
+/* --- for state tables: vectors that are not there have no state, or mv_state_refuse */
 int mv_pci_msix_check(const struct mv_pci_msix *msix, struct mv_error *err);
-
-bool mv_pci_msix_enabled(const struct mv_pci_function *function);
-/* Send what is pending and no longer masked. */
-void mv_pci_msix_flush(struct mv_pci_function *function);
-/* Power-on values: each vector is masked. */
-void mv_pci_msix_reset(struct mv_pci_function *function);
 
 #endif
