@@ -15,30 +15,6 @@
 #define MV_INTID_PPI_BASE 16
 #define MV_INTID_SPI_BASE 32
 
-/* The CPU interface's system registers that a guest at EL1 reaches. */
-enum mv_icc_reg {
-    MV_ICC_PMR,
-    MV_ICC_IAR0,
-    MV_ICC_EOIR0,
-    MV_ICC_HPPIR0,
-    MV_ICC_BPR0,
-    MV_ICC_AP0R0,
-    MV_ICC_AP1R0,
-    MV_ICC_DIR,
-    MV_ICC_RPR,
-    MV_ICC_SGI1R,
-    MV_ICC_ASGI1R,
-    MV_ICC_SGI0R,
-    MV_ICC_IAR1,
-    MV_ICC_EOIR1,
-    MV_ICC_HPPIR1,
-    MV_ICC_BPR1,
-    MV_ICC_CTLR,
-    MV_ICC_SRE,
-    MV_ICC_IGRPEN0,
-    MV_ICC_IGRPEN1,
-};
-
 /* Where the chip tells a vCPU's engine the level of its IRQ and FIQ inputs. */
 struct mv_irq_sink {
     void (*set_lines)(struct mv_irq_sink *sink, unsigned cpu, bool irq, bool fiq);
@@ -54,11 +30,12 @@ struct mv_irqchip_ops {
     /* A message-signalled interrupt: one edge of a shared interrupt. */
     void (*message)(struct mv_irqchip *chip, unsigned intid);
     /*
-     * System register access by vCPU `cpu` at EL1; false where the register
-     * is not readable or writable, which the engine makes an UNDEF.
+     * Access by vCPU `cpu` to a register that the chip has inside of the CPU, as
+     * the architecture numbers them; false where it is not readable or writable,
+     * which the engine makes an undefined instruction.
      */
-    bool (*icc_read)(struct mv_irqchip *chip, unsigned cpu, enum mv_icc_reg reg, uint64_t *ret);
-    bool (*icc_write)(struct mv_irqchip *chip, unsigned cpu, enum mv_icc_reg reg, uint64_t value);
+    bool (*cpu_read)(struct mv_irqchip *chip, unsigned cpu, unsigned reg, uint64_t *ret);
+    bool (*cpu_write)(struct mv_irqchip *chip, unsigned cpu, unsigned reg, uint64_t value);
     void (*set_sink)(struct mv_irqchip *chip, struct mv_irq_sink *sink);
 };
 

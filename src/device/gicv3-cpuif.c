@@ -218,7 +218,7 @@ static const struct {
 
 #define REGISTER_COUNT (sizeof registers / sizeof registers[0])
 
-bool mv_gicv3_icc_read(struct mv_irqchip *chip, unsigned cpu, enum mv_icc_reg reg, uint64_t *ret)
+bool mv_gicv3_cpu_read(struct mv_irqchip *chip, unsigned cpu, unsigned reg, uint64_t *ret)
 {
     struct mv_gicv3 *gic = mv_gicv3_of_chip(chip);
     if (cpu >= gic->params.cpus || (size_t)reg >= REGISTER_COUNT || registers[reg].read == NULL)
@@ -230,7 +230,7 @@ bool mv_gicv3_icc_read(struct mv_irqchip *chip, unsigned cpu, enum mv_icc_reg re
 }
 
 /* Whatever is written may change what the CPU is signalled: look again. */
-bool mv_gicv3_icc_write(struct mv_irqchip *chip, unsigned cpu, enum mv_icc_reg reg, uint64_t value)
+bool mv_gicv3_cpu_write(struct mv_irqchip *chip, unsigned cpu, unsigned reg, uint64_t value)
 {
     struct mv_gicv3 *gic = mv_gicv3_of_chip(chip);
     if (cpu >= gic->params.cpus || (size_t)reg >= REGISTER_COUNT || registers[reg].write == NULL)

@@ -15,8 +15,6 @@
 
 #define TYPER_LAST      (UINT64_C(1) << 4)
 #define TYPER_NUMBER(n) ((uint64_t)(n) << 8)
-/* Aff3 to Aff0 in the upper half. */
-#define TYPER_AFFINITY(n) ((uint64_t)((n) >> 4 << 8 | ((n)&15)) << 32)
 
 #define WAKER_PROCESSOR_SLEEP (1u << 1)
 #define WAKER_CHILDREN_ASLEEP (1u << 2)
@@ -25,7 +23,9 @@
 
 static uint64_t read_typer(const struct mv_gicv3 *gic, unsigned cpu)
 {
-    return TYPER_AFFINITY(cpu) | TYPER_NUMBER(cpu) | (cpu == gic->params.cpus - 1 ? TYPER_LAST : 0);
+    /* Aff3 to Aff0 in the upper half. */
+    return mv_arm64_affinity(cpu) << 32 | TYPER_NUMBER(cpu) |
+           (cpu == gic->params.cpus - 1 ? TYPER_LAST : 0);
 }
 
 /* The frame of the redistributor itself, in words of 32 bits. */

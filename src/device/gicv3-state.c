@@ -104,14 +104,10 @@ static uint8_t choose_one_of_n(const struct mv_gicv3 *gic, unsigned spi)
     return MV_GICV3_NO_TARGET;
 }
 
-/* CPU n has affinity (n >> 4) << 8 | (n & 15). */
 static uint8_t find_affinity(const struct mv_gicv3 *gic, uint64_t router)
 {
-    unsigned aff0 = router & 0xff;
-    unsigned aff1 = router >> 8 & 0xff;
-    bool higher = (router >> 16 & 0xff) != 0 || (router >> 32 & 0xff) != 0;
-    unsigned cpu = aff1 << 4 | aff0;
-    return higher || aff0 > 15 || cpu >= gic->params.cpus ? MV_GICV3_NO_TARGET : (uint8_t)cpu;
+    int cpu = mv_arm64_cpu_of(router & MV_GICD_IROUTER_AFFINITY, gic->params.cpus);
+    return cpu < 0 ? MV_GICV3_NO_TARGET : (uint8_t)cpu;
 }
 
 void mv_gicv3_spi_route(struct mv_gicv3 *gic, unsigned spi)

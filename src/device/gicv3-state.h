@@ -12,6 +12,7 @@
 #ifndef MV_DEVICE_GICV3_STATE_H
 #define MV_DEVICE_GICV3_STATE_H
 
+#include "arm64.h"
 #include "cleanup.h"
 #include "gicv3.h"
 
@@ -34,8 +35,9 @@
 #define MV_GICD_CTLR_DS     (1u << 6)
 
 /* GICD_IROUTER: one of N, and the fields that exist. */
-#define MV_GICD_IROUTER_IRM  (UINT64_C(1) << 31)
-#define MV_GICD_IROUTER_MASK UINT64_C(0xff80ffffff)
+#define MV_GICD_IROUTER_IRM (UINT64_C(1) << 31)
+#define MV_GICD_IROUTER_AFFINITY UINT64_C(0xff00ffffff)
+#define MV_GICD_IROUTER_MASK (MV_GICD_IROUTER_IRM | MV_GICD_IROUTER_AFFINITY)
 
 /* ICC_CTLR_EL1's writable bits. */
 #define MV_ICC_CTLR_CBPR    (1u << 0)
@@ -136,8 +138,8 @@ uint32_t mv_gicv3_id_read(uint32_t offset, uint8_t part);
 extern const struct mv_mmio_ops mv_gicv3_dist_ops;
 extern const struct mv_mmio_ops mv_gicv3_redist_ops;
 extern const struct mv_mmio_ops mv_gicv3_v2m_ops;
-bool mv_gicv3_icc_read(struct mv_irqchip *chip, unsigned cpu, enum mv_icc_reg reg, uint64_t *ret);
-bool mv_gicv3_icc_write(struct mv_irqchip *chip, unsigned cpu, enum mv_icc_reg reg, uint64_t value);
+bool mv_gicv3_cpu_read(struct mv_irqchip *chip, unsigned cpu, unsigned reg, uint64_t *ret);
+bool mv_gicv3_cpu_write(struct mv_irqchip *chip, unsigned cpu, unsigned reg, uint64_t value);
 /* One edge of an SPI; an INTID that is no SPI is ignored. */
 void mv_gicv3_message(struct mv_irqchip *chip, unsigned intid);
 

@@ -214,8 +214,8 @@ static const struct mv_irqchip_ops irqchip_ops = {
     .set_spi = set_spi,
     .set_ppi = set_ppi,
     .message = mv_gicv3_message,
-    .icc_read = mv_gicv3_icc_read,
-    .icc_write = mv_gicv3_icc_write,
+    .cpu_read = mv_gicv3_cpu_read,
+    .cpu_write = mv_gicv3_cpu_write,
     .set_sink = set_sink,
 };
 

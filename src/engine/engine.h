@@ -2,12 +2,13 @@
 /*
  * What a machine knows of the engine that runs its vCPUs.  The machine owns
  * the threads: each vCPU's functions are called by that vCPU's thread, except
- * mv_vcpu_kick (any thread) and the state functions (any thread while the
- * vCPU does not run).
+ * vcpu_kick (any thread) and the state functions (any thread while the vCPU does
+ * not run).
  */
 #ifndef MV_ENGINE_ENGINE_H
 #define MV_ENGINE_ENGINE_H
 
+#include "arch.h"
 #include "error.h"
 #include "irqchip.h"
 
@@ -25,38 +26,16 @@ struct mv_engine_params {
     struct mv_space *space;
     struct mv_loop *loop; /* where the engine's timers may expire */
     unsigned cpus;        /* 1..MV_VCPU_MAX */
-    /* INTIDs of the generic timer's interrupts */
+    /* The timers' private interrupts, as the chip numbers them. */
     unsigned virtual_timer_intid;
     unsigned physical_timer_intid;
 };
 
 enum mv_exit_reason {
-    MV_EXIT_KICK,      /* mv_vcpu_kick was called */
-    MV_EXIT_HYPERCALL, /* HVC #0 at EL1: arguments in x0-x7 */
+    MV_EXIT_KICK,      /* vcpu_kick was called */
+    MV_EXIT_HYPERCALL, /* the guest called its firmware: the architecture's `hypercall` */
     MV_EXIT_DEBUG,     /* what debug_points and vcpu_debug asked for: vcpu_debug_stop */
     MV_EXIT_FAULT,     /* guest memory that the host has not got (fault.h): vcpu_fault */
-};
-
-/* General registers and PC of a vCPU, as a boot loader, PSCI or a debugger sees them. */
-struct mv_vcpu_regs {
-    uint64_t x[31];
-    uint64_t sp_el0;
-    uint64_t sp_el1;
-    uint64_t pc;
-    uint32_t pstate; /* SPSR_EL1's format */
-};
-
-/* The vector registers: low half first. */
-struct mv_vcpu_vregs {
-    uint64_t v[32][2];
-    uint32_t fpcr;
-    uint32_t fpsr;
-};
-
-/* A system register, as a debugger is shown it. */
-struct mv_vcpu_sysreg {
-    const char *name; /* as the Arm ARM has it; lives as long as the engine */
-    uint64_t value;
 };
 
 /* Of a watchpoint. */
@@ -97,6 +76,7 @@ struct mv_engine_cache {
 struct mv_engine_ops {
     const char *name; /* "emulator" */
     const char *description;
+    const struct mv_arch *arch; /* whose vCPUs it runs */
     /* By level: each vCPU's own data and instruction cache, then one that all share; or NULL. */
     const struct mv_engine_cache *caches;
     /* 0 where it can run here, else a negative errno and why not. */
@@ -115,7 +95,7 @@ struct mv_engine_ops {
     int (*vcpu_create)(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,
                        struct mv_error *err);
     void (*vcpu_destroy)(struct mv_vcpu *vcpu);
-    /* All registers to their architectural or chosen reset values. */
+    /* Its state to architectural or chosen reset values. */
     void (*vcpu_reset)(struct mv_vcpu *vcpu);
     /* Run until there is something for the machine to do. */
     enum mv_exit_reason (*vcpu_run)(struct mv_vcpu *vcpu);
@@ -127,16 +107,16 @@ struct mv_engine_ops {
     const uint8_t *(*vcpu_fault)(struct mv_vcpu *vcpu);
     /* Make vcpu_run return MV_EXIT_KICK soon, also where it is not running. */
     void (*vcpu_kick)(struct mv_vcpu *vcpu);
-    void (*vcpu_get_regs)(struct mv_vcpu *vcpu, struct mv_vcpu_regs *ret);
-    void (*vcpu_set_regs)(struct mv_vcpu *vcpu, const struct mv_vcpu_regs *regs);
-    uint64_t (*vcpu_mpidr)(struct mv_vcpu *vcpu);
+    /*
+     * All of a vCPU that a running machine would miss, as the architecture's state.
+     * Taking it on is refused, by name, where a register has a value that it cannot
+     * have, or says that the CPU is another one; nothing has changed then.
+     */
+    void (*vcpu_get_state)(struct mv_vcpu *vcpu, void *ret);
+    int (*vcpu_set_state)(struct mv_vcpu *vcpu, const void *state, struct mv_error *err);
 
     /* --- for a debugger; while no vCPU runs */
-    void (*vcpu_get_vregs)(struct mv_vcpu *vcpu, struct mv_vcpu_vregs *ret);
-    void (*vcpu_set_vregs)(struct mv_vcpu *vcpu, const struct mv_vcpu_vregs *vregs);
-    /* The system register number `index`; false behind the last one. */
-    bool (*vcpu_get_sysreg)(struct mv_vcpu *vcpu, unsigned index, struct mv_vcpu_sysreg *ret);
-    /* What EL1 would read at va: false where nothing is mapped.  Changes nothing. */
+    /* What the guest's kernel would read at va: false where nothing is mapped.  Changes nothing. */
     bool (*vcpu_translate)(struct mv_vcpu *vcpu, uint64_t va, uint64_t *ret_gpa);
     /* The points for all vCPUs; what they point to stays until the next call. */
     void (*debug_points)(struct mv_engine *engine, const struct mv_debug_points *points);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The packets that there are, as one table, and the small ones among them. */
-#include "stub.h"
+#include "session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,146 +38,143 @@ bool mv_gdb_parse_bytes(const char *text, void *bytes, size_t len)
 
 /* --- questions */
 
-static void supported(struct mv_gdb *gdb, const char *arguments)
+static void supported(struct mv_gdb_session *session, const char *arguments,
+                      struct mv_gdb_reply *reply)
 {
-    struct mv_gdb_text text = {0};
-    (void)arguments;
-    mv_gdb_text_print(&text,
-                      "PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;vContSupported+;"
-                      "qemu.PhyMemMode+",
-                      MV_GDB_PACKET_MAX);
-    mv_gdb_send_text(gdb, &text);
+    mv_gdb_reply_print(reply,
+                       "PacketSize=%x;qXfer:features:read+;QStartNoAckMode+;vContSupported+;"
+                       "qemu.PhyMemMode+",
+                       MV_GDB_PACKET_MAX);
 }
 
-static void start_no_ack(struct mv_gdb *gdb, const char *arguments)
+static void start_no_ack(struct mv_gdb_session *session, const char *arguments,
+                         struct mv_gdb_reply *reply)
 {
-    (void)arguments;
-    mv_gdb_send_string(gdb, "OK");
-    gdb->no_ack = true;
+    mv_gdb_reply_print(reply, "OK");
+    reply->no_ack = true;
 }
 
-static void thread_list(struct mv_gdb *gdb, const char *arguments)
+static void thread_list(struct mv_gdb_session *session, const char *arguments,
+                        struct mv_gdb_reply *reply)
 {
-    struct mv_gdb_text text = {0};
-    (void)arguments;
-    for (unsigned i = 0; i < mv_machine_cpu_count(gdb->machine); i++)
-        mv_gdb_text_print(&text, "%c%x", i == 0 ? 'm' : ',', i + 1);
-    mv_gdb_send_text(gdb, &text);
+    for (unsigned i = 0; i < mv_machine_cpu_count(session->machine); i++)
+        mv_gdb_reply_print(reply, "%c%x", i == 0 ? 'm' : ',', i + 1);
 }
 
-static void thread_list_end(struct mv_gdb *gdb, const char *arguments)
+static void thread_list_end(struct mv_gdb_session *session, const char *arguments,
+                            struct mv_gdb_reply *reply)
 {
-    (void)arguments;
-    mv_gdb_send_string(gdb, "l");
+    mv_gdb_reply_print(reply, "l");
 }
 
-static void thread_info(struct mv_gdb *gdb, const char *arguments)
+static void thread_info(struct mv_gdb_session *session, const char *arguments,
+                        struct mv_gdb_reply *reply)
 {
-    struct mv_gdb_text text = {0};
     unsigned cpu;
     bool any;
     char name[32];
-    if (!mv_gdb_parse_thread(gdb, &arguments, &cpu, &any)) {
-        mv_gdb_send_error(gdb, EINVAL);
+    if (!mv_gdb_parse_thread(session, &arguments, &cpu, &any)) {
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
-    bool on = mv_machine_cpu_is_on(gdb->machine, cpu);
+    bool on = mv_machine_cpu_is_on(session->machine, cpu);
     int len = snprintf(name, sizeof name, "CPU %u%s", cpu, on ? "" : " (off)");
-    mv_gdb_text_hex(&text, name, (size_t)len);
-    mv_gdb_send_text(gdb, &text);
+    mv_gdb_reply_hex(reply, name, (size_t)len);
 }
 
-static void current_thread(struct mv_gdb *gdb, const char *arguments)
+static void current_thread(struct mv_gdb_session *session, const char *arguments,
+                           struct mv_gdb_reply *reply)
 {
-    struct mv_gdb_text text = {0};
-    (void)arguments;
-    mv_gdb_text_print(&text, "QC%x", gdb->stopped_cpu + 1);
-    mv_gdb_send_text(gdb, &text);
+    mv_gdb_reply_print(reply, "QC%x", session->stopped_cpu + 1);
 }
 
-static void attached(struct mv_gdb *gdb, const char *arguments)
+static void attached(struct mv_gdb_session *session, const char *arguments,
+                     struct mv_gdb_reply *reply)
 {
-    (void)arguments;
-    mv_gdb_send_string(gdb, "1");
+    mv_gdb_reply_print(reply, "1");
 }
 
 /* Hg and Hc; what steps or runs is said by vCont. */
-static void choose_thread(struct mv_gdb *gdb, const char *arguments)
+static void choose_thread(struct mv_gdb_session *session, const char *arguments,
+                          struct mv_gdb_reply *reply)
 {
     unsigned cpu;
     bool any;
     char what = *arguments;
     arguments += what != '\0';
-    if ((what != 'g' && what != 'c') || !mv_gdb_parse_thread(gdb, &arguments, &cpu, &any)) {
-        mv_gdb_send_error(gdb, EINVAL);
+    if ((what != 'g' && what != 'c') || !mv_gdb_parse_thread(session, &arguments, &cpu, &any)) {
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
     if (what == 'g')
-        gdb->general_cpu = cpu;
-    mv_gdb_send_string(gdb, "OK");
+        session->general_cpu = cpu;
+    mv_gdb_reply_print(reply, "OK");
 }
 
-static void thread_lives(struct mv_gdb *gdb, const char *arguments)
+static void thread_lives(struct mv_gdb_session *session, const char *arguments,
+                         struct mv_gdb_reply *reply)
 {
     unsigned cpu;
     bool any;
-    if (mv_gdb_parse_thread(gdb, &arguments, &cpu, &any))
-        mv_gdb_send_string(gdb, "OK");
+    if (mv_gdb_parse_thread(session, &arguments, &cpu, &any))
+        mv_gdb_reply_print(reply, "OK");
     else
-        mv_gdb_send_error(gdb, ESRCH);
+        mv_gdb_reply_error(reply, ESRCH);
 }
 
-static void physical_mode(struct mv_gdb *gdb, const char *arguments)
+static void physical_mode(struct mv_gdb_session *session, const char *arguments,
+                          struct mv_gdb_reply *reply)
 {
-    (void)arguments;
-    mv_gdb_send_string(gdb, gdb->physical ? "1" : "0");
+    mv_gdb_reply_print(reply, "%d", session->physical);
 }
 
-static void set_physical_mode(struct mv_gdb *gdb, const char *arguments)
+static void set_physical_mode(struct mv_gdb_session *session, const char *arguments,
+                              struct mv_gdb_reply *reply)
 {
-    gdb->physical = *arguments == '1';
-    mv_gdb_send_string(gdb, "OK");
+    session->physical = *arguments == '1';
+    mv_gdb_reply_print(reply, "OK");
 }
 
-static void vcont_actions(struct mv_gdb *gdb, const char *arguments)
+static void vcont_actions(struct mv_gdb_session *session, const char *arguments,
+                          struct mv_gdb_reply *reply)
 {
-    (void)arguments;
-    mv_gdb_send_string(gdb, "vCont;c;C;s;S");
+    mv_gdb_reply_print(reply, "vCont;c;C;s;S");
 }
 
 /* --- ends */
 
-static void detach(struct mv_gdb *gdb, const char *arguments)
+static void detach(struct mv_gdb_session *session, const char *arguments,
+                   struct mv_gdb_reply *reply)
 {
-    (void)arguments;
-    mv_gdb_send_string(gdb, "OK");
-    mv_gdb_close(gdb);
+    mv_gdb_reply_print(reply, "OK");
+    reply->close = true;
 }
 
-static void kill_machine(struct mv_gdb *gdb, const char *arguments)
+static void kill_machine(struct mv_gdb_session *session, const char *arguments,
+                         struct mv_gdb_reply *reply)
 {
-    (void)arguments;
-    mv_machine_request_quit(gdb->machine, MV_CAUSE_HOST_DEBUGGER);
+    mv_machine_request_quit(session->machine, MV_CAUSE_HOST_DEBUGGER);
 }
 
-static void kill_with_answer(struct mv_gdb *gdb, const char *arguments)
+static void kill_with_answer(struct mv_gdb_session *session, const char *arguments,
+                             struct mv_gdb_reply *reply)
 {
-    mv_gdb_send_string(gdb, "OK");
-    kill_machine(gdb, arguments);
+    mv_gdb_reply_print(reply, "OK");
+    kill_machine(session, arguments, reply);
 }
 
 /* LLDB's: a watchpoint stops before the access, so that it is to step before it looks. */
-static void host_info(struct mv_gdb *gdb, const char *arguments)
+static void host_info(struct mv_gdb_session *session, const char *arguments,
+                      struct mv_gdb_reply *reply)
 {
-    (void)arguments;
-    mv_gdb_send_string(gdb, "endian:little;ptrsize:8;watchpoint_exceptions_received:before;");
+    mv_gdb_reply_print(reply, "endian:little;ptrsize:8;watchpoint_exceptions_received:before;");
 }
 
 /* It asks for a number, and only then for the above: more than it would need. */
-static void watchpoint_info(struct mv_gdb *gdb, const char *arguments)
+static void watchpoint_info(struct mv_gdb_session *session, const char *arguments,
+                            struct mv_gdb_reply *reply)
 {
-    (void)arguments;
-    mv_gdb_send_string(gdb, "num:256;");
+    mv_gdb_reply_print(reply, "num:256;");
 }
 
 /* --- monitor */
@@ -198,33 +195,33 @@ static void monitor_help(struct mv_gdb_text *text)
         mv_gdb_text_print(text, "monitor %-10s %s\n", monitor_rows[i].name, monitor_rows[i].help);
 }
 
-static void monitor(struct mv_gdb *gdb, const char *arguments)
+static void monitor(struct mv_gdb_session *session, const char *arguments,
+                    struct mv_gdb_reply *reply)
 {
     char command[64] = "";
-    struct mv_gdb_text says = {0}, hex = {0};
+    struct mv_gdb_text says = {0};
     size_t len = strlen(arguments) / 2;
     if (len >= sizeof command || !mv_gdb_parse_bytes(arguments, command, len))
         command[0] = '\0';
     if (strcmp(command, "reset") == 0) {
         struct mv_error err;
-        if (mv_machine_reset(gdb->machine, MV_CAUSE_HOST_DEBUGGER, &err) == 0)
+        if (mv_machine_reset(session->machine, MV_CAUSE_HOST_DEBUGGER, &err) == 0)
             mv_gdb_text_print(&says, "The guest is reset.\n");
         else
             mv_gdb_text_print(&says, "The guest is not reset: %s\n", err.text);
     } else if (strcmp(command, "powerdown") == 0) {
-        mv_machine_powerdown(gdb->machine);
+        mv_machine_powerdown(session->machine);
         mv_gdb_text_print(&says, "The power button is pressed.\n");
     } else if (strcmp(command, "quit") == 0) {
-        kill_machine(gdb, "");
+        mv_machine_request_quit(session->machine, MV_CAUSE_HOST_DEBUGGER);
         mv_gdb_text_print(&says, "The VM ends.\n");
     } else {
         if (strcmp(command, "help") != 0)
             mv_gdb_text_print(&says, "There is no such command. There are:\n");
         monitor_help(&says);
     }
-    mv_gdb_text_hex(&hex, says.bytes, says.len);
+    mv_gdb_reply_hex(reply, says.bytes, says.len);
     mv_gdb_text_clear(&says);
-    mv_gdb_send_text(gdb, &hex);
 }
 
 /* --- the table */
@@ -232,7 +229,7 @@ static void monitor(struct mv_gdb *gdb, const char *arguments)
 /* What a packet begins with; the first row that fits counts. */
 static const struct row {
     const char *name;
-    void (*serve)(struct mv_gdb *gdb, const char *arguments);
+    mv_gdb_handler *serve;
     bool of_stopped; /* it looks at vCPUs, or changes what they look at: they must stand */
 } rows[] = {
     {"?", mv_gdb_why},
@@ -268,17 +265,18 @@ static const struct row {
     {"s", mv_gdb_step},
 };
 
-void mv_gdb_packet(struct mv_gdb *gdb, char *packet, size_t len)
+void mv_gdb_packet(struct mv_gdb_session *session, char *packet, size_t len,
+                   struct mv_gdb_reply *reply)
 {
     /* While it waits for a stop, the one thing to say is Ctrl-C. */
-    if (gdb->waiting)
+    if (session->waiting)
         return;
-    bool stands = mv_machine_state(gdb->machine) != MV_MACHINE_RUNNING;
+    bool stands = mv_machine_state(session->machine) != MV_MACHINE_RUNNING;
     if (packet[0] == 'X') {
         if (stands)
-            mv_gdb_write_binary(gdb, packet + 1, len - 1);
+            mv_gdb_write_binary(session, packet + 1, len - 1, reply);
         else
-            mv_gdb_send_error(gdb, EBUSY);
+            mv_gdb_reply_error(reply, EBUSY);
         return;
     }
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -286,11 +284,11 @@ void mv_gdb_packet(struct mv_gdb *gdb, char *packet, size_t len)
         if (strncmp(packet, rows[i].name, name_len) != 0)
             continue;
         if (rows[i].of_stopped && !stands)
-            mv_gdb_send_error(gdb, EBUSY);
+            mv_gdb_reply_error(reply, EBUSY);
         else
-            rows[i].serve(gdb, packet + name_len);
+            rows[i].serve(session, packet + name_len, reply);
         return;
     }
     /* The protocol's way to say that there is no such packet. */
-    mv_gdb_send_string(gdb, "");
+    mv_gdb_reply_add(reply, "", 0);
 }

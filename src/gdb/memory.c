@@ -4,7 +4,7 @@
  * translates them at EL1, or at physical ones (qemu.PhyMemMode).  Registers of
  * devices are looked at without a change; they are not written.
  */
-#include "stub.h"
+#include "session.h"
 
 #include "space.h"
 
@@ -15,14 +15,14 @@
 #define PAGE UINT64_C(4096)
 
 /* The guest-physical address of va, and how many bytes up to len lie there in a row. */
-static bool locate(struct mv_gdb *gdb, uint64_t va, uint64_t len, uint64_t *ret_gpa,
+static bool locate(struct mv_gdb_session *session, uint64_t va, uint64_t len, uint64_t *ret_gpa,
                    uint64_t *ret_run)
 {
     uint64_t in_page = PAGE - va % PAGE;
-    struct mv_vcpu *vcpu = mv_gdb_vcpu(gdb);
+    struct mv_vcpu *vcpu = mv_gdb_vcpu(session);
     *ret_run = len < in_page ? len : in_page;
     *ret_gpa = va;
-    return gdb->physical || vcpu->ops->vcpu_translate(vcpu, va, ret_gpa);
+    return session->physical || vcpu->ops->vcpu_translate(vcpu, va, ret_gpa);
 }
 
 /*
@@ -56,11 +56,12 @@ static uint64_t read_run(struct mv_space *space, uint64_t gpa, uint8_t *buf, uin
 }
 
 /* Copies up to len bytes; returns how many there were. */
-static uint64_t copy(struct mv_gdb *gdb, uint64_t va, uint8_t *buf, uint64_t len, bool write)
+static uint64_t copy(struct mv_gdb_session *session, uint64_t va, uint8_t *buf, uint64_t len,
+                     bool write)
 {
-    struct mv_space *space = mv_machine_space(gdb->machine);
+    struct mv_space *space = mv_machine_space(session->machine);
     uint64_t done = 0, gpa, run;
-    while (done < len && locate(gdb, va + done, len - done, &gpa, &run)) {
+    while (done < len && locate(session, va + done, len - done, &gpa, &run)) {
         if (!write)
             run = read_run(space, gpa, buf + done, run);
         else if (mv_space_write(space, gpa, buf + done, run) < 0)
@@ -80,56 +81,58 @@ static bool parse_range(const char **text, char end, uint64_t *ret_va, uint64_t 
            *ret_len <= MV_GDB_PACKET_MAX / 2;
 }
 
-void mv_gdb_read_memory(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_read_memory(struct mv_gdb_session *session, const char *arguments,
+                        struct mv_gdb_reply *reply)
 {
     uint8_t buf[MV_GDB_PACKET_MAX / 2];
-    struct mv_gdb_text text = {0};
     uint64_t va, len;
     if (!parse_range(&arguments, '\0', &va, &len)) {
-        mv_gdb_send_error(gdb, EINVAL);
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
-    uint64_t done = copy(gdb, va, buf, len, false);
+    uint64_t done = copy(session, va, buf, len, false);
     if (done == 0 && len > 0) {
-        mv_gdb_send_error(gdb, EFAULT);
+        mv_gdb_reply_error(reply, EFAULT);
         return;
     }
-    mv_gdb_text_hex(&text, buf, done);
-    mv_gdb_send_text(gdb, &text);
+    mv_gdb_reply_hex(reply, buf, done);
 }
 
-static void write_bytes(struct mv_gdb *gdb, uint64_t va, uint8_t *buf, uint64_t len)
+static void write_bytes(struct mv_gdb_session *session, uint64_t va, uint8_t *buf, uint64_t len,
+                        struct mv_gdb_reply *reply)
 {
-    struct mv_engine *engine = mv_machine_engine(gdb->machine);
-    uint64_t done = copy(gdb, va, buf, len, true);
+    struct mv_engine *engine = mv_machine_engine(session->machine);
+    uint64_t done = copy(session, va, buf, len, true);
     engine->ops->memory_changed(engine);
     if (done < len)
-        mv_gdb_send_error(gdb, EFAULT);
+        mv_gdb_reply_error(reply, EFAULT);
     else
-        mv_gdb_send_string(gdb, "OK");
+        mv_gdb_reply_print(reply, "OK");
 }
 
-void mv_gdb_write_memory(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_write_memory(struct mv_gdb_session *session, const char *arguments,
+                         struct mv_gdb_reply *reply)
 {
     uint8_t buf[MV_GDB_PACKET_MAX / 2];
     uint64_t va, len;
     if (!parse_range(&arguments, ':', &va, &len) || !mv_gdb_parse_bytes(arguments, buf, len)) {
-        mv_gdb_send_error(gdb, EINVAL);
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
-    write_bytes(gdb, va, buf, len);
+    write_bytes(session, va, buf, len, reply);
 }
 
-void mv_gdb_write_binary(struct mv_gdb *gdb, const char *arguments, size_t arguments_len)
+void mv_gdb_write_binary(struct mv_gdb_session *session, const char *arguments,
+                         size_t arguments_len, struct mv_gdb_reply *reply)
 {
     const char *text = arguments;
     uint64_t va, len;
     if (!parse_range(&text, ':', &va, &len) ||
         arguments_len - (size_t)(text - arguments) != len) {
-        mv_gdb_send_error(gdb, EINVAL);
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
     uint8_t buf[MV_GDB_PACKET_MAX / 2];
     memcpy(buf, text, len);
-    write_bytes(gdb, va, buf, len);
+    write_bytes(session, va, buf, len, reply);
 }

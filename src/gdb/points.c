@@ -3,7 +3,7 @@
  * Z and z packets.  Breakpoints of both kinds go through the engine and never
  * into the guest's memory, which a guest may look at, check or save.
  */
-#include "stub.h"
+#include "session.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,11 +12,11 @@
 
 enum { Z_SOFTWARE, Z_HARDWARE, Z_WRITE, Z_READ, Z_ACCESS };
 
-static void publish(struct mv_gdb *gdb)
+static void publish(struct mv_gdb_session *session)
 {
-    const struct mv_debug_points points = {gdb->points.breaks, gdb->points.break_count,
-                                           gdb->points.watches, gdb->points.watch_count};
-    struct mv_engine *engine = mv_machine_engine(gdb->machine);
+    const struct mv_debug_points points = {session->points.breaks, session->points.break_count,
+                                           session->points.watches, session->points.watch_count};
+    struct mv_engine *engine = mv_machine_engine(session->machine);
     engine->ops->debug_points(engine, &points);
 }
 
@@ -60,24 +60,25 @@ static int insert_watch(struct mv_gdb_points *points, const struct mv_debug_watc
     return 0;
 }
 
-void mv_gdb_insert_point(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_insert_point(struct mv_gdb_session *session, const char *arguments,
+                         struct mv_gdb_reply *reply)
 {
     struct mv_debug_watch point;
     unsigned type;
     if (!parse(arguments, &type, &point) || (type >= Z_WRITE && point.size == 0)) {
-        mv_gdb_send_error(gdb, EINVAL);
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
     int errnum = E2BIG;
-    if (gdb->points.break_count + gdb->points.watch_count < POINTS_MAX)
-        errnum = type >= Z_WRITE ? insert_watch(&gdb->points, &point)
-                                 : insert_break(&gdb->points, point.address);
+    if (session->points.break_count + session->points.watch_count < POINTS_MAX)
+        errnum = type >= Z_WRITE ? insert_watch(&session->points, &point)
+                                 : insert_break(&session->points, point.address);
     if (errnum != 0) {
-        mv_gdb_send_error(gdb, errnum);
+        mv_gdb_reply_error(reply, errnum);
         return;
     }
-    publish(gdb);
-    mv_gdb_send_string(gdb, "OK");
+    publish(session);
+    mv_gdb_reply_print(reply, "OK");
 }
 
 static void remove_break(struct mv_gdb_points *points, uint64_t address)
@@ -101,27 +102,28 @@ static void remove_watch(struct mv_gdb_points *points, const struct mv_debug_wat
     }
 }
 
-void mv_gdb_remove_point(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_remove_point(struct mv_gdb_session *session, const char *arguments,
+                         struct mv_gdb_reply *reply)
 {
     struct mv_debug_watch point;
     unsigned type;
     if (!parse(arguments, &type, &point)) {
-        mv_gdb_send_error(gdb, EINVAL);
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
     if (type >= Z_WRITE)
-        remove_watch(&gdb->points, &point);
+        remove_watch(&session->points, &point);
     else
-        remove_break(&gdb->points, point.address);
-    publish(gdb);
-    mv_gdb_send_string(gdb, "OK");
+        remove_break(&session->points, point.address);
+    publish(session);
+    mv_gdb_reply_print(reply, "OK");
 }
 
-void mv_gdb_clear_points(struct mv_gdb *gdb)
+void mv_gdb_clear_points(struct mv_gdb_session *session)
 {
-    gdb->points.break_count = gdb->points.watch_count = 0;
-    publish(gdb);
-    free(gdb->points.breaks);
-    free(gdb->points.watches);
-    gdb->points = (struct mv_gdb_points){0};
+    session->points.break_count = session->points.watch_count = 0;
+    publish(session);
+    free(session->points.breaks);
+    free(session->points.watches);
+    session->points = (struct mv_gdb_points){0};
 }

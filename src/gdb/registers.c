@@ -1,260 +1,183 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Registers and the description of them that qXfer:features hands out, both
- * made of one order: x0-x30, sp, pc, cpsr (org.gnu.gdb.aarch64.core), v0-v31,
- * fpsr, fpcr (org.gnu.gdb.aarch64.fpu), then the engine's system registers,
- * which are for reading.
+ * Registers, and the description of them that qXfer:features hands out: both
+ * follow the architecture's table, whose order gives the numbers.  Core and
+ * vector registers go in one packet; system registers are for reading.
  */
-#include "stub.h"
+#include "session.h"
+
+#include "cleanup.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum {
-    REG_X0 = 0,
-    REG_SP = 31,
-    REG_PC = 32,
-    REG_CPSR = 33,
-    REG_V0 = 34,
-    REG_FPSR = 66,
-    REG_FPCR = 67,
-    REG_SYSTEM = 68,
-};
-
-#define CPSR_EL 0xcu
-#define CPSR_SPSEL 1u
-
-struct mv_vcpu *mv_gdb_vcpu(struct mv_gdb *gdb)
+struct mv_vcpu *mv_gdb_vcpu(struct mv_gdb_session *session)
 {
-    return mv_machine_vcpu(gdb->machine, gdb->general_cpu);
+    return mv_machine_vcpu(session->machine, session->general_cpu);
 }
 
-/* Everything but system registers, taken and put back in one go. */
-struct registers {
-    struct mv_vcpu_regs core;
-    struct mv_vcpu_vregs vector;
-};
-
-static void get(struct mv_gdb *gdb, struct registers *regs)
+static const struct mv_arch *arch_of(struct mv_gdb_session *session)
 {
-    struct mv_vcpu *vcpu = mv_gdb_vcpu(gdb);
-    vcpu->ops->vcpu_get_regs(vcpu, &regs->core);
-    vcpu->ops->vcpu_get_vregs(vcpu, &regs->vector);
+    return mv_gdb_vcpu(session)->ops->arch;
 }
 
-static void put(struct mv_gdb *gdb, const struct registers *regs)
+/* How many registers there are up to a group's last. */
+static size_t count_to(const struct mv_arch *arch, enum mv_register_group last)
 {
-    struct mv_vcpu *vcpu = mv_gdb_vcpu(gdb);
-    vcpu->ops->vcpu_set_regs(vcpu, &regs->core);
-    vcpu->ops->vcpu_set_vregs(vcpu, &regs->vector);
+    size_t count = 0;
+    while (count < arch->register_count && arch->registers[count].group <= last)
+        count++;
+    return count;
 }
 
-/* Where register n stands, and its size in bytes; NULL for a system register. */
-static void *place(struct registers *regs, unsigned n, size_t *ret_size)
+/* The state of the chosen vCPU, to be freed; NULL where there is no memory, which is replied. */
+static void *take_state(struct mv_gdb_session *session, struct mv_gdb_reply *reply)
 {
-    bool on_sp1 = (regs->core.pstate & CPSR_EL) && (regs->core.pstate & CPSR_SPSEL);
-    *ret_size = n >= REG_V0 && n < REG_FPSR ? 16 : n == REG_CPSR || n >= REG_FPSR ? 4 : 8;
-    if (n < REG_SP)
-        return &regs->core.x[n];
-    if (n >= REG_V0 && n < REG_FPSR)
-        return regs->vector.v[n - REG_V0];
-    switch (n) {
-    case REG_SP:
-        return on_sp1 ? &regs->core.sp_el1 : &regs->core.sp_el0;
-    case REG_PC:
-        return &regs->core.pc;
-    case REG_CPSR:
-        return &regs->core.pstate;
-    case REG_FPSR:
-        return &regs->vector.fpsr;
-    case REG_FPCR:
-        return &regs->vector.fpcr;
-    default:
-        return NULL;
+    struct mv_vcpu *vcpu = mv_gdb_vcpu(session);
+    void *state = malloc(vcpu->ops->arch->state_size);
+    if (state == NULL)
+        mv_gdb_reply_error(reply, ENOMEM);
+    else
+        vcpu->ops->vcpu_get_state(vcpu, state);
+    return state;
+}
+
+static void put_state(struct mv_gdb_session *session, const void *state,
+                      struct mv_gdb_reply *reply)
+{
+    struct mv_vcpu *vcpu = mv_gdb_vcpu(session);
+    int r = vcpu->ops->vcpu_set_state(vcpu, state, NULL);
+    if (r < 0)
+        mv_gdb_reply_error(reply, -r);
+    else
+        mv_gdb_reply_print(reply, "OK");
+}
+
+void mv_gdb_read_registers(struct mv_gdb_session *session, const char *arguments,
+                           struct mv_gdb_reply *reply)
+{
+    const struct mv_arch *arch = arch_of(session);
+    size_t count = count_to(arch, MV_REGISTER_VECTOR);
+    CLEANUP_FREE void *state = take_state(session, reply);
+    for (size_t i = 0; state != NULL && i < count; i++) {
+        const struct mv_register *reg = &arch->registers[i];
+        mv_gdb_reply_hex(reply, mv_register_bytes(reg, state), reg->size);
     }
 }
 
-void mv_gdb_read_registers(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_write_registers(struct mv_gdb_session *session, const char *arguments,
+                            struct mv_gdb_reply *reply)
 {
-    struct registers regs;
-    struct mv_gdb_text text = {0};
-    (void)arguments;
-    get(gdb, &regs);
-    for (unsigned n = 0; n < REG_SYSTEM; n++) {
-        size_t size;
-        const void *bytes = place(&regs, n, &size);
-        mv_gdb_text_hex(&text, bytes, size);
-    }
-    mv_gdb_send_text(gdb, &text);
-}
-
-void mv_gdb_write_registers(struct mv_gdb *gdb, const char *arguments)
-{
-    struct registers regs;
-    get(gdb, &regs);
-    size_t size, left = strlen(arguments) / 2;
-    for (unsigned n = 0; n < REG_SYSTEM && left > 0; n++) {
-        /* The stack pointer that is meant follows from the old PSTATE: it comes before cpsr. */
-        void *bytes = place(&regs, n, &size);
-        if (size > left || !mv_gdb_parse_bytes(arguments, bytes, size)) {
-            mv_gdb_send_error(gdb, EINVAL);
+    const struct mv_arch *arch = arch_of(session);
+    size_t count = count_to(arch, MV_REGISTER_VECTOR), left = strlen(arguments) / 2;
+    CLEANUP_FREE void *state = take_state(session, reply);
+    if (state == NULL)
+        return;
+    for (size_t i = 0; i < count && left > 0; i++) {
+        const struct mv_register *reg = &arch->registers[i];
+        uint8_t bytes[MV_REGISTER_SIZE_MAX];
+        if (reg->size > left || !mv_gdb_parse_bytes(arguments, bytes, reg->size)) {
+            mv_gdb_reply_error(reply, EINVAL);
             return;
         }
-        arguments += 2 * size;
-        left -= size;
+        mv_register_write(reg, state, bytes);
+        arguments += 2 * reg->size;
+        left -= reg->size;
     }
-    put(gdb, &regs);
-    mv_gdb_send_string(gdb, "OK");
+    put_state(session, state, reply);
 }
 
-void mv_gdb_read_register(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_read_register(struct mv_gdb_session *session, const char *arguments,
+                          struct mv_gdb_reply *reply)
 {
-    struct registers regs;
-    struct mv_gdb_text text = {0};
-    struct mv_vcpu_sysreg reg;
-    struct mv_vcpu *vcpu = mv_gdb_vcpu(gdb);
+    const struct mv_arch *arch = arch_of(session);
     uint64_t n;
-    size_t size;
-    if (!mv_gdb_parse_hex(&arguments, &n) || n > 0xffff) {
-        mv_gdb_send_error(gdb, EINVAL);
+    if (!mv_gdb_parse_hex(&arguments, &n) || n >= count_to(arch, MV_REGISTER_SYSTEM)) {
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
-    get(gdb, &regs);
-    if (n < REG_SYSTEM) {
-        const void *bytes = place(&regs, (unsigned)n, &size);
-        mv_gdb_text_hex(&text, bytes, size);
-    } else if (vcpu->ops->vcpu_get_sysreg(vcpu, (unsigned)n - REG_SYSTEM, &reg)) {
-        mv_gdb_text_hex(&text, &reg.value, sizeof reg.value);
-    } else {
-        mv_gdb_send_error(gdb, EINVAL);
-        return;
-    }
-    mv_gdb_send_text(gdb, &text);
+    CLEANUP_FREE void *state = take_state(session, reply);
+    if (state != NULL)
+        mv_gdb_reply_hex(reply, mv_register_bytes(&arch->registers[n], state),
+                         arch->registers[n].size);
 }
 
 /* N=HEX; a core or vector register alone. */
-void mv_gdb_write_register(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_write_register(struct mv_gdb_session *session, const char *arguments,
+                           struct mv_gdb_reply *reply)
 {
-    struct registers regs;
+    const struct mv_arch *arch = arch_of(session);
+    uint8_t bytes[MV_REGISTER_SIZE_MAX];
     uint64_t n;
-    size_t size;
-    bool parsed = mv_gdb_parse_hex(&arguments, &n) && *arguments++ == '=';
-    get(gdb, &regs);
-    void *bytes = parsed && n < REG_SYSTEM ? place(&regs, (unsigned)n, &size) : NULL;
-    if (bytes == NULL || strlen(arguments) != 2 * size ||
-        !mv_gdb_parse_bytes(arguments, bytes, size)) {
-        mv_gdb_send_error(gdb, EINVAL);
+    bool parsed = mv_gdb_parse_hex(&arguments, &n) && *arguments++ == '=' &&
+                  n < count_to(arch, MV_REGISTER_VECTOR);
+    const struct mv_register *reg = parsed ? &arch->registers[n] : NULL;
+    if (reg == NULL || strlen(arguments) != 2 * reg->size ||
+        !mv_gdb_parse_bytes(arguments, bytes, reg->size)) {
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
-    put(gdb, &regs);
-    mv_gdb_send_string(gdb, "OK");
+    CLEANUP_FREE void *state = take_state(session, reply);
+    if (state == NULL)
+        return;
+    mv_register_write(reg, state, bytes);
+    put_state(session, state, reply);
 }
 
 /* --- the description (GDB's manual, appendix G) */
 
-static void describe_core(struct mv_gdb_text *xml)
+static void describe_register(const struct mv_register *reg, struct mv_gdb_text *xml)
 {
-    mv_gdb_text_print(xml, "<feature name=\"org.gnu.gdb.aarch64.core\">\n"
-                           "<flags id=\"pstate\" size=\"4\">\n");
-    static const struct {
-        const char *name;
-        unsigned first, last;
-    } fields[] = {
-        {"SP", 0, 0}, {"EL", 2, 3}, {"F", 6, 6},   {"I", 7, 7},   {"A", 8, 8},   {"D", 9, 9},
-        {"IL", 20, 20}, {"SS", 21, 21}, {"V", 28, 28}, {"C", 29, 29}, {"Z", 30, 30}, {"N", 31, 31},
-    };
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        mv_gdb_text_print(xml, "<field name=\"%s\" start=\"%u\" end=\"%u\"/>\n", fields[i].name,
-                          fields[i].first, fields[i].last);
-    mv_gdb_text_print(xml, "</flags>\n");
-    for (unsigned n = 0; n < 31; n++)
-        mv_gdb_text_print(xml, "<reg name=\"x%u\" bitsize=\"64\"/>\n", n);
-    mv_gdb_text_print(xml, "<reg name=\"sp\" bitsize=\"64\" type=\"data_ptr\"/>\n"
-                           "<reg name=\"pc\" bitsize=\"64\" type=\"code_ptr\"/>\n"
-                           "<reg name=\"cpsr\" bitsize=\"32\" type=\"pstate\"/>\n</feature>\n");
+    mv_gdb_text_print(xml, "<reg name=\"%s\" bitsize=\"%u\"", reg->name, 8 * reg->size);
+    if (reg->type != NULL)
+        mv_gdb_text_print(xml, " type=\"%s\"", reg->type);
+    if (reg->group == MV_REGISTER_SYSTEM)
+        mv_gdb_text_print(xml, " group=\"system\"");
+    mv_gdb_text_print(xml, "/>\n");
 }
 
-static void describe_vector(struct mv_gdb_text *xml)
+static void describe(const struct mv_arch *arch, struct mv_gdb_text *xml)
 {
-    /* Of each element's size a union of what it may be: a float, unsigned, signed. */
-    static const struct {
-        char name;
-        unsigned bits;
-        const char *real; /* NULL: there is none */
-    } sizes[] = {
-        {'d', 64, "ieee_double"}, {'s', 32, "ieee_single"}, {'h', 16, "ieee_half"},
-        {'b', 8, NULL},           {'q', 128, NULL},
-    };
-    static const size_t count = sizeof sizes / sizeof sizes[0];
-    mv_gdb_text_print(xml, "<feature name=\"org.gnu.gdb.aarch64.fpu\">\n");
-    for (size_t i = 0; i < count; i++) {
-        char name = sizes[i].name;
-        unsigned bits = sizes[i].bits, elements = 128 / bits;
-        if (sizes[i].real != NULL)
-            mv_gdb_text_print(xml, "<vector id=\"v%cf\" type=\"%s\" count=\"%u\"/>\n", name,
-                              sizes[i].real, elements);
-        mv_gdb_text_print(xml,
-                          "<vector id=\"v%cu\" type=\"uint%u\" count=\"%u\"/>\n"
-                          "<vector id=\"v%cs\" type=\"int%u\" count=\"%u\"/>\n"
-                          "<union id=\"vn%c\">\n",
-                          name, bits, elements, name, bits, elements, name);
-        if (sizes[i].real != NULL)
-            mv_gdb_text_print(xml, "<field name=\"f\" type=\"v%cf\"/>\n", name);
-        mv_gdb_text_print(xml,
-                          "<field name=\"u\" type=\"v%cu\"/>\n<field name=\"s\" type=\"v%cs\"/>\n"
-                          "</union>\n",
-                          name, name);
+    mv_gdb_text_print(xml, "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
+                           "<target version=\"1.0\">\n<architecture>%s</architecture>\n",
+                      arch->gdb_name);
+    for (size_t f = 0; f < arch->feature_count; f++) {
+        const struct mv_arch_feature *feature = &arch->features[f];
+        mv_gdb_text_print(xml, "<feature name=\"%s\">\n", feature->name);
+        mv_gdb_text_add(xml, feature->types, strlen(feature->types));
+        for (size_t i = 0; i < arch->register_count; i++) {
+            if (arch->registers[i].group == feature->group)
+                describe_register(&arch->registers[i], xml);
+        }
+        mv_gdb_text_print(xml, "</feature>\n");
     }
-    mv_gdb_text_print(xml, "<union id=\"aarch64v\">\n");
-    for (size_t i = 0; i < count; i++)
-        mv_gdb_text_print(xml, "<field name=\"%c\" type=\"vn%c\"/>\n", sizes[i].name,
-                          sizes[i].name);
-    mv_gdb_text_print(xml, "</union>\n");
-    for (unsigned n = 0; n < 32; n++)
-        mv_gdb_text_print(xml, "<reg name=\"v%u\" bitsize=\"128\" type=\"aarch64v\"/>\n", n);
-    mv_gdb_text_print(xml, "<reg name=\"fpsr\" bitsize=\"32\"/>\n"
-                           "<reg name=\"fpcr\" bitsize=\"32\"/>\n</feature>\n");
-}
-
-static void describe_system(struct mv_gdb *gdb, struct mv_gdb_text *xml)
-{
-    struct mv_vcpu *vcpu = mv_gdb_vcpu(gdb);
-    struct mv_vcpu_sysreg reg;
-    mv_gdb_text_print(xml, "<feature name=\"org.memvisor.aarch64.system\">\n");
-    for (unsigned i = 0; vcpu->ops->vcpu_get_sysreg(vcpu, i, &reg); i++)
-        mv_gdb_text_print(xml, "<reg name=\"%s\" bitsize=\"64\" group=\"system\"/>\n", reg.name);
-    mv_gdb_text_print(xml, "</feature>\n");
+    mv_gdb_text_print(xml, "</target>\n");
 }
 
 /* ANNEX:OFFSET,LENGTH; the only annex is target.xml. */
-void mv_gdb_read_features(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_read_features(struct mv_gdb_session *session, const char *arguments,
+                          struct mv_gdb_reply *reply)
 {
     static const char annex[] = "target.xml:";
-    struct mv_gdb_text xml = {0}, part = {0};
+    struct mv_gdb_text xml = {0};
     uint64_t offset, len;
     if (strncmp(arguments, annex, sizeof annex - 1) != 0) {
-        mv_gdb_send_string(gdb, "E00");
+        mv_gdb_reply_print(reply, "E00");
         return;
     }
     arguments += sizeof annex - 1;
     if (!mv_gdb_parse_hex(&arguments, &offset) || *arguments++ != ',' ||
         !mv_gdb_parse_hex(&arguments, &len)) {
-        mv_gdb_send_error(gdb, EINVAL);
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
-    mv_gdb_text_print(&xml, "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
-                            "<target version=\"1.0\">\n<architecture>aarch64</architecture>\n");
-    describe_core(&xml);
-    describe_vector(&xml);
-    describe_system(gdb, &xml);
-    mv_gdb_text_print(&xml, "</target>\n");
+    describe(arch_of(session), &xml);
     uint64_t left = offset < xml.len ? xml.len - offset : 0;
     /* Escaped bytes take two. */
     if (len > MV_GDB_PACKET_MAX / 2)
         len = MV_GDB_PACKET_MAX / 2;
-    mv_gdb_text_print(&part, "%c", left > len ? 'm' : 'l');
-    mv_gdb_text_add(&part, xml.bytes + (left > 0 ? offset : 0), left < len ? left : len);
-    part.failed |= xml.failed;
-    mv_gdb_send_text(gdb, &part);
+    mv_gdb_reply_print(reply, "%c", left > len ? 'm' : 'l');
+    mv_gdb_reply_add(reply, xml.bytes + (left > 0 ? offset : 0), left < len ? left : len);
+    reply->text.failed |= xml.failed;
     mv_gdb_text_clear(&xml);
 }

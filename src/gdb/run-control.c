@@ -4,7 +4,9 @@
  * have stopped, and the debugger says which go on.  A vCPU is a thread, numbered
  * from 1.
  */
-#include "stub.h"
+#include "session.h"
+
+#include "cleanup.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,7 +16,8 @@
 /* GDB's numbers of signals, which stand for reasons here. */
 enum { SIGNAL_INT = 2, SIGNAL_TRAP = 5 };
 
-bool mv_gdb_parse_thread(struct mv_gdb *gdb, const char **text, unsigned *ret_cpu, bool *ret_any)
+bool mv_gdb_parse_thread(struct mv_gdb_session *session, const char **text, unsigned *ret_cpu,
+                         bool *ret_any)
 {
     uint64_t thread;
     bool minus = **text == '-';
@@ -22,108 +25,104 @@ bool mv_gdb_parse_thread(struct mv_gdb *gdb, const char **text, unsigned *ret_cp
     if (!mv_gdb_parse_hex(text, &thread))
         return false;
     *ret_any = minus || thread == 0;
-    *ret_cpu = *ret_any ? gdb->stopped_cpu : (unsigned)(thread - 1);
-    return *ret_any || thread <= mv_machine_cpu_count(gdb->machine);
+    *ret_cpu = *ret_any ? session->stopped_cpu : (unsigned)(thread - 1);
+    return *ret_any || thread <= mv_machine_cpu_count(session->machine);
 }
 
 /* --- stops */
 
-static uint64_t all_cpus(const struct mv_gdb *gdb)
+static uint64_t all_cpus(const struct mv_gdb_session *session)
 {
-    unsigned count = mv_machine_cpu_count(gdb->machine);
+    unsigned count = mv_machine_cpu_count(session->machine);
     return count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
 }
 
-static void note_stop(struct mv_gdb *gdb, unsigned cpu, int number, const char *what)
+static void note_stop(struct mv_gdb_session *session, unsigned cpu, int number, const char *what)
 {
-    gdb->waiting = false;
-    gdb->stopped_cpu = gdb->general_cpu = cpu;
-    mv_gdb_text_clear(&gdb->stop_reply);
-    mv_gdb_text_print(&gdb->stop_reply, "T%02xthread:%x;%s", (unsigned)number, cpu + 1, what);
+    session->waiting = false;
+    session->stopped_cpu = session->general_cpu = cpu;
+    mv_gdb_text_clear(&session->stop_reply);
+    mv_gdb_text_print(&session->stop_reply, "T%02xthread:%x;%s", (unsigned)number, cpu + 1, what);
 }
 
 /* The lowest of those that ran, where the one that stopped last did not. */
-static unsigned one_that_ran(const struct mv_gdb *gdb)
+static unsigned one_that_ran(const struct mv_gdb_session *session)
 {
-    if (gdb->let_go == 0 || (gdb->let_go >> gdb->stopped_cpu & 1))
-        return gdb->stopped_cpu;
-    return (unsigned)__builtin_ctzll(gdb->let_go);
+    if (session->let_go == 0 || (session->let_go >> session->stopped_cpu & 1))
+        return session->stopped_cpu;
+    return (unsigned)__builtin_ctzll(session->let_go);
 }
 
-static void tell_stop(struct mv_gdb *gdb)
+static void tell_stop(const struct mv_gdb_session *session, struct mv_gdb_reply *reply)
 {
-    mv_gdb_send(gdb, gdb->stop_reply.bytes, gdb->stop_reply.len);
+    mv_gdb_reply_add(reply, session->stop_reply.bytes, session->stop_reply.len);
 }
 
 /* No vCPU is to step on when somebody else lets the machine run. */
-static void end_steps(struct mv_gdb *gdb)
+static void end_steps(struct mv_gdb_session *session)
 {
-    for (unsigned i = 0; i < mv_machine_cpu_count(gdb->machine); i++) {
-        struct mv_vcpu *vcpu = mv_machine_vcpu(gdb->machine, i);
+    for (unsigned i = 0; i < mv_machine_cpu_count(session->machine); i++) {
+        struct mv_vcpu *vcpu = mv_machine_vcpu(session->machine, i);
         vcpu->ops->vcpu_debug(vcpu, false, false);
     }
 }
 
-static void pause_machine(struct mv_gdb *gdb)
+static void pause_machine(struct mv_gdb_session *session)
 {
-    gdb->pausing = true;
-    mv_machine_pause(gdb->machine);
-    gdb->pausing = false;
-    end_steps(gdb);
+    session->pausing = true;
+    mv_machine_pause(session->machine);
+    session->pausing = false;
+    end_steps(session);
 }
 
-void mv_gdb_attach(struct mv_gdb *gdb)
+void mv_gdb_attach(struct mv_gdb_session *session)
 {
-    pause_machine(gdb);
-    gdb->physical = false;
-    gdb->stop_is_debug = false;
-    note_stop(gdb, 0, SIGNAL_TRAP, "");
+    pause_machine(session);
+    session->physical = false;
+    session->stop_is_debug = false;
+    note_stop(session, 0, SIGNAL_TRAP, "");
 }
 
 /* The guest goes on as if nobody had been there. */
-void mv_gdb_detach(struct mv_gdb *gdb)
+void mv_gdb_detach(struct mv_gdb_session *session)
 {
-    pause_machine(gdb);
-    mv_gdb_clear_points(gdb);
-    gdb->waiting = false;
-    mv_machine_resume(gdb->machine);
+    pause_machine(session);
+    mv_gdb_clear_points(session);
+    session->waiting = false;
+    mv_machine_resume(session->machine);
 }
 
-void mv_gdb_interrupt(struct mv_gdb *gdb)
+void mv_gdb_interrupt(struct mv_gdb_session *session, struct mv_gdb_reply *reply)
 {
-    if (!gdb->waiting)
+    if (!session->waiting)
         return;
-    pause_machine(gdb);
-    gdb->stop_is_debug = false;
-    note_stop(gdb, one_that_ran(gdb), SIGNAL_INT, "");
-    tell_stop(gdb);
+    pause_machine(session);
+    session->stop_is_debug = false;
+    note_stop(session, one_that_ran(session), SIGNAL_INT, "");
+    tell_stop(session, reply);
 }
 
-void mv_gdb_why(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_why(struct mv_gdb_session *session, const char *arguments, struct mv_gdb_reply *reply)
 {
-    (void)arguments;
-    tell_stop(gdb);
+    tell_stop(session, reply);
 }
 
-void mv_gdb_on_debug(void *opaque, unsigned cpu)
+void mv_gdb_machine_debug(struct mv_gdb_session *session, unsigned cpu, struct mv_gdb_reply *reply)
 {
-    struct mv_gdb *gdb = opaque;
-    struct mv_vcpu *vcpu = mv_machine_vcpu(gdb->machine, cpu);
+    struct mv_vcpu *vcpu = mv_machine_vcpu(session->machine, cpu);
     struct mv_debug_stop stop;
     char what[64] = "";
     static const char *const names[] = {[MV_DEBUG_READ] = "rwatch", [MV_DEBUG_WRITE] = "watch",
                                         [MV_DEBUG_READ | MV_DEBUG_WRITE] = "awatch"};
-    if (gdb->fd < 0)
-        return;
-    bool waited = gdb->waiting;
-    end_steps(gdb);
+    bool waited = session->waiting;
+    end_steps(session);
     vcpu->ops->vcpu_debug_stop(vcpu, &stop);
     if (stop.reason == MV_DEBUG_WATCHPOINT)
         snprintf(what, sizeof what, "%s:%" PRIx64 ";", names[stop.kinds & 3], stop.address);
-    gdb->stop_is_debug = true;
-    note_stop(gdb, cpu, SIGNAL_TRAP, what);
+    session->stop_is_debug = true;
+    note_stop(session, cpu, SIGNAL_TRAP, what);
     if (waited)
-        tell_stop(gdb);
+        tell_stop(session, reply);
 }
 
 /*
@@ -131,37 +130,35 @@ void mv_gdb_on_debug(void *opaque, unsigned cpu)
  * go on lets it go on, and the debugger that thinks it stands is told so when
  * it asks for what needs a vCPU that does.
  */
-static void let_go_by_others(struct mv_gdb *gdb)
+static void let_go_by_others(struct mv_gdb_session *session)
 {
-    for (unsigned i = 0; i < mv_machine_cpu_count(gdb->machine); i++) {
-        struct mv_vcpu *vcpu = mv_machine_vcpu(gdb->machine, i);
-        vcpu->ops->vcpu_debug(vcpu, false, gdb->stop_is_debug && i == gdb->stopped_cpu);
+    for (unsigned i = 0; i < mv_machine_cpu_count(session->machine); i++) {
+        struct mv_vcpu *vcpu = mv_machine_vcpu(session->machine, i);
+        vcpu->ops->vcpu_debug(vcpu, false, session->stop_is_debug && i == session->stopped_cpu);
     }
-    gdb->let_go = all_cpus(gdb);
+    session->let_go = all_cpus(session);
 }
 
-static void stopped_by_others(struct mv_gdb *gdb)
+static void stopped_by_others(struct mv_gdb_session *session, struct mv_gdb_reply *reply)
 {
-    bool waited = gdb->waiting;
-    end_steps(gdb);
-    gdb->stop_is_debug = false;
-    note_stop(gdb, one_that_ran(gdb), SIGNAL_INT, "");
+    bool waited = session->waiting;
+    end_steps(session);
+    session->stop_is_debug = false;
+    note_stop(session, one_that_ran(session), SIGNAL_INT, "");
     if (waited)
-        tell_stop(gdb);
+        tell_stop(session, reply);
 }
 
-void mv_gdb_on_event(void *opaque, enum mv_machine_event event, enum mv_machine_cause cause)
+void mv_gdb_machine_event(struct mv_gdb_session *session, enum mv_machine_event event,
+                          enum mv_machine_cause cause, struct mv_gdb_reply *reply)
 {
-    struct mv_gdb *gdb = opaque;
-    if (gdb->fd < 0)
-        return;
     if (event == MV_MACHINE_EVENT_SHUTDOWN) {
-        mv_gdb_send_string(gdb, "W00");
-    } else if (event == MV_MACHINE_EVENT_STOP && !gdb->pausing &&
+        mv_gdb_reply_print(reply, "W00");
+    } else if (event == MV_MACHINE_EVENT_STOP && !session->pausing &&
                cause != MV_CAUSE_HOST_DEBUGGER) {
-        stopped_by_others(gdb);
-    } else if (event == MV_MACHINE_EVENT_RESUME && !gdb->waiting) {
-        let_go_by_others(gdb);
+        stopped_by_others(session, reply);
+    } else if (event == MV_MACHINE_EVENT_RESUME && !session->waiting) {
+        let_go_by_others(session);
     }
 }
 
@@ -172,51 +169,64 @@ struct wish {
     uint64_t step;
 };
 
-static void resume(struct mv_gdb *gdb, const struct wish *wish)
+static void resume(struct mv_gdb_session *session, const struct wish *wish)
 {
     /* Others may have let it go meanwhile; then it stands for as long as this takes. */
-    if (mv_machine_state(gdb->machine) == MV_MACHINE_RUNNING)
-        pause_machine(gdb);
-    for (unsigned i = 0; i < mv_machine_cpu_count(gdb->machine); i++) {
-        struct mv_vcpu *vcpu = mv_machine_vcpu(gdb->machine, i);
+    if (mv_machine_state(session->machine) == MV_MACHINE_RUNNING)
+        pause_machine(session);
+    for (unsigned i = 0; i < mv_machine_cpu_count(session->machine); i++) {
+        struct mv_vcpu *vcpu = mv_machine_vcpu(session->machine, i);
         /* Where it stopped at a point, it goes on behind that. */
-        bool pass = gdb->stop_is_debug && i == gdb->stopped_cpu;
+        bool pass = session->stop_is_debug && i == session->stopped_cpu;
         vcpu->ops->vcpu_debug(vcpu, wish->step >> i & 1, pass);
     }
-    gdb->waiting = true;
-    gdb->let_go = wish->run | wish->step;
-    mv_machine_resume_only(gdb->machine, wish->run | wish->step);
+    session->waiting = true;
+    session->let_go = wish->run | wish->step;
+    mv_machine_resume_only(session->machine, wish->run | wish->step);
 }
 
 /* An address to go on at, in the packets c and s. */
-static void set_pc(struct mv_gdb *gdb, const char *arguments)
+static int set_pc(struct mv_gdb_session *session, const char *arguments)
 {
-    struct mv_vcpu *vcpu = mv_gdb_vcpu(gdb);
-    struct mv_vcpu_regs regs;
+    struct mv_vcpu *vcpu = mv_gdb_vcpu(session);
+    const struct mv_arch *arch = vcpu->ops->arch;
     uint64_t pc;
     if (!mv_gdb_parse_hex(&arguments, &pc))
-        return;
-    if (mv_machine_state(gdb->machine) == MV_MACHINE_RUNNING)
-        pause_machine(gdb);
-    vcpu->ops->vcpu_get_regs(vcpu, &regs);
-    regs.pc = pc;
-    vcpu->ops->vcpu_set_regs(vcpu, &regs);
+        return 0;
+    CLEANUP_FREE void *state = malloc(arch->state_size);
+    if (state == NULL)
+        return -ENOMEM;
+    if (mv_machine_state(session->machine) == MV_MACHINE_RUNNING)
+        pause_machine(session);
+    vcpu->ops->vcpu_get_state(vcpu, state);
+    arch->set_pc(state, pc);
+    return vcpu->ops->vcpu_set_state(vcpu, state, NULL);
 }
 
-void mv_gdb_continue(struct mv_gdb *gdb, const char *arguments)
+static void resume_at(struct mv_gdb_session *session, const char *arguments,
+                      const struct wish *wish, struct mv_gdb_reply *reply)
 {
-    set_pc(gdb, arguments);
-    resume(gdb, &(struct wish){.run = all_cpus(gdb)});
+    int r = set_pc(session, arguments);
+    if (r < 0)
+        mv_gdb_reply_error(reply, -r);
+    else
+        resume(session, wish);
 }
 
-void mv_gdb_step(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_continue(struct mv_gdb_session *session, const char *arguments,
+                     struct mv_gdb_reply *reply)
 {
-    set_pc(gdb, arguments);
-    resume(gdb, &(struct wish){.step = UINT64_C(1) << gdb->general_cpu});
+    resume_at(session, arguments, &(struct wish){.run = all_cpus(session)}, reply);
+}
+
+void mv_gdb_step(struct mv_gdb_session *session, const char *arguments, struct mv_gdb_reply *reply)
+{
+    resume_at(session, arguments, &(struct wish){.step = UINT64_C(1) << session->general_cpu},
+              reply);
 }
 
 /* ;ACTION[:THREAD]...: the first that fits a thread counts. */
-void mv_gdb_vcont(struct mv_gdb *gdb, const char *arguments)
+void mv_gdb_vcont(struct mv_gdb_session *session, const char *arguments, struct mv_gdb_reply *reply)
 {
     struct wish wish = {0};
     uint64_t decided = 0;
@@ -231,19 +241,19 @@ void mv_gdb_vcont(struct mv_gdb *gdb, const char *arguments)
                      ((action == 'C' || action == 'S') && mv_gdb_parse_hex(&arguments, &number));
         if (known && *arguments == ':') {
             arguments++;
-            known = mv_gdb_parse_thread(gdb, &arguments, &cpu, &any);
+            known = mv_gdb_parse_thread(session, &arguments, &cpu, &any);
         }
         if (!known) {
-            mv_gdb_send_error(gdb, EINVAL);
+            mv_gdb_reply_error(reply, EINVAL);
             return;
         }
-        mask = (any ? all_cpus(gdb) : UINT64_C(1) << cpu) & ~decided;
+        mask = (any ? all_cpus(session) : UINT64_C(1) << cpu) & ~decided;
         decided |= mask;
         *(action == 's' || action == 'S' ? &wish.step : &wish.run) |= mask;
     }
     if (*arguments != '\0' || decided == 0) {
-        mv_gdb_send_error(gdb, EINVAL);
+        mv_gdb_reply_error(reply, EINVAL);
         return;
     }
-    resume(gdb, &wish);
+    resume(session, &wish);
 }

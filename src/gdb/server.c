@@ -4,11 +4,13 @@
  * until QStartNoAckMode.  What a client sends is bounded by the packet's size,
  * what waits for it by OUTPUT_MAX.
  */
-#include "stub.h"
+#include "gdb.h"
 
 #include "cleanup.h"
+#include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "session.h"
 #include "unix-socket.h"
 
 #include <netdb.h>
@@ -23,6 +25,30 @@
 #define OUTPUT_MAX (1 << 20)
 
 enum input_state { IDLE, BODY, ESCAPED, SUM_1, SUM_2 };
+
+struct mv_gdb {
+    struct mv_gdb_session session;
+    struct mv_loop *loop;
+    struct mv_machine_observer observer;
+    char *socket_path; /* to be unlinked, or NULL */
+    struct mv_listener listener;
+
+    /* --- the connection */
+    int fd; /* -1: nobody is connected */
+    struct mv_loop_source *source;
+    struct mv_gdb_text output; /* not sent yet */
+    char *input;               /* a packet's bytes so far, MV_GDB_PACKET_MAX */
+    size_t input_len;
+    enum input_state input_state;
+    uint8_t input_sum;  /* of the bytes so far */
+    uint8_t input_said; /* the checksum's first digit, then all of it */
+    bool input_long;    /* the packet is too long: it is dropped */
+    bool no_ack;
+    bool closing;
+    bool taking;             /* input is being looked at: answers go out together behind it */
+    struct mv_gdb_text last; /* the last packet, for a '-' */
+    bool refused;            /* that a second one came was logged */
+};
 
 /* --- output */
 
@@ -39,7 +65,7 @@ static void drop_connection(struct mv_gdb *gdb)
     gdb->fd = -1;
     mv_gdb_text_clear(&gdb->output);
     mv_gdb_text_clear(&gdb->last);
-    mv_gdb_detach(gdb);
+    mv_gdb_detach(&gdb->session);
 }
 
 static void flush(struct mv_gdb *gdb)
@@ -81,7 +107,7 @@ static bool is_special(char c)
     return c == '$' || c == '#' || c == '}' || c == '*';
 }
 
-void mv_gdb_send(struct mv_gdb *gdb, const char *bytes, size_t len)
+static void send_packet(struct mv_gdb *gdb, const char *bytes, size_t len)
 {
     uint8_t sum = 0;
     gdb->last.len = 0;
@@ -99,30 +125,36 @@ void mv_gdb_send(struct mv_gdb *gdb, const char *bytes, size_t len)
     queue(gdb, gdb->last.bytes, gdb->last.len);
 }
 
-void mv_gdb_send_string(struct mv_gdb *gdb, const char *text)
+/* Send a reply, where there is one, and do what it says comes behind it. */
+static void send_reply(struct mv_gdb *gdb, struct mv_gdb_reply *reply)
 {
-    mv_gdb_send(gdb, text, strlen(text));
+    if (reply->text.failed)
+        mv_gdb_reply_error(reply, ENOMEM);
+    if (reply->said)
+        send_packet(gdb, reply->text.bytes, reply->text.len);
+    gdb->no_ack |= reply->no_ack;
+    gdb->closing |= reply->close;
+    mv_gdb_reply_clear(reply);
 }
 
-void mv_gdb_send_text(struct mv_gdb *gdb, struct mv_gdb_text *text)
+static void on_event(void *opaque, enum mv_machine_event event, enum mv_machine_cause cause)
 {
-    if (text->failed)
-        mv_gdb_send_error(gdb, ENOMEM);
-    else
-        mv_gdb_send(gdb, text->bytes, text->len);
-    mv_gdb_text_clear(text);
+    struct mv_gdb *gdb = opaque;
+    struct mv_gdb_reply reply = {0};
+    if (gdb->fd < 0)
+        return;
+    mv_gdb_machine_event(&gdb->session, event, cause, &reply);
+    send_reply(gdb, &reply);
 }
 
-void mv_gdb_send_error(struct mv_gdb *gdb, int errnum)
+static void on_debug(void *opaque, unsigned cpu)
 {
-    char text[8];
-    snprintf(text, sizeof text, "E%02x", (unsigned)errnum & 0xff);
-    mv_gdb_send_string(gdb, text);
-}
-
-void mv_gdb_close(struct mv_gdb *gdb)
-{
-    gdb->closing = true;
+    struct mv_gdb *gdb = opaque;
+    struct mv_gdb_reply reply = {0};
+    if (gdb->fd < 0)
+        return;
+    mv_gdb_machine_debug(&gdb->session, cpu, &reply);
+    send_reply(gdb, &reply);
 }
 
 /* --- input */
@@ -152,12 +184,13 @@ static void end_packet(struct mv_gdb *gdb)
         if (!right)
             return;
     }
-    if (gdb->input_long) {
-        mv_gdb_send_error(gdb, E2BIG);
-        return;
-    }
+    struct mv_gdb_reply reply = {0};
     gdb->input[gdb->input_len] = '\0';
-    mv_gdb_packet(gdb, gdb->input, gdb->input_len);
+    if (gdb->input_long)
+        mv_gdb_reply_error(&reply, E2BIG);
+    else
+        mv_gdb_packet(&gdb->session, gdb->input, gdb->input_len, &reply);
+    send_reply(gdb, &reply);
 }
 
 static void take_idle(struct mv_gdb *gdb, char c)
@@ -168,7 +201,9 @@ static void take_idle(struct mv_gdb *gdb, char c)
         gdb->input_sum = 0;
         gdb->input_long = false;
     } else if (c == 3) {
-        mv_gdb_interrupt(gdb);
+        struct mv_gdb_reply reply = {0};
+        mv_gdb_interrupt(&gdb->session, &reply);
+        send_reply(gdb, &reply);
     } else if (c == '-' && gdb->last.len > 0) {
         queue(gdb, gdb->last.bytes, gdb->last.len);
     }
@@ -183,7 +218,7 @@ static void take_byte(struct mv_gdb *gdb, char c)
     }
     if (gdb->input_state == BODY || gdb->input_state == ESCAPED)
         gdb->input_sum = (uint8_t)(gdb->input_sum + (uint8_t)c);
-    switch ((enum input_state)gdb->input_state) {
+    switch (gdb->input_state) {
     case IDLE:
         take_idle(gdb, c);
         break;
@@ -264,7 +299,7 @@ static void on_client(void *opaque, int fd)
     gdb->fd = fd;
     gdb->input_state = IDLE;
     gdb->no_ack = gdb->closing = gdb->refused = false;
-    mv_gdb_attach(gdb);
+    mv_gdb_attach(&gdb->session);
 }
 
 /* [HOST]:PORT or PORT, split at the last colon; an IPv6 HOST may stand in brackets. */
@@ -323,7 +358,7 @@ int mv_gdb_create(struct mv_loop *loop, struct mv_machine *machine, const char *
         return mv_error_set_errno(err, ENOMEM, "gdb");
     }
     gdb->loop = loop;
-    gdb->machine = machine;
+    gdb->session.machine = machine;
     gdb->listener.fd = gdb->fd = -1;
     int fd = -1;
     bool is_path = strchr(address, '/') != NULL;
@@ -334,8 +369,8 @@ int mv_gdb_create(struct mv_loop *loop, struct mv_machine *machine, const char *
         r = mv_error_set_errno(err, ENOMEM, "gdb");
     if (r < 0 && fd >= 0 && is_path)
         unlink(address);
-    gdb->observer = (struct mv_machine_observer){
-        .event = mv_gdb_on_event, .debug = mv_gdb_on_debug, .opaque = gdb};
+    gdb->observer = (struct mv_machine_observer){.event = on_event, .debug = on_debug,
+                                                  .opaque = gdb};
     mv_machine_observe(machine, &gdb->observer);
     if (r < 0) {
         mv_gdb_destroy(gdb);
@@ -349,7 +384,7 @@ void mv_gdb_destroy(struct mv_gdb *gdb)
 {
     if (gdb == NULL)
         return;
-    mv_machine_unobserve(gdb->machine, &gdb->observer);
+    mv_machine_unobserve(gdb->session.machine, &gdb->observer);
     if (gdb->source != NULL)
         mv_loop_remove(gdb->source);
     mv_listener_stop(&gdb->listener);
@@ -357,10 +392,10 @@ void mv_gdb_destroy(struct mv_gdb *gdb)
     if (gdb->socket_path != NULL)
         unlink(gdb->socket_path);
     free(gdb->socket_path);
-    mv_gdb_clear_points(gdb);
+    mv_gdb_clear_points(&gdb->session);
     mv_gdb_text_clear(&gdb->output);
     mv_gdb_text_clear(&gdb->last);
-    mv_gdb_text_clear(&gdb->stop_reply);
+    mv_gdb_text_clear(&gdb->session.stop_reply);
     free(gdb->input);
     free(gdb);
 }

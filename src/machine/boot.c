@@ -119,11 +119,10 @@ static int place(struct mv_boot *boot, const struct mv_bank_layout *layout, stru
 }
 
 int mv_boot_place(struct mv_boot *boot, const struct mv_board *board,
-                  const struct mv_bank_layout *layout, const uint64_t *mpidr,
+                  const struct mv_bank_layout *layout,
                   const struct mv_engine_cache *caches, struct mv_error *err)
 {
     const struct mv_fdt_params params = {.board = board,
-                                         .mpidr = mpidr,
                                          .layout = layout,
                                          .cmdline = boot->cmdline,
                                          .has_initrd = boot->initrd != NULL,

@@ -25,7 +25,7 @@ void mv_boot_destroy(struct mv_boot *boot);
 
 /* Build the device tree and find a place for everything. */
 int mv_boot_place(struct mv_boot *boot, const struct mv_board *board,
-                  const struct mv_bank_layout *layout, const uint64_t *mpidr,
+                  const struct mv_bank_layout *layout,
                   const struct mv_engine_cache *caches, struct mv_error *err);
 
 /*

@@ -5,6 +5,7 @@
  */
 #include "loader-arm64.h"
 
+#include "arm64.h"
 #include "board-arm64.h"
 #include "engine.h"
 #include "fdt-writer.h"
@@ -120,7 +121,7 @@ static void add_cpus(struct mv_fdt *fdt, const struct mv_fdt_params *params)
     MV_FDT_CELLS(fdt, "#size-cells", 0);
     for (unsigned i = 0; i < params->board->platform.cpus; i++) {
         /* Affinity 0 to 2 (bindings, arm/cpus.yaml). */
-        uint32_t affinity = (uint32_t)params->mpidr[i] & 0xffffff;
+        uint32_t affinity = (uint32_t)mv_arm64_affinity(i);
         mv_fdt_begin_at(fdt, "cpu", affinity);
         mv_fdt_text(fdt, "device_type", "cpu");
         mv_fdt_text(fdt, "compatible", "arm,armv8");

@@ -73,7 +73,6 @@ void mv_linux_limits_warn(const char *cmdline, const struct mv_bank_layout *layo
 
 struct mv_fdt_params {
     const struct mv_board *board;
-    const uint64_t *mpidr; /* of each vCPU */
     const struct mv_bank_layout *layout;
     const char *cmdline; /* bootargs */
     bool has_initrd;

@@ -121,12 +121,9 @@ static int make_board(struct mv_machine *machine, unsigned cpus, struct mv_seria
     return r;
 }
 
-static int place_boot(struct mv_machine *machine, unsigned cpus, struct mv_error *err)
+static int place_boot(struct mv_machine *machine, struct mv_error *err)
 {
-    uint64_t mpidr[MV_VCPU_MAX];
-    for (unsigned i = 0; i < cpus; i++)
-        mpidr[i] = mv_vcpus_mpidr(machine->vcpus, i);
-    return mv_boot_place(machine->boot, &machine->board, &machine->layout, mpidr,
+    return mv_boot_place(machine->boot, &machine->board, &machine->layout,
                          machine->engine->ops->caches, err);
 }
 
@@ -158,7 +155,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
         r = mv_vcpus_create(machine->engine, config->cpus, mv_machine_guest_event, machine,
                             &machine->vcpus, err);
     if (r == 0)
-        r = place_boot(machine, config->cpus, err);
+        r = place_boot(machine, err);
     if (r == 0)
         r = make_banks(machine, err);
     if (r == 0)

@@ -9,7 +9,7 @@
 
 #include "cleanup.h"
 #include "fault.h"
-#include "psci.h"
+#include "log.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -18,14 +18,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* EL1h with DAIF masked, as SPSR_EL1 has it (Arm ARM, C5.2.18). */
-#define PSTATE_AT_START 0x3c5
-
 struct mv_vcpu_thread {
     struct mv_vcpus *vcpus;
     struct mv_vcpu *vcpu;
     unsigned index;
-    uint64_t mpidr;
+    void *state; /* room for the vCPU's, while it enters or makes a hypercall */
     pthread_t thread;
     bool started;
     int thread_id; /* 0: not yet */
@@ -34,7 +31,7 @@ struct mv_vcpu_thread {
     bool debug_stopped; /* it left for the debugger */
     bool running; /* between the look at the wishes and the return from the guest */
     uint64_t entry_pc;
-    uint64_t entry_x0;
+    uint64_t entry_argument;
 };
 
 struct mv_vcpus {
@@ -73,10 +70,14 @@ int mv_vcpus_create(struct mv_engine *engine, unsigned count, mv_vcpu_event_fn *
         }
         t->vcpus = vcpus;
         t->index = i;
-        t->mpidr = t->vcpu->ops->vcpu_mpidr(t->vcpu);
         t->power = MV_VCPU_OFF;
         pthread_cond_init(&t->wake, NULL);
         vcpus->count = i + 1;
+        t->state = calloc(1, engine->ops->arch->state_size);
+        if (t->state == NULL) {
+            mv_vcpus_destroy(vcpus);
+            return mv_error_set(err, ENOMEM, "no memory for vCPU %u", i);
+        }
     }
     *ret = vcpus;
     return 0;
@@ -109,6 +110,7 @@ void mv_vcpus_destroy(struct mv_vcpus *vcpus)
     for (unsigned i = vcpus->count; i-- > 0;) {
         struct mv_vcpu_thread *t = &vcpus->threads[i];
         t->vcpu->ops->vcpu_destroy(t->vcpu);
+        free(t->state);
         pthread_cond_destroy(&t->wake);
     }
     pthread_cond_destroy(&vcpus->stopped_one);
@@ -121,11 +123,21 @@ static bool may_run(const struct mv_vcpu_thread *t)
     return t->vcpus->go && (t->vcpus->allowed >> t->index & 1) && t->power != MV_VCPU_OFF;
 }
 
+/* What was got from the engine and changed by the architecture is legal, unless one has a bug. */
+static void put_state(struct mv_vcpu_thread *t)
+{
+    struct mv_error err;
+    if (t->vcpu->ops->vcpu_set_state(t->vcpu, t->state, &err) < 0)
+        mv_warn("vCPU %u: %s", t->index, err.text);
+}
+
 static void enter(struct mv_vcpu_thread *t)
 {
-    struct mv_vcpu_regs regs = {.x[0] = t->entry_x0, .pc = t->entry_pc, .pstate = PSTATE_AT_START};
-    t->vcpu->ops->vcpu_reset(t->vcpu);
-    t->vcpu->ops->vcpu_set_regs(t->vcpu, &regs);
+    const struct mv_engine_ops *ops = t->vcpu->ops;
+    ops->vcpu_reset(t->vcpu);
+    ops->vcpu_get_state(t->vcpu, t->state);
+    ops->arch->enter(t->state, t->entry_pc, t->entry_argument);
+    put_state(t);
     t->power = MV_VCPU_ON;
 }
 
@@ -161,6 +173,56 @@ static void leave_for(struct mv_vcpu_thread *t, enum mv_vcpu_event event, const 
     vcpus->event_fn(vcpus->opaque, event, fault);
 }
 
+/* --- hypercalls */
+
+static enum mv_vcpu_power power_of(void *opaque, unsigned index)
+{
+    return mv_vcpus_power(opaque, index);
+}
+
+static enum mv_vcpu_power power_on(void *opaque, unsigned index, uint64_t pc, uint64_t argument)
+{
+    return mv_vcpus_power_on(opaque, index, pc, argument);
+}
+
+static void power_off(void *opaque, unsigned caller)
+{
+    struct mv_vcpus *vcpus = opaque;
+    MV_LOCK_SCOPE(&vcpus->lock);
+    vcpus->threads[caller].power = MV_VCPU_OFF;
+}
+
+static void system_event(struct mv_vcpus *vcpus, unsigned caller, enum mv_vcpu_event event)
+{
+    power_off(vcpus, caller);
+    vcpus->event_fn(vcpus->opaque, event, NULL);
+}
+
+static void system_off(void *opaque, unsigned caller)
+{
+    system_event(opaque, caller, MV_VCPU_SYSTEM_OFF);
+}
+
+static void system_reset(void *opaque, unsigned caller)
+{
+    system_event(opaque, caller, MV_VCPU_SYSTEM_RESET);
+}
+
+static void serve_hypercall(struct mv_vcpu_thread *t)
+{
+    const struct mv_arch_calls calls = {.opaque = t->vcpus,
+                                        .caller = t->index,
+                                        .count = t->vcpus->count,
+                                        .power = power_of,
+                                        .power_on = power_on,
+                                        .power_off = power_off,
+                                        .system_off = system_off,
+                                        .system_reset = system_reset};
+    t->vcpu->ops->vcpu_get_state(t->vcpu, t->state);
+    t->vcpu->ops->arch->hypercall(t->state, &calls);
+    put_state(t);
+}
+
 static void *run_thread(void *opaque)
 {
     struct mv_vcpu_thread *t = opaque;
@@ -174,7 +236,7 @@ static void *run_thread(void *opaque)
         case MV_EXIT_KICK:
             break;
         case MV_EXIT_HYPERCALL:
-            mv_psci_call(t->vcpus, t->index, t->vcpu);
+            serve_hypercall(t);
             break;
         case MV_EXIT_DEBUG:
             leave_for(t, MV_VCPU_DEBUG, NULL);
@@ -293,11 +355,6 @@ int mv_vcpus_thread_id(struct mv_vcpus *vcpus, unsigned index)
     return vcpus->threads[index].thread_id;
 }
 
-uint64_t mv_vcpus_mpidr(const struct mv_vcpus *vcpus, unsigned index)
-{
-    return vcpus->threads[index].mpidr;
-}
-
 enum mv_vcpu_power mv_vcpus_power(struct mv_vcpus *vcpus, unsigned index)
 {
     MV_LOCK_SCOPE(&vcpus->lock);
@@ -305,7 +362,7 @@ enum mv_vcpu_power mv_vcpus_power(struct mv_vcpus *vcpus, unsigned index)
 }
 
 enum mv_vcpu_power mv_vcpus_power_on(struct mv_vcpus *vcpus, unsigned index, uint64_t pc,
-                                     uint64_t x0)
+                                     uint64_t argument)
 {
     MV_LOCK_SCOPE(&vcpus->lock);
     struct mv_vcpu_thread *t = &vcpus->threads[index];
@@ -314,22 +371,10 @@ enum mv_vcpu_power mv_vcpus_power_on(struct mv_vcpus *vcpus, unsigned index, uin
         return before;
     t->power = MV_VCPU_ON_PENDING;
     t->entry_pc = pc;
-    t->entry_x0 = x0;
+    t->entry_argument = argument;
     /* Where all stand still, a debugger may look at it before it runs. */
     if (!vcpus->go && !t->running)
         enter(t);
     pthread_cond_signal(&t->wake);
     return before;
-}
-
-void mv_vcpus_power_off(struct mv_vcpus *vcpus, unsigned index)
-{
-    MV_LOCK_SCOPE(&vcpus->lock);
-    vcpus->threads[index].power = MV_VCPU_OFF;
-}
-
-void mv_vcpus_system_event(struct mv_vcpus *vcpus, unsigned index, enum mv_vcpu_event event)
-{
-    mv_vcpus_power_off(vcpus, index);
-    vcpus->event_fn(vcpus->opaque, event, NULL);
 }

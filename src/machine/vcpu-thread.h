@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * struct mv_vcpus: the vCPUs of a machine and their threads, one each.  A
- * vCPU's power is the guest's business (PSCI); whether any of them may run is
+ * vCPU's power is the guest's business (hypercalls); whether any of them may run is
  * the machine's (stop, go).  One mutex guards all of it; it is held neither
  * while guest code runs nor while others are called.
  */
@@ -15,12 +15,6 @@
 #include <stdint.h>
 
 struct mv_vcpus;
-
-enum mv_vcpu_power {
-    MV_VCPU_ON,
-    MV_VCPU_OFF,
-    MV_VCPU_ON_PENDING, /* its thread has not entered the guest yet */
-};
 
 /* What a guest may ask of the machine as a whole, and a debugger's points. */
 enum mv_vcpu_event {
@@ -68,19 +62,13 @@ struct mv_vcpu *mv_vcpus_get(const struct mv_vcpus *vcpus, unsigned index);
 bool mv_vcpus_take_debug_stop(struct mv_vcpus *vcpus, unsigned *ret_index);
 /* As gettid(2) tells it in the vCPU's thread; 0 before mv_vcpus_start. */
 int mv_vcpus_thread_id(struct mv_vcpus *vcpus, unsigned index);
-uint64_t mv_vcpus_mpidr(const struct mv_vcpus *vcpus, unsigned index);
 enum mv_vcpu_power mv_vcpus_power(struct mv_vcpus *vcpus, unsigned index);
 /*
- * Have a vCPU that is off start at pc, with x0, in EL1h with interrupts masked
- * and the MMU off.  Returns the power it had, and does nothing unless that was
+ * Have a vCPU that is off start at pc with an argument, as the architecture's
+ * `enter` says.  Returns the power it had, and does nothing unless that was
  * MV_VCPU_OFF.
  */
 enum mv_vcpu_power mv_vcpus_power_on(struct mv_vcpus *vcpus, unsigned index, uint64_t pc,
-                                     uint64_t x0);
-
-/* --- a vCPU's own thread, from a hypercall; it runs no more guest code */
-
-void mv_vcpus_power_off(struct mv_vcpus *vcpus, unsigned index);
-void mv_vcpus_system_event(struct mv_vcpus *vcpus, unsigned index, enum mv_vcpu_event event);
+                                     uint64_t argument);
 
 #endif

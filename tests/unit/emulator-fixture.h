@@ -40,14 +40,14 @@ static void fixture_set_ppi(struct mv_irqchip *chip, unsigned cpu, unsigned inti
     atomic_store(&((struct fixture_irqchip *)chip)->ppi[cpu][intid], level);
 }
 
-static bool fixture_icc_read(struct mv_irqchip *chip, unsigned cpu, enum mv_icc_reg reg,
+static bool fixture_icc_read(struct mv_irqchip *chip, unsigned cpu, unsigned reg,
                              uint64_t *ret)
 {
     *ret = 0;
     return true;
 }
 
-static bool fixture_icc_write(struct mv_irqchip *chip, unsigned cpu, enum mv_icc_reg reg,
+static bool fixture_icc_write(struct mv_irqchip *chip, unsigned cpu, unsigned reg,
                               uint64_t value)
 {
     return true;
@@ -59,8 +59,8 @@ static void fixture_set_sink(struct mv_irqchip *chip, struct mv_irq_sink *sink)
 
 static const struct mv_irqchip_ops fixture_irqchip_ops = {
     .set_ppi = fixture_set_ppi,
-    .icc_read = fixture_icc_read,
-    .icc_write = fixture_icc_write,
+    .cpu_read = fixture_icc_read,
+    .cpu_write = fixture_icc_write,
     .set_sink = fixture_set_sink,
 };
 

@@ -8,6 +8,7 @@
 #ifndef MV_TESTS_FAKE_ENGINE_H
 #define MV_TESTS_FAKE_ENGINE_H
 
+#include "arm64.h"
 #include "cleanup.h"
 #include "engine.h"
 
@@ -23,6 +24,7 @@
 #define FAKE_QUEUE   16
 #define FAKE_WAIT_S  20
 #define FAKE_PSTATE  0x3c5 /* EL1h, DAIF masked */
+#define FAKE_RAM     UINT64_C(0x80000000)
 
 struct fake_call {
     uint64_t x[4];
@@ -30,22 +32,29 @@ struct fake_call {
 
 struct fake_cpu {
     struct mv_vcpu vcpu;
-    struct mv_vcpu_regs regs;
+    struct mv_arm64_state regs;
     bool kicked;
     bool inside;   /* asleep in the guest */
     unsigned entries; /* runs that were the first after a reset */
     bool fresh;
-    struct mv_vcpu_regs entry; /* registers at the last entry */
+    struct mv_arm64_state entry; /* at the last entry */
     struct fake_call queue[FAKE_QUEUE];
     unsigned queued, taken;
     unsigned returned; /* hypercalls that came back into the guest */
     bool in_call;
+    bool step, pass; /* as the debugger has them */
+    struct mv_debug_stop stop; /* what it is to stop for, where stop_due */
+    bool stop_due;
+    const uint8_t *fault; /* what it cannot access the next time, or NULL */
+    const uint8_t *faulted;
 };
 
 static struct {
     struct mv_engine engine;
     struct mv_engine_params params;
     struct mv_irqchip *irqchip; /* of the board; NULL before that is made */
+    struct mv_debug_points points;
+    unsigned memory_changes;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct fake_cpu *cpus[MV_VCPU_MAX];
@@ -71,6 +80,7 @@ static int fake_create(const struct mv_engine_params *params, struct mv_engine *
     fake.engine.ops = &fake_ops;
     fake.params = *params;
     fake.irqchip = NULL;
+    fake.points = (struct mv_debug_points){0};
     fake.clock_runs = false;
     fake.clock_races = 0;
     fake.alive++;
@@ -126,7 +136,8 @@ static void fake_vcpu_reset(struct mv_vcpu *vcpu)
 {
     struct fake_cpu *cpu = (struct fake_cpu *)vcpu;
     MV_LOCK_SCOPE(&fake.lock);
-    cpu->regs = (struct mv_vcpu_regs){.x[0] = 0xdead, .pc = 0xdead};
+    cpu->regs = (struct mv_arm64_state){
+        .x[0] = 0xdead, .pc = 0xdead, .sys = {.sctlr = MV_SCTLR_RES1, .oslsr = MV_OSLSR_OSLM}};
     cpu->fresh = true;
     cpu->in_call = false;
 }
@@ -150,7 +161,7 @@ static enum mv_exit_reason fake_vcpu_run(struct mv_vcpu *vcpu)
     MV_LOCK_SCOPE(&fake.lock);
     fake_note_entry(cpu);
     cpu->inside = true;
-    while (!cpu->kicked && cpu->taken == cpu->queued)
+    while (!cpu->kicked && !cpu->stop_due && cpu->fault == NULL && cpu->taken == cpu->queued)
         pthread_cond_wait(&fake.changed, &fake.lock);
     cpu->inside = false;
     pthread_cond_broadcast(&fake.changed);
@@ -158,9 +169,23 @@ static enum mv_exit_reason fake_vcpu_run(struct mv_vcpu *vcpu)
         cpu->kicked = false;
         return MV_EXIT_KICK;
     }
+    if (cpu->stop_due) {
+        cpu->stop_due = false;
+        return MV_EXIT_DEBUG;
+    }
+    if (cpu->fault != NULL) {
+        cpu->faulted = cpu->fault;
+        cpu->fault = NULL;
+        return MV_EXIT_FAULT;
+    }
     memcpy(cpu->regs.x, cpu->queue[cpu->taken++ % FAKE_QUEUE].x, sizeof(struct fake_call));
     cpu->in_call = true;
     return MV_EXIT_HYPERCALL;
+}
+
+static const uint8_t *fake_vcpu_fault(struct mv_vcpu *vcpu)
+{
+    return ((struct fake_cpu *)vcpu)->faulted;
 }
 
 static void fake_vcpu_kick(struct mv_vcpu *vcpu)
@@ -171,26 +196,55 @@ static void fake_vcpu_kick(struct mv_vcpu *vcpu)
     pthread_cond_broadcast(&fake.changed);
 }
 
-static void fake_vcpu_get_regs(struct mv_vcpu *vcpu, struct mv_vcpu_regs *ret)
+static void fake_vcpu_get_state(struct mv_vcpu *vcpu, void *ret)
 {
     MV_LOCK_SCOPE(&fake.lock);
-    *ret = ((struct fake_cpu *)vcpu)->regs;
+    *(struct mv_arm64_state *)ret = ((struct fake_cpu *)vcpu)->regs;
 }
 
-static void fake_vcpu_set_regs(struct mv_vcpu *vcpu, const struct mv_vcpu_regs *regs)
+static int fake_vcpu_set_state(struct mv_vcpu *vcpu, const void *state, struct mv_error *err)
 {
+    struct fake_cpu *cpu = (struct fake_cpu *)vcpu;
     MV_LOCK_SCOPE(&fake.lock);
-    ((struct fake_cpu *)vcpu)->regs = *regs;
+    int r = mv_arm64.check(state, &cpu->regs, err);
+    if (r == 0)
+        cpu->regs = *(const struct mv_arm64_state *)state;
+    return r;
 }
 
-static uint64_t fake_vcpu_mpidr(struct mv_vcpu *vcpu)
+/* The first megabyte of addresses is mapped to the first bank. */
+static bool fake_vcpu_translate(struct mv_vcpu *vcpu, uint64_t va, uint64_t *ret_gpa)
 {
-    return UINT64_C(0x80000000) | (uint64_t)(vcpu->index >> 4) << 8 | (vcpu->index & 15);
+    *ret_gpa = va + FAKE_RAM;
+    return va < 1 << 20;
+}
+
+static void fake_debug_points(struct mv_engine *engine, const struct mv_debug_points *points)
+{
+    fake.points = *points;
+}
+
+static void fake_vcpu_debug(struct mv_vcpu *vcpu, bool step, bool pass)
+{
+    struct fake_cpu *cpu = (struct fake_cpu *)vcpu;
+    cpu->step = step;
+    cpu->pass = pass;
+}
+
+static void fake_vcpu_debug_stop(struct mv_vcpu *vcpu, struct mv_debug_stop *ret)
+{
+    *ret = ((struct fake_cpu *)vcpu)->stop;
+}
+
+static void fake_memory_changed(struct mv_engine *engine)
+{
+    fake.memory_changes++;
 }
 
 static const struct mv_engine_ops fake_ops = {
     .name = "fake",
     .description = "does what a test says",
+    .arch = &mv_arm64,
     .probe = fake_probe,
     .create = fake_create,
     .destroy = fake_destroy,
@@ -201,10 +255,15 @@ static const struct mv_engine_ops fake_ops = {
     .vcpu_destroy = fake_vcpu_destroy,
     .vcpu_reset = fake_vcpu_reset,
     .vcpu_run = fake_vcpu_run,
+    .vcpu_fault = fake_vcpu_fault,
     .vcpu_kick = fake_vcpu_kick,
-    .vcpu_get_regs = fake_vcpu_get_regs,
-    .vcpu_set_regs = fake_vcpu_set_regs,
-    .vcpu_mpidr = fake_vcpu_mpidr,
+    .vcpu_get_state = fake_vcpu_get_state,
+    .vcpu_set_state = fake_vcpu_set_state,
+    .vcpu_translate = fake_vcpu_translate,
+    .debug_points = fake_debug_points,
+    .vcpu_debug = fake_vcpu_debug,
+    .vcpu_debug_stop = fake_vcpu_debug_stop,
+    .memory_changed = fake_memory_changed,
 };
 
 const struct mv_engine_ops *const mv_engines[] = {&fake_ops, NULL};
@@ -228,6 +287,23 @@ static inline void fake_queue(unsigned index, uint64_t x0, uint64_t x1, uint64_t
     struct fake_cpu *cpu = fake.cpus[index];
     assert_true(cpu->queued - cpu->taken < FAKE_QUEUE);
     cpu->queue[cpu->queued++ % FAKE_QUEUE] = (struct fake_call){{x0, x1, x2, x3}};
+    pthread_cond_broadcast(&fake.changed);
+}
+
+/* Have a vCPU leave for the debugger the next time it runs. */
+static inline void fake_stop(unsigned index, struct mv_debug_stop stop)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    fake.cpus[index]->stop = stop;
+    fake.cpus[index]->stop_due = true;
+    pthread_cond_broadcast(&fake.changed);
+}
+
+/* Have a vCPU meet memory that the host has not got. */
+static inline void fake_fault(unsigned index, const uint8_t *address)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    fake.cpus[index]->fault = address;
     pthread_cond_broadcast(&fake.changed);
 }
 

@@ -3,6 +3,7 @@
 #ifndef MV_TESTS_GICV3_FIXTURE_H
 #define MV_TESTS_GICV3_FIXTURE_H
 
+#include "arm64.h"
 #include "gicv3.h"
 
 #include <setjmp.h>
@@ -177,13 +178,13 @@ static inline void router_write(struct gic *g, unsigned intid, uint64_t value)
 static inline uint64_t icc_read(struct gic *g, unsigned cpu, enum mv_icc_reg reg)
 {
     uint64_t value = 0;
-    assert_true(g->chip->ops->icc_read(g->chip, cpu, reg, &value));
+    assert_true(g->chip->ops->cpu_read(g->chip, cpu, reg, &value));
     return value;
 }
 
 static inline void icc_write(struct gic *g, unsigned cpu, enum mv_icc_reg reg, uint64_t value)
 {
-    assert_true(g->chip->ops->icc_write(g->chip, cpu, reg, value));
+    assert_true(g->chip->ops->cpu_write(g->chip, cpu, reg, value));
 }
 
 static inline void spi_set(struct gic *g, unsigned intid, bool level)

@@ -9,6 +9,7 @@
 #include "pci-fixture.h"
 #include "state-limits.h"
 
+#include "arm64.h"
 #include "gicv3.h"
 #include "ivshmem-info.h"
 #include "ns16550a.h"
@@ -70,12 +71,12 @@ static void use_gic(void)
     guest_write(0, 0x6000 + 33 * 8, 1, 8); /* to CPU 1 */
     guest_write(1, 0x0014, 0, 4);
     guest_write(1, MV_GICV3_REDIST_SIZE + 0x10100, 0xffffffff, 4);
-    chip->ops->icc_write(chip, 1, MV_ICC_PMR, 0xf0);
-    chip->ops->icc_write(chip, 1, MV_ICC_IGRPEN1, 1);
-    chip->ops->icc_write(chip, 1, MV_ICC_BPR1, 5);
+    chip->ops->cpu_write(chip, 1, MV_ICC_PMR, 0xf0);
+    chip->ops->cpu_write(chip, 1, MV_ICC_IGRPEN1, 1);
+    chip->ops->cpu_write(chip, 1, MV_ICC_BPR1, 5);
     chip->ops->set_spi(chip, 33, true);
     chip->ops->set_spi(chip, 34, true);
-    assert_true(chip->ops->icc_read(chip, 1, MV_ICC_IAR1, &intid));
+    assert_true(chip->ops->cpu_read(chip, 1, MV_ICC_IAR1, &intid));
     assert_int_equal(intid, 33);
     chip->ops->set_ppi(chip, 1, 27, true);
 }

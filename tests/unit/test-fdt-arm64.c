@@ -17,7 +17,6 @@
 #include <libfdt.h>
 
 static struct mv_error err;
-static uint64_t mpidr[MV_VCPU_MAX];
 
 static void *build(unsigned cpus, struct mv_bank *banks, size_t count, const char *cmdline,
                    bool initrd)
@@ -30,11 +29,9 @@ static void *build(unsigned cpus, struct mv_bank *banks, size_t count, const cha
     };
     struct mv_bank_layout layout = {banks, count};
     struct mv_board board = {.ops = &mv_board_arm64, .platform.cpus = cpus};
-    const struct mv_fdt_params params = {&board, mpidr, &layout, cmdline, initrd, caches};
+    const struct mv_fdt_params params = {&board, &layout, cmdline, initrd, caches};
     void *fdt = NULL;
     board.platform.pci64.gpa = mv_board_pci64(board.ops, &layout, &board.platform.pci64.size);
-    for (unsigned i = 0; i < MV_VCPU_MAX; i++)
-        mpidr[i] = UINT64_C(0x80000000) | (uint64_t)(i >> 4) << 8 | (i & 15);
     assert_int_equal(mv_fdt_build(&params, &fdt, &err), 0);
     assert_int_equal(fdt_check_full(fdt, mv_fdt_size(fdt)), 0);
     return fdt;

@@ -276,17 +276,17 @@ static void test_icc_access(void **state)
     const struct mv_irqchip_ops *ops = g->chip->ops;
     uint64_t value = 42;
     for (size_t i = 0; i < sizeof read_only / sizeof read_only[0]; i++) {
-        assert_false(ops->icc_write(g->chip, 0, read_only[i], 0));
-        assert_true(ops->icc_read(g->chip, 0, read_only[i], &value));
+        assert_false(ops->cpu_write(g->chip, 0, read_only[i], 0));
+        assert_true(ops->cpu_read(g->chip, 0, read_only[i], &value));
     }
     value = 42;
     for (size_t i = 0; i < sizeof write_only / sizeof write_only[0]; i++) {
-        assert_false(ops->icc_read(g->chip, 0, write_only[i], &value));
-        assert_true(ops->icc_write(g->chip, 0, write_only[i], 0));
+        assert_false(ops->cpu_read(g->chip, 0, write_only[i], &value));
+        assert_true(ops->cpu_write(g->chip, 0, write_only[i], 0));
     }
-    assert_false(ops->icc_read(g->chip, 1, MV_ICC_PMR, &value)); /* no such CPU */
-    assert_false(ops->icc_read(g->chip, 0, (enum mv_icc_reg)99, &value));
-    assert_false(ops->icc_write(g->chip, 64, MV_ICC_PMR, 0));
+    assert_false(ops->cpu_read(g->chip, 1, MV_ICC_PMR, &value)); /* no such CPU */
+    assert_false(ops->cpu_read(g->chip, 0, (enum mv_icc_reg)99, &value));
+    assert_false(ops->cpu_write(g->chip, 64, MV_ICC_PMR, 0));
     assert_int_equal(value, 42);
 }
 
@@ -352,8 +352,8 @@ static void test_reset(void **state)
     }
     for (unsigned reg = MV_ICC_PMR; reg <= MV_ICC_IGRPEN1; reg++) {
         uint64_t a = 0, b = 0;
-        g->chip->ops->icc_read(g->chip, 1, reg, &a);
-        fresh.chip->ops->icc_read(fresh.chip, 1, reg, &b);
+        g->chip->ops->cpu_read(g->chip, 1, reg, &a);
+        fresh.chip->ops->cpu_read(fresh.chip, 1, reg, &b);
         assert_int_equal(a, b);
     }
     gic_destroy(&fresh);
@@ -431,10 +431,10 @@ static void *fuzz(void *opaque)
             region_write(region, offset, value, size);
             break;
         case 2:
-            g->chip->ops->icc_read(g->chip, cpu, reg, &unused);
+            g->chip->ops->cpu_read(g->chip, cpu, reg, &unused);
             break;
         case 3:
-            g->chip->ops->icc_write(g->chip, cpu, reg, value);
+            g->chip->ops->cpu_write(g->chip, cpu, reg, value);
             break;
         case 4:
             spi_set(g, value % 1100, value >> 32 & 1);

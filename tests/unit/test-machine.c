@@ -63,7 +63,7 @@ static void test_entry(void **state)
     assert_non_null(mv_machine_uart(machine));
     fake_machine_start();
     fake_await_entry(0, 1);
-    const struct mv_vcpu_regs *entry = &fake.cpus[0]->entry;
+    const struct mv_arm64_state *entry = &fake.cpus[0]->entry;
     assert_int_equal(entry->pc, RAM);
     assert_int_equal(entry->pstate, FAKE_PSTATE);
     for (unsigned i = 1; i < 31; i++)

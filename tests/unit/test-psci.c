@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * machine/psci.c against Arm DEN 0022 (PSCI 1.1) and DEN 0028 (SMCCC 1.1): a
+ * arch/arm64/psci.c against Arm DEN 0022 (PSCI 1.1) and DEN 0028 (SMCCC 1.1): a
  * guest's calls, made by the vCPUs of the fake engine.
  */
 #include "fake-machine.h"
@@ -108,7 +108,7 @@ static void test_cpu_on(void **state)
 {
     assert_int_equal(fake_call(0, CPU_ON, 1, 0x80012344, UPPER | 77), 0);
     fake_await_entry(1, 1);
-    const struct mv_vcpu_regs *entry = &fake.cpus[1]->entry;
+    const struct mv_arm64_state *entry = &fake.cpus[1]->entry;
     assert_int_equal(entry->pc, 0x80012344);
     assert_int_equal(entry->x[0], UPPER | 77);
     assert_int_equal(entry->pstate, FAKE_PSTATE);

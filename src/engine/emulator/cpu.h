@@ -8,13 +8,13 @@
 #ifndef MV_EMULATOR_CPU_H
 #define MV_EMULATOR_CPU_H
 
+#include "arm64.h"
 #include "debug.h"
 #include "engine.h"
 #include "fault.h"
 #include "fp.h"
 #include "op.h"
 #include "shootdown.h"
-#include "state.h"
 #include "sysreg.h"
 #include "timer.h"
 #include "tlb.h"
@@ -26,21 +26,6 @@
 
 struct mv_emulator;
 struct mv_code_cache;
-
-/* PSTATE.DAIF as it stands in SPSR (bits 9-6). */
-#define MV_DAIF_D (1u << 9)
-#define MV_DAIF_A (1u << 8)
-#define MV_DAIF_I (1u << 7)
-#define MV_DAIF_F (1u << 6)
-#define MV_DAIF_ALL (MV_DAIF_D | MV_DAIF_A | MV_DAIF_I | MV_DAIF_F)
-
-#define MV_NZCV_N (1u << 31)
-#define MV_NZCV_Z (1u << 30)
-#define MV_NZCV_C (1u << 29)
-#define MV_NZCV_V (1u << 28)
-
-#define MV_SPSR_SS (1u << 21)
-#define MV_SPSR_IL (1u << 20)
 
 /* Why a vCPU has to leave its handlers: bits of mv_cpu.attention. */
 #define MV_ATTENTION_KICK 1u      /* the machine wants the thread */
@@ -98,7 +83,7 @@ struct mv_cpu {
     struct mv_monitor monitor;
     uint64_t access_pa; /* of the last mv_memory_atomic */
 
-    struct mv_sysregs sys;
+    struct mv_arm64_system sys;
     struct mv_tlb tlbs;
     struct mv_debug debug;
     struct mv_code_cache *code;
@@ -121,8 +106,6 @@ struct mv_cpu {
     enum mv_exit_reason exit;
     bool exit_wanted;
 };
-
-extern const struct mv_state_table mv_cpu_state;
 
 static inline struct mv_cpu *mv_cpu_of(struct mv_vcpu *vcpu)
 {
@@ -163,6 +146,9 @@ void mv_cpu_set_pstate(struct mv_cpu *cpu, uint32_t pstate);
 void mv_cpu_set_spsel(struct mv_cpu *cpu, unsigned spsel);
 /* What depends on EL, CPACR, ASID: the TLB sets in use, fp_enabled. */
 void mv_cpu_update_context(struct mv_cpu *cpu);
+/* engine.h, vcpu_get_state and vcpu_set_state. */
+void mv_cpu_get_state(struct mv_vcpu *vcpu, void *ret);
+int mv_cpu_set_state(struct mv_vcpu *vcpu, const void *state, struct mv_error *err);
 static inline bool mv_cpu_interruptible(const struct mv_cpu *cpu)
 {
     return (atomic_load_explicit(&cpu->irq_line, memory_order_relaxed) &&

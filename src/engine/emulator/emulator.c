@@ -180,61 +180,7 @@ static const uint8_t *vcpu_fault(struct mv_vcpu *vcpu)
     return mv_cpu_of(vcpu)->unwind.address;
 }
 
-static void vcpu_get_regs(struct mv_vcpu *vcpu, struct mv_vcpu_regs *ret)
-{
-    const struct mv_cpu *cpu = mv_cpu_of(vcpu);
-    memcpy(ret->x, cpu->x, sizeof ret->x);
-    bool on_sp1 = cpu->el == 1 && cpu->spsel;
-    ret->sp_el0 = on_sp1 ? cpu->sp_el[0] : cpu->x[MV_REG_SP];
-    ret->sp_el1 = on_sp1 ? cpu->x[MV_REG_SP] : cpu->sp_el[1];
-    ret->pc = cpu->pc;
-    ret->pstate = mv_cpu_pstate(cpu);
-}
-
-static void vcpu_set_regs(struct mv_vcpu *vcpu, const struct mv_vcpu_regs *regs)
-{
-    struct mv_cpu *cpu = mv_cpu_of(vcpu);
-    memcpy(cpu->x, regs->x, sizeof regs->x);
-    mv_cpu_set_pstate(cpu, regs->pstate);
-    bool on_sp1 = cpu->el == 1 && cpu->spsel;
-    cpu->x[MV_REG_SP] = on_sp1 ? regs->sp_el1 : regs->sp_el0;
-    cpu->sp_el[on_sp1 ? 0 : 1] = on_sp1 ? regs->sp_el0 : regs->sp_el1;
-    cpu->pc = regs->pc;
-}
-
-/* Sixteen vCPUs share an Aff1, which is as far as an SGI's target list goes. */
-static uint64_t vcpu_mpidr(struct mv_vcpu *vcpu)
-{
-    return UINT64_C(0x80000000) | (uint64_t)(vcpu->index >> 4) << 8 | (vcpu->index & 15);
-}
-
 /* --- for a debugger: no vCPU runs */
-
-static void vcpu_get_vregs(struct mv_vcpu *vcpu, struct mv_vcpu_vregs *ret)
-{
-    const struct mv_cpu *cpu = mv_cpu_of(vcpu);
-    memcpy(ret->v, cpu->v, sizeof ret->v);
-    ret->fpcr = cpu->fpcr;
-    ret->fpsr = cpu->fpsr;
-}
-
-static void vcpu_set_vregs(struct mv_vcpu *vcpu, const struct mv_vcpu_vregs *vregs)
-{
-    struct mv_cpu *cpu = mv_cpu_of(vcpu);
-    memcpy(cpu->v, vregs->v, sizeof vregs->v);
-    cpu->fpcr = vregs->fpcr & MV_FPCR_MASK;
-    cpu->fpsr = vregs->fpsr & MV_FPSR_MASK;
-}
-
-static bool vcpu_get_sysreg(struct mv_vcpu *vcpu, unsigned index, struct mv_vcpu_sysreg *ret)
-{
-    const struct mv_sysreg *reg = mv_sysreg_stored(index);
-    if (reg == NULL)
-        return false;
-    ret->name = reg->name;
-    ret->value = *(const uint64_t *)((const char *)mv_cpu_of(vcpu) + reg->offset);
-    return true;
-}
 
 /* In the debugger's thread, which has no fault point of its own. */
 static bool vcpu_translate(struct mv_vcpu *vcpu, uint64_t va, uint64_t *ret_gpa)
@@ -282,6 +228,7 @@ static void memory_changed(struct mv_engine *engine)
 const struct mv_engine_ops mv_emulator_ops = {
     .name = "emulator",
     .description = "interprets arm64 on any Linux host",
+    .arch = &mv_arm64,
     .caches = mv_emulator_caches,
     .probe = probe,
     .create = create,
@@ -295,12 +242,8 @@ const struct mv_engine_ops mv_emulator_ops = {
     .vcpu_run = vcpu_run,
     .vcpu_kick = vcpu_kick,
     .vcpu_fault = vcpu_fault,
-    .vcpu_get_regs = vcpu_get_regs,
-    .vcpu_set_regs = vcpu_set_regs,
-    .vcpu_mpidr = vcpu_mpidr,
-    .vcpu_get_vregs = vcpu_get_vregs,
-    .vcpu_set_vregs = vcpu_set_vregs,
-    .vcpu_get_sysreg = vcpu_get_sysreg,
+    .vcpu_get_state = mv_cpu_get_state,
+    .vcpu_set_state = mv_cpu_set_state,
     .vcpu_translate = vcpu_translate,
     .debug_points = debug_points,
     .vcpu_debug = vcpu_debug,

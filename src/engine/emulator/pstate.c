@@ -32,7 +32,7 @@ static unsigned sp_bank(const struct mv_cpu *cpu)
 void mv_cpu_set_pstate(struct mv_cpu *cpu, uint32_t pstate)
 {
     cpu->sp_el[sp_bank(cpu)] = cpu->x[MV_REG_SP];
-    cpu->nzcv = pstate & 0xf0000000;
+    cpu->nzcv = pstate & MV_NZCV_ALL;
     cpu->daif = pstate & MV_DAIF_ALL;
     cpu->pstate_il = pstate & MV_SPSR_IL;
     cpu->pstate_ss = pstate & MV_SPSR_SS;
@@ -58,65 +58,75 @@ void mv_cpu_reset(struct mv_cpu *cpu)
     cpu->sp_el[0] = cpu->sp_el[1] = 0;
     cpu->fpcr = cpu->fpsr = 0;
     cpu->pc = 0;
+    atomic_store(&cpu->event, false);
+    cpu->debug.stepped = cpu->debug.stepped_exclusive = false;
     cpu->exit_wanted = false;
     mv_sysreg_reset(cpu);
     mv_timers_reset(cpu);
-    mv_cpu_set_pstate(cpu, 0x5 | MV_DAIF_ALL);
-    mv_debug_update(cpu); /* flushes the TLB */
+    mv_cpu_set_pstate(cpu, MV_SPSR_EL1 | MV_SPSR_SP | MV_DAIF_ALL);
+    mv_sysreg_loaded(cpu);
     mv_code_cache_drop_all(cpu->code);
     /* What asks for attention stays: others may be waiting for their mail to be done. */
 }
 
-#define FIELD(name, type) MV_STATE_ANY(#name, struct mv_cpu, name, type)
-#define SYSREG(name) MV_STATE_ANY(#name, struct mv_cpu, sys.name, MV_STATE_U64)
-static const struct mv_state_field cpu_fields[] = {
-    MV_STATE_ANY("x", struct mv_cpu, x, MV_STATE_U64),
-    FIELD(pc, MV_STATE_U64),
-    FIELD(nzcv, MV_STATE_U32),
-    FIELD(daif, MV_STATE_U32),
-    FIELD(el, MV_STATE_U8),
-    FIELD(spsel, MV_STATE_U8),
-    MV_STATE_FLAG("pstate_il", struct mv_cpu, pstate_il),
-    MV_STATE_FLAG("pstate_ss", struct mv_cpu, pstate_ss),
-    MV_STATE_ANY("sp_el", struct mv_cpu, sp_el, MV_STATE_U64),
-    MV_STATE_ANY("v", struct mv_cpu, v, MV_STATE_U64),
-    FIELD(fpcr, MV_STATE_U32),
-    FIELD(fpsr, MV_STATE_U32),
-    SYSREG(sctlr),
-    SYSREG(actlr),
-    SYSREG(cpacr),
-    SYSREG(ttbr0),
-    SYSREG(ttbr1),
-    SYSREG(tcr),
-    SYSREG(mair),
-    SYSREG(amair),
-    SYSREG(vbar),
-    SYSREG(contextidr),
-    SYSREG(esr),
-    SYSREG(far),
-    SYSREG(afsr0),
-    SYSREG(afsr1),
-    SYSREG(elr),
-    SYSREG(spsr),
-    SYSREG(par),
-    SYSREG(tpidr_el0),
-    SYSREG(tpidrro_el0),
-    SYSREG(tpidr_el1),
-    SYSREG(cntkctl),
-    SYSREG(cntfrq),
-    SYSREG(csselr),
-    SYSREG(mdscr),
-    SYSREG(osdlr),
-    SYSREG(oslsr),
-    SYSREG(mdccint),
-    SYSREG(dbgclaim),
-    MV_STATE_ANY("dbgbvr", struct mv_cpu, sys.dbgbvr, MV_STATE_U64),
-    MV_STATE_ANY("dbgbcr", struct mv_cpu, sys.dbgbcr, MV_STATE_U64),
-    MV_STATE_ANY("dbgwvr", struct mv_cpu, sys.dbgwvr, MV_STATE_U64),
-    MV_STATE_ANY("dbgwcr", struct mv_cpu, sys.dbgwcr, MV_STATE_U64),
-    FIELD(timers.timer[MV_TIMER_VIRTUAL].ctl, MV_STATE_U64),
-    FIELD(timers.timer[MV_TIMER_VIRTUAL].cval, MV_STATE_U64),
-    FIELD(timers.timer[MV_TIMER_PHYSICAL].ctl, MV_STATE_U64),
-    FIELD(timers.timer[MV_TIMER_PHYSICAL].cval, MV_STATE_U64),
-};
-const struct mv_state_table mv_cpu_state = MV_STATE_TABLE(struct mv_cpu, "a64-cpu", 1, cpu_fields);
+/* --- the whole state, as the architecture has it */
+
+void mv_cpu_get_state(struct mv_vcpu *vcpu, void *ret)
+{
+    struct mv_cpu *cpu = mv_cpu_of(vcpu);
+    struct mv_arm64_state *state = ret;
+    uint64_t sp[2] = {cpu->sp_el[0], cpu->sp_el[1]};
+    memset(state, 0, sizeof *state);
+    memcpy(state->x, cpu->x, sizeof state->x);
+    sp[sp_bank(cpu)] = cpu->x[MV_REG_SP];
+    state->sp_el0 = sp[0];
+    state->sp_el1 = sp[1];
+    state->pc = cpu->pc;
+    state->pstate = mv_cpu_pstate(cpu);
+    state->fpcr = cpu->fpcr;
+    state->fpsr = cpu->fpsr;
+    memcpy(state->v, cpu->v, sizeof state->v);
+    state->sys = cpu->sys;
+    mv_sysreg_get_id(cpu, &state->id);
+    mv_timers_get_state(cpu, state);
+    state->event = atomic_load(&cpu->event);
+    state->monitor_armed = cpu->monitor.armed;
+    state->monitor_size = cpu->monitor.size;
+    state->monitor_address = cpu->monitor.pa;
+    memcpy(state->monitor_value, cpu->monitor.value, sizeof state->monitor_value);
+    state->step_valid = cpu->debug.stepped;
+    state->step_exclusive = cpu->debug.stepped_exclusive;
+}
+
+int mv_cpu_set_state(struct mv_vcpu *vcpu, const void *opaque, struct mv_error *err)
+{
+    struct mv_cpu *cpu = mv_cpu_of(vcpu);
+    const struct mv_arm64_state *state = opaque;
+    struct mv_arm64_state own;
+    mv_cpu_get_state(vcpu, &own);
+    int r = mv_arm64.check(state, &own, err);
+    if (r < 0)
+        return r;
+    memcpy(cpu->x, state->x, sizeof state->x);
+    mv_cpu_set_pstate(cpu, state->pstate);
+    const uint64_t sp[2] = {state->sp_el0, state->sp_el1};
+    cpu->x[MV_REG_SP] = sp[sp_bank(cpu)];
+    memcpy(cpu->sp_el, sp, sizeof sp);
+    cpu->pc = state->pc;
+    cpu->fpcr = state->fpcr;
+    cpu->fpsr = state->fpsr;
+    memcpy(cpu->v, state->v, sizeof state->v);
+    if (memcmp(&cpu->sys, &state->sys, sizeof cpu->sys) != 0) {
+        cpu->sys = state->sys;
+        mv_sysreg_loaded(cpu);
+    }
+    mv_timers_set_state(cpu, state);
+    atomic_store(&cpu->event, state->event);
+    cpu->monitor = (struct mv_monitor){.armed = state->monitor_armed,
+                                       .size = state->monitor_size,
+                                       .pa = state->monitor_address,
+                                       .value = {state->monitor_value[0], state->monitor_value[1]}};
+    cpu->debug.stepped = state->step_valid;
+    cpu->debug.stepped_exclusive = state->step_exclusive;
+    return 0;
+}

@@ -7,7 +7,6 @@
 
 #include <stddef.h>
 
-#define SCTLR_RES1 0x30d00800u
 /* A change of these makes TLB entries wrong: M, A, WXN. */
 #define SCTLR_TRANSLATION (MV_SCTLR_M | MV_SCTLR_A | MV_SCTLR_WXN)
 
@@ -18,11 +17,18 @@ static void select_asid(struct mv_cpu *cpu)
     mv_tlb_select_asid(cpu, (uint16_t)(wide ? asid : asid & 0xff));
 }
 
+void mv_sysreg_loaded(struct mv_cpu *cpu)
+{
+    select_asid(cpu);
+    mv_cpu_update_context(cpu);
+    mv_debug_update(cpu); /* flushes the TLB */
+}
+
 static bool write_sctlr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     (void)op;
     uint64_t changed = cpu->sys.sctlr ^ value;
-    cpu->sys.sctlr = value | SCTLR_RES1;
+    cpu->sys.sctlr = value | MV_SCTLR_RES1;
     if (changed & SCTLR_TRANSLATION)
         mv_tlb_flush_all(cpu);
     return true;
@@ -31,7 +37,7 @@ static bool write_sctlr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t val
 static bool write_cpacr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     (void)op;
-    cpu->sys.cpacr = value & (3u << 20);
+    cpu->sys.cpacr = value & MV_CPACR_MASK;
     mv_cpu_update_context(cpu);
     return true;
 }
@@ -120,7 +126,7 @@ static bool read_nzcv(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 static bool write_nzcv(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     (void)op;
-    cpu->nzcv = (uint32_t)value & 0xf0000000;
+    cpu->nzcv = (uint32_t)value & MV_NZCV_ALL;
     return true;
 }
 
@@ -192,7 +198,7 @@ static bool read_isr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 #define EL0_RW (MV_SYSREG_EL0_R | MV_SYSREG_EL0_W)
 
 static const struct mv_sysreg rows[] = {
-    {STORED(0, 1, 0, 0, "SCTLR_EL1", sctlr), .value = SCTLR_RES1, .write = write_sctlr,
+    {STORED(0, 1, 0, 0, "SCTLR_EL1", sctlr), .value = MV_SCTLR_RES1, .write = write_sctlr,
      .flags = MV_SYSREG_EXIT},
     {STORED(0, 1, 0, 1, "ACTLR_EL1", actlr)},
     {STORED(0, 1, 0, 2, "CPACR_EL1", cpacr), .write = write_cpacr},

@@ -5,14 +5,10 @@
 
 #include <stddef.h>
 
-/* OSLSR_EL1: OSLM says that the lock is implemented; OSLK is the lock. */
-#define OSLSR_OSLM 8u
-#define OSLSR_OSLK 2u
-
 static bool write_oslar(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     (void)op;
-    cpu->sys.oslsr = OSLSR_OSLM | (value & 1 ? OSLSR_OSLK : 0);
+    cpu->sys.oslsr = MV_OSLSR_OSLM | (value & 1 ? MV_OSLSR_OSLK : 0);
     return true;
 }
 
@@ -27,7 +23,7 @@ static bool write_debug(struct mv_cpu *cpu, const struct mv_op *op, uint64_t val
 static bool write_claim_set(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     (void)op;
-    cpu->sys.dbgclaim |= value & 0xff;
+    cpu->sys.dbgclaim |= value & MV_CLAIM_MASK;
     return true;
 }
 
@@ -35,7 +31,7 @@ static bool read_claim_set(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
 {
     (void)cpu;
     (void)op;
-    *ret = 0xff;
+    *ret = MV_CLAIM_MASK;
     return true;
 }
 
@@ -110,7 +106,7 @@ static const struct mv_sysreg rows[] = {
     {DEBUG(1, 0, 4, "OSLAR_EL1"), .flags = MV_SYSREG_WO | MV_SYSREG_EXIT,
      .write = write_oslar},
     {DEBUG(1, 1, 4, "OSLSR_EL1"), FIELD(oslsr), .flags = MV_SYSREG_RO,
-     .value = OSLSR_OSLM | OSLSR_OSLK},
+     .value = MV_OSLSR_OSLM | MV_OSLSR_OSLK},
     {DEBUG(1, 3, 4, "OSDLR_EL1"), FIELD(osdlr), .flags = MV_SYSREG_EXIT},
     {DEBUG(1, 4, 4, "DBGPRCR_EL1")},
     {DEBUG(7, 8, 6, "DBGCLAIMSET_EL1"), .read = read_claim_set, .write = write_claim_set},

@@ -29,14 +29,14 @@ static bool read_frequency(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
 static bool read_physical_count(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
     check_el0(cpu, op, CNTKCTL_EL0PCTEN, true);
-    *ret = mv_counter_read(cpu);
+    *ret = mv_counter_read(cpu, MV_TIMER_PHYSICAL);
     return true;
 }
 
 static bool read_virtual_count(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
     check_el0(cpu, op, CNTKCTL_EL0VCTEN, true);
-    *ret = mv_counter_read(cpu);
+    *ret = mv_counter_read(cpu, MV_TIMER_VIRTUAL);
     return true;
 }
 
@@ -57,7 +57,7 @@ static bool read_tval(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 static bool write_tval(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     enum mv_timer_kind kind = timer_of(cpu, op, false);
-    mv_timer_set_cval(cpu, kind, mv_counter_read(cpu) + (uint64_t)(int32_t)value);
+    mv_timer_set_cval(cpu, kind, mv_counter_read(cpu, kind) + (uint64_t)(int32_t)value);
     return true;
 }
 
@@ -89,15 +89,13 @@ static bool write_cval(struct mv_cpu *cpu, const struct mv_op *op, uint64_t valu
 static bool read_icc(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
     struct mv_irqchip *chip = cpu->emulator->irqchip;
-    return chip->ops->icc_read(chip, cpu->vcpu.index, (enum mv_icc_reg)mv_sysreg_of(op)->value,
-                               ret);
+    return chip->ops->cpu_read(chip, cpu->vcpu.index, (unsigned)mv_sysreg_of(op)->value, ret);
 }
 
 static bool write_icc(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     struct mv_irqchip *chip = cpu->emulator->irqchip;
-    return chip->ops->icc_write(chip, cpu->vcpu.index, (enum mv_icc_reg)mv_sysreg_of(op)->value,
-                                value);
+    return chip->ops->cpu_write(chip, cpu->vcpu.index, (unsigned)mv_sysreg_of(op)->value, value);
 }
 
 #define EL0_RW (MV_SYSREG_EL0_R | MV_SYSREG_EL0_W)

@@ -30,17 +30,6 @@ const struct mv_sysreg *mv_sysreg_find(uint16_t encoding)
     return is_id_space(encoding) ? &reserved_id : NULL;
 }
 
-const struct mv_sysreg *mv_sysreg_stored(unsigned index)
-{
-    for (size_t t = 0; t < TABLE_COUNT; t++) {
-        for (size_t i = 0; i < tables[t]->count; i++) {
-            if (tables[t]->rows[i].offset != 0 && index-- == 0)
-                return &tables[t]->rows[i];
-        }
-    }
-    return NULL;
-}
-
 void mv_sysreg_reset(struct mv_cpu *cpu)
 {
     for (size_t t = 0; t < TABLE_COUNT; t++) {

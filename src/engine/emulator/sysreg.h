@@ -12,21 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct mv_arm64_id;
 struct mv_cpu;
-
-/* The ones that are plain storage. */
-struct mv_sysregs {
-    uint64_t sctlr, actlr, cpacr, ttbr0, ttbr1, tcr, mair, amair, vbar, contextidr;
-    uint64_t esr, far, afsr0, afsr1, elr, spsr, par;
-    uint64_t tpidr_el0, tpidrro_el0, tpidr_el1;
-    uint64_t cntkctl, cntfrq, csselr;
-    uint64_t mdscr, osdlr, oslsr, mdccint, dbgclaim;
-    uint64_t dbgbvr[6], dbgbcr[6], dbgwvr[4], dbgwcr[4];
-};
-
-/* The bits that are there. */
-#define MV_FPCR_MASK 0x07c00000u /* AHP, DN, FZ, RMode: no traps */
-#define MV_FPSR_MASK 0x0800009fu /* QC, IDC, IXC, UFC, OFC, DZC, IOC */
 
 /* Bits 20-5 of the instruction. */
 #define MV_SYSREG_ENC(op0, op1, crn, crm, op2)                                                     \
@@ -74,11 +61,13 @@ static inline const struct mv_sysreg *mv_sysreg_of(const struct mv_op *op)
     const struct mv_sysreg_table variable = {.rows = array,                                        \
                                              .count = sizeof(array) / sizeof(array[0])}
 
-/* The register number `index` of those that are plain storage; NULL behind the last. */
-const struct mv_sysreg *mv_sysreg_stored(unsigned index);
 /* NULL where the encoding is unallocated. */
 const struct mv_sysreg *mv_sysreg_find(uint16_t encoding);
 void mv_sysreg_reset(struct mv_cpu *cpu);
+/* They were set all at once: what follows from them is made anew. */
+void mv_sysreg_loaded(struct mv_cpu *cpu);
+/* What the CPU is. */
+void mv_sysreg_get_id(const struct mv_cpu *cpu, struct mv_arm64_id *ret);
 
 /*
  * For read and write functions: take the trap of an access from EL0 that

@@ -11,8 +11,7 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
-#define CTL_ENABLE 1u
-#define CTL_IMASK 2u
+#define CTL_MASK (MV_TIMER_CTL_ENABLE | MV_TIMER_CTL_IMASK)
 #define CTL_ISTATUS 4u
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -44,12 +43,13 @@ static uint64_t counter_now(const struct mv_cpu *cpu)
     return mv_guest_clock_ns(&cpu->emulator->clock) / MV_COUNTER_NS;
 }
 
-static void arm(struct mv_timer *timer, uint64_t counter)
+/* Have the timerfd expire when as many ticks from `counter` on have gone. */
+static void arm(struct mv_timer *timer, uint64_t counter, uint64_t ticks)
 {
-    uint64_t ticks = timer->cval - counter, ns;
     struct itimerspec when = {0};
+    uint64_t ns;
     /* Further away than the host's clock reaches is never. */
-    if (timer->cval > counter && !__builtin_mul_overflow(ticks, (uint64_t)MV_COUNTER_NS, &ns) &&
+    if (!__builtin_mul_overflow(ticks, (uint64_t)MV_COUNTER_NS, &ns) &&
         ns < (UINT64_C(1) << 62)) {
         ns += timer->cpu->emulator->clock.offset + counter * MV_COUNTER_NS;
         when.it_value.tv_sec = (time_t)(ns / NS_PER_S);
@@ -60,16 +60,19 @@ static void arm(struct mv_timer *timer, uint64_t counter)
 
 static bool unmasked(const struct mv_timer *timer)
 {
-    return (timer->ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE;
+    return (timer->ctl & CTL_MASK) == MV_TIMER_CTL_ENABLE;
 }
 
-static void update_due(struct mv_timers *timers)
+static void update_due(struct mv_timers *timers, uint64_t counter)
 {
-    uint64_t due = UINT64_MAX;
+    uint64_t due = UINT64_MAX, at;
     for (unsigned i = 0; i < MV_TIMER_COUNT; i++) {
         const struct mv_timer *timer = &timers->timer[i];
-        if (unmasked(timer) && !timer->line && timer->cval < due)
-            due = timer->cval;
+        uint64_t count = counter - timer->offset;
+        uint64_t ticks = timer->cval > count ? timer->cval - count : 0;
+        if (unmasked(timer) && !timer->line && !__builtin_add_overflow(counter, ticks, &at) &&
+            at < due)
+            due = at;
     }
     atomic_store_explicit(&timers->due, due, memory_order_relaxed);
 }
@@ -78,10 +81,10 @@ static void update_due(struct mv_timers *timers)
 static void update(struct mv_timer *timer)
 {
     struct mv_cpu *cpu = timer->cpu;
-    uint64_t counter = counter_now(cpu);
-    bool line = unmasked(timer) && counter >= timer->cval;
+    uint64_t counter = counter_now(cpu), count = counter - timer->offset;
+    bool line = unmasked(timer) && count >= timer->cval;
     if (unmasked(timer) && !line && cpu->emulator->clock.running) {
-        arm(timer, counter);
+        arm(timer, counter, timer->cval - count);
         timer->armed = true;
     } else if (timer->armed) {
         timerfd_settime(timer->fd, 0, &(struct itimerspec){0}, NULL);
@@ -92,7 +95,7 @@ static void update(struct mv_timer *timer)
         timer->line = line;
         chip->ops->set_ppi(chip, cpu->vcpu.index, timer->intid, line);
     }
-    update_due(&cpu->timers);
+    update_due(&cpu->timers, counter);
 }
 
 void mv_timers_settle(struct mv_cpu *cpu)
@@ -102,12 +105,12 @@ void mv_timers_settle(struct mv_cpu *cpu)
         update(&cpu->timers.timer[i]);
 }
 
-uint64_t mv_counter_read(struct mv_cpu *cpu)
+uint64_t mv_counter_read(struct mv_cpu *cpu, enum mv_timer_kind kind)
 {
     uint64_t counter = counter_now(cpu);
     if (counter >= atomic_load_explicit(&cpu->timers.due, memory_order_relaxed))
         mv_timers_settle(cpu);
-    return counter;
+    return counter - cpu->timers.timer[kind].offset;
 }
 
 static void expired(void *opaque, uint32_t events)
@@ -160,24 +163,49 @@ void mv_timers_reset(struct mv_cpu *cpu)
 {
     MV_LOCK_SCOPE(&cpu->timers.lock);
     for (unsigned i = 0; i < MV_TIMER_COUNT; i++) {
+        cpu->timers.timer[i].offset = 0;
         cpu->timers.timer[i].ctl = 0;
         cpu->timers.timer[i].cval = 0;
         update(&cpu->timers.timer[i]);
     }
 }
 
+void mv_timers_get_state(struct mv_cpu *cpu, struct mv_arm64_state *state)
+{
+    const struct mv_timer *timer = cpu->timers.timer;
+    MV_LOCK_SCOPE(&cpu->timers.lock);
+    state->cntvoff = timer[MV_TIMER_VIRTUAL].offset;
+    state->virtual_timer.ctl = timer[MV_TIMER_VIRTUAL].ctl;
+    state->virtual_timer.cval = timer[MV_TIMER_VIRTUAL].cval;
+    state->physical_timer.ctl = timer[MV_TIMER_PHYSICAL].ctl;
+    state->physical_timer.cval = timer[MV_TIMER_PHYSICAL].cval;
+}
+
+void mv_timers_set_state(struct mv_cpu *cpu, const struct mv_arm64_state *state)
+{
+    struct mv_timer *timer = cpu->timers.timer;
+    MV_LOCK_SCOPE(&cpu->timers.lock);
+    timer[MV_TIMER_VIRTUAL].offset = state->cntvoff;
+    timer[MV_TIMER_VIRTUAL].ctl = state->virtual_timer.ctl;
+    timer[MV_TIMER_VIRTUAL].cval = state->virtual_timer.cval;
+    timer[MV_TIMER_PHYSICAL].ctl = state->physical_timer.ctl;
+    timer[MV_TIMER_PHYSICAL].cval = state->physical_timer.cval;
+    for (unsigned i = 0; i < MV_TIMER_COUNT; i++)
+        update(&timer[i]);
+}
+
 uint64_t mv_timer_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind)
 {
-    uint64_t counter = mv_counter_read(cpu);
+    uint64_t counter = mv_counter_read(cpu, kind);
     MV_LOCK_SCOPE(&cpu->timers.lock);
     const struct mv_timer *timer = &cpu->timers.timer[kind];
-    bool status = (timer->ctl & CTL_ENABLE) && counter >= timer->cval;
+    bool status = (timer->ctl & MV_TIMER_CTL_ENABLE) && counter >= timer->cval;
     return timer->ctl | (status ? CTL_ISTATUS : 0);
 }
 
 uint32_t mv_timer_tval(struct mv_cpu *cpu, enum mv_timer_kind kind)
 {
-    uint64_t counter = mv_counter_read(cpu);
+    uint64_t counter = mv_counter_read(cpu, kind);
     MV_LOCK_SCOPE(&cpu->timers.lock);
     return (uint32_t)(cpu->timers.timer[kind].cval - counter);
 }
@@ -191,7 +219,7 @@ uint64_t mv_timer_cval(struct mv_cpu *cpu, enum mv_timer_kind kind)
 void mv_timer_set_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind, uint64_t value)
 {
     MV_LOCK_SCOPE(&cpu->timers.lock);
-    cpu->timers.timer[kind].ctl = value & (CTL_ENABLE | CTL_IMASK);
+    cpu->timers.timer[kind].ctl = value & CTL_MASK;
     update(&cpu->timers.timer[kind]);
 }
 

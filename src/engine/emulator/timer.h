@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mv_arm64_state;
 struct mv_cpu;
 struct mv_loop_source;
 
@@ -41,6 +42,7 @@ enum mv_timer_kind { MV_TIMER_VIRTUAL, MV_TIMER_PHYSICAL, MV_TIMER_COUNT };
 struct mv_timer {
     struct mv_cpu *cpu;
     unsigned intid;
+    uint64_t offset; /* ticks that it is behind the counter: CNTVOFF_EL2 */
     uint64_t ctl; /* ENABLE, IMASK */
     uint64_t cval;
     bool line;  /* what the PPI was last set to */
@@ -61,8 +63,12 @@ void mv_timers_reset(struct mv_cpu *cpu);
 /* Bring lines and timerfds in line with guest time, which was stopped or goes on. */
 void mv_timers_settle(struct mv_cpu *cpu);
 
+/* While the vCPU does not run. */
+void mv_timers_get_state(struct mv_cpu *cpu, struct mv_arm64_state *state);
+void mv_timers_set_state(struct mv_cpu *cpu, const struct mv_arm64_state *state);
+
 /* By the vCPU's thread: they settle the lines. */
-uint64_t mv_counter_read(struct mv_cpu *cpu);
+uint64_t mv_counter_read(struct mv_cpu *cpu, enum mv_timer_kind kind);
 uint64_t mv_timer_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind); /* with ISTATUS */
 uint32_t mv_timer_tval(struct mv_cpu *cpu, enum mv_timer_kind kind);
 uint64_t mv_timer_cval(struct mv_cpu *cpu, enum mv_timer_kind kind);

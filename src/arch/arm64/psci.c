@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * PSCI as a table of functions.  No state of its own: power states belong to
- * the vCPUs and are under their lock; called by their threads.
+ * the machine, which has its lock; called by the vCPUs' threads.
  */
-#include "psci.h"
-
-#include "vcpu-thread.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "arm64.h"
 
 /* Return values (DEN 0022, 5.2.2; DEN 0028, 7.1). */
 #define SUCCESS            0
@@ -23,25 +17,13 @@
 #define SMCCC_VERSION_1_1    0x10001
 #define NO_TRUSTED_OS        2 /* MIGRATE_INFO_TYPE: nothing has to migrate */
 #define FUNCTION_64          (UINT32_C(1) << 30)
-#define MPIDR_AFFINITY_MASK  UINT64_C(0xff00ffffff)
 
 struct call {
-    struct mv_vcpus *vcpus;
-    unsigned index; /* of the caller */
+    const struct mv_arch_calls *machine;
     uint64_t arg[3];
 };
 
 typedef int64_t psci_fn(const struct call *call);
-
-/* The vCPU of that affinity, or -1. */
-static int find_cpu(const struct call *call, uint64_t affinity)
-{
-    for (unsigned i = 0; i < mv_vcpus_count(call->vcpus); i++) {
-        if ((mv_vcpus_mpidr(call->vcpus, i) & MPIDR_AFFINITY_MASK) == affinity)
-            return (int)i;
-    }
-    return -1;
-}
 
 static int64_t psci_version(const struct call *call)
 {
@@ -61,18 +43,19 @@ static int64_t cpu_suspend(const struct call *call)
 
 static int64_t cpu_off(const struct call *call)
 {
-    mv_vcpus_power_off(call->vcpus, call->index);
+    call->machine->power_off(call->machine->opaque, call->machine->caller);
     return SUCCESS;
 }
 
 static int64_t cpu_on(const struct call *call)
 {
-    int cpu = find_cpu(call, call->arg[0]);
+    int cpu = mv_arm64_cpu_of(call->arg[0], call->machine->count);
     if (cpu < 0)
         return INVALID_PARAMETERS;
     if (call->arg[1] % 4 != 0)
         return INVALID_ADDRESS;
-    switch (mv_vcpus_power_on(call->vcpus, (unsigned)cpu, call->arg[1], call->arg[2])) {
+    switch (call->machine->power_on(call->machine->opaque, (unsigned)cpu, call->arg[1],
+                                    call->arg[2])) {
     case MV_VCPU_ON:
         return ALREADY_ON;
     case MV_VCPU_ON_PENDING:
@@ -87,10 +70,10 @@ static int64_t affinity_info(const struct call *call)
 {
     static const int64_t states[] = {
         [MV_VCPU_ON] = 0, [MV_VCPU_OFF] = 1, [MV_VCPU_ON_PENDING] = 2};
-    int cpu = find_cpu(call, call->arg[0]);
+    int cpu = mv_arm64_cpu_of(call->arg[0], call->machine->count);
     if (cpu < 0 || call->arg[1] != 0)
         return INVALID_PARAMETERS;
-    return states[mv_vcpus_power(call->vcpus, (unsigned)cpu)];
+    return states[call->machine->power(call->machine->opaque, (unsigned)cpu)];
 }
 
 static int64_t migrate_info_type(const struct call *call)
@@ -101,13 +84,13 @@ static int64_t migrate_info_type(const struct call *call)
 
 static int64_t system_off(const struct call *call)
 {
-    mv_vcpus_system_event(call->vcpus, call->index, MV_VCPU_SYSTEM_OFF);
+    call->machine->system_off(call->machine->opaque, call->machine->caller);
     return SUCCESS;
 }
 
 static int64_t system_reset(const struct call *call)
 {
-    mv_vcpus_system_event(call->vcpus, call->index, MV_VCPU_SYSTEM_RESET);
+    call->machine->system_reset(call->machine->opaque, call->machine->caller);
     return SUCCESS;
 }
 
@@ -167,15 +150,13 @@ static int64_t smccc_arch_features(const struct call *call)
     return NOT_SUPPORTED;
 }
 
-void mv_psci_call(struct mv_vcpus *vcpus, unsigned index, struct mv_vcpu *vcpu)
+void mv_psci_call(struct mv_arm64_state *state, const struct mv_arch_calls *calls)
 {
-    struct mv_vcpu_regs regs;
-    vcpu->ops->vcpu_get_regs(vcpu, &regs);
     /* W0 has the function; the 32-bit ones have 32-bit arguments (DEN 0028, 2.6). */
-    uint32_t id = (uint32_t)regs.x[0];
+    const uint64_t *x = state->x;
+    uint32_t id = (uint32_t)x[0];
     uint64_t mask = id & FUNCTION_64 ? UINT64_MAX : UINT32_MAX;
-    struct call call = {vcpus, index, {regs.x[1] & mask, regs.x[2] & mask, regs.x[3] & mask}};
+    struct call call = {calls, {x[1] & mask, x[2] & mask, x[3] & mask}};
     const struct function *f = find_function(id);
-    regs.x[0] = (uint64_t)(f == NULL ? NOT_SUPPORTED : f->fn(&call));
-    vcpu->ops->vcpu_set_regs(vcpu, &regs);
+    state->x[0] = (uint64_t)(f == NULL ? NOT_SUPPORTED : f->fn(&call));
 }

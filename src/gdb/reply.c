@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "stub.h"
+/* Texts that grow, and replies made of them.  Plain data, any thread. */
+#include "session.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,25 +35,60 @@ void mv_gdb_text_add(struct mv_gdb_text *text, const void *bytes, size_t len)
     text->len += len;
 }
 
-void mv_gdb_text_print(struct mv_gdb_text *text, const char *format, ...)
+static void print(struct mv_gdb_text *text, const char *format, va_list ap)
 {
     char line[512];
-    va_list ap;
-    va_start(ap, format);
     int len = vsnprintf(line, sizeof line, format, ap);
-    va_end(ap);
     if (len > 0)
         mv_gdb_text_add(text, line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
 }
 
-void mv_gdb_text_hex(struct mv_gdb_text *text, const void *bytes, size_t len)
+void mv_gdb_text_print(struct mv_gdb_text *text, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    print(text, format, ap);
+    va_end(ap);
+}
+
+void mv_gdb_reply_add(struct mv_gdb_reply *reply, const void *bytes, size_t len)
+{
+    reply->said = true;
+    mv_gdb_text_add(&reply->text, bytes, len);
+}
+
+void mv_gdb_reply_print(struct mv_gdb_reply *reply, const char *format, ...)
+{
+    va_list ap;
+    reply->said = true;
+    va_start(ap, format);
+    print(&reply->text, format, ap);
+    va_end(ap);
+}
+
+void mv_gdb_reply_hex(struct mv_gdb_reply *reply, const void *bytes, size_t len)
 {
     static const char digits[] = "0123456789abcdef";
     const uint8_t *from = bytes;
+    struct mv_gdb_text *text = &reply->text;
+    reply->said = true;
     if (!reserve(text, 2 * len))
         return;
     for (size_t i = 0; i < len; i++) {
         text->bytes[text->len++] = digits[from[i] >> 4];
         text->bytes[text->len++] = digits[from[i] & 15];
     }
+}
+
+void mv_gdb_reply_error(struct mv_gdb_reply *reply, int errnum)
+{
+    reply->text.len = 0;
+    reply->text.failed = false;
+    mv_gdb_reply_print(reply, "E%02x", (unsigned)errnum & 0xff);
+}
+
+void mv_gdb_reply_clear(struct mv_gdb_reply *reply)
+{
+    mv_gdb_text_clear(&reply->text);
+    *reply = (struct mv_gdb_reply){0};
 }

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registers of an arm64 vCPU as one table, in GDB's order: x0-x30, sp, pc,
+ * cpsr (org.gnu.gdb.aarch64.core), v0-v31, fpsr, fpcr (org.gnu.gdb.aarch64.fpu),
+ * then system registers, then what the CPU is.
+ */
+#include "arm64.h"
+
+#define PSTATE_MASK                                                                                \
+    (MV_NZCV_ALL | MV_SPSR_SS | MV_SPSR_IL | MV_DAIF_ALL | MV_SPSR_EL1 | MV_SPSR_SP)
+
+/* The stack pointer in use: of EL1, or that of EL0, which EL1 may use too. */
+static size_t sp_place(const void *state)
+{
+    uint32_t pstate = ((const struct mv_arm64_state *)state)->pstate;
+    return (pstate & MV_SPSR_EL1) && (pstate & MV_SPSR_SP)
+               ? offsetof(struct mv_arm64_state, sp_el1)
+               : offsetof(struct mv_arm64_state, sp_el0);
+}
+
+/*
+ * A row R has the name by which a debugger knows the register, the one that it has
+ * in saved state, its group, its member, that one's type, the bits that there are,
+ * and its type in a debugger's description.
+ */
+#define ALL UINT64_MAX
+#define X(R, n) R("x" #n, "x" #n, CORE, x[n], U64, ALL, NULL)
+#define V(R, n) R("v" #n, "v" #n, VECTOR, v[n], U64, ALL, "aarch64v")
+#define SYSTEM(R, name, id, member) R(name, id, SYSTEM, sys.member, U64, ALL, NULL)
+#define BREAKPOINT(R, n)                                                                           \
+    SYSTEM(R, "DBGBVR" #n "_EL1", "dbgbvr" #n "_el1", dbgbvr[n])                                   \
+    SYSTEM(R, "DBGBCR" #n "_EL1", "dbgbcr" #n "_el1", dbgbcr[n])
+#define WATCHPOINT(R, n)                                                                           \
+    SYSTEM(R, "DBGWVR" #n "_EL1", "dbgwvr" #n "_el1", dbgwvr[n])                                   \
+    SYSTEM(R, "DBGWCR" #n "_EL1", "dbgwcr" #n "_el1", dbgwcr[n])
+#define ID(R, name, id_name, member) R(name, id_name, ID, id.member, U64, ALL, NULL)
+#define FOUR(ROW, R, a, b, c, d) ROW(R, a) ROW(R, b) ROW(R, c) ROW(R, d)
+
+#define GENERAL_REGISTERS(R)                                                                       \
+    FOUR(X, R, 0, 1, 2, 3)                                                                         \
+    FOUR(X, R, 4, 5, 6, 7)                                                                         \
+    FOUR(X, R, 8, 9, 10, 11)                                                                       \
+    FOUR(X, R, 12, 13, 14, 15)                                                                     \
+    FOUR(X, R, 16, 17, 18, 19)                                                                     \
+    FOUR(X, R, 20, 21, 22, 23)                                                                     \
+    FOUR(X, R, 24, 25, 26, 27)                                                                     \
+    X(R, 28) X(R, 29) X(R, 30)
+
+#define OTHER_REGISTERS(R)                                                                         \
+    R("pc", "pc", CORE, pc, U64, ALL, "code_ptr")                                                  \
+    R("cpsr", "pstate", CORE, pstate, U32, PSTATE_MASK, "pstate")                                  \
+    FOUR(V, R, 0, 1, 2, 3)                                                                         \
+    FOUR(V, R, 4, 5, 6, 7)                                                                         \
+    FOUR(V, R, 8, 9, 10, 11)                                                                       \
+    FOUR(V, R, 12, 13, 14, 15)                                                                     \
+    FOUR(V, R, 16, 17, 18, 19)                                                                     \
+    FOUR(V, R, 20, 21, 22, 23)                                                                     \
+    FOUR(V, R, 24, 25, 26, 27)                                                                     \
+    FOUR(V, R, 28, 29, 30, 31)                                                                     \
+    R("fpsr", "fpsr", VECTOR, fpsr, U32, MV_FPSR_MASK, NULL)                                       \
+    R("fpcr", "fpcr", VECTOR, fpcr, U32, MV_FPCR_MASK, NULL)                                       \
+    SYSTEM(R, "SCTLR_EL1", "sctlr_el1", sctlr)                                                     \
+    SYSTEM(R, "ACTLR_EL1", "actlr_el1", actlr)                                                     \
+    R("CPACR_EL1", "cpacr_el1", SYSTEM, sys.cpacr, U64, MV_CPACR_MASK, NULL)                       \
+    SYSTEM(R, "TTBR0_EL1", "ttbr0_el1", ttbr0)                                                     \
+    SYSTEM(R, "TTBR1_EL1", "ttbr1_el1", ttbr1)                                                     \
+    SYSTEM(R, "TCR_EL1", "tcr_el1", tcr)                                                           \
+    SYSTEM(R, "SPSR_EL1", "spsr_el1", spsr)                                                        \
+    SYSTEM(R, "ELR_EL1", "elr_el1", elr)                                                           \
+    SYSTEM(R, "AFSR0_EL1", "afsr0_el1", afsr0)                                                     \
+    SYSTEM(R, "AFSR1_EL1", "afsr1_el1", afsr1)                                                     \
+    SYSTEM(R, "ESR_EL1", "esr_el1", esr)                                                           \
+    SYSTEM(R, "FAR_EL1", "far_el1", far)                                                           \
+    SYSTEM(R, "PAR_EL1", "par_el1", par)                                                           \
+    SYSTEM(R, "MAIR_EL1", "mair_el1", mair)                                                        \
+    SYSTEM(R, "AMAIR_EL1", "amair_el1", amair)                                                     \
+    SYSTEM(R, "VBAR_EL1", "vbar_el1", vbar)                                                        \
+    SYSTEM(R, "CONTEXTIDR_EL1", "contextidr_el1", contextidr)                                      \
+    SYSTEM(R, "TPIDR_EL1", "tpidr_el1", tpidr_el1)                                                 \
+    SYSTEM(R, "CSSELR_EL1", "csselr_el1", csselr)                                                  \
+    SYSTEM(R, "TPIDR_EL0", "tpidr_el0", tpidr_el0)                                                 \
+    SYSTEM(R, "TPIDRRO_EL0", "tpidrro_el0", tpidrro_el0)                                           \
+    SYSTEM(R, "CNTKCTL_EL1", "cntkctl_el1", cntkctl)                                               \
+    SYSTEM(R, "CNTFRQ_EL0", "cntfrq_el0", cntfrq)                                                  \
+    SYSTEM(R, "MDCCINT_EL1", "mdccint_el1", mdccint)                                               \
+    SYSTEM(R, "MDSCR_EL1", "mdscr_el1", mdscr)                                                     \
+    FOUR(BREAKPOINT, R, 0, 1, 2, 3)                                                                \
+    BREAKPOINT(R, 4) BREAKPOINT(R, 5)                                                              \
+    FOUR(WATCHPOINT, R, 0, 1, 2, 3)                                                                \
+    R("OSLSR_EL1", "oslsr_el1", SYSTEM, sys.oslsr, U64, MV_OSLSR_OSLM | MV_OSLSR_OSLK, NULL)       \
+    SYSTEM(R, "OSDLR_EL1", "osdlr_el1", osdlr)                                                     \
+    ID(R, "MIDR_EL1", "midr_el1", midr)                                                            \
+    ID(R, "MPIDR_EL1", "mpidr_el1", mpidr)                                                         \
+    ID(R, "REVIDR_EL1", "revidr_el1", revidr)                                                      \
+    ID(R, "AIDR_EL1", "aidr_el1", aidr)                                                            \
+    ID(R, "ID_AA64PFR0_EL1", "id_aa64pfr0_el1", pfr0)                                              \
+    ID(R, "ID_AA64DFR0_EL1", "id_aa64dfr0_el1", dfr0)                                              \
+    ID(R, "ID_AA64ISAR0_EL1", "id_aa64isar0_el1", isar0)                                           \
+    ID(R, "ID_AA64MMFR0_EL1", "id_aa64mmfr0_el1", mmfr0)                                           \
+    ID(R, "ID_AA64MMFR1_EL1", "id_aa64mmfr1_el1", mmfr1)                                           \
+    ID(R, "ID_AA64MMFR2_EL1", "id_aa64mmfr2_el1", mmfr2)                                           \
+    ID(R, "CLIDR_EL1", "clidr_el1", clidr)                                                         \
+    ID(R, "CTR_EL0", "ctr_el0", ctr)                                                               \
+    ID(R, "DCZID_EL0", "dczid_el0", dczid)                                                         \
+    ID(R, "counter_hz", "counter_hz", counter_hz)
+
+#define AS_REGISTER(register_name, id, register_group, member, c_type, bits, gdb_type)             \
+    {                                                                                              \
+        .name = register_name, .group = MV_REGISTER_##register_group,                              \
+        .size = sizeof(((struct mv_arm64_state *)0)->member),                                      \
+        .offset = offsetof(struct mv_arm64_state, member), .mask = bits, .type = gdb_type          \
+    },
+
+static const struct mv_register registers[] = {
+    GENERAL_REGISTERS(AS_REGISTER)
+    {.name = "sp", .group = MV_REGISTER_CORE, .size = 8, .mask = ALL, .type = "data_ptr",
+     .place = sp_place},
+    OTHER_REGISTERS(AS_REGISTER)
+};
+
+/* --- for a debugger's description (GDB's manual, appendix G) */
+
+#define PSTATE_FIELD(name, first, last)                                                            \
+    "<field name=\"" name "\" start=\"" #first "\" end=\"" #last "\"/>\n"
+#define VECTOR(name, type, count)                                                                  \
+    "<vector id=\"" name "\" type=\"" type "\" count=\"" #count "\"/>\n"
+#define UNION_FIELD(name, type) "<field name=\"" name "\" type=\"" type "\"/>\n"
+/* Of each element's size a union of what it may be: a float, unsigned, signed. */
+#define INTEGERS(name, bits, count)                                                                \
+    VECTOR("v" name "u", "uint" #bits, count) VECTOR("v" name "s", "int" #bits, count)             \
+    "<union id=\"vn" name "\">\n"
+#define INTEGER_FIELDS(name)                                                                       \
+    UNION_FIELD("u", "v" name "u") UNION_FIELD("s", "v" name "s") "</union>\n"
+#define REALS(name, real, bits, count)                                                             \
+    VECTOR("v" name "f", real, count) INTEGERS(name, bits, count)                                  \
+    UNION_FIELD("f", "v" name "f") INTEGER_FIELDS(name)
+
+static const char pstate_type[] =
+    "<flags id=\"pstate\" size=\"4\">\n"
+    PSTATE_FIELD("SP", 0, 0) PSTATE_FIELD("EL", 2, 3) PSTATE_FIELD("F", 6, 6)
+    PSTATE_FIELD("I", 7, 7) PSTATE_FIELD("A", 8, 8) PSTATE_FIELD("D", 9, 9)
+    PSTATE_FIELD("IL", 20, 20) PSTATE_FIELD("SS", 21, 21) PSTATE_FIELD("V", 28, 28)
+    PSTATE_FIELD("C", 29, 29) PSTATE_FIELD("Z", 30, 30) PSTATE_FIELD("N", 31, 31)
+    "</flags>\n";
+
+static const char vector_types[] =
+    REALS("d", "ieee_double", 64, 2)
+    REALS("s", "ieee_single", 32, 4)
+    REALS("h", "ieee_half", 16, 8)
+    INTEGERS("b", 8, 16) INTEGER_FIELDS("b")
+    INTEGERS("q", 128, 1) INTEGER_FIELDS("q")
+    "<union id=\"aarch64v\">\n"
+    UNION_FIELD("d", "vnd") UNION_FIELD("s", "vns") UNION_FIELD("h", "vnh")
+    UNION_FIELD("b", "vnb") UNION_FIELD("q", "vnq")
+    "</union>\n";
+
+static const struct mv_arch_feature features[] = {
+    {"org.gnu.gdb.aarch64.core", MV_REGISTER_CORE, pstate_type},
+    {"org.gnu.gdb.aarch64.fpu", MV_REGISTER_VECTOR, vector_types},
+    {"org.memvisor.aarch64.system", MV_REGISTER_SYSTEM, ""},
+};
+
+/* --- what a machine does to a state */
+
+/* EL1h, interrupts masked, the MMU off, x0 with the argument (Linux, booting.rst; DEN 0022, 6.4). */
+static void enter(void *opaque, uint64_t pc, uint64_t argument)
+{
+    struct mv_arm64_state *state = opaque;
+    state->x[0] = argument;
+    state->pc = pc;
+    state->pstate = MV_DAIF_ALL | MV_SPSR_EL1 | MV_SPSR_SP;
+}
+
+/* Behind the call stands an ERET of ours, which sets the event register and clears the monitor. */
+static void hypercall(void *opaque, const struct mv_arch_calls *calls)
+{
+    struct mv_arm64_state *state = opaque;
+    mv_psci_call(state, calls);
+    state->event = true;
+    state->monitor_armed = false;
+}
+
+static uint64_t pc_of(const void *state)
+{
+    return ((const struct mv_arm64_state *)state)->pc;
+}
+
+static void set_pc(void *state, uint64_t pc)
+{
+    ((struct mv_arm64_state *)state)->pc = pc;
+}
+
+/* What has to go together; returns the name of what does not, or NULL. */
+static const char *find_contradiction(const struct mv_arm64_state *state)
+{
+    unsigned size = state->monitor_size;
+    bool is_size = size == 1 || size == 2 || size == 4 || size == 8 || size == 16;
+    if (!(state->pstate & MV_SPSR_EL1) && (state->pstate & MV_SPSR_SP))
+        return "cpsr (EL0 has no second stack pointer)";
+    if ((state->sys.sctlr & MV_SCTLR_RES1) != MV_SCTLR_RES1)
+        return "SCTLR_EL1 (bits that are 1 are not)";
+    if (!(state->sys.oslsr & MV_OSLSR_OSLM))
+        return "OSLSR_EL1 (the lock is there)";
+    if (state->monitor_armed && (!is_size || state->monitor_address % size != 0))
+        return "the exclusive monitor (no size, or an address that is not aligned)";
+    return NULL;
+}
+
+static int check(const void *opaque, const void *own, struct mv_error *err)
+{
+    int r = mv_registers_check(&mv_arm64, opaque, own, err);
+    const char *wrong = r < 0 ? NULL : find_contradiction(opaque);
+    return wrong == NULL ? r : mv_error_set(err, EINVAL, "%s", wrong);
+}
+
+const struct mv_arch mv_arm64 = {
+    .name = "arm64",
+    .state_size = sizeof(struct mv_arm64_state),
+    .registers = registers,
+    .register_count = sizeof registers / sizeof registers[0],
+    .gdb_name = "aarch64",
+    .features = features,
+    .feature_count = sizeof features / sizeof features[0],
+    .enter = enter,
+    .hypercall = hypercall,
+    .pc = pc_of,
+    .set_pc = set_pc,
+    .check = check,
+};
