@@ -20,7 +20,7 @@ def build(target, folder, rooms, more=(), libraries=()):
     source = harness.TOP / "src"
     files = [path for room in rooms for path in sorted((source / room).glob("*.c"))]
     files += [source / name for name in more]
-    folders = sorted({path.parent for path in files} | {source / "engine"})
+    folders = sorted({path.parent for path in files} | {source / "engine/api"})
     made = harness.run(["clang", *FLAGS, *["-I%s" % path for path in folders],
                         harness.TOP / ("tests/fuzz/%s.c" % target), *files,
                         *libraries, "-lpthread", "-o", folder / target], timeout=300)

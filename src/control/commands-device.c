@@ -7,7 +7,7 @@
 #include "cleanup.h"
 #include "config.h"
 #include "control.h"
-#include "ivshmem-info.h"
+#include "ivshmem-hello.h"
 #include "job.h"
 #include "machine.h"
 #include "qmp-command.h"
@@ -98,7 +98,7 @@ static int greet(struct mv_job *job, json_t **ret, struct mv_error *err)
 {
     struct add *add = (struct add *)job;
     (void)ret;
-    return mv_ivshmem_doorbell_greet(add->device.socket, is_cancelled, job, &add->hello, err);
+    return mv_ivshmem_hello_create(add->device.socket, is_cancelled, job, &add->hello, err);
 }
 
 static int complete(struct mv_job *job, struct mv_error *err)
@@ -110,7 +110,7 @@ static int complete(struct mv_job *job, struct mv_error *err)
 static void destroy(struct mv_job *job)
 {
     struct add *add = (struct add *)job;
-    mv_ivshmem_doorbell_leave(add->hello);
+    mv_ivshmem_hello_destroy(add->hello);
     mv_config_device_clear(&add->device);
     free(add);
 }

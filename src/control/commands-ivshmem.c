@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* x-query-ivshmem: memory that guests share, and who is connected.  Main thread. */
+#include "block.h"
 #include "control.h"
 #include "device.h"
-#include "ivshmem-info.h"
+#include "ivshmem-link.h"
 #include "machine.h"
 #include "qmp-command.h"
 
@@ -17,27 +18,29 @@ static void add_peer(void *opaque, unsigned id, unsigned vectors)
     json_array_append_new(peers, json_pack("{s:i, s:i}", "id", (int)id, "vectors", (int)vectors));
 }
 
-static json_t *describe_server(struct mv_device *device, const struct mv_ivshmem_info *info)
+static json_t *describe_server(struct mv_ivshmem_link *link)
 {
+    struct mv_ivshmem_link_info info;
     json_t *peers = json_array();
-    mv_ivshmem_for_each_peer(device, add_peer, peers);
-    return json_pack("{s:s, s:b, s:i, s:i, s:I, s:I, s:o}", "socket", info->socket, "connected",
-                     info->connected, "id", (int)info->id, "vectors", (int)info->vectors, "sent",
-                     (json_int_t)info->sent, "received", (json_int_t)info->received, "peers",
-                     peers);
+    mv_ivshmem_link_describe(link, &info);
+    mv_ivshmem_link_for_each(link, add_peer, peers);
+    return json_pack("{s:s, s:b, s:i, s:i, s:I, s:I, s:o}", "socket", info.path, "connected",
+                     info.connected, "id", (int)info.id, "vectors", (int)info.vectors, "sent",
+                     (json_int_t)info.sent, "received", (json_int_t)info.received, "peers", peers);
 }
 
 static void add_device(void *opaque, struct mv_device *device)
 {
     struct query *query = opaque;
-    struct mv_ivshmem_info info;
-    if (!mv_ivshmem_describe(device, &info))
+    const struct mv_block *block;
+    struct mv_ivshmem_link *link;
+    if (!mv_machine_ivshmem(device, &block, &link))
         return;
     json_t *entry =
         json_pack("{s:s, s:s, s:s, s:I}", "device", device->path, "kind", device->ops->type,
-                  "memory", info.block, "size", (json_int_t)info.size);
-    if (info.socket != NULL) {
-        json_t *server = describe_server(device, &info);
+                  "memory", block->id, "size", (json_int_t)block->size);
+    if (link != NULL) {
+        json_t *server = describe_server(link);
         if (server == NULL)
             query->unprintable = device->path;
         json_object_set_new(entry, "server", server);

@@ -11,8 +11,6 @@
 
 #include "block.h"
 #include "cleanup.h"
-#include "ivshmem-hello.h"
-#include "ivshmem-info.h"
 #include "size.h"
 
 #include <inttypes.h>
@@ -47,15 +45,8 @@ static int make_block(struct mv_ivshmem_device *ivshmem, int fd, uint64_t size,
                       struct mv_error *err)
 {
     const struct mv_pci_device_params *params = ivshmem->making;
-    const struct mv_config_backing backing = {
-        .has_fd = true,
-        .fd = fd,
-        .same_file = true, /* another device of this guest may be a peer, too */
-        .share = MV_SWITCH_ON,
-        .save = MV_SWITCH_OFF, /* it is not this guest's alone */
-    };
-    return mv_block_create_backed(params->blocks, params->path, "bar2", size, &backing,
-                                  &ivshmem->block, err);
+    return mv_block_create_shared(params->blocks, params->path, "bar2", size, fd, &ivshmem->block,
+                                  err);
 }
 
 static int take_memory(void *opaque, int fd, uint64_t size, struct mv_error *err)
@@ -146,17 +137,6 @@ static int create(const struct mv_ivshmem_model *model, const struct mv_device_o
     mv_ivshmem_device_add_bars(ivshmem);
     *ret = ivshmem;
     return 0;
-}
-
-int mv_ivshmem_doorbell_greet(const char *socket, bool (*cancelled)(void *opaque), void *opaque,
-                              struct mv_ivshmem_hello **ret, struct mv_error *err)
-{
-    return mv_ivshmem_hello_create(socket, cancelled, opaque, ret, err);
-}
-
-void mv_ivshmem_doorbell_leave(struct mv_ivshmem_hello *hello)
-{
-    mv_ivshmem_hello_destroy(hello);
 }
 
 int mv_ivshmem_doorbell_create(const struct mv_pci_device_params *params,

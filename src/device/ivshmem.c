@@ -4,7 +4,6 @@
 
 #include "block.h"
 #include "cleanup.h"
-#include "ivshmem-info.h"
 #include "size.h"
 
 #include <stdlib.h>
@@ -108,6 +107,17 @@ int mv_ivshmem_device_check_size(uint64_t size, struct mv_error *err)
                         mv_size_format(size, text));
 }
 
+bool mv_ivshmem_parts(struct mv_device *device, const struct mv_block **ret_block,
+                      struct mv_ivshmem_link **ret_link)
+{
+    if (device->ops->destroy != mv_ivshmem_device_destroy)
+        return false;
+    const struct mv_ivshmem_device *ivshmem = (struct mv_ivshmem_device *)device;
+    *ret_block = ivshmem->block;
+    *ret_link = ivshmem->link;
+    return true;
+}
+
 void mv_ivshmem_device_reset(struct mv_device *device)
 {
     struct mv_ivshmem_device *ivshmem = (struct mv_ivshmem_device *)device;
@@ -180,40 +190,4 @@ void mv_ivshmem_device_destroy(struct mv_device *device)
     mv_ivshmem_ext_destroy(&ivshmem->ext);
     pthread_mutex_destroy(&ivshmem->lock);
     free(ivshmem);
-}
-
-/* --- for the control socket; main thread */
-
-/* They differ in their models and have this in common. */
-static struct mv_ivshmem_device *ivshmem_of(struct mv_device *device)
-{
-    return device->ops->destroy == mv_ivshmem_device_destroy ? (struct mv_ivshmem_device *)device
-                                                             : NULL;
-}
-
-bool mv_ivshmem_describe(struct mv_device *device, struct mv_ivshmem_info *ret)
-{
-    const struct mv_ivshmem_device *ivshmem = ivshmem_of(device);
-    if (ivshmem == NULL)
-        return false;
-    *ret = (struct mv_ivshmem_info){.block = ivshmem->block->id, .size = ivshmem->block->size};
-    if (ivshmem->link == NULL)
-        return true;
-    struct mv_ivshmem_link_info link;
-    mv_ivshmem_link_describe(ivshmem->link, &link);
-    ret->socket = link.path;
-    ret->connected = link.connected;
-    ret->id = link.id;
-    ret->vectors = link.vectors;
-    ret->sent = link.sent;
-    ret->received = link.received;
-    return true;
-}
-
-void mv_ivshmem_for_each_peer(struct mv_device *device,
-                              void (*fn)(void *opaque, unsigned id, unsigned vectors), void *opaque)
-{
-    struct mv_ivshmem_device *ivshmem = ivshmem_of(device);
-    if (ivshmem != NULL && ivshmem->link != NULL)
-        mv_ivshmem_link_for_each(ivshmem->link, fn, opaque);
 }

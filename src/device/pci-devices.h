@@ -20,6 +20,7 @@ struct mv_block;
 struct mv_block_registry;
 struct mv_config_backing;
 struct mv_ivshmem_hello;
+struct mv_ivshmem_link;
 struct mv_loop;
 
 /* --- pci-host.c: the host bridge, with ECAM; it owns the bus */
@@ -54,7 +55,7 @@ struct mv_pci_device_params {
     const char *socket; /* of a device with a server: where that listens */
     unsigned vectors;   /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
     bool ext;           /* docs/ivshmem-ext.md */
-    struct mv_ivshmem_hello *hello; /* of mv_ivshmem_doorbell_greet, or NULL */
+    struct mv_ivshmem_hello *hello; /* the connection to it, or NULL */
     struct mv_pcie_place place; /* of a root port, as what follows */
     mv_pcie_eject_fn *eject;
     void *eject_opaque;
@@ -91,6 +92,12 @@ mv_pci_create_fn mv_edu_create;
  * seconds for the server; what ivshmem-link.h says.
  */
 mv_pci_create_fn mv_ivshmem_plain_create, mv_ivshmem_doorbell_create, mv_ivshmem_2009_create;
+/*
+ * The block that an ivshmem function of any kind shows, and its link to a server
+ * (NULL: it has none); false where the device is none.
+ */
+bool mv_ivshmem_parts(struct mv_device *device, const struct mv_block **ret_block,
+                      struct mv_ivshmem_link **ret_link);
 /* pci-root-port.c: a bus with one slot, into which devices come while the guest runs. */
 mv_pci_create_fn mv_pci_root_port_create;
 /* NULL where the device is none. */

@@ -91,3 +91,9 @@ int mv_machine_device_remove(struct mv_machine *machine, const char *name, struc
 {
     return mv_hotplug_remove(machine->hotplug, name, err);
 }
+
+bool mv_machine_ivshmem(struct mv_device *device, const struct mv_block **ret_block,
+                        struct mv_ivshmem_link **ret_link)
+{
+    return mv_ivshmem_parts(device, ret_block, ret_link);
+}

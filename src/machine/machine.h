@@ -7,7 +7,6 @@
 #ifndef MV_MACHINE_MACHINE_H
 #define MV_MACHINE_MACHINE_H
 
-#include "config.h"
 #include "error.h"
 
 #include <stdbool.h>
@@ -17,9 +16,12 @@
 struct mv_block;
 struct mv_block_fault;
 struct mv_block_registry;
+struct mv_config;
+struct mv_config_device;
 struct mv_device;
 struct mv_engine;
 struct mv_ivshmem_hello;
+struct mv_ivshmem_link;
 struct mv_loop;
 struct mv_machine;
 struct mv_pci_bus;
@@ -83,6 +85,13 @@ struct mv_device *mv_machine_uart(struct mv_machine *machine);
 /* Call fn for each device, in the order of their addition.  Main thread. */
 void mv_machine_for_each_device(struct mv_machine *machine,
                                 void (*fn)(void *opaque, struct mv_device *device), void *opaque);
+
+/*
+ * The block that an ivshmem device shows, and its link to a server (NULL: it has
+ * none); false where the device is no ivshmem device.
+ */
+bool mv_machine_ivshmem(struct mv_device *device, const struct mv_block **ret_block,
+                        struct mv_ivshmem_link **ret_link);
 
 /* The host bridge's bus; NULL where the board has none. */
 struct mv_pci_bus *mv_machine_pci_bus(struct mv_machine *machine);
@@ -156,7 +165,7 @@ enum mv_machine_state mv_machine_state(const struct mv_machine *machine);
 int mv_machine_device_add(struct mv_machine *machine, const struct mv_config_device *wish,
                           struct mv_error *err);
 /*
- * The same in two steps, around mv_ivshmem_doorbell_greet, which takes long: is
+ * The same in two steps, around mv_ivshmem_hello_create, which takes long: is
  * there a place for it; and put it there, whatever has changed meanwhile.
  */
 int mv_machine_device_check(struct mv_machine *machine, const struct mv_config_device *wish,

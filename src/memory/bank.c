@@ -9,6 +9,7 @@
  */
 #include "bank.h"
 
+#include "config.h"
 #include "cleanup.h"
 #include "size.h"
 

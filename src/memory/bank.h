@@ -7,11 +7,12 @@
 #ifndef MV_MEMORY_BANK_H
 #define MV_MEMORY_BANK_H
 
-#include "config.h"
 #include "error.h"
 
 #include <stddef.h>
 #include <stdint.h>
+
+struct mv_config_bank;
 
 /* A guest-physical range that a device of the board occupies. */
 struct mv_window {

@@ -10,7 +10,6 @@
 #ifndef MV_MEMORY_BLOCK_H
 #define MV_MEMORY_BLOCK_H
 
-#include "config.h"
 #include "dirty-log.h"
 #include "error.h"
 #include "host-limits.h"
@@ -22,6 +21,8 @@
 struct mv_backing;
 struct mv_bank_layout;
 struct mv_block_registry;
+struct mv_config_back;
+struct mv_config_backing;
 
 typedef void mv_block_unpinned_fn(void *opaque);
 
@@ -82,6 +83,9 @@ int mv_block_create(struct mv_block_registry *registry, const char *path, const 
 int mv_block_create_backed(struct mv_block_registry *registry, const char *path, const char *name,
                            uint64_t size, const struct mv_config_backing *wish,
                            struct mv_block **ret, struct mv_error *err);
+/* Of bytes that others have made and share: a descriptor, which stays the caller's. */
+int mv_block_create_shared(struct mv_block_registry *registry, const char *path, const char *name,
+                           uint64_t size, int fd, struct mv_block **ret, struct mv_error *err);
 /* Waits until nobody has it pinned. */
 void mv_block_destroy(struct mv_block *block);
 

@@ -7,6 +7,7 @@
 
 #include "backing.h"
 #include "block.h"
+#include "config.h"
 
 #include <linux/magic.h>
 #include <numa.h>

@@ -3,13 +3,13 @@
 #ifndef MV_MEMORY_NUMA_POLICY_H
 #define MV_MEMORY_NUMA_POLICY_H
 
-#include "config.h"
 #include "error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct mv_block;
+struct mv_config_backing;
 
 #define MV_NUMA_NODES 1024
 

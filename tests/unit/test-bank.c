@@ -2,6 +2,7 @@
 /* memory/bank.c: where banks come to stand, every refusal, and random layouts. */
 #include "bank.h"
 
+#include "config.h"
 #include "size.h"
 
 #include <inttypes.h>

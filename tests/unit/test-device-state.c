@@ -11,7 +11,7 @@
 
 #include "arm64.h"
 #include "gicv3.h"
-#include "ivshmem-info.h"
+#include "ivshmem-link.h"
 #include "ns16550a.h"
 #include "pci-devices.h"
 #include "primecell.h"
@@ -202,8 +202,11 @@ static void use_port(void)
 /* The loop runs until the server has handed out the device's vectors. */
 static void await_vectors(void *opaque)
 {
-    struct mv_ivshmem_info info;
-    assert_true(mv_ivshmem_describe(device, &info));
+    const struct mv_block *block;
+    struct mv_ivshmem_link *link;
+    struct mv_ivshmem_link_info info;
+    assert_true(mv_ivshmem_parts(device, &block, &link));
+    mv_ivshmem_link_describe(link, &info);
     if (info.vectors == VECTORS)
         mv_loop_stop(loop);
     else

@@ -7,6 +7,7 @@
 #define MV_EMULATOR_EMULATOR_H
 
 #include "engine.h"
+#include "irqchip.h"
 #include "space.h"
 #include "timer.h"
 

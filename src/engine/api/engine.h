@@ -10,7 +10,6 @@
 
 #include "arch.h"
 #include "error.h"
-#include "irqchip.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +18,7 @@
 
 struct mv_space;
 struct mv_engine;
+struct mv_irqchip;
 struct mv_vcpu;
 struct mv_loop;
 
