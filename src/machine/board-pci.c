@@ -4,11 +4,10 @@
  * and what each needs, is device/pci-devices.c's.  No state, no lock; the main
  * thread's, called by machine-devices.c.
  */
-#include "board.h"
+#include "hotplug.h"
 
 #include "block.h"
 #include "config.h"
-#include "hotplug.h"
 #include "pci-devices.h"
 
 #include <errno.h>

@@ -8,7 +8,7 @@
  *
  * No lock: the main thread's, called by boot.c and kernel-pack.c.
  */
-#include "boot-file.h"
+#include "boot.h"
 
 #include "cleanup.h"
 #include "size.h"

@@ -5,7 +5,6 @@
  */
 #include "boot.h"
 
-#include "boot-file.h"
 #include "cleanup.h"
 #include "loader-arm64.h"
 #include "size.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_hotplug: PCI devices that come and go while the guest runs.  A
- * device comes into a root port's slot, where the guest finds it; it goes when
- * the guest has let go of it, or is reset.  Main thread.
+ * How PCI devices get into their slots, and struct mv_hotplug: those that come and
+ * go while the guest runs.  One comes into a root port's slot, where the guest
+ * finds it; it goes when the guest has let go of it, or is reset.  Main thread.
  */
 #ifndef MV_MACHINE_HOTPLUG_H
 #define MV_MACHINE_HOTPLUG_H
@@ -10,9 +10,13 @@
 #include "error.h"
 #include "pcie-port.h"
 
+#include <stdbool.h>
+
 struct mv_block_registry;
+struct mv_config_device;
 struct mv_device_tree;
 struct mv_hotplug;
+struct mv_ivshmem_hello;
 struct mv_loop;
 struct mv_space;
 
@@ -49,5 +53,29 @@ void mv_hotplug_added(struct mv_hotplug *hotplug, struct mv_device *device);
 int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_error *err);
 /* The guest is reset: what it was asked to let go of goes. */
 void mv_hotplug_reset(struct mv_hotplug *hotplug);
+
+/* --- board-pci.c: putting PCI devices that the user wants into their slots */
+
+/* What PCI devices are made of and put into. */
+struct mv_board_pci {
+    struct mv_device *host; /* the host bridge; NULL: the board has none */
+    struct mv_device_tree *devices;
+    struct mv_block_registry *blocks;
+    struct mv_hotplug *hotplug;
+    struct mv_loop *loop;
+    struct mv_ivshmem_hello *hello; /* the server's of the device to be made, or NULL */
+};
+
+/*
+ * Make a PCI device and put it into its slot and into the tree, which owns it.
+ * -ENOENT for an unknown type or bus, -EBUSY where the slot is taken, -EEXIST
+ * where the id is; -ENOTSUP where the machine runs and the bus has no hotplug, or
+ * has no PCI.  Nothing has changed then.
+ */
+int mv_board_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                  bool running, struct mv_device **ret, struct mv_error *err);
+/* What it would say of the type, the place and the id while the machine runs; changes nothing. */
+int mv_board_check_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+                        struct mv_error *err);
 
 #endif

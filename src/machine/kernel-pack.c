@@ -5,7 +5,7 @@
  * finding the stream in a file.  A stream is a stranger's: what it makes is
  * bounded, whatever it says of itself.  No state, no lock; called by boot.c.
  */
-#include "boot-file.h"
+#include "boot.h"
 
 #include "cleanup.h"
 #include "size.h"

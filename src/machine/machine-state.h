@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * struct mv_machine, for the files that make up the machine: machine.c makes its
- * parts, machine-devices.c its PCI devices, machine-run.c runs it.  requests and faults are any thread's, all else
- * is the main thread's.  Within the machine room.
+ * parts, machine-devices.c its PCI devices, machine-run.c runs it.  requests and
+ * faults are any thread's, all else is the main thread's.  Within the machine room.
  */
 #ifndef MV_MACHINE_MACHINE_STATE_H
 #define MV_MACHINE_MACHINE_STATE_H
@@ -13,7 +13,6 @@
 #include "boot.h"
 #include "device.h"
 #include "hotplug.h"
-#include "power-button.h"
 #include "vcpu-thread.h"
 
 #include <pthread.h>
@@ -50,6 +49,27 @@ void mv_fault_queue_add(struct mv_fault_queue *queue, uint64_t generation, uint6
  */
 bool mv_fault_queue_take(struct mv_fault_queue *queue, struct mv_block_registry *registry,
                          const struct mv_block **ret_block, uint64_t *ret_offset);
+
+/*
+ * --- power-button.c: a button on a GPIO line, held down for a moment when it is
+ * pressed.  Main thread.
+ */
+
+struct mv_power_button;
+
+/* The GPIO (a PL061; NULL: the board has none) is to outlive the button. */
+int mv_power_button_create(struct mv_loop *loop, struct mv_device *gpio, unsigned line,
+                           struct mv_power_button **ret, struct mv_error *err);
+void mv_power_button_destroy(struct mv_power_button *button);
+
+/* Down now, up by itself a little later. */
+void mv_power_button_press(struct mv_power_button *button);
+/* The machine goes on or stands still, and the time that the button is held with it. */
+void mv_power_button_run(struct mv_power_button *button, bool on);
+/* Whether it is down: a press that a save carries lasts on where it is loaded. */
+extern const struct mv_state_table mv_power_button_state;
+/* Up now. */
+void mv_power_button_release(struct mv_power_button *button);
 
 /* --- the machine */
 

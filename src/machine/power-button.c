@@ -6,7 +6,7 @@
  * that would miss the press.  No lock: the main thread's, called by
  * machine.c.
  */
-#include "power-button.h"
+#include "machine-state.h"
 
 #include "cleanup.h"
 #include "loop.h"
@@ -36,10 +36,6 @@ static void timer_expired(void *opaque, uint32_t events)
 int mv_power_button_create(struct mv_loop *loop, struct mv_device *gpio, unsigned line,
                            struct mv_power_button **ret, struct mv_error *err)
 {
-    if (gpio == NULL) {
-        *ret = NULL;
-        return 0;
-    }
     struct mv_power_button *button = calloc(1, sizeof *button);
     if (button == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the power button");
@@ -68,6 +64,13 @@ void mv_power_button_destroy(struct mv_power_button *button)
     free(button);
 }
 
+static void drive(struct mv_power_button *button, bool down)
+{
+    button->down = down;
+    if (button->gpio != NULL)
+        mv_pl061_set_input(button->gpio, button->line, down);
+}
+
 static void set_timer(struct mv_power_button *button, long ns)
 {
     struct itimerspec when = {.it_value.tv_nsec = ns};
@@ -76,17 +79,12 @@ static void set_timer(struct mv_power_button *button, long ns)
 
 void mv_power_button_press(struct mv_power_button *button)
 {
-    if (button == NULL)
-        return;
-    button->down = true;
-    mv_pl061_set_input(button->gpio, button->line, true);
+    drive(button, true);
     set_timer(button, button->running ? HELD_NS : 0);
 }
 
 void mv_power_button_run(struct mv_power_button *button, bool on)
 {
-    if (button == NULL)
-        return;
     if (on != button->running && button->down)
         set_timer(button, on ? HELD_NS : 0);
     button->running = on;
@@ -94,12 +92,9 @@ void mv_power_button_run(struct mv_power_button *button, bool on)
 
 void mv_power_button_release(struct mv_power_button *button)
 {
-    if (button == NULL)
-        return;
     /* Setting a timer also clears an expiry that nobody has read. */
     set_timer(button, 0);
-    button->down = false;
-    mv_pl061_set_input(button->gpio, button->line, false);
+    drive(button, false);
 }
 
 static const struct mv_state_field state_fields[] = {
@@ -110,7 +105,7 @@ static const struct mv_state_field state_fields[] = {
 static void state_loaded(void *object)
 {
     struct mv_power_button *button = object;
-    mv_pl061_set_input(button->gpio, button->line, button->down);
+    drive(button, button->down);
     set_timer(button, button->down && button->running ? HELD_NS : 0);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine/kernel-pack.c: what comes out of packed files, and of broken ones. */
-#include "boot-file.h"
+#include "boot.h"
 
 #include "fake-kernel.h"
 #include "size.h"
