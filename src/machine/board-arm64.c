@@ -5,6 +5,7 @@
  */
 #include "board-arm64.h"
 
+#include "arm64.h"
 #include "engine.h"
 #include "fdt-writer.h"
 #include "gicv3.h"
@@ -81,7 +82,7 @@ static const struct mv_platform_row rows[] = {
 
 const struct mv_board_ops mv_board_arm64 = {
     .name = "arm64",
-    .architecture = "arm64",
+    .arch = &mv_arm64,
     .ipa_bits = MV_ARM64_IPA_BITS,
     .ram_base = MV_ARM64_RAM,
     .windows = windows,

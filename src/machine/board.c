@@ -21,8 +21,8 @@ int mv_board_find(const char *name, const struct mv_board_ops **ret, struct mv_e
             *ret = mv_boards[count];
             return 0;
         }
-        int n = snprintf(names + used, sizeof names - used, "%s%s", count == 0 ? "" : " and ",
-                         mv_boards[count]->name);
+        const char *join = count == 0 ? "" : mv_boards[count + 1] == NULL ? " and " : ", ";
+        int n = snprintf(names + used, sizeof names - used, "%s%s", join, mv_boards[count]->name);
         used = used + (size_t)n < sizeof names ? used + (size_t)n : sizeof names - 1;
     }
     return mv_error_set(err, ENOENT, "machine '%s' is not built in: %s %s", name, names,

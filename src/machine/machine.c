@@ -16,14 +16,24 @@
 
 /* --- making */
 
-static int choose_engine(const char *name, const struct mv_engine_ops **ret, struct mv_error *err)
+static int probe_engine(const struct mv_engine_ops *engine, const struct mv_board_ops *board,
+                        struct mv_error *err)
+{
+    if (engine->arch != board->arch)
+        return mv_error_set(err, ENOTSUP, "it runs vCPUs of %s, and the machine '%s' has those of %s",
+                            engine->arch->name, board->name, board->arch->name);
+    return engine->probe(err);
+}
+
+static int choose_engine(const char *name, const struct mv_board_ops *board,
+                         const struct mv_engine_ops **ret, struct mv_error *err)
 {
     bool automatic = strcmp(name, "auto") == 0;
     struct mv_error why = {"there is none"};
     for (size_t i = 0; mv_engines[i] != NULL; i++) {
         if (!automatic && strcmp(name, mv_engines[i]->name) != 0)
             continue;
-        int r = mv_engines[i]->probe(&why);
+        int r = probe_engine(mv_engines[i], board, &why);
         if (r == 0) {
             *ret = mv_engines[i];
             return 0;
@@ -135,7 +145,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     int r = mv_board_find(config->machine, &board, err);
     machine->board.ops = board;
     if (r == 0)
-        r = choose_engine(config->engine, &engine, err);
+        r = choose_engine(config->engine, board, &engine, err);
     if (r == 0)
         r = mv_bank_layout_make(config->banks, config->bank_count, board->windows,
                                 board->window_count, board->ram_base, board->ipa_bits,

@@ -7,6 +7,7 @@
 #ifndef MV_TESTS_BOARD_TINY_H
 #define MV_TESTS_BOARD_TINY_H
 
+#include "arm64.h"
 #include "board-arm64.h"
 #include "engine.h"
 #include "gicv3.h"
@@ -34,7 +35,7 @@ static const struct mv_platform_row tiny_rows[] = {
 
 static const struct mv_board_ops board_tiny = {
     .name = "tiny",
-    .architecture = "arm64",
+    .arch = &mv_arm64,
     .ipa_bits = TINY_IPA_BITS,
     .ram_base = TINY_RAM,
     .windows = tiny_windows,
@@ -45,7 +46,11 @@ static const struct mv_board_ops board_tiny = {
     .physical_timer_intid = MV_ARM64_TIMER_PHYSICAL_INTID,
 };
 
-/* Its row. */
-const struct mv_board_ops *const mv_boards[] = {&mv_board_arm64, &board_tiny, NULL};
+/* One of another architecture, which no engine here runs. */
+static const struct mv_arch foreign_arch = {.name = "foreign"};
+static const struct mv_board_ops board_foreign = {.name = "other", .arch = &foreign_arch};
+
+/* Their rows. */
+const struct mv_board_ops *const mv_boards[] = {&mv_board_arm64, &board_tiny, &board_foreign, NULL};
 
 #endif

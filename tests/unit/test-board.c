@@ -145,7 +145,11 @@ static void test_refusals(void **state)
     REFUSED("0x1000000000", "-m", "16M@0x1000000000");
     REFUSED("no PCI bus", "-m", "16M", "--device", "edu");
     fake_board = "none";
-    REFUSED("machine 'none' is not built in: arm64 and tiny are", "-m", "16M");
+    REFUSED("machine 'none' is not built in: arm64, tiny and other are", "-m", "16M");
+    fake_board = "other";
+    REFUSED("'fake' cannot run here: it runs vCPUs of arm64, and the machine 'other' has those of "
+            "foreign",
+            "-m", "16M");
     /* What the arm64 board has there is not here. */
     fake_board = "tiny";
     MAKE("-m", "16M@0x40000000");
