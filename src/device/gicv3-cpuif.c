@@ -225,7 +225,7 @@ bool mv_gicv3_cpu_read(struct mv_irqchip *chip, unsigned cpu, unsigned reg, uint
         return false;
     MV_LOCK_SCOPE(&gic->lock);
     *ret = registers[reg].read(gic, cpu, registers[reg].group);
-    mv_gicv3_settle(gic);
+    mv_gicv3_signal(gic);
     return true;
 }
 
@@ -238,6 +238,6 @@ bool mv_gicv3_cpu_write(struct mv_irqchip *chip, unsigned cpu, unsigned reg, uin
     MV_LOCK_SCOPE(&gic->lock);
     registers[reg].write(gic, cpu, registers[reg].group, value);
     gic->dirty |= UINT64_C(1) << cpu;
-    mv_gicv3_settle(gic);
+    mv_gicv3_signal(gic);
     return true;
 }

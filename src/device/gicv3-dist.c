@@ -173,7 +173,7 @@ static void dist_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
         return;
     MV_LOCK_SCOPE(&gic->lock);
     reg->write(gic, (uint32_t)offset, size, value);
-    mv_gicv3_settle(gic);
+    mv_gicv3_signal(gic);
 }
 
 const struct mv_mmio_ops mv_gicv3_dist_ops = {

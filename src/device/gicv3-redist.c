@@ -91,7 +91,7 @@ static void redist_write(void *opaque, uint64_t offset, uint64_t value, unsigned
         mv_gicv3_bank_write(gic, (int)cpu, in_frame, size, (uint32_t)value);
     else if (in_frame == WAKER && size == 4)
         gic->asleep[cpu] = (value & WAKER_PROCESSOR_SLEEP) != 0;
-    mv_gicv3_settle(gic);
+    mv_gicv3_signal(gic);
 }
 
 const struct mv_mmio_ops mv_gicv3_redist_ops = {

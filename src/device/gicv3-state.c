@@ -215,7 +215,7 @@ static void update_lines(struct mv_gicv3 *gic, unsigned cpu)
         gic->sink->set_lines(gic->sink, cpu, lines == LINE_IRQ, lines == LINE_FIQ);
 }
 
-void mv_gicv3_settle(struct mv_gicv3 *gic)
+void mv_gicv3_signal(struct mv_gicv3 *gic)
 {
     while (gic->dirty != 0) {
         unsigned cpu = (unsigned)__builtin_ctzll(gic->dirty);

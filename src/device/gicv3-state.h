@@ -6,7 +6,7 @@
  * Interrupts stand in banks of 32, one bit each in every bitmap: a private
  * bank for each CPU (INTIDs 0-31), then the banks of the SPIs.  All fields
  * below `lock` are guarded by it.  A function that changes interrupts marks
- * the CPUs concerned as dirty; whoever took the lock calls mv_gicv3_settle
+ * the CPUs concerned as dirty; whoever took the lock calls mv_gicv3_signal
  * before letting it go, so that an access is seen by the CPUs as one step.
  */
 #ifndef MV_DEVICE_GICV3_STATE_H
@@ -94,7 +94,7 @@ struct mv_gicv3 {
     uint8_t target[MV_GICV3_SPI_MAX]; /* CPU, or MV_GICV3_NO_TARGET */
     struct mv_gicv3_best best[MV_GICV3_CPUS_MAX];
     uint8_t lines[MV_GICV3_CPUS_MAX]; /* what the sink knows: IRQ bit 0, FIQ bit 1 */
-    uint64_t dirty;                   /* CPUs to look at in mv_gicv3_settle */
+    uint64_t dirty;                   /* CPUs to look at in mv_gicv3_signal */
 };
 
 /* --- gicv3-state.c: readiness, routing, priorities.  Lock held. */
@@ -120,7 +120,7 @@ uint8_t mv_gicv3_running_priority(const struct mv_gicv3 *gic, unsigned cpu);
 /* Whether the best interrupt of a CPU may be signalled to it. */
 bool mv_gicv3_can_signal(const struct mv_gicv3 *gic, unsigned cpu);
 /* Find the best interrupt of each dirty CPU again and tell the sink. */
-void mv_gicv3_settle(struct mv_gicv3 *gic);
+void mv_gicv3_signal(struct mv_gicv3 *gic);
 
 /* --- gicv3-bank.c: registers that distributor and redistributors share. */
 

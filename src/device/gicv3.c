@@ -111,7 +111,7 @@ static void derive_all(struct mv_gicv3 *gic)
     mv_gicv3_all_update(gic);
     for (unsigned cpu = 0; cpu < gic->params.cpus; cpu++)
         gic->dirty |= UINT64_C(1) << cpu;
-    mv_gicv3_settle(gic);
+    mv_gicv3_signal(gic);
 }
 
 static void state_loaded(void *object)
@@ -170,7 +170,7 @@ static void set_spi(struct mv_irqchip *chip, unsigned intid, bool level)
         return;
     MV_LOCK_SCOPE(&gic->lock);
     mv_gicv3_input_set(gic, (unsigned)bank, UINT32_C(1) << (intid % 32), level);
-    mv_gicv3_settle(gic);
+    mv_gicv3_signal(gic);
 }
 
 static void set_ppi(struct mv_irqchip *chip, unsigned cpu, unsigned intid, bool level)
@@ -180,7 +180,7 @@ static void set_ppi(struct mv_irqchip *chip, unsigned cpu, unsigned intid, bool 
         return;
     MV_LOCK_SCOPE(&gic->lock);
     mv_gicv3_input_set(gic, cpu, UINT32_C(1) << intid, level);
-    mv_gicv3_settle(gic);
+    mv_gicv3_signal(gic);
 }
 
 /* A pulse: an SPI that is configured as level-sensitive does not remember it. */
@@ -194,7 +194,7 @@ void mv_gicv3_message(struct mv_irqchip *chip, unsigned intid)
     MV_LOCK_SCOPE(&gic->lock);
     gic->pending[bank] |= gic->edge[bank] & bit;
     mv_gicv3_bank_update(gic, (unsigned)bank, bit);
-    mv_gicv3_settle(gic);
+    mv_gicv3_signal(gic);
 }
 
 /* A new sink hears of the lines that are up; it takes them to be down. */
@@ -207,7 +207,7 @@ static void set_sink(struct mv_irqchip *chip, struct mv_irq_sink *sink)
         gic->lines[cpu] = 0;
         gic->dirty |= UINT64_C(1) << cpu;
     }
-    mv_gicv3_settle(gic);
+    mv_gicv3_signal(gic);
 }
 
 static const struct mv_irqchip_ops irqchip_ops = {

@@ -107,7 +107,7 @@ static void start_match(struct mv_pl031 *rtc)
 }
 
 /* What the guest reads holds now, and not only once the loop's thread has seen the timer. */
-static void settle(struct mv_pl031 *rtc)
+static void catch_up(struct mv_pl031 *rtc)
 {
     if (host_seconds() < rtc->alarm)
         return;
@@ -126,7 +126,7 @@ static void on_timer(void *opaque, uint32_t events)
     if (host_seconds() < rtc->alarm && rtc->alarm != NEVER)
         arm(rtc);
     else
-        settle(rtc);
+        catch_up(rtc);
 }
 
 static uint32_t read_id(uint64_t offset)
@@ -140,7 +140,7 @@ static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct mv_pl031 *rtc = opaque;
     MV_LOCK_SCOPE(&rtc->mutex);
-    settle(rtc);
+    catch_up(rtc);
     switch (offset) {
     case REG_DR:
         return counter(rtc);
@@ -240,7 +240,7 @@ static void state_loaded(void *object)
         disarm(rtc);
     else
         arm(rtc);
-    settle(rtc);
+    catch_up(rtc);
     update_irq(rtc);
     mv_irq_set(&rtc->irq, rtc->irq_level);
 }

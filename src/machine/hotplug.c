@@ -81,7 +81,7 @@ static void destroy_device(struct mv_hotplug *hotplug, struct mv_device *device)
     free(id);
 }
 
-void mv_hotplug_settle(struct mv_hotplug *hotplug)
+void mv_hotplug_collect(struct mv_hotplug *hotplug)
 {
     for (struct mv_device *d = hotplug->params.devices->first; d != NULL; d = d->next) {
         struct mv_device *gone = gone_from(d);
@@ -99,7 +99,7 @@ static void serve(void *opaque)
 {
     struct mv_hotplug *hotplug = opaque;
     atomic_store(&hotplug->due, false);
-    mv_hotplug_settle(hotplug);
+    mv_hotplug_collect(hotplug);
 }
 
 /* However often a guest lets go of things, one call waits in the loop. */
@@ -139,7 +139,7 @@ static int find_removable(struct mv_hotplug *hotplug, const char *name,
 int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_error *err)
 {
     struct mv_pcie_port *port = NULL;
-    mv_hotplug_settle(hotplug);
+    mv_hotplug_collect(hotplug);
     int r = find_removable(hotplug, name, &port, err);
     if (r < 0)
         return r;
@@ -156,7 +156,7 @@ int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_er
                             "the guest is switching the slot of '%.80s' on or off: try again later",
                             name);
     case MV_PCIE_REMOVED:
-        mv_hotplug_settle(hotplug);
+        mv_hotplug_collect(hotplug);
         break;
     case MV_PCIE_ASKED:
         port->asked = true;
@@ -173,7 +173,7 @@ void mv_hotplug_reset(struct mv_hotplug *hotplug)
         if (port != NULL && port->asked)
             mv_pcie_port_take(port);
     }
-    mv_hotplug_settle(hotplug);
+    mv_hotplug_collect(hotplug);
 }
 
 /* --- arrival */

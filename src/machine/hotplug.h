@@ -41,7 +41,7 @@ void mv_hotplug_destroy(struct mv_hotplug *hotplug);
 mv_pcie_eject_fn mv_hotplug_eject;
 
 /* Finish the removals that the guest has agreed to, but for those whose memory is pinned still. */
-void mv_hotplug_settle(struct mv_hotplug *hotplug);
+void mv_hotplug_collect(struct mv_hotplug *hotplug);
 /* A device was put into a slot of a root port: the guest is told. */
 void mv_hotplug_added(struct mv_hotplug *hotplug, struct mv_device *device);
 /*

@@ -65,7 +65,7 @@ int mv_machine_device_check(struct mv_machine *machine, const struct mv_config_d
                             struct mv_error *err)
 {
     const struct mv_board_pci pci = pci_of(machine, NULL);
-    mv_hotplug_settle(machine->hotplug);
+    mv_hotplug_collect(machine->hotplug);
     return mv_board_check_plug(&pci, wish, err);
 }
 
@@ -74,7 +74,7 @@ int mv_machine_device_add_greeted(struct mv_machine *machine, const struct mv_co
 {
     const struct mv_board_pci pci = pci_of(machine, hello);
     struct mv_device *device;
-    mv_hotplug_settle(machine->hotplug);
+    mv_hotplug_collect(machine->hotplug);
     int r = mv_board_plug(&pci, wish, true, &device, err);
     if (r == 0)
         mv_hotplug_added(machine->hotplug, device);

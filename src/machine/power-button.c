@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The power button.  Linux's gpio-keys looks at the line again when it has had
- * time to settle (5 ms unless the device tree says otherwise), so a press must
- * last: a timer of the loop ends it, which stands still while the guest does, or
- * that would miss the press.  No lock: the main thread's, called by
- * machine.c.
+ * The power button.  Linux's gpio-keys looks at the line again after 5 ms (unless
+ * the device tree says otherwise), when a real button has stopped bouncing.  So a
+ * press must last: a timer of the loop ends it, and stands still while the guest
+ * does, which would miss the press otherwise.  No lock: the main thread's, called
+ * by machine.c and machine-run.c.
  */
 #include "machine-state.h"
 

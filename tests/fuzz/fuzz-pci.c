@@ -469,7 +469,7 @@ static void check(void)
 
 static void power_on(void)
 {
-    mv_hotplug_settle(pci.hotplug);
+    mv_hotplug_collect(pci.hotplug);
     mv_device_tree_reset(&devices);
     remove_from(0);
     remove_from(1);
