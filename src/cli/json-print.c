@@ -3,7 +3,7 @@
 #include "json-print.h"
 
 #include "cleanup.h"
-#include "qmp-value.h"
+#include "qmp-json.h"
 
 static void print(FILE *out, const json_t *value)
 {

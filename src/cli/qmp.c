@@ -10,7 +10,7 @@
 #include "log.h"
 #include "names.h"
 #include "prompt.h"
-#include "qmp-value.h"
+#include "qmp-json.h"
 #include "vm-client.h"
 
 #include <poll.h>

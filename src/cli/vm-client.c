@@ -8,7 +8,7 @@
 
 #include "cleanup.h"
 #include "process-hint.h"
-#include "qmp-value.h"
+#include "qmp-json.h"
 #include "rundir.h"
 #include "unix-socket.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands that add and remove devices.  What a client says of one is made into
- * the words of a command line, so that both have the same keys.  A server that
- * a device needs is waited for in a job's thread: it may never answer.
+ * Commands that add and remove devices (QEMU, qapi/qdev.json).  What a client says
+ * of one is made into the words of a command line, so that both have the same keys.
+ * A server that a device needs is waited for in a job's thread: it may never answer.
  */
 #include "cleanup.h"
 #include "config.h"
@@ -11,12 +11,29 @@
 #include "job.h"
 #include "machine.h"
 #include "qmp-command.h"
-#include "qmp-value.h"
+#include "qmp-json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* --- types */
+
+/* What else there is depends on the driver. */
+static const struct mv_qmp_member device_add_members[] = {
+    {"driver", &mv_qmp_str}, {"bus", &mv_qmp_str, true}, {"id", &mv_qmp_str, true}, {NULL}};
+static const struct mv_qmp_type device_add_args_type = {.kind = MV_QMP_OBJECT,
+                                                        .name = "q_obj_device_add-arg",
+                                                        .members = device_add_members,
+                                                        .open = true};
+
+MV_QMP_OBJECT_TYPE(device_del_args_type, "q_obj_device_del-arg", {"id", &mv_qmp_str});
+
+MV_QMP_OBJECT_TYPE(device_deleted_data_type, "q_obj_DEVICE_DELETED-arg",
+                   {"device", &mv_qmp_str, true}, {"path", &mv_qmp_str});
+
+/* --- commands */
 
 /* A comma in a value is doubled, as on a command line. */
 static void print_text(FILE *out, const char *text)
@@ -132,7 +149,7 @@ static int add_later(struct mv_qmp_call *call, struct mv_config_device *device,
     return mv_jobs_start(mv_control_jobs(call->control), &add->job, call->session, err);
 }
 
-int mv_qmp_device_add(struct mv_qmp_call *call, struct mv_error *err)
+static int device_add(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_config_device device;
     CLEANUP_FREE char *text = make_text(call->arguments, err);
@@ -148,8 +165,23 @@ int mv_qmp_device_add(struct mv_qmp_call *call, struct mv_error *err)
     return r;
 }
 
-int mv_qmp_device_del(struct mv_qmp_call *call, struct mv_error *err)
+static int device_del(struct mv_qmp_call *call, struct mv_error *err)
 {
     const char *id = json_string_value(json_object_get(call->arguments, "id"));
     return mv_machine_device_remove(mv_control_machine(call->control), id, err);
 }
+
+/* --- the table */
+
+static const struct mv_qmp_command commands[] = {
+    {"device_add", &device_add_args_type, &mv_qmp_empty, device_add},
+    {"device_del", &device_del_args_type, &mv_qmp_empty, device_del},
+    {NULL},
+};
+
+static const struct mv_qmp_event events[] = {
+    {"DEVICE_DELETED", &device_deleted_data_type},
+    {NULL},
+};
+
+const struct mv_qmp_family mv_qmp_device = {commands, events};

@@ -1,26 +1,177 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands that tell what the guest writes.  x-dirty-map answers once it has
+ * Commands that tell what the guest writes into each block during some time, by
+ * dirty logs of their own in a job's thread.  x-dirty-map answers once it has
  * measured; calc-dirty-rate (QEMU, qapi/migration.json) answers at once, and
  * query-dirty-rate tells what came of it.  `struct mv_dirty_rate` is the main
  * thread's: a job writes to it where it is destroyed, which is there.
  */
+#include "block.h"
+#include "cleanup.h"
 #include "control.h"
-#include "dirty-meter.h"
+#include "dirty-log.h"
 #include "job.h"
-#include "json-memory.h"
 #include "machine.h"
 #include "qmp-command.h"
-#include "qmp-value.h"
+#include "qmp-json.h"
 
-#include "cleanup.h"
-
+#include <string.h>
 #include <time.h>
 
+#define NAP_MS     20
 #define PARTS_MAX  4096
 #define MAP_MS     250 /* x-dirty-map's time where none is given */
 #define MAP_MS_MAX 60000
 #define CALC_S_MAX 60 /* QEMU's own limit */
+
+/* --- types */
+
+/* Of QEMU's modes, the one that there is here. */
+MV_QMP_ENUM_TYPE(mode_type, "DirtyRateMeasureMode", "dirty-bitmap");
+MV_QMP_OBJECT_TYPE(calc_dirty_rate_args_type, "q_obj_calc-dirty-rate-arg",
+                   {"calc-time", &mv_qmp_int}, {"mode", &mode_type, true});
+
+MV_QMP_ENUM_TYPE(status_type, "DirtyRateStatus", "unstarted", "measuring", "measured");
+MV_QMP_OBJECT_TYPE(dirty_rate_type, "DirtyRateInfo", {"dirty-rate", &mv_qmp_int, true},
+                   {"status", &status_type}, {"start-time", &mv_qmp_int},
+                   {"calc-time", &mv_qmp_int}, {"sample-pages", &mv_qmp_uint},
+                   {"mode", &mode_type});
+
+MV_QMP_OBJECT_TYPE(dirty_map_args_type, "q_obj_x-dirty-map-arg",
+                   {"milliseconds", &mv_qmp_uint, true}, {"parts", &mv_qmp_uint, true});
+
+MV_QMP_OBJECT_TYPE(dirty_map_row_type, "DirtyMap", {"id", &mv_qmp_str},
+                   {"generation", &mv_qmp_uint}, {"size", &mv_qmp_uint},
+                   {"milliseconds", &mv_qmp_uint}, {"dirty", &mv_qmp_uint},
+                   {"map", &mv_qmp_uint_list, true});
+MV_QMP_LIST_TYPE(dirty_map_type, "DirtyMapList", dirty_map_row_type);
+
+/*
+ * --- the meter: its cursors are opened under the registry's lock, which keeps the
+ * blocks there; afterwards a block may go, and its cursor says so.
+ */
+
+struct entry {
+    char *id;
+    uint64_t generation;
+    uint64_t size;                  /* bytes */
+    uint64_t dirty;                 /* bytes of the pages that were written */
+    struct mv_dirty_cursor *cursor; /* NULL: the block went meanwhile */
+};
+
+struct meter {
+    struct entry *entries;
+    size_t count;
+    uint64_t elapsed_ms; /* how long it listened, at least 1 */
+};
+
+struct opening {
+    struct mv_machine *machine;
+    struct meter *meter;
+    struct mv_error *err;
+    int result;
+};
+
+static void open_block(struct mv_block *block, void *opaque)
+{
+    struct opening *opening = opaque;
+    struct meter *meter = opening->meter;
+    if (opening->result < 0)
+        return;
+    struct entry *grown = reallocarray(meter->entries, meter->count + 1, sizeof *meter->entries);
+    char *id = strdup(block->id);
+    if (grown != NULL)
+        meter->entries = grown;
+    if (grown == NULL || id == NULL) {
+        free(id);
+        opening->result = mv_error_set_errno(opening->err, ENOMEM, "measuring what is written");
+        return;
+    }
+    meter->entries[meter->count++] =
+        (struct entry){.id = id, .generation = block->generation, .size = block->size};
+    opening->result = mv_dirty_cursor_open(mv_machine_space(opening->machine), block,
+                                           &meter->entries[meter->count - 1].cursor, opening->err);
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* In naps, for a VM that ends does not wait for this. */
+static void sleep_until(uint64_t end, const atomic_bool *cancelled)
+{
+    for (uint64_t now; (now = now_ms()) < end && !atomic_load(cancelled);) {
+        uint64_t nap = end - now < NAP_MS ? end - now : NAP_MS;
+        nanosleep(&(struct timespec){.tv_nsec = (long)nap * 1000000}, NULL);
+    }
+}
+
+static void take(struct entry *entry)
+{
+    struct mv_error err;
+    uint64_t pages;
+    if (mv_dirty_cursor_take(entry->cursor, &pages, &err) == 0) {
+        entry->dirty = pages * MV_DIRTY_PAGE;
+        return;
+    }
+    mv_dirty_cursor_close(entry->cursor);
+    entry->cursor = NULL;
+}
+
+static void free_meter(struct meter *meter)
+{
+    for (size_t i = 0; i < meter->count; i++) {
+        mv_dirty_cursor_close(meter->entries[i].cursor);
+        free(meter->entries[i].id);
+    }
+    free(meter->entries);
+    *meter = (struct meter){0};
+}
+
+/*
+ * Listen to all blocks for so long, or until *cancelled; then the entries' cursors
+ * hold what was written.  Any thread but a vCPU's.  -ENOMEM.
+ */
+static int measure(struct mv_machine *machine, uint64_t milliseconds, const atomic_bool *cancelled,
+                   struct meter *ret, struct mv_error *err)
+{
+    struct meter meter = {0};
+    struct opening opening = {.machine = machine, .meter = &meter, .err = err};
+    mv_block_for_each(mv_machine_blocks(machine), open_block, &opening);
+    if (opening.result < 0) {
+        free_meter(&meter);
+        return opening.result;
+    }
+    uint64_t start = now_ms();
+    sleep_until(start + milliseconds, cancelled);
+    for (size_t i = 0; i < meter.count; i++)
+        take(&meter.entries[i]);
+    meter.elapsed_ms = now_ms() - start;
+    meter.elapsed_ms += meter.elapsed_ms == 0;
+    *ret = meter;
+    return 0;
+}
+
+/* Bytes written in each of `parts` stretches of size / parts bytes, the last one what is left. */
+static void map_entry(const struct entry *entry, size_t parts, uint64_t *ret_bytes)
+{
+    uint64_t offset = 0, len, step = entry->size / parts;
+    memset(ret_bytes, 0, parts * sizeof *ret_bytes);
+    while (entry->cursor != NULL && mv_dirty_cursor_next(entry->cursor, &offset, &len)) {
+        for (uint64_t end = offset + len; offset < end;) {
+            size_t part = step == 0 || offset / step >= parts ? parts - 1 : offset / step;
+            uint64_t stop = part == parts - 1 ? end : (part + 1) * step;
+            stop = stop < end ? stop : end;
+            ret_bytes[part] += stop - offset;
+            offset = stop;
+        }
+    }
+}
+
+/* --- jobs */
 
 struct measurement {
     struct mv_job job; /* first */
@@ -45,7 +196,7 @@ static int start(struct mv_qmp_call *call, struct measurement wish, struct mv_qm
 
 /* --- x-dirty-map */
 
-static json_t *describe_entry(const struct mv_dirty_entry *entry, uint64_t elapsed_ms, size_t parts)
+static json_t *describe_entry(const struct entry *entry, uint64_t elapsed_ms, size_t parts)
 {
     json_t *row =
         json_pack("{s:s, s:I, s:I, s:I, s:I}", "id", entry->id, "generation",
@@ -57,7 +208,7 @@ static json_t *describe_entry(const struct mv_dirty_entry *entry, uint64_t elaps
     if (bytes == NULL)
         return row;
     json_t *map = json_array();
-    mv_dirty_entry_map(entry, parts, bytes);
+    map_entry(entry, parts, bytes);
     for (size_t i = 0; i < parts; i++)
         json_array_append_new(map, json_integer((json_int_t)bytes[i]));
     json_object_set_new(row, "map", map);
@@ -67,9 +218,8 @@ static json_t *describe_entry(const struct mv_dirty_entry *entry, uint64_t elaps
 static int run_map(struct mv_job *job, json_t **ret, struct mv_error *err)
 {
     struct measurement *measurement = (struct measurement *)job;
-    struct mv_dirty_meter meter;
-    int r = mv_dirty_meter_run(measurement->machine, measurement->milliseconds, &job->cancelled,
-                               &meter, err);
+    struct meter meter;
+    int r = measure(measurement->machine, measurement->milliseconds, &job->cancelled, &meter, err);
     if (r < 0)
         return r;
     json_t *list = json_array();
@@ -78,7 +228,7 @@ static int run_map(struct mv_job *job, json_t **ret, struct mv_error *err)
             json_array_append_new(
                 list, describe_entry(&meter.entries[i], meter.elapsed_ms, measurement->parts));
     }
-    mv_dirty_meter_free(&meter);
+    free_meter(&meter);
     *ret = list;
     return 0;
 }
@@ -103,7 +253,7 @@ static int take_number(const struct mv_qmp_call *call, const char *key, uint64_t
     return 0;
 }
 
-int mv_qmp_dirty_map(struct mv_qmp_call *call, struct mv_error *err)
+static int dirty_map(struct mv_qmp_call *call, struct mv_error *err)
 {
     uint64_t parts = 0, milliseconds = MAP_MS;
     int r = take_number(call, "parts", PARTS_MAX, &parts, err);
@@ -123,17 +273,16 @@ int mv_qmp_dirty_map(struct mv_qmp_call *call, struct mv_error *err)
 static int run_rate(struct mv_job *job, json_t **ret, struct mv_error *err)
 {
     struct measurement *measurement = (struct measurement *)job;
-    struct mv_dirty_meter meter;
+    struct meter meter;
     uint64_t bytes = 0;
-    int r = mv_dirty_meter_run(measurement->machine, measurement->milliseconds, &job->cancelled,
-                               &meter, err);
+    int r = measure(measurement->machine, measurement->milliseconds, &job->cancelled, &meter, err);
     if (r < 0)
         return r;
     for (size_t i = 0; i < meter.count; i++)
         bytes += meter.entries[i].dirty;
     measurement->bytes_per_second = (uint64_t)((double)bytes * 1000 / (double)meter.elapsed_ms);
     measurement->measured = !atomic_load(&job->cancelled);
-    mv_dirty_meter_free(&meter);
+    free_meter(&meter);
     return 0;
 }
 
@@ -146,7 +295,7 @@ static void destroy_rate(struct mv_job *job)
     free(measurement);
 }
 
-int mv_qmp_calc_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
+static int calc_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_dirty_rate *rate = mv_control_dirty_rate(call->control);
     struct timespec now;
@@ -171,7 +320,7 @@ int mv_qmp_calc_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
     return r;
 }
 
-int mv_qmp_query_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
+static int query_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
 {
     static const char *const words[] = {
         [MV_DIRTY_RATE_UNSTARTED] = "unstarted",
@@ -187,3 +336,14 @@ int mv_qmp_query_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
                             json_integer((json_int_t)(rate->bytes_per_second >> 20)));
     return 0;
 }
+
+/* --- the table */
+
+static const struct mv_qmp_command commands[] = {
+    {"calc-dirty-rate", &calc_dirty_rate_args_type, &mv_qmp_empty, calc_dirty_rate},
+    {"query-dirty-rate", &mv_qmp_empty, &dirty_rate_type, query_dirty_rate},
+    {"x-dirty-map", &dirty_map_args_type, &dirty_map_type, dirty_map},
+    {NULL},
+};
+
+const struct mv_qmp_family mv_qmp_dirty = {commands, NULL};

@@ -7,6 +7,22 @@
 #include "machine.h"
 #include "qmp-command.h"
 
+/* --- types */
+
+MV_QMP_OBJECT_TYPE(peer_type, "IvshmemPeer", {"id", &mv_qmp_uint}, {"vectors", &mv_qmp_uint});
+MV_QMP_LIST_TYPE(peers_type, "IvshmemPeerList", peer_type);
+
+MV_QMP_OBJECT_TYPE(server_type, "IvshmemServer", {"socket", &mv_qmp_str},
+                   {"connected", &mv_qmp_bool}, {"id", &mv_qmp_uint}, {"vectors", &mv_qmp_uint},
+                   {"sent", &mv_qmp_uint}, {"received", &mv_qmp_uint}, {"peers", &peers_type});
+
+/* A device without a server, ivshmem-plain, has memory alone. */
+MV_QMP_OBJECT_TYPE(ivshmem_type, "IvshmemInfo", {"device", &mv_qmp_str}, {"kind", &mv_qmp_str},
+                   {"memory", &mv_qmp_str}, {"size", &mv_qmp_uint}, {"server", &server_type, true});
+MV_QMP_LIST_TYPE(ivshmems_type, "IvshmemInfoList", ivshmem_type);
+
+/* --- commands */
+
 struct query {
     json_t *list;
     const char *unprintable; /* a device whose socket's path is no UTF-8 */
@@ -48,7 +64,7 @@ static void add_device(void *opaque, struct mv_device *device)
     json_array_append_new(query->list, entry);
 }
 
-int mv_qmp_query_ivshmem(struct mv_qmp_call *call, struct mv_error *err)
+static int query_ivshmem(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct query query = {.list = json_array()};
     mv_machine_for_each_device(mv_control_machine(call->control), add_device, &query);
@@ -59,3 +75,12 @@ int mv_qmp_query_ivshmem(struct mv_qmp_call *call, struct mv_error *err)
     call->result = query.list;
     return 0;
 }
+
+/* --- the table */
+
+static const struct mv_qmp_command commands[] = {
+    {"x-query-ivshmem", &mv_qmp_empty, &ivshmems_type, query_ivshmem},
+    {NULL},
+};
+
+const struct mv_qmp_family mv_qmp_ivshmem = {commands, NULL};

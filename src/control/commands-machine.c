@@ -1,16 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that steer the machine.  Called by qmp-session.c. */
+/* Commands that steer the machine (QEMU, qapi/run-state.json and machine.json).  Main thread. */
 #include "control.h"
 #include "machine.h"
 #include "qmp-command.h"
 
-int mv_qmp_query_status(struct mv_qmp_call *call, struct mv_error *err)
+/* --- types */
+
+MV_QMP_ENUM_TYPE(run_state_type, "RunState", "debug", "inmigrate", "internal-error", "io-error",
+                 "paused", "postmigrate", "prelaunch", "finish-migrate", "restore-vm", "running",
+                 "save-vm", "shutdown", "suspended", "watchdog", "guest-panicked", "colo");
+MV_QMP_OBJECT_TYPE(status_info_type, "StatusInfo", {"running", &mv_qmp_bool},
+                   {"singlestep", &mv_qmp_bool}, {"status", &run_state_type});
+
+MV_QMP_ENUM_TYPE(shutdown_cause_type, "ShutdownCause", "none", "host-error", "host-qmp-quit",
+                 "host-qmp-system-reset", "host-signal", "host-ui", "guest-shutdown", "guest-reset",
+                 "guest-panic", "subsystem-reset", "snapshot-load");
+MV_QMP_OBJECT_TYPE(reset_data_type, "q_obj_RESET-arg", {"guest", &mv_qmp_bool},
+                   {"reason", &shutdown_cause_type});
+MV_QMP_OBJECT_TYPE(shutdown_data_type, "q_obj_SHUTDOWN-arg", {"guest", &mv_qmp_bool},
+                   {"reason", &shutdown_cause_type});
+
+/* Of QEMU's targets, those that there are boards for. */
+MV_QMP_ENUM_TYPE(target_type, "SysEmuTarget", "aarch64");
+MV_QMP_OBJECT_TYPE(cpu_properties_type, "CpuInstanceProperties", {"node-id", &mv_qmp_int, true},
+                   {"socket-id", &mv_qmp_int, true}, {"die-id", &mv_qmp_int, true},
+                   {"cluster-id", &mv_qmp_int, true}, {"core-id", &mv_qmp_int, true},
+                   {"thread-id", &mv_qmp_int, true});
+MV_QMP_VARIANT_TYPE(cpu_info_type, "CpuInfoFast", "target", mv_qmp_no_variants,
+                    {"cpu-index", &mv_qmp_int}, {"qom-path", &mv_qmp_str},
+                    {"thread-id", &mv_qmp_int}, {"props", &cpu_properties_type, true},
+                    {"target", &target_type});
+MV_QMP_LIST_TYPE(cpu_list_type, "CpuInfoFastList", cpu_info_type);
+
+/* --- commands */
+
+static int query_status(struct mv_qmp_call *call, struct mv_error *err)
 {
     static const char *const words[] = {
-        [MV_MACHINE_PRELAUNCH] = "prelaunch",
-        [MV_MACHINE_RUNNING] = "running",
-        [MV_MACHINE_PAUSED] = "paused",
-        [MV_MACHINE_IO_ERROR] = "io-error",
+        [MV_MACHINE_PRELAUNCH] = "prelaunch", [MV_MACHINE_RUNNING] = "running",
+        [MV_MACHINE_PAUSED] = "paused",       [MV_MACHINE_IO_ERROR] = "io-error",
         [MV_MACHINE_ENDED] = "shutdown",
     };
     enum mv_machine_state state = mv_machine_state(mv_control_machine(call->control));
@@ -19,13 +47,13 @@ int mv_qmp_query_status(struct mv_qmp_call *call, struct mv_error *err)
     return 0;
 }
 
-int mv_qmp_stop(struct mv_qmp_call *call, struct mv_error *err)
+static int stop(struct mv_qmp_call *call, struct mv_error *err)
 {
     mv_machine_pause(mv_control_machine(call->control));
     return 0;
 }
 
-int mv_qmp_cont(struct mv_qmp_call *call, struct mv_error *err)
+static int cont(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_machine *machine = mv_control_machine(call->control);
     int r = mv_machine_check_resume(machine, err);
@@ -34,25 +62,25 @@ int mv_qmp_cont(struct mv_qmp_call *call, struct mv_error *err)
     return r;
 }
 
-int mv_qmp_system_reset(struct mv_qmp_call *call, struct mv_error *err)
+static int system_reset(struct mv_qmp_call *call, struct mv_error *err)
 {
     return mv_machine_reset(mv_control_machine(call->control), MV_CAUSE_HOST_QMP, err);
 }
 
-int mv_qmp_system_powerdown(struct mv_qmp_call *call, struct mv_error *err)
+static int system_powerdown(struct mv_qmp_call *call, struct mv_error *err)
 {
     mv_machine_powerdown(mv_control_machine(call->control));
     return 0;
 }
 
 /* The machine ends once this round of the loop is over: the answer comes first. */
-int mv_qmp_quit(struct mv_qmp_call *call, struct mv_error *err)
+static int quit(struct mv_qmp_call *call, struct mv_error *err)
 {
     mv_machine_request_quit(mv_control_machine(call->control), MV_CAUSE_HOST_QMP);
     return 0;
 }
 
-int mv_qmp_query_cpus_fast(struct mv_qmp_call *call, struct mv_error *err)
+static int query_cpus_fast(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_machine *machine = mv_control_machine(call->control);
     unsigned count = mv_machine_cpu_count(machine);
@@ -66,3 +94,23 @@ int mv_qmp_query_cpus_fast(struct mv_qmp_call *call, struct mv_error *err)
     }
     return 0;
 }
+
+/* --- the table */
+
+static const struct mv_qmp_command commands[] = {
+    {"query-status", &mv_qmp_empty, &status_info_type, query_status},
+    {"stop", &mv_qmp_empty, &mv_qmp_empty, stop},
+    {"cont", &mv_qmp_empty, &mv_qmp_empty, cont},
+    {"system_reset", &mv_qmp_empty, &mv_qmp_empty, system_reset},
+    {"system_powerdown", &mv_qmp_empty, &mv_qmp_empty, system_powerdown},
+    {"quit", &mv_qmp_empty, &mv_qmp_empty, quit},
+    {"query-cpus-fast", &mv_qmp_empty, &cpu_list_type, query_cpus_fast},
+    {NULL},
+};
+
+static const struct mv_qmp_event events[] = {
+    {"STOP", &mv_qmp_empty},           {"RESUME", &mv_qmp_empty},    {"RESET", &reset_data_type},
+    {"SHUTDOWN", &shutdown_data_type}, {"POWERDOWN", &mv_qmp_empty}, {NULL},
+};
+
+const struct mv_qmp_family mv_qmp_machine = {commands, events};

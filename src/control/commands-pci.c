@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* query-pci: PCI devices as the guest has set them up.  Main thread. */
+/* query-pci: PCI devices as the guest has set them up (QEMU, qapi/pci.json).  Main thread. */
 #include "control.h"
 #include "machine.h"
 #include "pci.h"
@@ -17,6 +17,42 @@
 #define PREFETCH_LIMIT      0x26
 #define PREFETCH_BASE_HIGH  0x28
 #define PREFETCH_LIMIT_HIGH 0x2c
+
+/* --- types */
+
+/* A bridge's has devices in it again. */
+static const struct mv_qmp_type devices_type;
+
+MV_QMP_OBJECT_TYPE(range_type, "PciMemoryRange", {"base", &mv_qmp_int}, {"limit", &mv_qmp_int});
+
+MV_QMP_OBJECT_TYPE(region_type, "PciMemoryRegion", {"bar", &mv_qmp_int}, {"type", &mv_qmp_str},
+                   {"address", &mv_qmp_int}, {"size", &mv_qmp_int},
+                   {"prefetch", &mv_qmp_bool, true}, {"mem_type_64", &mv_qmp_bool, true});
+MV_QMP_LIST_TYPE(regions_type, "PciMemoryRegionList", region_type);
+
+MV_QMP_OBJECT_TYPE(bus_type, "PciBusInfo", {"number", &mv_qmp_int}, {"secondary", &mv_qmp_int},
+                   {"subordinate", &mv_qmp_int}, {"io_range", &range_type},
+                   {"memory_range", &range_type}, {"prefetchable_range", &range_type});
+
+MV_QMP_OBJECT_TYPE(bridge_type, "PciBridgeInfo", {"bus", &bus_type},
+                   {"devices", &devices_type, true});
+
+MV_QMP_OBJECT_TYPE(class_type, "PciDeviceClass", {"desc", &mv_qmp_str, true},
+                   {"class", &mv_qmp_int});
+
+MV_QMP_OBJECT_TYPE(id_type, "PciDeviceId", {"device", &mv_qmp_int}, {"vendor", &mv_qmp_int},
+                   {"subsystem", &mv_qmp_int, true}, {"subsystem-vendor", &mv_qmp_int, true});
+
+MV_QMP_OBJECT_TYPE(device_type, "PciDeviceInfo", {"bus", &mv_qmp_int}, {"slot", &mv_qmp_int},
+                   {"function", &mv_qmp_int}, {"class_info", &class_type}, {"id", &id_type},
+                   {"irq", &mv_qmp_int, true}, {"irq_pin", &mv_qmp_int}, {"qdev_id", &mv_qmp_str},
+                   {"pci_bridge", &bridge_type, true}, {"regions", &regions_type});
+MV_QMP_LIST_TYPE(devices_type, "PciDeviceInfoList", device_type);
+
+MV_QMP_OBJECT_TYPE(pci_type, "PciInfo", {"bus", &mv_qmp_int}, {"devices", &devices_type});
+MV_QMP_LIST_TYPE(pci_buses_type, "PciInfoList", pci_type);
+
+/* --- commands */
 
 static json_int_t get(const struct mv_pci_info *info, unsigned offset, unsigned size)
 {
@@ -112,10 +148,19 @@ static json_t *list_bus(struct mv_pci_bus *bus, json_int_t number)
     return list;
 }
 
-int mv_qmp_query_pci(struct mv_qmp_call *call, struct mv_error *err)
+static int query_pci(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_pci_bus *bus = mv_machine_pci_bus(mv_control_machine(call->control));
     call->result = bus == NULL ? json_array()
                                : json_pack("[{s:i, s:o}]", "bus", 0, "devices", list_bus(bus, 0));
     return 0;
 }
+
+/* --- the table */
+
+static const struct mv_qmp_command commands[] = {
+    {"query-pci", &mv_qmp_empty, &pci_buses_type, query_pci},
+    {NULL},
+};
+
+const struct mv_qmp_family mv_qmp_pci = {commands, NULL};

@@ -1,7 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands of the protocol itself.  Called by qmp-session.c. */
+/* Commands of the protocol itself (QEMU, qapi/control.json).  Main thread. */
 #include "qmp-command.h"
 #include "qmp-session.h"
+
+/* --- types */
+
+MV_QMP_ENUM_TYPE(capability_type, "QMPCapability", "oob");
+MV_QMP_LIST_TYPE(capability_list_type, "QMPCapabilityList", capability_type);
+MV_QMP_OBJECT_TYPE(capabilities_args_type, "q_obj_qmp_capabilities-arg",
+                   {"enable", &capability_list_type, true});
+
+MV_QMP_OBJECT_TYPE(version_triple_type, "VersionTriple", {"major", &mv_qmp_int},
+                   {"minor", &mv_qmp_int}, {"micro", &mv_qmp_int});
+MV_QMP_OBJECT_TYPE(version_info_type, "VersionInfo", {"qemu", &version_triple_type},
+                   {"package", &mv_qmp_str});
+
+MV_QMP_OBJECT_TYPE(command_info_type, "CommandInfo", {"name", &mv_qmp_str});
+MV_QMP_LIST_TYPE(command_list_type, "CommandInfoList", command_info_type);
+
+/* --- commands */
 
 /*
  * `qemu` is the release whose commands these follow: that is what clients look
@@ -13,7 +30,7 @@ json_t *mv_qmp_version(void)
                      "package", "memvisor " MV_VERSION);
 }
 
-int mv_qmp_capabilities(struct mv_qmp_call *call, struct mv_error *err)
+static int capabilities(struct mv_qmp_call *call, struct mv_error *err)
 {
     const json_t *enable = json_object_get(call->arguments, "enable");
     if (json_array_size(enable) > 0)
@@ -23,22 +40,28 @@ int mv_qmp_capabilities(struct mv_qmp_call *call, struct mv_error *err)
     return 0;
 }
 
-int mv_qmp_query_version(struct mv_qmp_call *call, struct mv_error *err)
+static int query_version(struct mv_qmp_call *call, struct mv_error *err)
 {
     call->result = mv_qmp_version();
     return 0;
 }
 
-int mv_qmp_query_commands(struct mv_qmp_call *call, struct mv_error *err)
+static int query_commands(struct mv_qmp_call *call, struct mv_error *err)
 {
     call->result = json_array();
-    for (size_t i = 0; i < mv_qmp_command_count; i++)
-        json_array_append_new(call->result, json_pack("{s:s}", "name", mv_qmp_commands[i].name));
+    const struct mv_qmp_command *command;
+    for (size_t i = 0; (command = mv_qmp_command_at(i)) != NULL; i++)
+        json_array_append_new(call->result, json_pack("{s:s}", "name", command->name));
     return 0;
 }
 
-int mv_qmp_query_schema(struct mv_qmp_call *call, struct mv_error *err)
-{
-    call->result = mv_qmp_schema();
-    return call->result == NULL ? mv_error_set(err, ENOMEM, "no memory for the schema") : 0;
-}
+/* --- the table */
+
+static const struct mv_qmp_command commands[] = {
+    {"qmp_capabilities", &capabilities_args_type, &mv_qmp_empty, capabilities},
+    {"query-version", &mv_qmp_empty, &version_info_type, query_version},
+    {"query-commands", &mv_qmp_empty, &command_list_type, query_commands},
+    {NULL},
+};
+
+const struct mv_qmp_family mv_qmp_protocol = {commands, NULL};

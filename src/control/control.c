@@ -5,17 +5,17 @@
  */
 #include "control.h"
 
-#include "block.h"
 #include "block-fault.h"
+#include "block.h"
 #include "cleanup.h"
 #include "client.h"
 #include "job.h"
-#include "json-memory.h"
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
 #include "machine.h"
 #include "qmp-command.h"
+#include "qmp-json.h"
 #include "unix-socket.h"
 
 #include <string.h>
@@ -253,8 +253,8 @@ static void on_device(void *opaque, const char *path, const char *id, bool is_th
     bool before = begin_event();
     json_t *qom_path = json_sprintf("/machine/%s/%s", id != NULL ? "peripheral" : "peripheral-anon",
                                     id != NULL ? id : path);
-    send_event(opaque, "DEVICE_DELETED",
-               json_pack("{s:s*, s:o}", "device", id, "path", qom_path), before);
+    send_event(opaque, "DEVICE_DELETED", json_pack("{s:s*, s:o}", "device", id, "path", qom_path),
+               before);
 }
 
 /* --- life */

@@ -6,9 +6,9 @@
 #include "job.h"
 
 #include "cleanup.h"
-#include "json-memory.h"
 #include "loop.h"
 #include "qmp-command.h"
+#include "qmp-json.h"
 
 #include "fault.h"
 

@@ -7,7 +7,7 @@
 #include "job.h"
 #include "machine.h"
 #include "qmp-command.h"
-#include "qmp-value.h"
+#include "qmp-json.h"
 #include "size.h"
 #include "space.h"
 
@@ -20,6 +20,13 @@
 
 #define CHUNK   (256 * 1024)
 #define WAIT_MS 100
+
+/* --- types */
+
+MV_QMP_OBJECT_TYPE(pmemsave_args_type, "q_obj_pmemsave-arg", {"val", &mv_qmp_uint},
+                   {"size", &mv_qmp_uint}, {"filename", &mv_qmp_str});
+
+/* --- commands */
 
 struct save {
     struct mv_job job; /* first */
@@ -48,8 +55,8 @@ static int write_chunk(struct save *save, size_t len, struct mv_error *err)
 /* Not before the thread is there: a command that is refused leaves the file as it is. */
 static int open_file(struct save *save, struct mv_error *err)
 {
-    save->fd = open(save->path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-                    0666);
+    save->fd =
+        open(save->path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
     return save->fd < 0 ? mv_error_set_errno(err, errno, "cannot open '%s'", save->path) : 0;
 }
 
@@ -97,7 +104,7 @@ static int check_range(struct mv_space *space, uint64_t gpa, uint64_t size, stru
     return 0;
 }
 
-int mv_qmp_pmemsave(struct mv_qmp_call *call, struct mv_error *err)
+static int pmemsave(struct mv_qmp_call *call, struct mv_error *err)
 {
     const json_t *arguments = call->arguments;
     struct mv_space *space = mv_machine_space(mv_control_machine(call->control));
@@ -122,3 +129,12 @@ int mv_qmp_pmemsave(struct mv_qmp_call *call, struct mv_error *err)
     copy = NULL;
     return mv_jobs_start(mv_control_jobs(call->control), &save->job, call->session, err);
 }
+
+/* --- the table */
+
+static const struct mv_qmp_command commands[] = {
+    {"pmemsave", &pmemsave_args_type, &mv_qmp_empty, pmemsave},
+    {NULL},
+};
+
+const struct mv_qmp_family mv_qmp_memory_file = {commands, NULL};

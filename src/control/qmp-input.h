@@ -11,7 +11,7 @@
  * state").
  *
  * Integers beyond 2^63-1 come out in a form that the JSON parser can take;
- * qmp-value.h says which.
+ * qmp-json.h says which.
  */
 #ifndef MV_CONTROL_QMP_INPUT_H
 #define MV_CONTROL_QMP_INPUT_H

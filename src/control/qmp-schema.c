@@ -13,6 +13,55 @@
 #define TYPES_MAX 256
 #define NAME_SIZE 64
 
+/* --- types */
+
+MV_QMP_ENUM_TYPE(json_kind_type, "JSONType", "string", "number", "int", "boolean", "null", "object",
+                 "array", "value");
+MV_QMP_ENUM_TYPE(meta_kind_type, "SchemaMetaType", "builtin", "enum", "array", "object",
+                 "alternate", "command", "event");
+
+MV_QMP_OBJECT_TYPE(schema_builtin_type, "SchemaInfoBuiltin", {"json-type", &json_kind_type});
+
+MV_QMP_OBJECT_TYPE(enum_member_type, "SchemaInfoEnumMember", {"name", &mv_qmp_str},
+                   {"features", &mv_qmp_str_list, true});
+MV_QMP_LIST_TYPE(enum_member_list_type, "SchemaInfoEnumMemberList", enum_member_type);
+MV_QMP_OBJECT_TYPE(schema_enum_type, "SchemaInfoEnum", {"members", &enum_member_list_type},
+                   {"values", &mv_qmp_str_list});
+
+MV_QMP_OBJECT_TYPE(schema_array_type, "SchemaInfoArray", {"element-type", &mv_qmp_str});
+
+MV_QMP_OBJECT_TYPE(object_member_type, "SchemaInfoObjectMember", {"name", &mv_qmp_str},
+                   {"type", &mv_qmp_str}, {"default", &mv_qmp_any, true},
+                   {"features", &mv_qmp_str_list, true});
+MV_QMP_LIST_TYPE(object_member_list_type, "SchemaInfoObjectMemberList", object_member_type);
+MV_QMP_OBJECT_TYPE(object_variant_type, "SchemaInfoObjectVariant", {"case", &mv_qmp_str},
+                   {"type", &mv_qmp_str});
+MV_QMP_LIST_TYPE(variant_list_type, "SchemaInfoObjectVariantList", object_variant_type);
+MV_QMP_OBJECT_TYPE(schema_object_type, "SchemaInfoObject", {"members", &object_member_list_type},
+                   {"tag", &mv_qmp_str, true}, {"variants", &variant_list_type, true});
+
+MV_QMP_OBJECT_TYPE(alternate_member_type, "SchemaInfoAlternateMember", {"type", &mv_qmp_str});
+MV_QMP_LIST_TYPE(alternate_member_list_type, "SchemaInfoAlternateMemberList",
+                 alternate_member_type);
+MV_QMP_OBJECT_TYPE(schema_alternate_type, "SchemaInfoAlternate",
+                   {"members", &alternate_member_list_type});
+
+MV_QMP_OBJECT_TYPE(schema_command_type, "SchemaInfoCommand", {"arg-type", &mv_qmp_str},
+                   {"ret-type", &mv_qmp_str}, {"allow-oob", &mv_qmp_bool, true});
+MV_QMP_OBJECT_TYPE(schema_event_type, "SchemaInfoEvent", {"arg-type", &mv_qmp_str});
+
+static const struct mv_qmp_variant schema_variants[] = {
+    {"builtin", &schema_builtin_type},     {"enum", &schema_enum_type},
+    {"array", &schema_array_type},         {"object", &schema_object_type},
+    {"command", &schema_command_type},     {"event", &schema_event_type},
+    {"alternate", &schema_alternate_type}, {NULL}};
+MV_QMP_VARIANT_TYPE(schema_info_type, "SchemaInfo", "meta-type", schema_variants,
+                    {"name", &mv_qmp_str}, {"meta-type", &meta_kind_type},
+                    {"features", &mv_qmp_str_list, true});
+MV_QMP_LIST_TYPE(schema_type, "SchemaInfoList", schema_info_type);
+
+/* --- the command */
+
 struct schema {
     json_t *list;
     const struct mv_qmp_type *types[TYPES_MAX]; /* [i] goes by the name "i" */
@@ -126,19 +175,19 @@ static void add_type(struct schema *schema, const struct mv_qmp_type *type)
     }
 }
 
-json_t *mv_qmp_schema(void)
+static json_t *make_schema(void)
 {
     struct schema schema = {.list = json_array()};
     char arguments[NAME_SIZE], returns[NAME_SIZE];
-    for (size_t i = 0; i < mv_qmp_command_count; i++) {
-        const struct mv_qmp_command *c = &mv_qmp_commands[i];
+    const struct mv_qmp_command *c;
+    for (size_t i = 0; (c = mv_qmp_command_at(i)) != NULL; i++)
         add(&schema, c->name, "command",
             json_pack("{s:s, s:s}", "arg-type", name_of(&schema, c->arguments, arguments),
                       "ret-type", name_of(&schema, c->returns, returns)));
-    }
-    for (size_t i = 0; i < mv_qmp_event_count; i++)
-        add(&schema, mv_qmp_events[i].name, "event",
-            json_pack("{s:s}", "arg-type", name_of(&schema, mv_qmp_events[i].data, arguments)));
+    const struct mv_qmp_event *e;
+    for (size_t i = 0; (e = mv_qmp_event_at(i)) != NULL; i++)
+        add(&schema, e->name, "event",
+            json_pack("{s:s}", "arg-type", name_of(&schema, e->data, arguments)));
     /* Telling of one type may note more of them. */
     for (size_t i = 0; i < schema.count; i++)
         add_type(&schema, schema.types[i]);
@@ -148,3 +197,18 @@ json_t *mv_qmp_schema(void)
     }
     return schema.list;
 }
+
+static int query_schema(struct mv_qmp_call *call, struct mv_error *err)
+{
+    call->result = make_schema();
+    return call->result == NULL ? mv_error_set(err, ENOMEM, "no memory for the schema") : 0;
+}
+
+/* --- the table */
+
+static const struct mv_qmp_command commands[] = {
+    {"query-qmp-schema", &mv_qmp_empty, &schema_type, query_schema},
+    {NULL},
+};
+
+const struct mv_qmp_family mv_qmp_introspection = {commands, NULL};

@@ -7,10 +7,9 @@
 #include "qmp-session.h"
 
 #include "cleanup.h"
-#include "json-memory.h"
 #include "log.h"
 #include "qmp-command.h"
-#include "qmp-value.h"
+#include "qmp-json.h"
 
 #include <stdint.h>
 #include <stdlib.h>

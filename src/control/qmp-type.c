@@ -5,7 +5,7 @@
  */
 #include "qmp-type.h"
 
-#include "qmp-value.h"
+#include "qmp-json.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -17,6 +17,11 @@ const struct mv_qmp_type mv_qmp_number = {.kind = MV_QMP_NUMBER, .name = "number
 const struct mv_qmp_type mv_qmp_bool = {.kind = MV_QMP_BOOL, .name = "bool"};
 const struct mv_qmp_type mv_qmp_null = {.kind = MV_QMP_NULL, .name = "null"};
 const struct mv_qmp_type mv_qmp_any = {.kind = MV_QMP_ANY, .name = "any"};
+const struct mv_qmp_type mv_qmp_str_list = {
+    .kind = MV_QMP_ARRAY, .name = "strList", .element = &mv_qmp_str};
+const struct mv_qmp_type mv_qmp_uint_list = {
+    .kind = MV_QMP_ARRAY, .name = "intList", .element = &mv_qmp_uint};
+const struct mv_qmp_variant mv_qmp_no_variants[] = {{NULL}};
 static const struct mv_qmp_member no_members[] = {{NULL}};
 const struct mv_qmp_type mv_qmp_empty = {
     .kind = MV_QMP_OBJECT, .name = "q_empty", .members = no_members};

@@ -63,5 +63,25 @@ bool mv_qmp_type_has_value(const struct mv_qmp_type *type, const char *value);
 extern const struct mv_qmp_type mv_qmp_str, mv_qmp_int, mv_qmp_uint, mv_qmp_number, mv_qmp_bool,
     mv_qmp_null, mv_qmp_any;
 extern const struct mv_qmp_type mv_qmp_empty; /* an object without members */
+extern const struct mv_qmp_type mv_qmp_str_list, mv_qmp_uint_list;
+extern const struct mv_qmp_variant mv_qmp_no_variants[];
+
+/*
+ * A type of a file's own: an enum of strings, a list, or an object.  Its members are
+ * written as {"id", &mv_qmp_str}; where it has variants, they are those of all of them.
+ */
+#define MV_QMP_ENUM_TYPE(id, what, ...)                                                            \
+    static const struct mv_qmp_type id = {                                                         \
+        .kind = MV_QMP_ENUM, .name = what, .values = (const char *const[]){__VA_ARGS__, NULL}}
+#define MV_QMP_LIST_TYPE(id, what, of)                                                             \
+    static const struct mv_qmp_type id = {.kind = MV_QMP_ARRAY, .name = what, .element = &of}
+#define MV_QMP_OBJECT_TYPE(id, what, ...) MV_QMP_VARIANT_TYPE(id, what, NULL, NULL, __VA_ARGS__)
+#define MV_QMP_VARIANT_TYPE(id, what, by, list, ...)                                               \
+    static const struct mv_qmp_type id = {.kind = MV_QMP_OBJECT,                                   \
+                                          .name = what,                                            \
+                                          .members =                                               \
+                                              (const struct mv_qmp_member[]){__VA_ARGS__, {NULL}}, \
+                                          .tag = by,                                               \
+                                          .variants = list}
 
 #endif

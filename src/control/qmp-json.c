@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Called by the session, the commands that take integers, and the verbs' client. */
-#include "qmp-value.h"
+/* See qmp-json.h.  No state but what each thread has of its own. */
+#include "qmp-json.h"
 
 #include "qmp-input.h"
+#include "size.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define FLAGS (JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
+
+/* --- values */
 
 json_t *mv_qmp_value_parse(const char *text, size_t len, json_error_t *ret_why)
 {
@@ -70,4 +73,81 @@ uint64_t mv_qmp_value_uint(const json_t *value)
         return strtoull(json_string_value(value) + 1, NULL, 10);
     json_int_t number = json_integer_value(value);
     return number < 0 ? 0 : (uint64_t)number;
+}
+
+/* --- memory */
+
+/*
+ * What one byte of text needs at most: "[" becomes an array with room for eight
+ * values (jansson 2.14: 48 and 64 bytes), "{},", an object, 70 bytes for each of its
+ * three.  And for a text of no length.
+ */
+#define PARSE_BYTES_EACH 128
+#define PARSE_BYTES      4096
+#define ALIGNMENT        16
+
+static _Thread_local bool lacking;
+static _Thread_local struct {
+    char *start, *end;
+    char *next; /* NULL: nothing is taken from here any more */
+} parsing;
+
+void mv_json_memory_note(void)
+{
+    lacking = true;
+}
+
+bool mv_json_memory_failed(void)
+{
+    bool failed = lacking;
+    lacking = false;
+    return failed;
+}
+
+static void *allocate(size_t size)
+{
+    size_t room = parsing.next == NULL ? 0 : (size_t)(parsing.end - parsing.next);
+    if (size < room && room - size >= ALIGNMENT) {
+        char *block = parsing.next;
+        parsing.next += (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        return block;
+    }
+    void *block = malloc(size);
+    if (block == NULL)
+        mv_json_memory_note();
+    return block;
+}
+
+static void release(void *block)
+{
+    uintptr_t at = (uintptr_t)block;
+    if (at < (uintptr_t)parsing.start || at >= (uintptr_t)parsing.end)
+        free(block);
+}
+
+void mv_json_memory_watch(void)
+{
+    json_set_alloc_funcs(allocate, release);
+}
+
+bool mv_json_memory_begin_parse(size_t len)
+{
+    uint64_t size;
+    if (mv_mul_overflows(len, PARSE_BYTES_EACH, &size) ||
+        mv_add_overflows(size, PARSE_BYTES, &size))
+        return false;
+    parsing.start = parsing.next = malloc(size);
+    parsing.end = parsing.start == NULL ? NULL : parsing.start + size;
+    return parsing.start != NULL;
+}
+
+void mv_json_memory_end_parse(void)
+{
+    parsing.next = NULL;
+}
+
+void mv_json_memory_free_parsed(void)
+{
+    free(parsing.start);
+    parsing.start = parsing.end = parsing.next = NULL;
 }
