@@ -6,7 +6,6 @@
  */
 #include "log.h"
 
-#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,31 +13,13 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "os.h"
 
 static atomic_bool raw_terminal;
 
 void mv_log_set_raw(bool raw)
 {
     atomic_store(&raw_terminal, raw);
-}
-
-static void write_all(const char *buf, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(STDERR_FILENO, buf, len);
-        if (n > 0) {
-            buf += n;
-            len -= (size_t)n;
-            continue;
-        }
-        /* Whoever shares the descriptor may have made it non-blocking. */
-        struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
-        if (n < 0 && errno == EAGAIN && poll(&pfd, 1, 1000) > 0)
-            continue;
-        if (n < 0 && errno == EINTR)
-            continue;
-        return;
-    }
 }
 
 /*
@@ -65,7 +46,7 @@ static void log_line(const char *kind, const char *fmt, va_list ap)
     int len = snprintf(line, sizeof line, "memvisor: %s%s%s", kind, text,
                        atomic_load(&raw_terminal) ? "\r\n" : "\n");
     if (len > 0)
-        write_all(line, (size_t)len);
+        (void)mv_write_all(STDERR_FILENO, line, (size_t)len);
     errno = saved_errno;
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "progress.h"
 
+#include "os.h"
 #include "size.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SECOND     UINT64_C(1000000000)
@@ -19,18 +19,11 @@
 
 static atomic_bool cancelled;
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
-}
-
 void mv_progress_begin(struct mv_progress *progress, const char *what, uint64_t total)
 {
     progress->what = what;
     progress->total = total;
-    progress->start_ns = now_ns();
+    progress->start_ns = mv_now_ns();
     progress->on_terminal = isatty(STDERR_FILENO) == 1;
     atomic_init(&progress->done, 0);
     atomic_init(&progress->next_ns, progress->start_ns + SHOW_AFTER);
@@ -80,7 +73,7 @@ void mv_progress_add(struct mv_progress *progress, uint64_t bytes)
 {
     uint64_t done = atomic_fetch_add(&progress->done, bytes) + bytes;
     uint64_t now, next = atomic_load(&progress->next_ns);
-    if (!progress->on_terminal || done >= progress->total || (now = now_ns()) < next)
+    if (!progress->on_terminal || done >= progress->total || (now = mv_now_ns()) < next)
         return;
     if (!atomic_compare_exchange_strong(&progress->next_ns, &next, now + SHOW_EVERY))
         return;

@@ -9,6 +9,7 @@
 #include "json-print.h"
 #include "log.h"
 #include "memvisor-ivshmem.h"
+#include "os.h"
 #include "size.h"
 #include "verb.h"
 
@@ -153,7 +154,6 @@ static int run_wait(struct client *client, int argc, char **argv, struct mv_erro
 {
     struct mv_ivshmem_event event;
     uint64_t vector = UINT64_MAX;
-    struct timespec start, now;
     int left = client->options->timeout_ms, r = 0;
     if (argc > 0)
         r = parse_number("vector", argv[0], UINT32_MAX, &vector, err);
@@ -163,7 +163,7 @@ static int run_wait(struct client *client, int argc, char **argv, struct mv_erro
     if (argc > 0 && vector >= vectors)
         return mv_error_set(err, EINVAL, "we have no vector %" PRIu64 ": our last is %u", vector,
                             vectors - 1);
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    int64_t start = mv_now_ms();
     for (;;) {
         r = mv_ivshmem_wait(client->shm, left, &event);
         if (r < 0)
@@ -177,9 +177,7 @@ static int run_wait(struct client *client, int argc, char **argv, struct mv_erro
             return 0;
         if (left < 0)
             continue;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        long long spent =
-            (now.tv_sec - start.tv_sec) * 1000LL + (now.tv_nsec - start.tv_nsec) / 1000000;
+        int64_t spent = mv_now_ms() - start;
         left = spent >= client->options->timeout_ms ? 0 : client->options->timeout_ms - (int)spent;
     }
 }

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "loop.h"
 #include "machine.h"
+#include "os.h"
 #include "rundir.h"
 #include "serial.h"
 #include "signals.h"
@@ -81,19 +82,6 @@ static void request_reset(void *opaque)
         mv_machine_request_reset(run->machine, MV_CAUSE_HOST_UI);
 }
 
-static int write_whole(int fd, const void *data, size_t len)
-{
-    const char *next = data;
-    while (len > 0) {
-        ssize_t n = write(fd, next, len);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        next += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 static int dump_dtb(struct run *run, struct mv_error *err)
 {
     const char *path = run->config.dump_dtb;
@@ -103,7 +91,7 @@ static int dump_dtb(struct run *run, struct mv_error *err)
     uint32_t size;
     const void *dtb = mv_machine_dtb(run->machine, &size);
     CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    r = fd < 0 ? -errno : write_whole(fd, dtb, size);
+    r = fd < 0 ? -errno : mv_write_all(fd, dtb, size);
     if (r < 0)
         return mv_error_set_errno(err, -r, "cannot write the device tree to '%s'", path);
     return 0;

@@ -7,6 +7,8 @@
  */
 #include "watch.h"
 
+#include "os.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -33,13 +35,7 @@ static struct {
 /* Called by signal handlers too. */
 static void put(const char *text, size_t len)
 {
-    while (len > 0) {
-        ssize_t n = write(STDOUT_FILENO, text, len);
-        if (n < 0 && errno != EINTR)
-            return;
-        text += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
+    (void)mv_write_all(STDOUT_FILENO, text, len);
 }
 
 static void leave(void)

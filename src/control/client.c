@@ -10,13 +10,13 @@
 #include "cleanup.h"
 #include "log.h"
 #include "loop.h"
+#include "os.h"
 
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 
 /* How long a client that has sent many commands is served before others have a turn. */
 #define TURN_NS 2000000
@@ -111,13 +111,6 @@ static void queue_line(void *opaque, const struct iovec *parts, size_t count)
     watch(client);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static bool can_be_served(const struct mv_control_client *client)
 {
     return client->input_next < client->input_used && client->session.later == NULL &&
@@ -126,7 +119,7 @@ static bool can_be_served(const struct mv_control_client *client)
 
 static void serve_input(struct mv_control_client *client, uint64_t end_ns)
 {
-    while (can_be_served(client) && now_ns() < end_ns)
+    while (can_be_served(client) && mv_now_ns() < end_ns)
         client->input_next +=
             mv_qmp_session_take(&client->session, client->input + client->input_next,
                                 client->input_used - client->input_next);
@@ -162,7 +155,7 @@ static bool is_over(const struct mv_control_client *client)
 
 static void serve(struct mv_control_client *client)
 {
-    uint64_t end_ns = now_ns() + TURN_NS;
+    uint64_t end_ns = mv_now_ns() + TURN_NS;
     send_waiting(client);
     serve_input(client, end_ns);
     read_input(client);

@@ -12,6 +12,7 @@
 #include "dirty-log.h"
 #include "job.h"
 #include "machine.h"
+#include "os.h"
 #include "qmp-command.h"
 #include "qmp-json.h"
 
@@ -93,18 +94,11 @@ static void open_block(struct mv_block *block, void *opaque)
                                            &meter->entries[meter->count - 1].cursor, opening->err);
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* In naps, for a VM that ends does not wait for this. */
-static void sleep_until(uint64_t end, const atomic_bool *cancelled)
+static void sleep_until(int64_t end, const atomic_bool *cancelled)
 {
-    for (uint64_t now; (now = now_ms()) < end && !atomic_load(cancelled);) {
-        uint64_t nap = end - now < NAP_MS ? end - now : NAP_MS;
+    for (int64_t now; (now = mv_now_ms()) < end && !atomic_load(cancelled);) {
+        int64_t nap = end - now < NAP_MS ? end - now : NAP_MS;
         nanosleep(&(struct timespec){.tv_nsec = (long)nap * 1000000}, NULL);
     }
 }
@@ -145,11 +139,11 @@ static int measure(struct mv_machine *machine, uint64_t milliseconds, const atom
         free_meter(&meter);
         return opening.result;
     }
-    uint64_t start = now_ms();
-    sleep_until(start + milliseconds, cancelled);
+    int64_t start = mv_now_ms();
+    sleep_until(start + (int64_t)milliseconds, cancelled);
     for (size_t i = 0; i < meter.count; i++)
         take(&meter.entries[i]);
-    meter.elapsed_ms = now_ms() - start;
+    meter.elapsed_ms = (uint64_t)(mv_now_ms() - start);
     meter.elapsed_ms += meter.elapsed_ms == 0;
     *ret = meter;
     return 0;

@@ -13,6 +13,7 @@
 #include "error.h"
 #include "ivshmem-session.h"
 #include "ivshmem-view.h"
+#include "os.h"
 #include "unix-socket.h"
 
 #include <fcntl.h>
@@ -47,13 +48,6 @@ struct mv_ivshmem {
     struct mv_ivshmem_bell bell;
     struct mv_error err;
 };
-
-static long long now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 /* Others hold our eventfds too, so that closing alone keeps them watched. */
 static void unwatch_vectors(struct mv_ivshmem *shm)
@@ -248,17 +242,17 @@ static int step(struct mv_ivshmem *shm, int timeout_ms, struct mv_ivshmem_event 
     return r < 0 ? lose(shm, r, event) : r;
 }
 
-static int remaining(long long deadline)
+static int remaining(int64_t deadline)
 {
     if (deadline < 0)
         return -1;
-    long long left = deadline - now_ms();
+    int64_t left = deadline - mv_now_ms();
     return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
 int mv_ivshmem_wait(struct mv_ivshmem *shm, int timeout_ms, struct mv_ivshmem_event *ret_event)
 {
-    long long deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    int64_t deadline = timeout_ms < 0 ? -1 : mv_now_ms() + timeout_ms;
     if (shm->session.socket_fd < 0 && shm->path == NULL)
         return -ECONNRESET;
     for (;;) {
@@ -279,7 +273,7 @@ int mv_ivshmem_wait(struct mv_ivshmem *shm, int timeout_ms, struct mv_ivshmem_ev
 static int join(struct mv_ivshmem *shm, int timeout_ms)
 {
     struct mv_ivshmem_event event;
-    long long deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    int64_t deadline = timeout_ms < 0 ? -1 : mv_now_ms() + timeout_ms;
     for (;;) {
         int left = remaining(deadline);
         struct pollfd readable = {.fd = shm->session.socket_fd, .events = POLLIN};
@@ -345,7 +339,7 @@ struct mv_ivshmem *mv_ivshmem_open(const char *path, unsigned flags, int timeout
                                    char *ret_error)
 {
     struct mv_error err = {""};
-    long long deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    int64_t deadline = timeout_ms < 0 ? -1 : mv_now_ms() + timeout_ms;
     int fd;
     if (mv_unix_connect_within("the server's socket", path, timeout_ms, &fd, &err) < 0)
         return fail(NULL, &err, ret_error);

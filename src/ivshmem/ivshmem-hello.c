@@ -3,6 +3,7 @@
 #include "ivshmem-hello.h"
 
 #include "cleanup.h"
+#include "os.h"
 #include "unix-socket.h"
 
 #include <poll.h>
@@ -12,17 +13,10 @@
 #define STEP_MS  50
 
 struct patience {
-    long long end_ms;
+    int64_t end_ms;
     bool (*cancelled)(void *opaque);
     void *opaque;
 };
-
-static long long now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 int mv_ivshmem_hello_connect(const char *path, int *ret_fd, struct mv_error *err)
 {
@@ -41,7 +35,7 @@ static int connect_to(struct mv_ivshmem_hello *hello, const char *path,
                                 "no ivshmem server listens at '%s': start one with 'memvisor "
                                 "ivshmem-server %s --size 64M'",
                                 path, path);
-        if (r != -EAGAIN || now_ms() >= patience->end_ms || patience->cancelled(patience->opaque))
+        if (r != -EAGAIN || mv_now_ms() >= patience->end_ms || patience->cancelled(patience->opaque))
             return r;
         nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000}, NULL);
     }
@@ -64,7 +58,7 @@ static int wait_for_memory(struct mv_ivshmem_hello *hello, const char *path,
         struct pollfd readable = {.fd = hello->session.socket_fd, .events = POLLIN};
         if (patience->cancelled(patience->opaque))
             return mv_error_set(err, ECANCELED, "interrupted");
-        if (now_ms() >= patience->end_ms)
+        if (mv_now_ms() >= patience->end_ms)
             return mv_error_set(err, ETIMEDOUT,
                                 "the ivshmem server at '%s' did not hand out its memory within "
                                 "%d seconds: is it one?",
@@ -83,7 +77,7 @@ static int wait_for_memory(struct mv_ivshmem_hello *hello, const char *path,
 int mv_ivshmem_hello_create(const char *path, bool (*cancelled)(void *opaque), void *opaque,
                             struct mv_ivshmem_hello **ret, struct mv_error *err)
 {
-    const struct patience patience = {now_ms() + HELLO_MS, cancelled, opaque};
+    const struct patience patience = {mv_now_ms() + HELLO_MS, cancelled, opaque};
     struct mv_ivshmem_hello *hello = malloc(sizeof *hello);
     if (hello == NULL)
         return mv_error_set_errno(err, ENOMEM, "ivshmem");

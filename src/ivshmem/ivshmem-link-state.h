@@ -34,7 +34,7 @@ struct mv_ivshmem_link {
     int descriptors_end; /* peers' are below it */
     bool up;          /* its memory is taken, and the view is its */
     bool was_lost;
-    long long up_since_ms;
+    int64_t up_since_ms;
     long retry_ms; /* longer after each of a row of connections that were short */
     struct mv_error told; /* the last refusal that was logged */
     struct mv_ivshmem_link_vector *own; /* config.vectors of them */

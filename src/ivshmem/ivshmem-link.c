@@ -12,6 +12,7 @@
 #include "ivshmem-view.h"
 #include "log.h"
 #include "loop.h"
+#include "os.h"
 #include "progress.h"
 #include "rwlock.h"
 
@@ -31,13 +32,6 @@
 #define NEWS_PER_TURN     64
 /* Descriptors that no peer gets, for the control socket's clients among others. */
 #define KEPT_DESCRIPTORS  192
-
-static long long now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 /* --- our vectors */
 
@@ -101,7 +95,7 @@ static int take_memory(struct mv_ivshmem_link *link, int fd, struct mv_error *er
     link->id = link->session.id;
     pthread_rwlock_unlock(&link->lock);
     link->up = true;
-    link->up_since_ms = now_ms();
+    link->up_since_ms = mv_now_ms();
     if (link->config.ops->connected != NULL)
         link->config.ops->connected(link->config.opaque, true);
     if (link->was_lost)
@@ -221,7 +215,7 @@ static void drop_peers(struct mv_ivshmem_link *link)
 /* A server that ends each connection soon is asked less and less often. */
 static long retry_after(struct mv_ivshmem_link *link, bool refused)
 {
-    bool steady = now_ms() - link->up_since_ms >= STEADY_MS;
+    bool steady = mv_now_ms() - link->up_since_ms >= STEADY_MS;
     if (link->up)
         link->retry_ms = steady ? RETRY_MS : MIN(2 * link->retry_ms, RETRY_MAX_MS);
     return refused ? MAX(link->retry_ms, RETRY_REFUSED_MS) : link->retry_ms;

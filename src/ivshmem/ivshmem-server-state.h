@@ -12,7 +12,7 @@ struct mv_ivshmem_status_reader;
 struct mv_ivshmem_server {
     struct mv_loop *loop;
     struct mv_ivshmem_server_config config;
-    struct timespec started; /* CLOCK_MONOTONIC */
+    int64_t started_ms;
     struct mv_loop_source *listen_source;
     struct mv_ivshmem_peer *peers, *last_peer; /* in order of arrival */
     struct mv_ivshmem_peer *newcomers;         /* from here on they are not introduced */

@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "loop.h"
+#include "os.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -189,7 +190,7 @@ int mv_ivshmem_server_create(struct mv_loop *loop, const struct mv_ivshmem_serve
     server->config = *config;
     server->spare_fd = server->settle_fd = server->timer_fd = -1;
     server->socket_bytes = choose_socket_bytes();
-    clock_gettime(CLOCK_MONOTONIC, &server->started);
+    server->started_ms = mv_now_ms();
     int r = start(server, err);
     if (r < 0) {
         mv_ivshmem_server_destroy(server);

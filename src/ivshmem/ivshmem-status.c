@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "loop.h"
+#include "os.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -38,14 +39,12 @@ static json_t *describe_peer(const struct mv_ivshmem_peer *peer)
 
 static char *describe(const struct mv_ivshmem_server *server)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
     json_t *peers = json_array();
     for (const struct mv_ivshmem_peer *p = server->peers; p != NULL; p = p->next)
         json_array_append_new(peers, describe_peer(p));
     json_t *all = json_pack(
         "{s:i, s:I, s:s*, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "pid", (int)getpid(), "uptime",
-        (json_int_t)(now.tv_sec - server->started.tv_sec), "memory", server->config.memory, "size",
+        (json_int_t)((mv_now_ms() - server->started_ms) / 1000), "memory", server->config.memory, "size",
         (json_int_t)server->config.size, "vectors", (int)server->config.vectors, "max-peers",
         (int)server->config.max_peers, "joined", (json_int_t)server->joined, "left",
         (json_int_t)server->left, "dropped", (json_int_t)server->dropped, "refused",

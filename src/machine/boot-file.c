@@ -11,6 +11,7 @@
 #include "boot.h"
 
 #include "cleanup.h"
+#include "os.h"
 #include "size.h"
 #include "space.h"
 
@@ -89,15 +90,8 @@ int mv_boot_file_copy(const struct mv_boot_file *file, struct mv_error *err)
 int mv_boot_file_copy_add(const struct mv_boot_file *file, int copy, const void *buf, size_t len,
                           struct mv_error *err)
 {
-    const uint8_t *bytes = buf;
-    while (len > 0) {
-        ssize_t n = write(copy, bytes, len);
-        if (n < 0 && errno != EINTR)
-            return refuse_copy(file, errno, err);
-        bytes += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
+    int r = mv_write_all(copy, buf, len);
+    return r < 0 ? refuse_copy(file, -r, err) : 0;
 }
 
 /* --- reading */

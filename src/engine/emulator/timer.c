@@ -5,6 +5,7 @@
 #include "cpu.h"
 #include "emulator.h"
 #include "loop.h"
+#include "os.h"
 
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,27 +16,20 @@
 #define CTL_ISTATUS 4u
 #define NS_PER_S UINT64_C(1000000000)
 
-static uint64_t host_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 void mv_guest_clock_run(struct mv_guest_clock *clock, bool on)
 {
     if (on == clock->running)
         return;
     if (on)
-        clock->offset = host_ns() - clock->stopped;
+        clock->offset = mv_now_ns() - clock->stopped;
     else
-        clock->stopped = host_ns() - clock->offset;
+        clock->stopped = mv_now_ns() - clock->offset;
     clock->running = on;
 }
 
 uint64_t mv_guest_clock_ns(const struct mv_guest_clock *clock)
 {
-    return clock->running ? host_ns() - clock->offset : clock->stopped;
+    return clock->running ? mv_now_ns() - clock->offset : clock->stopped;
 }
 
 static uint64_t counter_now(const struct mv_cpu *cpu)
