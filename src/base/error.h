@@ -8,6 +8,7 @@
 #define MV_BASE_ERROR_H
 
 #include <errno.h>
+#include <stdint.h>
 
 struct mv_error {
     char text[2048];
@@ -30,5 +31,14 @@ int mv_error_set_errno(struct mv_error *err, int errnum, const char *fmt, ...)
 /* Put "prefix: " before the text that is there.  err may be NULL. */
 void mv_error_prefix(struct mv_error *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+#define MV_RLIMIT_REMEDY 160
+
+/*
+ * "type 'ulimit -l 5120', or as root 'prlimit …'" for RLIMIT_NOFILE, _AS, _DATA,
+ * _MEMLOCK or _FSIZE, of which `needed` (descriptors or bytes) is wanted.  A
+ * user's shell cannot go beyond the hard limit: then root's command alone.
+ */
+const char *mv_rlimit_remedy(int resource, uint64_t needed, char buf[MV_RLIMIT_REMEDY]);
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What calls of the system leave to each caller: the time as one number, and a
- * write that goes on until all is written.  No state; any thread, and signal
- * handlers.
+ * What calls of the system leave to each caller: the time as one number, a write
+ * that goes on until all is written, a lock that writers get.  No state; any thread.
  */
 #ifndef MV_BASE_OS_H
 #define MV_BASE_OS_H
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -30,6 +30,7 @@ static inline int64_t mv_now_ms(void)
 /*
  * Write len bytes: 0, or what write(2) said, negative.  Where the descriptor does
  * not block and takes nothing, the call waits; -EAGAIN after a second of that.
+ * Async-signal-safe.
  */
 static inline int mv_write_all(int fd, const void *buf, size_t len)
 {
@@ -42,6 +43,20 @@ static inline int mv_write_all(int fd, const void *buf, size_t len)
         len -= n > 0 ? (size_t)n : 0;
     }
     return 0;
+}
+
+/*
+ * A read-write lock that lets a writer in: glibc's usual kind lets readers in
+ * before it for as long as there are any, so that a guest's vCPUs could keep the
+ * main thread out for ever.  No thread may take the read side twice.
+ */
+static inline void mv_rwlock_init(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attr;
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &attr);
+    pthread_rwlockattr_destroy(&attr);
 }
 
 #endif

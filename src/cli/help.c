@@ -2,9 +2,8 @@
 /* memvisor help: everything is written from the tables of verbs and options. */
 #include "verb.h"
 
-#include "backing-text.h"
 #include "log.h"
-#include "run-options.h"
+#include "config-text.h"
 
 #include <string.h>
 

@@ -11,7 +11,7 @@
 
 #include "fault.h"
 #include "loop.h"
-#include "progress.h"
+#include "log.h"
 #include "terminal.h"
 
 #include <signal.h>

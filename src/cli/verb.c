@@ -3,8 +3,8 @@
 #include "verb.h"
 
 #include "log.h"
-#include "run-options.h"
-#include "suggest.h"
+#include "config-text.h"
+#include "options.h"
 
 #include <errno.h>
 #include <string.h>

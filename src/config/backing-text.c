@@ -2,9 +2,9 @@
 /*
  * The keys of a backing: their values, and which of them go together.  What
  * the host makes of them is for the memory room to find out.  No state;
- * called by bank-text.c and back-text.c.
+ * called by bank-text.c and the files of devices.
  */
-#include "backing-text.h"
+#include "config-text.h"
 
 #include "size.h"
 

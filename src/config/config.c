@@ -6,7 +6,7 @@
 #include "config.h"
 
 #include "options.h"
-#include "run-options.h"
+#include "config-text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,9 @@
  * The arguments of --device and device_add, and what all devices' have in
  * common.  Whether the slot is free is for the machine to say, once it is made.
  */
-#include "device-text.h"
 
-#include "backing-text.h"
+#include "config-text.h"
+
 #include "cleanup.h"
 
 #include <stdlib.h>

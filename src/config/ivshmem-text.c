@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The arguments of --ivshmem, and those of device_add for the same devices. */
-#include "device-text.h"
 
-#include "backing-text.h"
+#include "config-text.h"
+
 #include "cleanup.h"
 #include "size.h"
 

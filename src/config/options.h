@@ -73,4 +73,22 @@ mv_option_set_fn mv_option_set_flag;
 int mv_later_refuse(const char *what, const char *purpose, const char *help_verb,
                     struct mv_error *err);
 
+/* --- the nearest spelling of a mistyped word, for "did you mean" in messages */
+
+struct mv_suggestion {
+    const char *word;
+    const char *nearest; /* NULL while nothing is near enough */
+    size_t distance;
+};
+
+/* Start looking for what is near `word`, which stays the caller's. */
+void mv_suggestion_init(struct mv_suggestion *suggestion, const char *word);
+
+/*
+ * Offer a candidate (NULL is ignored); kept where it is nearer than those
+ * before it.  Near enough means that about a third of the letters are wrong at
+ * most, or that one word starts with the other.
+ */
+void mv_suggestion_offer(struct mv_suggestion *suggestion, const char *candidate);
+
 #endif

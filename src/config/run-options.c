@@ -3,9 +3,9 @@
  * The options of `memvisor run`, as data, with their setters.  An option that
  * a later version brings has a row as well, so that it is refused by name.
  */
-#include "run-options.h"
+#include "config-text.h"
 
-#include "suggest.h"
+#include "options.h"
 
 #include <limits.h>
 #include <stdio.h>

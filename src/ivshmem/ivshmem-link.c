@@ -13,8 +13,6 @@
 #include "log.h"
 #include "loop.h"
 #include "os.h"
-#include "progress.h"
-#include "rwlock.h"
 
 #include <limits.h>
 #include <string.h>

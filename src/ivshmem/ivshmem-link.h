@@ -55,7 +55,7 @@ struct mv_ivshmem_link_config {
  * Raise the process's soft limit of descriptors, and take the hello, or connect
  * and wait for the memory, up to ten seconds; from then on the loop does the
  * rest.  What mv_ivshmem_hello_create and ops->memory say; -ECANCELED by
- * progress.h.  The texts are copied.
+ * log.h.  The texts are copied.
  */
 int mv_ivshmem_link_open(const struct mv_ivshmem_link_config *config, struct mv_ivshmem_link **ret,
                          struct mv_error *err);

@@ -6,7 +6,7 @@
 #include "backing.h"
 
 #include "cleanup.h"
-#include "rlimit.h"
+#include "error.h"
 #include "size.h"
 
 #include <fcntl.h>

@@ -11,7 +11,7 @@
 #include "backing.h"
 #include "host-memory.h"
 #include "limits-ask.h"
-#include "rlimit.h"
+#include "error.h"
 #include "size.h"
 
 #include <stdbool.h>

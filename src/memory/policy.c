@@ -14,7 +14,7 @@
 #include "map-refusal.h"
 #include "numa-policy.h"
 #include "populate.h"
-#include "rlimit.h"
+#include "error.h"
 #include "size.h"
 
 #include <stdio.h>

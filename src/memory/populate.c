@@ -7,7 +7,7 @@
 #include "populate.h"
 
 #include "block.h"
-#include "progress.h"
+#include "log.h"
 #include "size.h"
 
 #include <errno.h>

@@ -8,7 +8,7 @@
 #include "space.h"
 
 #include "block.h"
-#include "rwlock.h"
+#include "os.h"
 #include "size.h"
 
 #include <inttypes.h>

@@ -3,9 +3,8 @@
 #include "config.h"
 
 #include "options.h"
-#include "run-options.h"
+#include "config-text.h"
 #include "size.h"
-#include "suggest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
