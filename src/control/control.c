@@ -5,7 +5,7 @@
  */
 #include "control.h"
 
-#include "block-fault.h"
+#include "block-info.h"
 #include "block.h"
 #include "cleanup.h"
 #include "client.h"

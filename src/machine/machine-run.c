@@ -8,7 +8,7 @@
  */
 #include "machine-state.h"
 
-#include "block-fault.h"
+#include "block-info.h"
 #include "block.h"
 #include "log.h"
 #include "loop.h"

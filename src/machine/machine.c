@@ -5,7 +5,7 @@
  */
 #include "machine-state.h"
 
-#include "block-fault.h"
+#include "block-info.h"
 #include "block.h"
 #include "cleanup.h"
 #include "loop.h"

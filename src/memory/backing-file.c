@@ -1,25 +1,131 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file: shared, so that every change of the guest is in it and other
+ * Files.  One with a name: shared, so that every change of the guest is in it and other
  * processes can map it; or private, copied on write, so that many guests
  * start from one image that is never written.
  *
  * A lock of the open file description (fcntl_locking(2)) tells other memvisors
  * of it: an exclusive one where the file is shared with nobody but those who
- * map it on purpose, a shared one where it is only read.  No other state;
- * called by block.c.
+ * map it on purpose, a shared one where it is only read.
+ *
+ * One without, for blocks that want a file but name none: O_TMPFILE where the file
+ * system has it, else a file that is unlinked at once.
+ *
+ * No other state; called by block.c, and by limits-files.c for where a file's file
+ * system is mounted.
  */
 #include "backing.h"
 
 #include "cleanup.h"
-#include "mount-point.h"
 #include "size.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+/* --- where it is mounted */
+
+/* To the folder above, in place. */
+static void go_up(char *path)
+{
+    char *slash = strrchr(path, '/');
+    slash[slash == path ? 1 : 0] = '\0';
+}
+
+/* A mount of a folder of the same file system is one too (statx(2), Linux 5.8). */
+static bool is_mounted_at(const char *path)
+{
+    struct statx stx;
+    return strcmp(path, "/") == 0 || (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, 0, &stx) == 0 &&
+                                      (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0);
+}
+
+bool mv_mount_point(const char *path, char ret[PATH_MAX])
+{
+    if (realpath(path, ret) == NULL) {
+        /* A descriptor of what has no name any more: "/folder/name (deleted)". */
+        ssize_t len = readlink(path, ret, PATH_MAX - 1);
+        if (len < 0)
+            snprintf(ret, PATH_MAX, "%s", path);
+        else
+            ret[len] = '\0';
+        if (strchr(ret, '/') == NULL)
+            strcpy(ret, ".");
+        else
+            go_up(ret);
+        char folder[PATH_MAX];
+        if (realpath(ret, folder) == NULL)
+            return false;
+        memcpy(ret, folder, PATH_MAX);
+    }
+    while (!is_mounted_at(ret))
+        go_up(ret);
+    return true;
+}
+
+int mv_mount_refuse_read_only(const char *path, const char *what, const char *choice,
+                              struct mv_error *err)
+{
+    char mount[PATH_MAX], quoted[MV_BACKING_QUOTED];
+    if (!mv_mount_point(path, mount))
+        return mv_error_set(err, EROFS, "%s: the file system is read-only: %s", what, choice);
+    return mv_error_set(err, EROFS,
+                        "%s: the file system at %s is read-only: %s, or type as root "
+                        "'mount -o remount,rw %s'",
+                        what, mount, choice, mv_backing_quote_inside(mount, quoted));
+}
+
+/* --- without a name */
+
+const char *mv_backing_temporary_folder(const struct mv_backing_request *request)
+{
+    const char *tmpdir = getenv("TMPDIR");
+    if (request->mem_dir != NULL)
+        return request->mem_dir;
+    return tmpdir != NULL && tmpdir[0] == '/' ? tmpdir : "/dev/shm";
+}
+
+static int open_unlinked(const char *folder)
+{
+    CLEANUP_FREE char *path = NULL;
+    if (asprintf(&path, "%s/memvisor-XXXXXX", folder) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    unlink(path);
+    return fd;
+}
+
+/* In request->mem_dir, or in $TMPDIR or /dev/shm where that is NULL. */
+static int open_temporary(struct mv_backing *backing, const struct mv_backing_request *request,
+                          struct mv_error *err)
+{
+    const char *folder = mv_backing_temporary_folder(request);
+    struct stat st;
+    if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode))
+        return mv_error_set(err, ENOTDIR, "'%s' is no folder: --mem-dir takes one, and file= a file",
+                            folder);
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    fd = fd < 0 ? -errno : fd;
+    if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -EINVAL)
+        fd = open_unlinked(folder);
+    if (fd == -EROFS)
+        return mv_mount_refuse_read_only(folder, "cannot make an unnamed file",
+                                         "name another folder with --mem-dir", err);
+    if (fd < 0)
+        return mv_error_set_errno(err, -fd, "cannot make a file in '%s'", folder);
+    backing->fd = fd;
+    return mv_backing_fd_resize(backing, request->size, "the unnamed file", err);
+}
+
+/* --- with a name */
 
 static int refuse_missing(const struct mv_backing_request *request, struct mv_error *err)
 {
@@ -133,7 +239,7 @@ static int open_file(struct mv_backing *backing, const struct mv_backing_request
     backing->share = request->wish->share != MV_SWITCH_OFF;
     if (request->wish->file != NULL)
         return open_with_path(backing, request, err);
-    int r = mv_backing_temporary_open(backing, request, err);
+    int r = open_temporary(backing, request, err);
     return r < 0 ? r : mv_backing_fd_check(backing, request, "the unnamed file", err);
 }
 

@@ -5,7 +5,7 @@
  */
 #include "backing.h"
 
-#include "map-refusal.h"
+#include "host-map.h"
 #include "size.h"
 
 #include <fcntl.h>

@@ -132,15 +132,19 @@ const char *mv_backing_size_argument(uint64_t size, char buf[MV_BACKING_SIZE_ARG
 const char *mv_backing_quote(const char *path, char buf[MV_BACKING_QUOTED]);
 const char *mv_backing_quote_inside(const char *path, char buf[MV_BACKING_QUOTED]);
 
-/* --- backing-temporary.c */
+/* --- backing-file.c */
 
 /* The folder in which unnamed files are made. */
 const char *mv_backing_temporary_folder(const struct mv_backing_request *request);
+
+/* The nearest mount above a path, or the path itself; one that is gone has that of its folder. */
+bool mv_mount_point(const char *path, char ret[PATH_MAX]);
+
 /*
- * Open an unnamed file of request->size bytes in request->mem_dir, or in
- * $TMPDIR or /dev/shm where that is NULL.
+ * -EROFS with "WHAT: the file system at /mnt is read-only: CHOICE, or" and the
+ * command that makes it writable.
  */
-int mv_backing_temporary_open(struct mv_backing *backing, const struct mv_backing_request *request,
+int mv_mount_refuse_read_only(const char *path, const char *what, const char *choice,
                               struct mv_error *err);
 
 #endif

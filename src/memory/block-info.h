@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a block looks like from outside: for listings and control sockets.
- * Where the guest sees it is the space's to say (mv_space_find_block).
+ * What is told of a block, as --json lists it, and why the host could not access a
+ * byte of it (fault.h).
  */
 #ifndef MV_MEMORY_BLOCK_INFO_H
 #define MV_MEMORY_BLOCK_INFO_H
 
 #include "error.h"
-#include "numa-policy.h"
+#include "policy.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,5 +69,20 @@ char *mv_block_map_path(const struct mv_block *block);
  */
 int mv_block_residency(const struct mv_block *block, size_t parts, uint64_t *ret_bytes,
                        struct mv_error *err);
+
+/* --- faults */
+
+/*
+ * What is wrong with the byte at `offset` now: a word for programs ("shrunk",
+ * "no-space", "no-huge-page", "io-error"), a sentence, and what can be done.
+ * Any thread.
+ */
+struct mv_block_fault {
+    const char *reason;
+    struct mv_error what;   /* "block ram0 has no byte 0x1000: ..." */
+    struct mv_error remedy; /* "make the file whole again (truncate -s ...)" */
+};
+void mv_block_fault_explain(const struct mv_block *block, uint64_t offset,
+                            struct mv_block_fault *ret);
 
 #endif

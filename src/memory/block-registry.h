@@ -1,14 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside the memory room: what block.c and the registry offer each other. */
+/*
+ * Inside the memory room: struct mv_block_registry, and what block.c and the files that
+ * look at all blocks offer each other.
+ */
 #ifndef MV_MEMORY_BLOCK_REGISTRY_H
 #define MV_MEMORY_BLOCK_REGISTRY_H
 
 #include "backing.h"
 #include "block.h"
 
+#include <pthread.h>
+
+struct mv_block_registry {
+    pthread_mutex_t lock;   /* of the list and last_generation */
+    struct mv_block *first; /* in order of creation */
+    uint64_t last_generation;
+    mv_block_fault_fn *fault_fn; /* NULL: nobody */
+    void *fault_opaque;
+    /* The main thread's: block-backs.c */
+    const struct mv_config_back *backs;
+    size_t back_count;
+    const char *mem_dir;
+    /* The main thread's: host-limits.c */
+    bool planned;              /* what the host lacks was told for all blocks that come */
+    struct mv_limits_use plan; /* of these and those there were before */
+};
+
+/* --- block-registry.c */
+
 /* -EEXIST where a block of this id is there; the message names both owners. */
 int mv_block_registry_check_id(struct mv_block_registry *registry, const struct mv_block *block,
                                struct mv_error *err);
+/* Give the block its generation and list it; -EEXIST as above. */
+int mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block,
+                             struct mv_error *err);
+void mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block);
+/* The host could not access this byte of the block; -EIO, for the caller to pass on. */
+int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host);
+
+/* --- block-backs.c */
+
 /* -EBUSY where another block maps the same file, shared, and neither may. */
 int mv_block_registry_check_file(struct mv_block_registry *registry, const struct mv_block *block,
                                  struct mv_error *err);
@@ -20,17 +51,14 @@ int mv_block_registry_merge_wish(struct mv_block_registry *registry, const char 
                                  const struct mv_config_backing *wish,
                                  struct mv_config_backing *ret, const char **ret_mem_dir,
                                  struct mv_error *err);
+
+/* --- host-limits.c */
+
 /* Check what one block more asks of the host, and store what that is. */
 int mv_block_registry_check_limits(struct mv_block_registry *registry,
                                    const struct mv_backing_request *request,
                                    struct mv_limits_use *ret, struct mv_error *err);
 /* Bytes of all blocks that are locked or planned to be, this one among them. */
 uint64_t mv_block_registry_locked(const struct mv_block *block);
-/* Give the block its generation and list it; -EEXIST as above. */
-int mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block,
-                             struct mv_error *err);
-void mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block);
-/* The host could not access this byte of the block; -EIO, for the caller to pass on. */
-int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host);
 
 #endif

@@ -12,7 +12,6 @@
 
 #include "dirty-log.h"
 #include "error.h"
-#include "host-limits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +23,13 @@ struct mv_block_registry;
 struct mv_config_back;
 struct mv_config_backing;
 
+/* Memory of the host that a block may come to take, in bytes. */
+struct mv_limits_use {
+    uint64_t memory; /* in all; 0 where its bytes are in a file on a disk */
+    uint64_t early;  /* of it before the guest starts */
+    uint64_t locked;
+};
+
 typedef void mv_block_unpinned_fn(void *opaque);
 
 struct mv_block {
@@ -34,7 +40,7 @@ struct mv_block {
     uint64_t size;       /* bytes, a multiple of 4 KiB */
     uint8_t *host;       /* 2 MiB-aligned */
     bool save;           /* a saved state holds the bytes */
-    struct mv_limits_use use; /* of the host's memory, at most */
+    struct mv_limits_use use; /* at most */
     struct mv_dirty_log log;
     unsigned pins; /* see block-pin.c, as what follows */
     mv_block_unpinned_fn *unpinned;
@@ -66,7 +72,7 @@ int mv_block_registry_check_backs(struct mv_block_registry *registry, struct mv_
 
 /*
  * Before the banks' blocks are made: check what all of them together ask of the
- * host (host-limits.h), and warn of it once.  The end is when they are made.
+ * host (host-limits.c), and warn of it once.  The end is when they are made.
  */
 int mv_block_registry_plan(struct mv_block_registry *registry, const struct mv_bank_layout *layout,
                            struct mv_error *err);

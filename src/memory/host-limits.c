@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One table of checks, each of which looks at all blocks together.  Memory that
- * the guest may never touch is no reason to refuse it: that is a warning.  No
- * state and no lock; called by block-registry.c, for all banks at once and for
- * each block that comes later.
+ * What blocks ask of the host: one table of checks, each of which looks at all blocks
+ * together.  Memory that the guest may never touch is no reason to refuse it: that is a
+ * warning.  All banks are looked at at once before the first is made (the plan), and
+ * each block that comes later by itself.  The registry's lock guards the list; the plan
+ * is the main thread's.  Called by block.c and the machine.
  */
-#include "host-limits.h"
+#include "block-registry.h"
 
+#include "bank.h"
+#include "cleanup.h"
 #include "host-memory.h"
 #include "limits-ask.h"
 #include "log.h"
@@ -59,17 +62,25 @@ static const char *explain(const struct mv_host_limit *limit, uint64_t wanted, c
     return buf;
 }
 
-static int refuse_early(const struct mv_limits_job *job, const char *key, size_t field,
-                        uint64_t there, const char *of, const struct mv_host_limit *limit,
+/* What is to be there before the guest starts, by the key that wants it. */
+struct early {
+    const char *key;
+    size_t field;   /* of the asks */
+    uint64_t there; /* bytes of the blocks that were there */
+    const char *of;
+    const struct mv_host_limit *limit;
+};
+
+static int refuse_early(const struct mv_limits_job *job, const struct early *need,
                         struct mv_error *err)
 {
     char who[MV_LIMITS_SUBJECT], size[AMOUNT_TEXT], text[LIMIT_TEXT], otherwise[64];
-    uint64_t wanted = sum(job, field, there);
-    snprintf(otherwise, sizeof otherwise, "give less, or leave %s=on out", key);
+    uint64_t wanted = sum(job, need->field, need->there);
+    snprintf(otherwise, sizeof otherwise, "give less, or leave %s=on out", need->key);
     return mv_error_set(err, ENOMEM, "%s: %s=on: %s is %s",
-                        mv_limits_subject(job, field, NULL, NULL, who), key,
-                        amount(wanted, there, size),
-                        explain(limit, wanted, of, otherwise, text));
+                        mv_limits_subject(job, need->field, NULL, NULL, who), need->key,
+                        amount(wanted, need->there, size),
+                        explain(need->limit, wanted, need->of, otherwise, text));
 }
 
 static void warn_lazy(const struct mv_limits_job *job, uint64_t wanted, const char *of,
@@ -101,10 +112,14 @@ static int check_memory(const struct mv_limits_job *job, struct mv_error *err)
     const char *of = host.swap == 0 ? "memory" : "memory and swap";
     const struct mv_limits_use *there = job->there;
     uint64_t memory = sum(job, MEMORY, there->memory);
-    if (sum(job, LOCKED, there->locked) > host.memory.bytes)
-        return refuse_early(job, "lock", LOCKED, there->locked, "memory", &host.memory, err);
-    if (sum(job, EARLY, there->early) > host.whole.bytes)
-        return refuse_early(job, "prealloc", EARLY, there->early, of, &host.whole, err);
+    const struct early needs[] = {
+        {"lock", LOCKED, there->locked, "memory", &host.memory},
+        {"prealloc", EARLY, there->early, of, &host.whole},
+    };
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+        if (sum(job, needs[i].field, needs[i].there) > needs[i].limit->bytes)
+            return refuse_early(job, &needs[i], err);
+    }
     if (job->quiet)
         return 0;
     /* It is told of the first block that is too much, and not of each that comes after it. */
@@ -122,9 +137,16 @@ static int (*const checks[])(const struct mv_limits_job *job, struct mv_error *e
     mv_limits_check_nodes,
 };
 
-int mv_limits_check(const struct mv_backing_request *requests, size_t count,
-                    const struct mv_limits_use *there, bool quiet, struct mv_limits_use *ret_uses,
-                    struct mv_error *err)
+/*
+ * Check blocks that are to be made, all together and besides what `there` says
+ * of those that exist; `quiet` leaves warnings out.  The requests' wishes are
+ * what --back has made of them.  Stores one use a request in ret_uses.
+ * -ENOMEM or -ENOSPC where the host cannot give what is to be there before the
+ * guest starts; the message names the blocks and what to type.
+ */
+static int check(const struct mv_backing_request *requests, size_t count,
+                 const struct mv_limits_use *there, bool quiet, struct mv_limits_use *ret_uses,
+                 struct mv_error *err)
 {
     struct mv_limits_job job = {.there = there, .quiet = quiet};
     int r = mv_limits_job_make(&job, requests, count, err);
@@ -134,4 +156,67 @@ int mv_limits_check(const struct mv_backing_request *requests, size_t count,
         ret_uses[i] = job.asks[i].use;
     mv_limits_job_free(&job);
     return r;
+}
+
+/* --- the blocks of a VM */
+
+static void add_use(struct mv_limits_use *total, const struct mv_limits_use *use)
+{
+    total->memory += use->memory;
+    total->early += use->early;
+    total->locked += use->locked;
+}
+
+static void sum_uses(struct mv_block_registry *registry, struct mv_limits_use *ret)
+{
+    *ret = (struct mv_limits_use){0};
+    MV_LOCK_SCOPE(&registry->lock);
+    for (const struct mv_block *block = registry->first; block != NULL; block = block->next)
+        add_use(ret, &block->use);
+}
+
+int mv_block_registry_check_limits(struct mv_block_registry *registry,
+                                   const struct mv_backing_request *request,
+                                   struct mv_limits_use *ret, struct mv_error *err)
+{
+    struct mv_limits_use there;
+    sum_uses(registry, &there);
+    return check(request, 1, &there, registry->planned, ret, err);
+}
+
+uint64_t mv_block_registry_locked(const struct mv_block *block)
+{
+    struct mv_limits_use there;
+    sum_uses(block->registry, &there);
+    return block->registry->planned ? block->registry->plan.locked
+                                    : there.locked + block->use.locked;
+}
+
+int mv_block_registry_plan(struct mv_block_registry *registry, const struct mv_bank_layout *layout,
+                           struct mv_error *err)
+{
+    CLEANUP_FREE struct mv_backing_request *requests = calloc(layout->count, sizeof *requests);
+    CLEANUP_FREE struct mv_config_backing *wishes = calloc(layout->count, sizeof *wishes);
+    CLEANUP_FREE struct mv_limits_use *uses = calloc(layout->count, sizeof *uses);
+    int r = 0;
+    if (requests == NULL || wishes == NULL || uses == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for the banks");
+    for (size_t i = 0; r == 0 && i < layout->count; i++) {
+        const struct mv_bank *bank = &layout->banks[i];
+        requests[i] = (struct mv_backing_request){bank->id, bank->size, &wishes[i], NULL};
+        r = mv_block_registry_merge_wish(registry, bank->id, &bank->wish->backing, &wishes[i],
+                                         &requests[i].mem_dir, err);
+    }
+    sum_uses(registry, &registry->plan);
+    if (r == 0)
+        r = check(requests, layout->count, &registry->plan, false, uses, err);
+    for (size_t i = 0; r == 0 && i < layout->count; i++)
+        add_use(&registry->plan, &uses[i]);
+    registry->planned = r == 0;
+    return r;
+}
+
+void mv_block_registry_plan_end(struct mv_block_registry *registry)
+{
+    registry->planned = false;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the host's kernel says of a range of this process's memory: how much of
- * it is there, and which advice stands.  From /proc/self/smaps (proc(5)).
+ * it is there, and which advice stands, from /proc/self/smaps (proc(5)).  Address
+ * space that is set aside for a block.  And why the host would not map memory, or
+ * make its pages, which is found out afterwards.
  */
 #ifndef MV_MEMORY_HOST_MAP_H
 #define MV_MEMORY_HOST_MAP_H
@@ -11,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct mv_backing;
 
 /* Advice by the letters of VmFlags. */
 enum mv_host_map_flag {
@@ -36,5 +40,33 @@ int mv_host_map_measure(const uint8_t *host, uint64_t size, struct mv_host_map *
 /* Bytes resident in each of `parts` stretches of size / parts bytes, by pagemap. */
 int mv_host_map_residency(const uint8_t *host, uint64_t size, size_t parts, uint64_t *ret_bytes,
                           struct mv_error *err);
+
+/* --- reservations */
+
+/*
+ * Reserve size bytes at an address that is a multiple of `align` (a power of
+ * two), and an inaccessible page behind them: mappings of two blocks never
+ * become one in the kernel's eyes, and an overrun of one ends there.  -ENOMEM.
+ */
+int mv_reserve(uint64_t size, uint64_t align, uint8_t **ret_host, struct mv_error *err);
+/* Also unmaps what was mapped in the place. */
+void mv_unreserve(uint8_t *host, uint64_t size);
+
+/* --- refusals */
+
+/*
+ * mmap failed with errnum for a block's size bytes of the backing, or for a
+ * mere reservation of addresses where that is NULL: limits of this process,
+ * the pool of huge pages, what the kernel lets itself promise.  needed: bytes
+ * that were asked for.  -errnum.
+ */
+int mv_map_refuse(const struct mv_backing *backing, uint64_t size, uint64_t needed, int errnum,
+                  struct mv_error *err);
+
+/* -ENOMEM where private memory of this size would be more than this process may have. */
+int mv_map_check(uint64_t size, struct mv_error *err);
+
+/* The same of pages that could not be made in a mapping, where a reason is found; else 0. */
+int mv_map_refuse_pages(const struct mv_backing *backing, uint64_t size, struct mv_error *err);
 
 #endif

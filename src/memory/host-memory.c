@@ -8,13 +8,137 @@
  */
 #include "host-memory.h"
 
-#include "cgroup.h"
 #include "cleanup.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+/* --- cgroups, as /proc tells of them */
+
+/* Whether a list that commas separate has the word. */
+static bool list_has(const char *list, const char *word)
+{
+    size_t len = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)) != NULL; at += len) {
+        if ((at == list || at[-1] == ',') && (at[len] == ',' || at[len] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* The v1 hierarchy that has the controller, else v2 (cgroups(7)): "ID:CONTROLLERS:PATH". */
+static bool find_path(const char *file, const char *controller, struct mv_cgroup *ret)
+{
+    CLEANUP_FCLOSE FILE *lines = fopen(file, "re");
+    CLEANUP_FREE char *line = NULL;
+    size_t capacity = 0;
+    bool found = false;
+    while (lines != NULL && getline(&line, &capacity, lines) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        char *controllers = strchr(line, ':');
+        char *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+        if (path == NULL)
+            continue;
+        *controllers++ = *path++ = '\0';
+        bool v1 = list_has(controllers, controller);
+        if (!v1 && (found || controllers[0] != '\0'))
+            continue;
+        found = true;
+        ret->v2 = !v1;
+        snprintf(ret->path, sizeof ret->path, "%s", path);
+        if (v1)
+            break;
+    }
+    return found;
+}
+
+/* Blanks and the like stand in mountinfo as \ooo. */
+static void unescape(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from != '\0'; to++) {
+        unsigned code;
+        if (from[0] == '\\' && sscanf(from + 1, "%3o", &code) == 1 && code != 0) {
+            *to = (char)code;
+            from += 4;
+        } else {
+            *to = *from++;
+        }
+    }
+    *to = '\0';
+}
+
+/* proc_pid_mountinfo(5): "36 35 98:0 ROOT MOUNT OPTIONS ... - TYPE SOURCE SUPER-OPTIONS". */
+static bool take_mount(struct mv_cgroup *cgroup, const char *controller, const char *line)
+{
+    char root[PATH_MAX], mount[PATH_MAX], type[32], options[256] = "";
+    const char *rest = strstr(line, " - ");
+    if (rest == NULL || sscanf(line, "%*s %*s %*s %4095s %4095s", root, mount) != 2 ||
+        sscanf(rest + 3, "%31s %*s %255s", type, options) < 1)
+        return false;
+    if (strcmp(type, cgroup->v2 ? "cgroup2" : "cgroup") != 0 ||
+        (!cgroup->v2 && !list_has(options, controller)))
+        return false;
+    unescape(root);
+    unescape(mount);
+    /* Only a part of the hierarchy may be mounted, as in a container. */
+    size_t len = strcmp(root, "/") == 0 ? 0 : strlen(root);
+    if (strncmp(cgroup->path, root, len) == 0 && strstr(cgroup->path, "/..") == NULL &&
+        (cgroup->path[len] == '/' || cgroup->path[len] == '\0'))
+        memmove(cgroup->path, cgroup->path + len, strlen(cgroup->path + len) + 1);
+    else
+        cgroup->path[0] = '\0';
+    snprintf(cgroup->mount, sizeof cgroup->mount, "%s", mount);
+    return true;
+}
+
+static bool find_mount(const char *file, const char *controller, struct mv_cgroup *cgroup)
+{
+    CLEANUP_FCLOSE FILE *lines = fopen(file, "re");
+    CLEANUP_FREE char *line = NULL;
+    size_t capacity = 0;
+    while (lines != NULL && getline(&line, &capacity, lines) > 0) {
+        if (take_mount(cgroup, controller, line))
+            return true;
+    }
+    return false;
+}
+
+static void trim(struct mv_cgroup *cgroup)
+{
+    size_t len = strlen(cgroup->path);
+    while (len > 0 && cgroup->path[len - 1] == '/')
+        cgroup->path[--len] = '\0';
+}
+
+bool mv_cgroup_find(const struct mv_host_memory_files *files, const char *controller,
+                    struct mv_cgroup *ret)
+{
+    if (!find_path(files->cgroup, controller, ret) ||
+        !find_mount(files->mountinfo, controller, ret))
+        return false;
+    trim(ret);
+    return true;
+}
+
+bool mv_cgroup_file(const struct mv_cgroup *cgroup, const char *name, char ret[PATH_MAX])
+{
+    return snprintf(ret, PATH_MAX, "%s%s/%s", cgroup->mount, cgroup->path, name) < PATH_MAX;
+}
+
+bool mv_cgroup_up(struct mv_cgroup *cgroup)
+{
+    char *last = strrchr(cgroup->path, '/');
+    if (last == NULL)
+        return false;
+    *last = '\0';
+    trim(cgroup);
+    return true;
+}
+
+/* --- memory */
 
 const struct mv_host_memory_files mv_host_memory_files = {"/proc/meminfo", "/proc/self/cgroup",
                                                           "/proc/self/mountinfo"};

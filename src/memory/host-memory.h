@@ -10,7 +10,10 @@
 #include "error.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+struct mv_host_memory_files;
 
 struct mv_host_limit {
     uint64_t bytes;
@@ -41,5 +44,23 @@ uint64_t mv_host_memory_line(const char *file, const char *name);
 
 /* The number in a file of the kernel's; UINT64_MAX where there is none, or "max". */
 uint64_t mv_host_memory_number(const char *file);
+
+/* --- cgroups */
+
+struct mv_cgroup {
+    bool v2;
+    char path[PATH_MAX];  /* in its hierarchy */
+    char mount[PATH_MAX]; /* where that hierarchy is mounted */
+};
+
+/* By a controller's name, such as "memory"; false where it is in no hierarchy that is mounted. */
+bool mv_cgroup_find(const struct mv_host_memory_files *files, const char *controller,
+                    struct mv_cgroup *ret);
+
+/* The path of a file in it: false where none can be named. */
+bool mv_cgroup_file(const struct mv_cgroup *cgroup, const char *name, char ret[PATH_MAX]);
+
+/* To the group above it: false where there is none. */
+bool mv_cgroup_up(struct mv_cgroup *cgroup);
 
 #endif

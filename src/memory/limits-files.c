@@ -8,7 +8,6 @@
 #include "limits-ask.h"
 
 #include "log.h"
-#include "mount-point.h"
 
 #include <limits.h>
 #include <linux/magic.h>

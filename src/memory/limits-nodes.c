@@ -76,16 +76,24 @@ static bool is_first_of_set(const struct mv_limits_job *job, size_t i)
     return ask->bound.word != NULL;
 }
 
+/* What is to be there before the guest starts, by the key that wants it. */
+struct early {
+    const char *key;
+    size_t field;  /* of the asks */
+    uint64_t left; /* bytes of the nodes */
+};
+
 static int refuse(const struct mv_limits_job *job, const struct mv_limits_ask *ask,
-                  const char *key, size_t field, uint64_t left, struct mv_error *err)
+                  const struct early *need, struct mv_error *err)
 {
     char who[MV_LIMITS_SUBJECT], size[MV_SIZE_TEXT], has[MV_SIZE_TEXT], list[MV_NUMA_TEXT];
     return mv_error_set(err, ENOMEM,
                         "%s: %s=on: %s is more than the %s that host-nodes=%s has left: name more "
                         "nodes, give a smaller bank, or leave %s=on out",
-                        mv_limits_subject(job, field, within, ask, who), key,
-                        mv_size_format(mv_limits_sum(job, field, within, ask), size),
-                        mv_limits_round(left, has), mv_numa_policy_nodes(&ask->bound, list), key);
+                        mv_limits_subject(job, need->field, within, ask, who), need->key,
+                        mv_size_format(mv_limits_sum(job, need->field, within, ask), size),
+                        mv_limits_round(need->left, has), mv_numa_policy_nodes(&ask->bound, list),
+                        need->key);
 }
 
 static void warn(const struct mv_limits_job *job, const struct mv_limits_ask *ask, uint64_t total)
@@ -106,11 +114,14 @@ int mv_limits_check_nodes(const struct mv_limits_job *job, struct mv_error *err)
         struct room room;
         if (!is_first_of_set(job, i) || !measure(&ask->bound, &room))
             continue;
-        if (mv_limits_sum(job, LOCKED, within, ask) > room.left)
-            return refuse(job, ask, "lock", LOCKED, room.left, err);
-        uint64_t left = room.left + mv_host_memory_line(meminfo, "SwapFree");
-        if (mv_limits_sum(job, EARLY, within, ask) > left)
-            return refuse(job, ask, "prealloc", EARLY, left, err);
+        const struct early needs[] = {
+            {"lock", LOCKED, room.left},
+            {"prealloc", EARLY, room.left + mv_host_memory_line(meminfo, "SwapFree")},
+        };
+        for (size_t k = 0; k < sizeof needs / sizeof needs[0]; k++) {
+            if (mv_limits_sum(job, needs[k].field, within, ask) > needs[k].left)
+                return refuse(job, ask, &needs[k], err);
+        }
         uint64_t total = room.total + mv_host_memory_line(meminfo, "SwapTotal");
         if (!job->quiet && mv_limits_sum(job, MEMORY, within, ask) > total)
             warn(job, ask, total);

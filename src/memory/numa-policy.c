@@ -3,7 +3,7 @@
  * NUMA policies of blocks, by libnuma and mbind(2).  What stands is asked of
  * the kernel, which keeps it with the mapping: there is no state here.
  */
-#include "numa-policy.h"
+#include "policy.h"
 
 #include "backing.h"
 #include "block.h"

@@ -7,20 +7,83 @@
 #include "policy.h"
 
 #include "backing.h"
-#include "block.h"
 #include "block-registry.h"
+#include "block.h"
+#include "error.h"
 #include "host-map.h"
 #include "log.h"
-#include "map-refusal.h"
-#include "numa-policy.h"
-#include "populate.h"
-#include "error.h"
 #include "size.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+/*
+ * --- threads that bring a block's pages into memory: prealloc=on, lock=on.  They take
+ * pieces in turn, so that none waits for another, and live no longer than the call.
+ */
+
+#define THREADS_MAX 16
+/* Small, for the bar and for Ctrl-C; huge, against what a system call costs. */
+#define PIECE (64 * MV_MIB)
+
+struct work {
+    const struct mv_block *block;
+    int (*bring)(const struct mv_block *block, uint64_t offset, uint64_t len);
+    struct mv_progress progress;
+    _Atomic uint64_t next;
+    atomic_int result; /* the first negative errno */
+};
+
+static void *take_pieces(void *opaque)
+{
+    struct work *work = opaque;
+    uint64_t size = work->block->size;
+    while (atomic_load(&work->result) == 0) {
+        uint64_t offset = atomic_fetch_add(&work->next, PIECE);
+        if (offset >= size)
+            break;
+        uint64_t len = size - offset < PIECE ? size - offset : PIECE;
+        int none = 0;
+        int r = mv_progress_cancelled() ? -ECANCELED : work->bring(work->block, offset, len);
+        if (r < 0)
+            atomic_compare_exchange_strong(&work->result, &none, r);
+        else
+            mv_progress_add(&work->progress, len);
+    }
+    return NULL;
+}
+
+/*
+ * Call `bring` for the whole of a mapped block, in pieces of some MiB, in as many
+ * threads as there are processors, this one among them; a bar on a terminal says that
+ * the block is `doing`.  The first negative errno ends it, and -ECANCELED where the
+ * user does (log.h).
+ */
+static int populate(const struct mv_block *block, const char *doing,
+                int (*bring)(const struct mv_block *block, uint64_t offset, uint64_t len))
+{
+    struct work work = {.block = block, .bring = bring};
+    pthread_t threads[THREADS_MAX];
+    char what[64];
+    unsigned count = 0;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    snprintf(what, sizeof what, "%s: %s", block->id, doing);
+    mv_progress_begin(&work.progress, what, block->size);
+    while (count + 1 < processors && count < THREADS_MAX &&
+           pthread_create(&threads[count], NULL, take_pieces, &work) == 0)
+        count++;
+    take_pieces(&work);
+    while (count > 0)
+        pthread_join(threads[--count], NULL);
+    mv_progress_end(&work.progress);
+    return atomic_load(&work.result);
+}
 
 #define THP_ENABLED "/sys/kernel/mm/transparent_hugepage/enabled"
 #define KSM_RUN     "/sys/kernel/mm/ksm/run"
@@ -148,7 +211,7 @@ static int lock(const struct mv_block *block, enum mv_config_switch wish, struct
     struct mv_host_map map;
     if (wish != MV_SWITCH_ON)
         return 0;
-    int r = mv_populate(block, "locking", bring_locked);
+    int r = populate(block, "locking", bring_locked);
     if (r == -ECANCELED)
         return mv_error_set(err, ECANCELED, "lock=on: interrupted");
     if (mv_backing_is_huge(block->backing))
@@ -173,7 +236,7 @@ static int prealloc(const struct mv_block *block, enum mv_config_switch wish, st
     char size[MV_SIZE_TEXT];
     if (wish != MV_SWITCH_ON)
         return 0;
-    int r = mv_populate(block, "allocating", bring_written);
+    int r = populate(block, "allocating", bring_written);
     if (r == -ECANCELED)
         return mv_error_set(err, ECANCELED, "prealloc=on: interrupted");
     if (r == -EFAULT && mv_map_refuse_pages(block->backing, block->size, err) < 0) {
