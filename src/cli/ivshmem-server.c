@@ -3,7 +3,6 @@
 #include "verb.h"
 
 #include "cleanup.h"
-#include "ivshmem-memory.h"
 #include "ivshmem-server.h"
 #include "ivshmem-verb.h"
 #include "ivshmem-wire.h"

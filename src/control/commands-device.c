@@ -7,7 +7,7 @@
 #include "cleanup.h"
 #include "config.h"
 #include "control.h"
-#include "ivshmem-hello.h"
+#include "ivshmem-session.h"
 #include "job.h"
 #include "machine.h"
 #include "qmp-command.h"

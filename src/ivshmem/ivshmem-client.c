@@ -30,7 +30,7 @@
 
 #define RETRY_MS 100
 /* The last of our vectors are often a moment behind the first. */
-#define SETTLE_MS 10
+#define QUIET_MS 10
 
 /* epoll's word: a vector's number, or one of these. */
 #define WORD_SOCKET (UINT64_C(1) << 32)
@@ -277,7 +277,7 @@ static int join(struct mv_ivshmem *shm, int timeout_ms)
     for (;;) {
         int left = remaining(deadline);
         struct pollfd readable = {.fd = shm->session.socket_fd, .events = POLLIN};
-        int wait = shm->ready && (left < 0 || left > SETTLE_MS) ? SETTLE_MS : left;
+        int wait = shm->ready && (left < 0 || left > QUIET_MS) ? QUIET_MS : left;
         int n = poll(&readable, 1, wait);
         if (n == 0 && shm->ready)
             return 0;

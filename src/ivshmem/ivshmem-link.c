@@ -7,7 +7,6 @@
 #include "ivshmem-link-state.h"
 
 #include "cleanup.h"
-#include "ivshmem-hello.h"
 #include "ivshmem-session.h"
 #include "ivshmem-view.h"
 #include "log.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kinds of shared objects, in one table. */
-#include "ivshmem-memory.h"
+#include "ivshmem-server.h"
 
 #include "cleanup.h"
 #include "size.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owns each peer's queue and the eventfds that it shares with others' queues. */
-#include "ivshmem-peer.h"
+#include "ivshmem-server-state.h"
 
 #include "cleanup.h"
 

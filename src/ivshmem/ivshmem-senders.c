@@ -5,7 +5,7 @@
  * peer belongs to whoever took it until the round is over.  A helper that wakes
  * up when all is taken goes back to sleep, and nobody waits for it.
  */
-#include "ivshmem-senders.h"
+#include "ivshmem-server-state.h"
 
 #include "cleanup.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Owns the door: who comes in, under which ID, and who sends what he may not.
- * What the peers are told of one another is ivshmem-settle.c's.  One thread.
+ * What the peers are told of one another is ivshmem-rounds.c's.  One thread.
  */
 #include "ivshmem-server-state.h"
 
@@ -171,7 +171,7 @@ static int start(struct mv_ivshmem_server *server, struct mv_error *err)
     server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (server->spare_fd < 0)
         return mv_error_set_errno(err, errno, "ivshmem-server");
-    int r = mv_ivshmem_settle_start(server, err);
+    int r = mv_ivshmem_rounds_start(server, err);
     if (r == 0)
         r = mv_loop_add(server->loop, server->config.listen_fd, EPOLLIN, on_listen, server,
                         &server->listen_source, err);
@@ -188,7 +188,7 @@ int mv_ivshmem_server_create(struct mv_loop *loop, const struct mv_ivshmem_serve
         return mv_error_set_errno(err, ENOMEM, "ivshmem-server");
     server->loop = loop;
     server->config = *config;
-    server->spare_fd = server->settle_fd = server->timer_fd = -1;
+    server->spare_fd = server->round_fd = server->timer_fd = -1;
     server->socket_bytes = choose_socket_bytes();
     server->started_ms = mv_now_ms();
     int r = start(server, err);
@@ -213,7 +213,7 @@ void mv_ivshmem_server_destroy(struct mv_ivshmem_server *server)
     mv_ivshmem_status_stop(server);
     if (server->listen_source != NULL)
         mv_loop_remove(server->listen_source);
-    mv_ivshmem_settle_stop(server);
+    mv_ivshmem_rounds_stop(server);
     mv_cleanup_close(&server->spare_fd);
     free(server);
 }

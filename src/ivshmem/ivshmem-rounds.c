@@ -35,11 +35,11 @@
 #define RETRY_MS    5
 #define RETRY_PEERS 64
 
-static void settle_soon(struct mv_ivshmem_server *server)
+static void round_soon(struct mv_ivshmem_server *server)
 {
-    if (!server->settle_due)
-        eventfd_write(server->settle_fd, 1);
-    server->settle_due = true;
+    if (!server->round_due)
+        eventfd_write(server->round_fd, 1);
+    server->round_due = true;
 }
 
 void mv_ivshmem_server_flush(struct mv_ivshmem_peer *peer)
@@ -50,7 +50,7 @@ void mv_ivshmem_server_flush(struct mv_ivshmem_peer *peer)
     peer->dirty_next = NULL;
     *peer->server->dirty_end = peer;
     peer->server->dirty_end = &peer->dirty_next;
-    settle_soon(peer->server);
+    round_soon(peer->server);
 }
 
 void mv_ivshmem_server_doom(struct mv_ivshmem_peer *peer, const char *why)
@@ -138,7 +138,7 @@ void mv_ivshmem_server_greet(struct mv_ivshmem_peer *peer)
         server->newcomers = peer;
     if (server->unannounced == NULL)
         server->unannounced = peer;
-    settle_soon(server);
+    round_soon(server);
 }
 
 /* Take a peer out of the world and tell everybody who was told of it. */
@@ -335,7 +335,7 @@ static bool flush_all(struct mv_ivshmem_server *server, size_t *left)
 }
 
 /* A round. */
-static void settle(struct mv_ivshmem_server *server)
+static void do_round(struct mv_ivshmem_server *server)
 {
     size_t left = server->config.round_messages;
     while (flush_all(server, &left) && server->newcomers != NULL) {
@@ -346,18 +346,18 @@ static void settle(struct mv_ivshmem_server *server)
     }
     drop_doomed(server);
     if (server->dirty != NULL || server->newcomers != NULL)
-        settle_soon(server);
+        round_soon(server);
     else
         give_back(server);
 }
 
-static void on_settle(void *opaque, uint32_t events)
+static void on_round(void *opaque, uint32_t events)
 {
     struct mv_ivshmem_server *server = opaque;
     eventfd_t count;
-    eventfd_read(server->settle_fd, &count);
-    server->settle_due = false;
-    settle(server);
+    eventfd_read(server->round_fd, &count);
+    server->round_due = false;
+    do_round(server);
 }
 
 static void on_timer(void *opaque, uint32_t events)
@@ -373,31 +373,31 @@ static void on_timer(void *opaque, uint32_t events)
     }
 }
 
-int mv_ivshmem_settle_start(struct mv_ivshmem_server *server, struct mv_error *err)
+int mv_ivshmem_rounds_start(struct mv_ivshmem_server *server, struct mv_error *err)
 {
     server->dirty_end = &server->dirty;
     if (server->config.round_messages == 0)
         server->config.round_messages = ROUND_MESSAGES;
-    server->settle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->round_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     server->senders = mv_ivshmem_senders_create();
-    if (server->settle_fd < 0 || server->timer_fd < 0 || server->senders == NULL)
+    if (server->round_fd < 0 || server->timer_fd < 0 || server->senders == NULL)
         return mv_error_set_errno(err, errno, "ivshmem-server");
-    int r = mv_loop_add(server->loop, server->settle_fd, EPOLLIN, on_settle, server,
-                        &server->settle_source, err);
+    int r = mv_loop_add(server->loop, server->round_fd, EPOLLIN, on_round, server,
+                        &server->round_source, err);
     if (r == 0)
         r = mv_loop_add(server->loop, server->timer_fd, EPOLLIN, on_timer, server,
                         &server->timer_source, err);
     return r;
 }
 
-void mv_ivshmem_settle_stop(struct mv_ivshmem_server *server)
+void mv_ivshmem_rounds_stop(struct mv_ivshmem_server *server)
 {
     if (server->timer_source != NULL)
         mv_loop_remove(server->timer_source);
-    if (server->settle_source != NULL)
-        mv_loop_remove(server->settle_source);
+    if (server->round_source != NULL)
+        mv_loop_remove(server->round_source);
     mv_ivshmem_senders_destroy(server->senders);
     mv_cleanup_close(&server->timer_fd);
-    mv_cleanup_close(&server->settle_fd);
+    mv_cleanup_close(&server->round_fd);
 }
