@@ -15,12 +15,9 @@
 #include "serial.h"
 
 #include "cleanup.h"
-#include "escape.h"
-#include "input.h"
 #include "log.h"
 #include "loop.h"
-#include "output.h"
-#include "terminal.h"
+#include "signals.h"
 
 #include <sys/epoll.h>
 #include <unistd.h>

@@ -3,7 +3,7 @@
 #include "verb.h"
 
 #include "engine.h"
-#include "json-print.h"
+#include "screen.h"
 #include "log.h"
 
 struct engines_config {

@@ -2,8 +2,8 @@
 /* memvisor help: everything is written from the tables of verbs and options. */
 #include "verb.h"
 
-#include "log.h"
 #include "config-text.h"
+#include "log.h"
 
 #include <string.h>
 
@@ -157,5 +157,17 @@ int mv_help_main(int argc, char **argv)
     if (verb == NULL || verb->later != NULL)
         return mv_verb_refuse(argv[0]);
     mv_help_print_verb(stdout, verb);
+    return MV_STATUS_OK;
+}
+
+/* --- memvisor version, --version, -V */
+
+int mv_version_main(int argc, char **argv)
+{
+    if (argc > 0) {
+        mv_log("unexpected argument '%s': 'memvisor version' takes none", argv[0]);
+        return MV_STATUS_USAGE;
+    }
+    printf("memvisor " MV_VERSION "\n");
     return MV_STATUS_OK;
 }

@@ -1,16 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The queue is the loop's thread's; `blocked` alone is shared with the vCPU
- * threads.  rx_ready comes with the UART's lock held, so it only asks the loop
- * to go on.
+ * Console input: the keys that are memvisor's own, and what waits for the guest's UART.
+ * The queue is the loop's thread's; `blocked` alone is shared with the vCPU threads.
+ * rx_ready comes with the UART's lock held, so it only asks the loop to go on.
  */
-#include "input.h"
+#include "serial.h"
 
 #include "loop.h"
 #include "ns16550a.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* --- Ctrl-A and what follows it; called by console.c for each byte typed */
+
+#define CTRL_A 0x01
+
+static const struct {
+    uint8_t key;
+    enum mv_escape_action action;
+} keys[] = {
+    {'x', MV_ESCAPE_QUIT}, {'X', MV_ESCAPE_QUIT}, {'h', MV_ESCAPE_HELP}, {'H', MV_ESCAPE_HELP},
+    {'p', MV_ESCAPE_POWER}, {'P', MV_ESCAPE_POWER}, {'r', MV_ESCAPE_RESET}, {'R', MV_ESCAPE_RESET},
+    {'?', MV_ESCAPE_HELP}, {'a', MV_ESCAPE_SEND}, {'A', MV_ESCAPE_SEND}, {CTRL_A, MV_ESCAPE_SEND},
+};
+
+enum mv_escape_action mv_escape_take(struct mv_escape *escape, uint8_t byte, uint8_t *ret_byte)
+{
+    if (!escape->prefixed) {
+        escape->prefixed = byte == CTRL_A;
+        if (escape->prefixed)
+            return MV_ESCAPE_NONE;
+        *ret_byte = byte;
+        return MV_ESCAPE_SEND;
+    }
+    escape->prefixed = false;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (keys[i].key != byte)
+            continue;
+        if (keys[i].action == MV_ESCAPE_SEND)
+            *ret_byte = CTRL_A;
+        return keys[i].action;
+    }
+    return MV_ESCAPE_UNKNOWN;
+}
+
+/* --- input that waits */
 
 /* A ring of another size, with what waits at its start: false without memory. */
 static bool resize(struct mv_input *input, size_t capacity)

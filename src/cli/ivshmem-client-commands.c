@@ -3,10 +3,10 @@
  * The commands of memvisor ivshmem-client, one table for the command line and
  * for the prompt.  Called by ivshmem-client.c.
  */
-#include "ivshmem-client.h"
+#include "ivshmem-verbs.h"
 
 #include "cleanup.h"
-#include "json-print.h"
+#include "screen.h"
 #include "log.h"
 #include "memvisor-ivshmem.h"
 #include "os.h"

@@ -3,7 +3,7 @@
  * memvisor ivshmem-client: a peer by hand.  One command from the command line,
  * or a prompt, where what happens is shown as it comes.
  */
-#include "ivshmem-client.h"
+#include "ivshmem-verbs.h"
 #include "verb.h"
 
 #include "cleanup.h"

@@ -4,11 +4,11 @@
 
 #include "cleanup.h"
 #include "ivshmem-server.h"
-#include "ivshmem-verb.h"
+#include "ivshmem-verbs.h"
 #include "ivshmem-wire.h"
 #include "log.h"
 #include "loop.h"
-#include "service.h"
+#include "process.h"
 #include "signals.h"
 #include "size.h"
 #include "unix-socket.h"

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memvisor ivshmem-server --status: what a server says on its second socket. */
-#include "ivshmem-verb.h"
+#include "ivshmem-verbs.h"
 
 #include "cleanup.h"
-#include "json-print.h"
-#include "process-hint.h"
+#include "screen.h"
+#include "process.h"
 #include "size.h"
 #include "unix-socket.h"
-#include "watch.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -2,8 +2,7 @@
 /* memvisor mem's table, and the same as JSON (docs/DESIGN.md, command line). */
 #include "mem.h"
 
-#include "json-print.h"
-#include "text-table.h"
+#include "screen.h"
 
 #include <inttypes.h>
 #include <string.h>

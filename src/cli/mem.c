@@ -7,7 +7,7 @@
 #include "mem.h"
 #include "size.h"
 #include "vm-client.h"
-#include "watch.h"
+#include "screen.h"
 
 #include <stdlib.h>
 #include <string.h>

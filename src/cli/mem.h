@@ -30,7 +30,7 @@ extern const struct mv_mem_view mv_mem_heat;               /* mem-heat.c */
 int mv_mem_query(struct mv_vm_client *client, unsigned parts, unsigned milliseconds, json_t **ret,
                  struct mv_error *err);
 
-/* Guest memory to standard output: bytes, or a dump where that is a terminal.  mem-read.c */
+/* Guest memory to standard output: bytes, or a dump where that is a terminal.  mem-query.c */
 int mv_mem_read(struct mv_vm_client *client, uint64_t gpa, uint64_t len, struct mv_error *err);
 
 /* A field as a number, 0 where it is none; as text that a terminal may get, "-" where none. */

@@ -5,7 +5,7 @@
  * only after write() has returned.  The writer holds no lock while it writes
  * or calls the UART.
  */
-#include "output.h"
+#include "serial.h"
 
 #include "cleanup.h"
 #include "log.h"

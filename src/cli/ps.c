@@ -3,11 +3,10 @@
 #include "verb.h"
 
 #include "cleanup.h"
-#include "json-print.h"
 #include "log.h"
 #include "rundir.h"
 #include "size.h"
-#include "text-table.h"
+#include "screen.h"
 #include "vm-client.h"
 
 #include <string.h>

@@ -6,9 +6,8 @@
 #include "verb.h"
 
 #include "cleanup.h"
-#include "json-print.h"
+#include "screen.h"
 #include "log.h"
-#include "names.h"
 #include "prompt.h"
 #include "qmp-json.h"
 #include "vm-client.h"

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_screen: what standard output is drawn on: how wide, whether it
- * takes colour, and text that keeps within it.
+ * What verbs print on.  struct mv_screen: how wide standard output is, whether it takes
+ * colour, and text that keeps within it; rows of text under heads; JSON.
  */
 #ifndef MV_CLI_SCREEN_H
 #define MV_CLI_SCREEN_H
 
+#include "error.h"
+
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -48,5 +51,53 @@ void mv_screen_print_cut(FILE *out, const char *line, size_t len, unsigned colum
 /* A line, broken at spaces where it is wider than the screen; what follows stands `indent` in. */
 void mv_screen_print_wrapped(FILE *out, const struct mv_screen *screen, unsigned indent,
                              const char *text);
+
+/* --- rows of text under heads, as wide as what is in them */
+
+#define MV_TEXT_CELL 4160 /* a path and what stands beside it */
+
+struct mv_text_column {
+    const char *key;
+    const char *head;
+    bool right; /* where its text stands */
+};
+
+struct mv_text_table {
+    const struct mv_text_column *columns;
+    size_t count;
+    /* The text of a row under a key; it lives as long as the row or buf. */
+    const char *(*cell)(const json_t *row, const char *key, char buf[MV_TEXT_CELL]);
+};
+
+/*
+ * Print a list of objects.  Columns that a terminal has no room for follow
+ * below, each time behind the first one; a file gets all in one line.
+ */
+void mv_text_table_print(FILE *out, const struct mv_screen *screen,
+                         const struct mv_text_table *table, const json_t *rows);
+
+/* --- JSON on standard output, as --json prints it */
+
+/* A list has a line for each element, anything else a line of its own. */
+void mv_json_print(const json_t *value);
+void mv_json_print_to(FILE *out, const json_t *value);
+
+/*
+ * --- watch.c: what is shown anew each second.  On a terminal each frame takes the place of
+ * the one before, on a screen of its own that leaves the user's as it was, within the
+ * window; the last frame stays when it ends.  Into a file or pipe frames go one after
+ * another.
+ */
+
+#define MV_WATCH_MS 1000
+
+/* At most one at a time in a process.  Ctrl-C and its kin end the process in order. */
+void mv_watch_begin(void);
+
+/* Where the next frame is to be printed (NULL: no memory), and then: show it. */
+FILE *mv_watch_frame(struct mv_error *err);
+int mv_watch_show(const struct mv_screen *screen, struct mv_error *err);
+
+void mv_watch_end(void);
 
 #endif

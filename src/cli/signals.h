@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signals of a running VM: those that end it in order, those that stop and
- * continue the process, and those of a crash.  Once a process.
+ * Signals of a running VM: those that end it in order, those that stop and continue the
+ * process, and those of a crash.  Once a process.  And the terminal's raw mode, of which
+ * every way out has to lead back.
  */
 #ifndef MV_CLI_SIGNALS_H
 #define MV_CLI_SIGNALS_H
 
 #include "error.h"
+
+#include <stdbool.h>
 
 struct mv_loop;
 
@@ -24,5 +27,19 @@ void mv_signals_release(void);
 int mv_signals_caught(void);
 /* "SIGTERM" */
 const char *mv_signals_name(int number);
+
+/*
+ * --- the terminal: one a process.  All but mv_terminal_enter are async-signal-safe and
+ * may be called by any thread, any number of times.
+ */
+
+/* Make the terminal fd raw, and remember how it was; also restores at exit(). */
+int mv_terminal_enter(int fd, struct mv_error *err);
+/* Put it back for good.  Nothing happens where it is not raw. */
+void mv_terminal_leave(void);
+
+/* Put it back while the process is stopped; make it raw again. */
+void mv_terminal_suspend(void);
+void mv_terminal_resume(void);
 
 #endif

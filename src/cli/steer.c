@@ -1,11 +1,105 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memvisor stop, cont and quit: a command to each VM that is named. */
+/*
+ * memvisor stop, cont and quit: a command to each VM that is named.  Quit is the plug of
+ * a VM, which ends its process, whatever state that is in: one step after the other, from
+ * the gentlest on.  The process is held by a descriptor (pidfd_open(2)), so that no other
+ * of its number is hit.
+ */
 #include "verb.h"
 
+#include "cleanup.h"
 #include "log.h"
-#include "names.h"
+#include "process.h"
+#include "rundir.h"
 #include "vm-client.h"
-#include "vm-end.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+
+/* --- the end of a VM */
+
+#define QUIT_MS 10000 /* for the answer, and for the end after it */
+#define TERM_MS 5000
+#define KILL_MS 30000 /* the kernel's time for the memory of the largest guest */
+
+static const struct step {
+    int signal;
+    const char *name;
+    int grace_ms;
+} steps[] = {{SIGTERM, "SIGTERM", TERM_MS}, {SIGKILL, "SIGKILL", KILL_MS}};
+
+static int ask(const char *path, struct mv_error *err)
+{
+    struct mv_vm_client *client;
+    int r = mv_vm_client_open_at(path, QUIT_MS, &client, err);
+    if (r < 0)
+        return r;
+    r = mv_vm_client_execute(client, "quit", NULL, NULL, err);
+    mv_vm_client_close(client);
+    return r;
+}
+
+static bool has_ended(int pidfd, int timeout_ms)
+{
+    struct pollfd p = {pidfd, POLLIN, 0};
+    return poll(&p, 1, timeout_ms) > 0;
+}
+
+static int end_by_signal(const char *name, int pidfd, const char *why, struct mv_error *err)
+{
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        if (pidfd_send_signal(pidfd, steps[i].signal, NULL, 0) < 0 && errno != ESRCH)
+            return mv_error_set_errno(err, errno, "%s: %s: it cannot be ended by a signal", name,
+                                      why);
+        pidfd_send_signal(pidfd, SIGCONT, NULL, 0); /* a stopped one takes it then */
+        if (has_ended(pidfd, steps[i].grace_ms)) {
+            mv_log("%s: %s: ended by %s", name, why, steps[i].name);
+            return 0;
+        }
+    }
+    return mv_error_set(err, ETIMEDOUT, "%s: %s: not even SIGKILL has ended it", name, why);
+}
+
+/*
+ * By its control socket, else by SIGTERM, else by SIGKILL, each with a grace; what it
+ * took is said.  Returns once it is gone, so that its name and its files are free.
+ */
+static int end_vm(const char *name, struct mv_error *err)
+{
+    CLEANUP_FREE char *path = NULL, *again = NULL, *last = NULL;
+    struct mv_error why;
+    int pid, same;
+    int r = mv_vm_client_find(name, &path, &pid, err);
+    if (r < 0)
+        return r;
+    CLEANUP_CLOSE int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    r = ask(path, &why);
+    if (r == 0 && mv_rundir_await_end(path, QUIT_MS))
+        return 0;
+    if (r == -ENOENT || r == -ECONNREFUSED)
+        mv_error_set(&why, -r, "it starts and has no control socket yet");
+    if (r == 0) {
+        char hint[MV_PROCESS_HINT];
+        mv_process_hint(pid, hint);
+        mv_error_set(&why, ETIMEDOUT, "it has not ended within %d seconds: %s", QUIT_MS / 1000,
+                     hint);
+    }
+    /* That it is listed still means that the descriptor is of this VM. */
+    r = mv_vm_client_find(name, &again, &same, err);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    if (pidfd < 0 || same != pid)
+        return mv_error_set(err, ESRCH, "%s: %s", name, why.text);
+    r = end_by_signal(name, pidfd, why.text, err);
+    if (r == 0)
+        mv_vm_client_find(name, &last, &same, &why); /* removes what SIGKILL left */
+    return r;
+}
+
+/* --- the verbs */
 
 struct steer_config {
     struct mv_names names;
@@ -81,5 +175,5 @@ int mv_cont_main(int argc, char **argv)
 
 int mv_quit_main(int argc, char **argv)
 {
-    return steer(&mv_quit_options, argc, argv, mv_vm_end);
+    return steer(&mv_quit_options, argc, argv, end_vm);
 }

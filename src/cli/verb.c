@@ -2,11 +2,12 @@
 /* The table of verbs; those of later versions are in it to be refused by name. */
 #include "verb.h"
 
-#include "log.h"
 #include "config-text.h"
+#include "log.h"
 #include "options.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct mv_verb mv_verbs[] = {
@@ -163,4 +164,44 @@ int mv_verb_refuse(const char *name)
 int mv_verb_status_of_words(int r)
 {
     return r == -ENOMEM ? MV_STATUS_ERROR : MV_STATUS_USAGE;
+}
+
+/* --- names of VMs on the command line */
+
+int mv_names_append(void *target, const struct mv_option *option, const char *value,
+                    struct mv_error *err)
+{
+    struct mv_names *names = (struct mv_names *)((char *)target + option->offset);
+    char **list = reallocarray(names->list, names->count + 1, sizeof *list);
+    char *copy = strdup(value);
+    if (list != NULL)
+        names->list = list;
+    if (list == NULL || copy == NULL) {
+        free(copy);
+        return mv_error_set_errno(err, ENOMEM, "copying it");
+    }
+    names->list[names->count++] = copy;
+    return 0;
+}
+
+void mv_names_free(struct mv_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->list[i]);
+    free(names->list);
+    *names = (struct mv_names){0};
+}
+
+int mv_names_for_each(const struct mv_names *names,
+                      int (*fn)(const char *name, struct mv_error *err))
+{
+    int status = MV_STATUS_OK;
+    for (size_t i = 0; i < names->count; i++) {
+        struct mv_error err;
+        if (fn(names->list[i], &err) < 0) {
+            mv_log("%s", err.text);
+            status = MV_STATUS_ERROR;
+        }
+    }
+    return status;
 }

@@ -3,6 +3,7 @@
 #ifndef MV_CLI_VERB_H
 #define MV_CLI_VERB_H
 
+#include "error.h"
 #include "options.h"
 
 #include <stddef.h>
@@ -71,5 +72,20 @@ int mv_version_main(int argc, char **argv);
 void mv_help_print_verb(FILE *out, const struct mv_verb *verb);
 void mv_help_print_all(FILE *out);
 void mv_help_print_short(FILE *out);
+
+/* --- what verbs that take the names of VMs have in common */
+
+struct mv_names {
+    char **list;
+    size_t count;
+};
+
+/* A word's setter: appends to the struct mv_names at option->offset. */
+mv_option_set_fn mv_names_append;
+void mv_names_free(struct mv_names *names);
+
+/* Do fn with each name; the errors are logged with it, one line each: an exit status. */
+int mv_names_for_each(const struct mv_names *names,
+                      int (*fn)(const char *name, struct mv_error *err));
 
 #endif

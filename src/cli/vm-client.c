@@ -7,7 +7,7 @@
 #include "vm-client.h"
 
 #include "cleanup.h"
-#include "process-hint.h"
+#include "process.h"
 #include "qmp-json.h"
 #include "rundir.h"
 #include "unix-socket.h"

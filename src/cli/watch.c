@@ -5,7 +5,7 @@
  * `last` and `entered` change, so that their handler finds both whole.  Called
  * by mem.c and ivshmem-status.c.
  */
-#include "watch.h"
+#include "screen.h"
 
 #include "os.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cli/escape.c: what the keys at a raw terminal do. */
-#include "escape.h"
+#include "serial.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

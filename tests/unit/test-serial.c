@@ -3,8 +3,7 @@
  * cli/output.c and cli/input.c: console bytes in both directions against a
  * UART that stands here, with a receive FIFO of 16 bytes.
  */
-#include "input.h"
-#include "output.h"
+#include "serial.h"
 
 #include "ns16550a.h"
 #include "loop.h"

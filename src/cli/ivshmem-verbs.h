@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the verb ivshmem-client share: the command line, and the commands. */
-#ifndef MV_CLI_IVSHMEM_CLIENT_H
-#define MV_CLI_IVSHMEM_CLIENT_H
+/* What the files of the verbs ivshmem-client and ivshmem-server share. */
+#ifndef MV_CLI_IVSHMEM_VERBS_H
+#define MV_CLI_IVSHMEM_VERBS_H
 
 #include "error.h"
-#include "names.h"
+#include "verb.h"
 
 #include <stdbool.h>
+
+/* --- ivshmem-client: the command line, and the commands */
 
 #define WORDS_MAX 8 /* arguments of a command */
 
@@ -47,5 +49,16 @@ int mv_ivshmem_client_error(const struct client *client, int r, struct mv_error 
 
 /* A line for what happened to the shared memory or its peers. */
 void mv_ivshmem_client_print(const struct mv_ivshmem_event *event, const struct client *client);
+
+/* --- ivshmem-server */
+
+/* Where a server's status socket is unless --control says otherwise. */
+#define MV_IVSHMEM_CONTROL_SUFFIX ".control"
+
+/*
+ * Ask the status socket at control_path and print what it says, as JSON or
+ * in a table; with `watch` again each second until a signal or the server's end.
+ */
+int mv_ivshmem_status_show(const char *control_path, bool json, bool watch, struct mv_error *err);
 
 #endif
