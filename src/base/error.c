@@ -86,7 +86,7 @@ static const struct limit {
     {RLIMIT_FSIZE, 'f', "fsize", 0, false},
 };
 
-/* What a user types: up to the hard limit there is no need of root. */
+/* The command for a user, who may raise the limit as far as the hard one without being root. */
 static void by_user(const struct limit *limit, uint64_t needed, uint64_t hard,
                     char buf[MV_RLIMIT_REMEDY])
 {

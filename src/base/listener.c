@@ -22,7 +22,7 @@ static void refuse_one(struct mv_listener *listener)
                 "start anew",
                 listener->what);
     listener->refusing = true;
-    /* Where others took the spare one's place, the client must wait all the same. */
+    /* Another thread may have taken the descriptor that was spare: then the client waits. */
     if (listener->spare_fd < 0)
         open_spare(listener);
     mv_cleanup_close(&listener->spare_fd);

@@ -93,7 +93,7 @@ void mv_progress_begin(struct mv_progress *progress, const char *what, uint64_t 
     atomic_init(&progress->shown, false);
 }
 
-/* Room for a line that stays one when the terminal adds the ^C of Ctrl-C to it. */
+/* The columns of a line, less what a terminal shows of Ctrl-C (^C), so that it does not wrap. */
 static int columns(void)
 {
     struct winsize size;

@@ -149,7 +149,7 @@ static void wake(struct mv_loop *loop)
 void mv_loop_defer(struct mv_loop *loop, mv_loop_deferred_fn *fn, void *opaque)
 {
     struct deferred *d;
-    /* A lost call could hang the guest, so a host out of memory is waited for. */
+    /* A call that is lost could hang the guest: where memory is out, wait until there is some. */
     while ((d = malloc(sizeof *d)) == NULL)
         nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
     *d = (struct deferred){.fn = fn, .opaque = opaque};
@@ -186,7 +186,7 @@ void mv_loop_run(struct mv_loop *loop)
 {
     struct epoll_event events[EVENTS_PER_ROUND];
 
-    /* Clearing on the way out keeps a stop that came before this call. */
+    /* Cleared at the end and not at the start, so that a stop before this call counts. */
     while (!atomic_exchange(&loop->stop, false)) {
         int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_ROUND, -1);
         for (int i = 0; i < count; i++) {

@@ -79,7 +79,7 @@ static int refuse_live(const char *what, const char *path, const struct address 
                         "%s '%s': another process listens there: choose another path", what, path);
 }
 
-/* In the same folder, no longer than a name may be, and nobody else's. */
+/* A name in the same folder that no other process or thread uses, and that is short enough. */
 static char *early_name(const char *path)
 {
     static atomic_uint count;

@@ -9,14 +9,14 @@
 #include "error.h"
 
 /*
- * Listen at path, which comes to be once it listens, so that who finds it can
- * connect; in the place of a socket whose process is gone.  `what` names it in
- * messages.  The descriptor is non-blocking.  -EEXIST where the path is
- * something else, -EADDRINUSE where somebody listens there.
+ * Listen at path.  The path appears once the socket listens, so that whoever finds it can
+ * connect. It takes the place of a socket whose process is gone.  `what` names it in
+ * messages.  The descriptor is non-blocking.  -EEXIST where the path is something else,
+ * -EADDRINUSE where somebody listens there.
  */
 int mv_unix_listen(const char *what, const char *path, int *ret_fd, struct mv_error *err);
 
-/* Connect to path, as long as the listener's queue is full; the descriptor is blocking. */
+/* Connect to path; waits while the listener's queue is full.  The descriptor is blocking. */
 int mv_unix_connect(const char *what, const char *path, int *ret_fd, struct mv_error *err);
 /* The same without waiting, and not blocking; -EAGAIN where the listener's queue is full. */
 int mv_unix_connect_now(const char *what, const char *path, int *ret_fd, struct mv_error *err);

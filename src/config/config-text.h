@@ -75,10 +75,10 @@ int mv_device_text_place(struct mv_config_device *device, const char *key, const
 
 typedef int mv_device_text_fn(struct mv_config_device *device, char *word, uint32_t *seen,
                               struct mv_error *err);
-/* Each word, to fn.  ret_seen: the keys of a backing that were given, a bit each. */
+/* Calls fn for each word.  *ret_seen has a bit for each key of a backing that was given. */
 int mv_device_text_words(struct mv_config_device *device, char *rest, mv_device_text_fn *fn,
                          uint32_t *ret_seen, struct mv_error *err);
-/* Hand the device out where r is 0, and else clear it; returns r. */
+/* Ends a parser: stores the device in *ret where r is 0, frees it where not; returns r. */
 int mv_device_text_finish(int r, struct mv_config_device *device, struct mv_config_device *ret);
 
 /* --- ivshmem-text.c: the words of device_add behind the type */

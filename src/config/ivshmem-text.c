@@ -58,7 +58,7 @@ static int check_plain(struct mv_config_device *device, uint32_t seen, struct mv
                             "for that of a block");
     if (device->size == 0)
         return mv_error_set(err, EINVAL, "the size is missing: write mem=FILE,size=64M");
-    /* It is there for being shared with another guest. */
+    /* Such memory is made to be shared with another guest. */
     device->backing.same_file = true;
     return mv_backing_check(&device->backing, err);
 }

@@ -43,7 +43,7 @@ struct mv_option_table {
     const struct mv_option *options;
     size_t count;
     /*
-     * Words that are no options, in order, by `argument`; NULL where there are
+     * Words that are no options, in their order; `argument` names each.  NULL where there are
      * none.  A repeatable one takes all that are left.
      */
     const struct mv_option *words;

@@ -120,7 +120,10 @@ static int check_pages(const struct mv_backing *backing, const struct mv_backing
                         mv_size_format(down + backing->page_size, wanted));
 }
 
-/* A part ends behind the file: what is added to a file is a hole. */
+/*
+ * Refuse a part that ends behind the file's end, and say how to make the file longer (by a
+ * hole).
+ */
 static int refuse_part(const struct mv_backing *backing, const struct mv_backing_request *request,
                        const char *what, uint64_t has, struct mv_error *err)
 {
@@ -199,8 +202,8 @@ int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const 
 }
 
 /*
- * Others may make the same file longer at the same time, so that ftruncate,
- * which can take back what they got, is for file systems without fallocate.
+ * Other memvisors may make the same file longer at the same time.  ftruncate could cut off
+ * what they got, so it is only for file systems without fallocate.
  */
 int mv_backing_fd_grow(struct mv_backing *backing, uint64_t size, struct mv_error *err)
 {
@@ -221,7 +224,7 @@ int mv_backing_fd_grow(struct mv_backing *backing, uint64_t size, struct mv_erro
     return 0;
 }
 
-/* Seals (fcntl(2)) would let the mapping itself fail, with no word of why. */
+/* A sealed memfd cannot be mapped for writing, and mmap would not say why (fcntl(2)). */
 static int check_seals(const struct mv_backing *backing, const char *what, struct mv_error *err)
 {
     int seals = backing->share ? fcntl(backing->fd, F_GET_SEALS) : -1;
@@ -260,7 +263,7 @@ int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_requ
         r = check_part(backing, request, what, err);
     if (r < 0)
         return r;
-    /* What is private of a file that was there is never written to it. */
+    /* A private mapping never writes to the file. */
     backing->short_of_part = backing->part && has < backing->offset + request->size &&
                              request->wish->create && !backing->device_node &&
                              (backing->share || backing->created);
@@ -274,12 +277,12 @@ int mv_backing_fd_check(struct mv_backing *backing, const struct mv_backing_requ
 int mv_backing_fd_map(struct mv_backing *backing, uint8_t *host, uint64_t size,
                       struct mv_error *err)
 {
-    /* Copies of huge pages are reserved, for there is nothing else than their pool to take. */
+    /* A private copy of a huge page comes from the pool alone, so it is reserved now. */
     int private = mv_backing_is_huge(backing) ? MAP_PRIVATE : MAP_PRIVATE | MAP_NORESERVE;
     return mv_backing_mmap(backing, host, size, backing->share ? MAP_SHARED : private, err);
 }
 
-/* A private page that is dropped shows the file again, so that only zeros can be written. */
+/* Dropping a private page would show the file's bytes again: so zeros are written. */
 int mv_backing_fd_punch(struct mv_backing *backing, uint8_t *host, uint64_t offset, uint64_t len)
 {
     (void)host;
@@ -320,7 +323,7 @@ static int open_parent_fd(struct mv_backing *backing, const struct mv_backing_re
                             wish->fd);
     if ((mode & O_ACCMODE) == O_WRONLY)
         return mv_error_set(err, EACCES, "descriptor %d is not open for reading", wish->fd);
-    /* The number stays the parent's, whatever it means to others in this process. */
+    /* A duplicate: other parts of this process may close or use the parent's number. */
     backing->fd = fcntl(wish->fd, F_DUPFD_CLOEXEC, 3);
     if (backing->fd < 0)
         return mv_error_set_errno(err, errno, "cannot use descriptor %d", wish->fd);

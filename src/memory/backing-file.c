@@ -47,7 +47,7 @@ static bool is_mounted_at(const char *path)
 bool mv_mount_point(const char *path, char ret[PATH_MAX])
 {
     if (realpath(path, ret) == NULL) {
-        /* A descriptor of what has no name any more: "/folder/name (deleted)". */
+        /* A file that was unlinked, by its descriptor, reads "/folder/name (deleted)". */
         ssize_t len = readlink(path, ret, PATH_MAX - 1);
         if (len < 0)
             snprintf(ret, PATH_MAX, "%s", path);
@@ -174,7 +174,7 @@ static int refuse_creation(const char *path, int errnum, struct mv_error *err)
     return mv_error_set_errno(err, errnum, "cannot create file '%s'", path);
 }
 
-/* A fresh file gets the size; one that cannot is not left behind. */
+/* Makes the file and gives it its size; removes it again where that fails. */
 static int create_file(struct mv_backing *backing, const struct mv_backing_request *request,
                        struct mv_error *err)
 {
@@ -189,7 +189,7 @@ static int create_file(struct mv_backing *backing, const struct mv_backing_reque
     if (asprintf(&what, "file '%s'", path) < 0)
         what = NULL;
     int r = 0;
-    /* Others may have a part of it as soon as it is there: it grows once this one is claimed. */
+    /* A part: others may use the file from now on, so it grows only once this part is claimed. */
     if (!request->wish->has_offset)
         r = mv_backing_fd_resize(backing, request->size, what == NULL ? "the file" : what, err);
     if (r < 0)
@@ -243,7 +243,7 @@ static int open_file(struct mv_backing *backing, const struct mv_backing_request
     return r < 0 ? r : mv_backing_fd_check(backing, request, "the unnamed file", err);
 }
 
-/* Memvisors agree among themselves; a file system without locks has none of that. */
+/* Only memvisors look at the lock; on a file system without locks nothing is refused. */
 static int claim(struct mv_backing *backing, struct mv_error *err)
 {
     bool alone = backing->share && !backing->same_file;

@@ -60,7 +60,7 @@ static int make_memfd(struct mv_backing *backing, const struct mv_backing_reques
 static int seal_memfd(struct mv_backing *backing, const struct mv_backing_request *request,
                       const char *what, struct mv_error *err)
 {
-    /* No whole number of huge pages is the check's to refuse. */
+    /* A size that is no whole number of huge pages is refused by the check below. */
     int r = 0;
     if (!mv_backing_is_huge(backing) || request->size % backing->page_size == 0)
         r = mv_backing_fd_resize(backing, request->size, what, err);

@@ -88,8 +88,8 @@ int mv_backing_open(const struct mv_backing_request *request, struct mv_backing 
 }
 
 /*
- * Take back what was made of a file for a block that there is not now, unless
- * others have come to use it meanwhile: then the lock on all of it is refused.
+ * A file that was made, or made longer, for a block that could not be made is put back as
+ * it was. If the lock on all of it is refused, others use it already, and it stays.
  */
 static void undo(struct mv_backing *backing)
 {
@@ -102,7 +102,7 @@ static void undo(struct mv_backing *backing)
         unlink(backing->path);
     else if (backing->new_size > 0 && locked && mv_backing_fd_size(backing->fd, &has) == 0 &&
              has == backing->new_size && ftruncate(backing->fd, (off_t)backing->old_size) < 0) {
-        /* It has a hole at its end, which holds nothing. */
+        /* It keeps a hole at its end, which does no harm. */
     }
 }
 

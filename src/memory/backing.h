@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_backing: where a block's bytes live.  One file of code for each
- * kind, behind this table; what all kinds with a descriptor do alike is in
- * backing-fd.c.  A backing belongs to its block and has no lock: it is made
- * and closed by the main thread, and its fields do not change in between.
+ * struct mv_backing: where a block's bytes live.  Each kind is one table of functions
+ * (struct mv_backing_ops); what all kinds with a descriptor do alike is in backing-fd.c.
+ * A backing belongs to its block and has no lock: the main thread makes and closes it, and
+ * its fields do not change in between.
  */
 #ifndef MV_MEMORY_BACKING_H
 #define MV_MEMORY_BACKING_H
@@ -29,9 +29,8 @@ struct mv_backing_request {
 struct mv_backing_ops {
     const char *kind; /* "anonymous", "memfd", "file", "hugetlb", "fd" */
     /*
-     * Get hold of size bytes; nothing is mapped yet.  The backing comes with no
-     * descriptor and the host's page size; where this fails, close follows.
-     * NULL: that is all there is to it.
+     * Get hold of size bytes; nothing is mapped yet.  Called with fd -1 and the host's page size
+     * set; where it fails, close is called.  NULL: there is nothing to do.
      */
     int (*open)(struct mv_backing *backing, const struct mv_backing_request *request,
                 struct mv_error *err);
@@ -103,8 +102,8 @@ int mv_backing_populate(struct mv_backing *backing, uint8_t *host, uint64_t offs
 int mv_backing_fd_resize(const struct mv_backing *backing, uint64_t size, const char *what,
                          struct mv_error *err);
 /*
- * Make a file that is short_of_part reach that far: once it is claimed, since
- * from then on others who take back what they added find it in use.
+ * Make a file that is short_of_part long enough.  Only once it is claimed: another
+ * memvisor that takes back its own growth then sees that the file is in use.
  */
 int mv_backing_fd_grow(struct mv_backing *backing, uint64_t size, struct mv_error *err);
 /* How many bytes fd holds, be it a file or a block device. */
@@ -124,9 +123,8 @@ int mv_backing_fd_sync(struct mv_backing *backing, uint8_t *host, uint64_t size)
 #define MV_BACKING_SIZE_ARGUMENT 32
 const char *mv_backing_size_argument(uint64_t size, char buf[MV_BACKING_SIZE_ARGUMENT]);
 /*
- * A path as a shell takes it, for a command that a message says to type: in
- * quotes, and where the whole command stands in single ones without any or in
- * double ones.
+ * A path quoted for a shell, for a command that a message says to type.  The first form is
+ * for a command that stands alone; the second for one inside single quotes.
  */
 #define MV_BACKING_QUOTED (2 * PATH_MAX + 4)
 const char *mv_backing_quote(const char *path, char buf[MV_BACKING_QUOTED]);
@@ -137,7 +135,10 @@ const char *mv_backing_quote_inside(const char *path, char buf[MV_BACKING_QUOTED
 /* The folder in which unnamed files are made. */
 const char *mv_backing_temporary_folder(const struct mv_backing_request *request);
 
-/* The nearest mount above a path, or the path itself; one that is gone has that of its folder. */
+/*
+ * The mount point of the file system that has the path; of a path that is gone, that of
+ * its folder.
+ */
 bool mv_mount_point(const char *path, char ret[PATH_MAX]);
 
 /*

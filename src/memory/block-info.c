@@ -121,7 +121,10 @@ static bool explain_full(const struct mv_block *block, uint64_t offset, struct m
         mv_error_set(&ret->remedy, EIO, "enlarge the pool (sysctl vm.nr_hugepages)");
         return true;
     }
-    /* What is left may be too little for a page and what leads to it. */
+    /*
+     * A file system can be full although some bytes are free: a page may need more than one
+     * block.
+     */
     if (fs.f_blocks == 0 || fs.f_bavail * (uint64_t)fs.f_bsize > 16 * backing->page_size)
         return false;
     ret->reason = "no-space";

@@ -22,7 +22,7 @@ struct mv_block_registry {
     size_t back_count;
     const char *mem_dir;
     /* The main thread's: host-limits.c */
-    bool planned;              /* what the host lacks was told for all blocks that come */
+    bool planned; /* all banks were checked together: what the host lacks was told */
     struct mv_limits_use plan; /* of these and those there were before */
 };
 
@@ -35,7 +35,7 @@ int mv_block_registry_check_id(struct mv_block_registry *registry, const struct 
 int mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block,
                              struct mv_error *err);
 void mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block);
-/* The host could not access this byte of the block; -EIO, for the caller to pass on. */
+/* Tell whoever listens that the host could not access this byte; -EIO, for the caller to return. */
 int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host);
 
 /* --- block-backs.c */

@@ -198,7 +198,7 @@ int mv_block_store(struct mv_block *block, uint64_t offset, unsigned size, bool 
     return outcome(block, failed);
 }
 
-/* The address that could not be accessed, as of guest-copy.h. */
+/* Returns the address that the host could not access, or NULL (guest-copy.h). */
 static const uint8_t *zero(struct mv_block *block, uint64_t offset, uint64_t len)
 {
     struct mv_backing *backing = block->backing;
@@ -249,7 +249,7 @@ int mv_block_replace_fd(struct mv_block *block, int fd, struct mv_error *err)
     int r = check_replacement(block, &new, err);
     if (r < 0 || (new.device == old->device && new.inode == old->inode))
         return r;
-    /* What may fail comes before anything has changed, or can be taken back without failing. */
+    /* First all that can fail, or can be undone without failing. */
     CLEANUP_CLOSE int before = fcntl(old->fd, F_DUPFD_CLOEXEC, 0);
     if (before < 0 || dup3(fd, old->fd, O_CLOEXEC) < 0)
         return mv_error_set_errno(err, errno, "block %s", block->id);

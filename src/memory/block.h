@@ -56,10 +56,10 @@ int mv_block_registry_create(struct mv_block_registry **ret, struct mv_error *er
 void mv_block_registry_destroy(struct mv_block_registry *registry);
 
 /*
- * Have every block whose id is among `backs` (none of which has a NULL id)
- * backed as it says, and those that want a file but name none in mem_dir.
- * Both stay the caller's and outlive the registry.  Of those with the same id
- * the first counts, until the check below.
+ * What --back and --mem-dir say, for the blocks that will be made: each id of `backs`
+ * (none is NULL) gets its file, and blocks that want a file but name none get one in
+ * mem_dir.  Both stay the caller's and outlive the registry.  Where an id comes twice the
+ * first counts, until the check below.
  */
 void mv_block_registry_set_backs(struct mv_block_registry *registry,
                                  const struct mv_config_back *backs, size_t count,
@@ -71,8 +71,8 @@ void mv_block_registry_set_backs(struct mv_block_registry *registry,
 int mv_block_registry_check_backs(struct mv_block_registry *registry, struct mv_error *err);
 
 /*
- * Before the banks' blocks are made: check what all of them together ask of the
- * host (host-limits.c), and warn of it once.  The end is when they are made.
+ * Before the banks' blocks are made: check what they ask of the host all together (host-
+ * limits.c), so that it is refused or warned of once.  plan_end when they are made.
  */
 int mv_block_registry_plan(struct mv_block_registry *registry, const struct mv_bank_layout *layout,
                            struct mv_error *err);
@@ -89,17 +89,17 @@ int mv_block_create(struct mv_block_registry *registry, const char *path, const 
 int mv_block_create_backed(struct mv_block_registry *registry, const char *path, const char *name,
                            uint64_t size, const struct mv_config_backing *wish,
                            struct mv_block **ret, struct mv_error *err);
-/* Of bytes that others have made and share: a descriptor, which stays the caller's. */
+/* A block of memory that other processes share, given as a descriptor, which stays the caller's. */
 int mv_block_create_shared(struct mv_block_registry *registry, const char *path, const char *name,
                            uint64_t size, int fd, struct mv_block **ret, struct mv_error *err);
 /* Waits until nobody has it pinned. */
 void mv_block_destroy(struct mv_block *block);
 
 /*
- * Have the object behind a descriptor take the place of the one that holds the
- * bytes, shared as that was, at the same address of the host's: vCPUs may run.
- * For a block that was made of a descriptor (fd); the new one stays the
- * caller's.  -EINVAL where its size or its pages' are others.  Main thread.
+ * Put another object (fd, which stays the caller's) in the place of the one that holds a
+ * shared block's bytes, at the same host address; vCPUs may run.  Only for a block that
+ * was made of a descriptor.  -EINVAL where its size or its page size differs.  Main
+ * thread.
  */
 int mv_block_replace_fd(struct mv_block *block, int fd, struct mv_error *err);
 
@@ -153,9 +153,9 @@ struct mv_block *mv_block_find_generation(struct mv_block_registry *registry, co
                                           uint64_t generation);
 
 /*
- * The generation of the block that is mapped at an address of the host's, and
- * which of its bytes that is; false where none is.  Any thread: a pointer could
- * be gone before one that is not the main thread has looked at it.
+ * The generation of the block that is mapped at a host address, and the offset in it;
+ * false where none is.  Any thread.  No pointer to the block is given, because only the
+ * main thread could keep one.
  */
 bool mv_block_find_host(struct mv_block_registry *registry, const uint8_t *host,
                         uint64_t *ret_generation, uint64_t *ret_offset);

@@ -32,9 +32,9 @@ struct mv_dirty_log {
 };
 
 /*
- * Listen to a block from now on.  space is where the block's writers are; both
- * outlive the cursor, or the block is gone in the sense of take.  Any thread
- * but a vCPU's, for all of these.  -ENOMEM.
+ * Listen to a block from now on.  `space` is the one that the block is mapped into.  Space
+ * and block outlive the cursor, or the block is destroyed and take says -ESTALE.  These
+ * functions: any thread but a vCPU's.  -ENOMEM.
  */
 int mv_dirty_cursor_open(struct mv_space *space, struct mv_block *block,
                          struct mv_dirty_cursor **ret, struct mv_error *err);
@@ -64,7 +64,7 @@ static inline bool mv_dirty_listened(const struct mv_dirty_log *log)
     return __builtin_expect(atomic_load_explicit(&log->active, memory_order_relaxed), 0);
 }
 
-/* Bytes of the block were written, or will be before the engine has settled. */
+/* Bytes of the block were written; or they will be, before the space's settling returns. */
 static inline void mv_dirty_mark(struct mv_dirty_log *log, uint64_t offset, uint64_t len)
 {
     if (mv_dirty_listened(log))

@@ -20,14 +20,14 @@ void mv_fault_catch(const siginfo_t *info)
     if (point == NULL || info->si_code <= 0)
         return;
     point->address = info->si_addr;
-    /* The jump leaves the mask as it is, and the handler has this one blocked. */
+    /* SIGBUS is blocked in its handler, and siglongjmp does not unblock it. */
     sigemptyset(&bus);
     sigaddset(&bus, SIGBUS);
     pthread_sigmask(SIG_UNBLOCK, &bus, NULL);
     siglongjmp(point->jump, MV_FAULT_CAUGHT);
 }
 
-/* A fault comes again by itself once the handler has returned. */
+/* With the old handler back in place, the access is made again when this one returns. */
 static void handle(int number, siginfo_t *info, void *context)
 {
     (void)context;

@@ -28,8 +28,8 @@ struct mv_fault_point {
 /* Handle SIGBUS from now on; once is enough, more do no harm. */
 void mv_fault_init(void);
 /*
- * For another handler of SIGBUS, before all else: does not return where a
- * point is around the access.
+ * For another handler of SIGBUS, as its first call: where a fault point is around the
+ * access it jumps there and does not return.
  */
 void mv_fault_catch(const siginfo_t *info);
 
@@ -41,7 +41,7 @@ void mv_fault_enter(struct mv_fault_point *point);
 /* The innermost point, which is this one, is no more. */
 void mv_fault_leave(const struct mv_fault_point *point);
 
-/* All signals but those of faults: the mask of a thread that is no business of signals. */
+/* All signals but SIGBUS: the mask for threads that are not to handle signals. */
 void mv_fault_fill_mask(sigset_t *ret);
 
 #endif

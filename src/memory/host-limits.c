@@ -23,7 +23,7 @@
 #define EARLY  offsetof(struct mv_limits_ask, use.early)
 #define LOCKED offsetof(struct mv_limits_ask, use.locked)
 
-/* With what is there; 0 where the blocks at hand add nothing. */
+/* What the blocks at hand ask for and what is there; 0 where they ask for nothing. */
 static uint64_t sum(const struct mv_limits_job *job, size_t field, uint64_t there)
 {
     uint64_t own = mv_limits_sum(job, field, NULL, NULL), total;
@@ -122,7 +122,7 @@ static int check_memory(const struct mv_limits_job *job, struct mv_error *err)
     }
     if (job->quiet)
         return 0;
-    /* It is told of the first block that is too much, and not of each that comes after it. */
+    /* Only the block that crosses the limit is warned of, not each that comes after it. */
     if (memory > host.whole.bytes && there->memory <= host.whole.bytes)
         warn_lazy(job, memory, of, &host.whole);
     else if (sum(job, EARLY, 0) > host.available)

@@ -210,7 +210,10 @@ static int pool(const struct mv_backing *backing, uint64_t size, struct mv_error
     struct stat st;
     if (backing == NULL || !mv_backing_is_huge(backing) || fstat(backing->fd, &st) < 0)
         return 0;
-    /* Private copies are made besides what the file has, and that may be in other parts of it. */
+    /*
+     * Private copies need pages besides those of the file; and the file's may be in other parts
+     * of it.
+     */
     uint64_t has = backing->share && !backing->part ? (uint64_t)st.st_blocks * 512 : 0;
     return mv_limits_refuse_pool(backing->page_size, has < size ? size - has : 0, err);
 }

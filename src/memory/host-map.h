@@ -66,7 +66,7 @@ int mv_map_refuse(const struct mv_backing *backing, uint64_t size, uint64_t need
 /* -ENOMEM where private memory of this size would be more than this process may have. */
 int mv_map_check(uint64_t size, struct mv_error *err);
 
-/* The same of pages that could not be made in a mapping, where a reason is found; else 0. */
+/* The same after pages of a mapping could not be made; 0 where no reason is found. */
 int mv_map_refuse_pages(const struct mv_backing *backing, uint64_t size, struct mv_error *err);
 
 #endif

@@ -39,7 +39,7 @@ struct mv_limits_job {
 
 /* --- limits-ask.c */
 
-/* To be freed with the function below, whatever it returned. */
+/* Free it with mv_limits_job_free, also where this fails. */
 int mv_limits_job_make(struct mv_limits_job *job, const struct mv_backing_request *requests,
                        size_t count, struct mv_error *err);
 void mv_limits_job_free(struct mv_limits_job *job);
@@ -66,12 +66,12 @@ int mv_limits_check_nodes(const struct mv_limits_job *job, struct mv_error *err)
 int mv_limits_check_pool(const struct mv_limits_job *job, struct mv_error *err);
 
 /*
- * The pool of huge pages, or a limit on them, has not got what a mapping needs: sets the message,
- * or returns 0 where it has.  missing: bytes that the mapping has not got yet.
+ * Sets the message where the pool of huge pages, or a limit on them, cannot give a mapping
+ * what it still needs (`missing` bytes); else 0.
  */
 int mv_limits_refuse_pool(uint64_t page_size, uint64_t missing, struct mv_error *err);
 
-/* Of it the limits of the cgroup and those above it: the message has the file and the numbers. */
+/* The part of it that looks at the limits of the cgroup and those above it. */
 int mv_limits_refuse_hugetlb(const struct mv_host_memory_files *files, uint64_t page_size,
                              uint64_t missing, struct mv_error *err);
 

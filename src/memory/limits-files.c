@@ -53,7 +53,7 @@ static void remedy(const struct mv_limits_ask *ask, const char *mount, uint64_t 
                  mv_size_format(mv_align_up(missing - free_bytes(&ask->fs), MV_MIB), words));
 }
 
-/* What is missing on the file system of `ask`, that of the field of all alike. */
+/* Says how much the file system of `ask` lacks for the `field` of all blocks on it. */
 static int tell(const struct mv_limits_job *job, const struct mv_limits_ask *ask, size_t field,
                 const char *what, bool refuse, struct mv_error *err)
 {

@@ -137,7 +137,10 @@ int mv_limits_check_pool(const struct mv_limits_job *job, struct mv_error *err)
         char who[MV_LIMITS_SUBJECT], folder[128];
         uint64_t page_size = ask->request->wish->hugetlb;
         snprintf(folder, sizeof folder, POOL, (uintmax_t)(page_size / 1024), "");
-        /* A size that the host has not, or that is no multiple, is the backing's to refuse. */
+        /*
+         * A page size that the host does not have, or a block of no whole number of pages: the
+         * backing refuses it later.
+         */
         if (ask->pool == 0 || ask->request->size % page_size != 0 || access(folder, F_OK) < 0)
             continue;
         int r = mv_limits_refuse_pool(page_size, mv_limits_sum(job, pool, same_pages, ask), err);

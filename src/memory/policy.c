@@ -29,7 +29,7 @@
  */
 
 #define THREADS_MAX 16
-/* Small, for the bar and for Ctrl-C; huge, against what a system call costs. */
+/* Small pieces make the bar move and Ctrl-C quick; large ones make fewer system calls. */
 #define PIECE (64 * MV_MIB)
 
 struct work {
@@ -190,12 +190,11 @@ static int bring_locked(const struct mv_block *block, uint64_t offset, uint64_t 
 }
 
 /*
- * mlock alone would bring the pages in one thread, with no bar, and no Ctrl-C.
- * So the pages are brought between a first call that tells whether the limit
- * allows it, before they are allocated for nothing, and the one that counts.
- * Not mlock but mlock2: the sanitizers make the former do nothing.  Pages of the
- * host's pool of huge pages are never swapped, and no lock is counted for them:
- * it is enough that they are there.
+ * mlock alone would bring the pages in one thread, with no bar and no Ctrl-C.  So there
+ * are three steps: mlock2 with MLOCK_ONFAULT, which says whether the limit allows it
+ * before anything is allocated; threads that bring the pages; and mlock2 for good.
+ * (mlock2, because the sanitizers turn mlock into nothing.)  Pages of the pool of huge
+ * pages are never swapped and count for no limit: there it is enough to bring them.
  */
 static int begin_lock(const struct mv_block *block, enum mv_config_switch wish,
                       struct mv_error *err)

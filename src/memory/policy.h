@@ -31,7 +31,10 @@ struct mv_numa_policy {
     uint64_t nodes[MV_NUMA_NODES / 64]; /* a bit each; none for the default */
 };
 
-/* Stores the nodes that a block is to be bound to; false where it is to none that there are. */
+/*
+ * Stores the nodes that policy=bind names; false where it is not given, or the nodes are
+ * not there.
+ */
 bool mv_numa_policy_bound(const struct mv_config_backing *wish, struct mv_numa_policy *ret);
 
 /*

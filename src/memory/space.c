@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest-physical map: an array of ranges, searched by bisection under the
- * read side of `lock`.  A copy holds the lock throughout, so that a range
- * which is removed is in use by nobody once mv_space_remove returns.  What is
- * called under the read side takes it no second time.
+ * The guest-physical map: a sorted array of ranges, searched by bisection under the read
+ * side of `lock`.  A copy holds the lock to its end, so that after mv_space_remove nobody
+ * uses the range any more.  No function takes the read side twice.
  */
 #include "space.h"
 

@@ -57,8 +57,9 @@ struct mv_range {
 struct mv_space_listener {
     void (*changed)(struct mv_space_listener *listener, uint64_t gpa, uint64_t size);
     /*
-     * Finish every write that did not ask a block's dirty log, and ask it for
-     * all that come.  Any thread but a vCPU's.  NULL: it writes by the space alone.
+     * Return once every write is finished that did not look at a block's dirty log, and look at
+     * it for all later ones.  Any thread but a vCPU's.  NULL: the listener writes through the
+     * space alone.
      */
     void (*settle)(struct mv_space_listener *listener);
     struct mv_space_listener *next;
