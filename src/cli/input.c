@@ -93,7 +93,7 @@ static unsigned uart_room(struct mv_input *input)
     unsigned room = mv_ns16550a_rx_room(input->uart);
     if (room > 0)
         return room;
-    /* Look again: the guest may have read between the look and the flag. */
+    /* Look again: the guest may have made room before it could see that we wait. */
     atomic_store(&input->blocked, true);
     room = mv_ns16550a_rx_room(input->uart);
     if (room > 0)

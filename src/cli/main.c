@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 /*
- * A descriptor of the first three that the parent closed would be given to
- * the next file that is opened, and console text would go into it.
+ * If the parent closed one of the first three descriptors, the next file that is opened
+ * would get its number, and console text would go into that file.
  */
 static void open_standard_descriptors(void)
 {

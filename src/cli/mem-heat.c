@@ -29,7 +29,7 @@ static unsigned cells(const struct mv_screen *screen)
     return room < CELLS_MIN ? CELLS_MIN : room > CELLS_MAX ? CELLS_MAX : room;
 }
 
-/* A page counts where it starts, so that a full cell may lack one. */
+/* A page counts for the cell in which it starts, so a full cell may look one page short. */
 static int level_of(json_int_t bytes, uint64_t step)
 {
     if (bytes <= 0)

@@ -196,7 +196,7 @@ static struct timespec time_from_now(unsigned ms)
     return ts;
 }
 
-/* Again and again, for a signal before write() begins interrupts nothing. */
+/* Sent again and again: a signal that arrives before write() begins would interrupt nothing. */
 static void stop_thread(struct mv_output *output)
 {
     pthread_mutex_lock(&output->mutex);
@@ -234,7 +234,7 @@ bool mv_output_drain(struct mv_output *output, unsigned timeout_ms)
 {
     struct timespec until = time_from_now(timeout_ms);
     MV_LOCK_SCOPE(&output->mutex);
-    /* The UART has a queue of its own, which it may just be putting in. */
+    /* The UART may be putting bytes of its own queue in at this moment. */
     while (output->used > 0 || output->in_uart) {
         if (pthread_cond_timedwait(&output->changed, &output->mutex, &until) == ETIMEDOUT)
             return output->used == 0 && !output->in_uart;

@@ -182,7 +182,7 @@ static void suffer(struct mv_prompt *p, int number)
     sigaddset(&one, number);
     raise(number);
     sigprocmask(SIG_UNBLOCK, &one, NULL);
-    /* Only what stops, or is ignored, comes back from there. */
+    /* Reached only where the signal stopped the process, or is ignored. */
     sigprocmask(SIG_BLOCK, &one, NULL);
     lib->el_set(p->edit, EL_PREP_TERM, 1);
     lib->el_set(p->edit, EL_REFRESH);

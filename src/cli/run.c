@@ -97,7 +97,7 @@ static int dump_dtb(struct run *run, struct mv_error *err)
     return 0;
 }
 
-/* Only a name that is taken keeps the guest from running. */
+/* A name that is taken is an error; without a folder for other reasons the VM runs all the same. */
 static int make_rundir(struct run *run, struct mv_error *err)
 {
     int r = mv_rundir_create(run->config.name, &run->rundir, err);
@@ -108,7 +108,7 @@ static int make_rundir(struct run *run, struct mv_error *err)
     return 0;
 }
 
-/* Without a socket of its own a VM runs all the same; one that was asked for has to be. */
+/* The VM's own socket may fail, with a warning; one that --qmp asked for may not. */
 static int open_control(struct run *run, struct mv_error *err)
 {
     int r = mv_control_create(run->loop, run->machine, &run->control, err);

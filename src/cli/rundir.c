@@ -95,11 +95,11 @@ static bool empty_folder(int fd, const char *keep)
 }
 
 /*
- * Remove the folder `name` of `base`, whose pid file the caller has locked, and
- * closes `dir`, which is open on it.  The pid file goes last: whoever finds none
- * and makes another does so in an empty folder, which then is not removed, or in
- * none, and tries again.  It stays where others do: by it the next who looks sees
- * that they are nobody's.
+ * Remove the folder `name` of `base`, whose pid file the caller has locked; closes `dir`,
+ * which is open on it.  The pid file goes last: a VM that finds none and makes one either
+ * does so in an empty folder, which is then not removed, or fails and tries again.  If
+ * other files are left the pid file stays, and shows to the next VM that they belong to
+ * nobody.
  */
 static bool remove_folder(int base, const char *name, int dir)
 {
@@ -137,7 +137,7 @@ static bool leads_to(const char *path, int fd)
            by_path.st_ino == by_fd.st_ino;
 }
 
-/* Whoever sweeps the folder of a dead VM holds the lock for a moment too. */
+/* Another process that removes the folder of a dead VM holds the lock for a moment, too. */
 static bool lock_soon(int fd)
 {
     for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK; i++) {
@@ -190,7 +190,7 @@ static int claim(struct mv_rundir *rundir, const char *name, struct mv_error *er
     return write_pid(rundir, err);
 }
 
-/* What claim made, as far as it is nobody else's and got so far. */
+/* Remove what claim has made so far, unless it has become somebody else's. */
 static void unclaim(struct mv_rundir *rundir)
 {
     if (rundir->pid_fd >= 0)

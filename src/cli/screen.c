@@ -94,7 +94,7 @@ void mv_screen_print_cut(FILE *out, const char *line, size_t len, unsigned colum
     const char *cut;
     measure(line, line + len, columns, &cut);
     fwrite(line, 1, (size_t)(cut - line), out);
-    /* What switched a colour on may have been switched off in the rest. */
+    /* Keep the escape sequences of the rest: one may switch a colour off. */
     for (const char *at = cut; at < line + len; at++)
         fwrite(at, 1, sequence(at, line + len), out);
 }

@@ -91,8 +91,8 @@ static void on_client(void *opaque, uint32_t events)
 }
 
 /*
- * Watch for what matters now.  Where that is nothing the source goes away, for
- * epoll reports a hang-up even to who asked for nothing.
+ * Watch for what matters now.  If that is nothing, remove the source: epoll reports a
+ * hang-up even when nothing was asked for.
  */
 static void watch_client(struct serial_socket *s)
 {

@@ -41,7 +41,10 @@ void mv_control_client_drop(struct mv_control_client *client, const char *why)
     shutdown(client->fd, SHUT_RDWR); /* wakes the loop */
 }
 
-/* Who hung up may have sent commands before; from any other failure an answer would be lost. */
+/*
+ * A client that hung up may have sent commands before, which are still served.  After any
+ * other failure an answer would be lost: the client is dropped.
+ */
 static void note_failed_send(struct mv_control_client *client, int errnum)
 {
     client->deaf = true;
@@ -186,9 +189,9 @@ static void on_turn(void *opaque, uint32_t events)
 }
 
 /*
- * What is left of the input when its turn is over is served once the loop went
- * round, whether answers can be sent or not: the client may read none before
- * all of its commands are taken.
+ * Input that is left when a client's turn is over is served in the loop's next round, also
+ * while the answers cannot be sent: a client may read none before it has sent all its
+ * commands.
  */
 static void set_turn(struct mv_control_client *client)
 {
@@ -199,8 +202,8 @@ static void set_turn(struct mv_control_client *client)
 }
 
 /*
- * The source tells of one event and then of none until it is asked again, for epoll
- * reports a hang-up each time, even to who asks for nothing.
+ * The source reports one event and then none until it is armed again: epoll reports a
+ * hang-up each time, even when nothing was asked for, and the loop would spin.
  */
 static void watch(struct mv_control_client *client)
 {
@@ -211,7 +214,7 @@ static void watch(struct mv_control_client *client)
     client->watched = events;
 }
 
-/* The answer that the next commands waited for has been sent. */
+/* A command that took long has been answered: the next ones are served now. */
 static void on_finished(void *opaque)
 {
     serve(opaque);

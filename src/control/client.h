@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_control_client: one connection: bytes between a socket and its
- * QMP session.  What a client does not read is held up to a bound, its next
- * commands wait meanwhile, and behind the bound it is dropped.  Main thread.
+ * struct mv_control_client: one connection: bytes between a socket and its QMP session.
+ * Answers that a client does not read are kept.  Beyond one limit its next commands wait,
+ * beyond another it is dropped.  Main thread.
  */
 #ifndef MV_CONTROL_CLIENT_H
 #define MV_CONTROL_CLIENT_H
@@ -19,9 +19,12 @@ struct mv_loop;
 struct mv_loop_source;
 
 #define MV_CLIENT_READ_SIZE 4096
-/* Room that there always is, so that short answers need no memory. */
+/* Allocated from the start, so that short answers never fail for lack of memory. */
 #define MV_CLIENT_LEAST_OUTPUT 1024
-/* With so much waiting no more commands are served; and behind that it is dropped. */
+/*
+ * Bytes that wait to be read: from here on no more commands are served; and the client is
+ * dropped.
+ */
 #define MV_CLIENT_BUSY_OUTPUT (64 * 1024)
 #define MV_CLIENT_MOST_OUTPUT (4 * 1024 * 1024)
 

@@ -94,7 +94,7 @@ static void open_block(struct mv_block *block, void *opaque)
                                            &meter->entries[meter->count - 1].cursor, opening->err);
 }
 
-/* In naps, for a VM that ends does not wait for this. */
+/* Sleeps in short naps, so that a VM that ends need not wait for this. */
 static void sleep_until(int64_t end, const atomic_bool *cancelled)
 {
     for (int64_t now; (now = mv_now_ms()) < end && !atomic_load(cancelled);) {

@@ -73,7 +73,7 @@ static int system_powerdown(struct mv_qmp_call *call, struct mv_error *err)
     return 0;
 }
 
-/* The machine ends once this round of the loop is over: the answer comes first. */
+/* The machine ends after this round of the loop, so the answer is sent first. */
 static int quit(struct mv_qmp_call *call, struct mv_error *err)
 {
     mv_machine_request_quit(mv_control_machine(call->control), MV_CAUSE_HOST_QMP);

@@ -207,7 +207,10 @@ static json_t *describe_block(struct query *query, const struct mv_block *block,
 static json_t *describe_memdev(struct query *query, const struct mv_block *block,
                                const struct mv_block_info *info, struct mv_error *err)
 {
-    /* Of a policy the host tells what stands: memory that is all there counts as preallocated. */
+    /*
+     * The host says which policies are in effect, but not whether memory was preallocated:
+     * memory that is all resident counts as such.
+     */
     return json_pack("{s:s, s:I, s:b, s:b, s:b, s:b, s:b, s:o, s:s}", "id", info->id, "size",
                      (json_int_t)info->size, "merge", info->merge, "dump", info->dump, "prealloc",
                      info->resident == info->size, "share", info->share, "reserve", 0, "host-nodes",

@@ -117,7 +117,7 @@ static json_t *describe_bridge(const struct mv_pci_info *info)
         "memory_range",
         describe_range(memory_of(info, MEMORY_BASE), memory_of(info, MEMORY_LIMIT) | 0xfffff),
         "prefetchable_range", describe_range(prefetch_base, prefetch_limit | 0xfffff));
-    /* Before the guest has numbered it nobody finds what is there. */
+    /* Until the guest has given the bus a number, nobody can reach what is on it. */
     if (secondary != 0)
         json_object_set_new(bridge, "devices", list_bus(info->behind, secondary));
     return bridge;

@@ -156,7 +156,10 @@ static char *dump_event(const char *name, const json_t *data)
     return line;
 }
 
-/* A client that missed one would wait for it: without memory it is dropped, and can ask anew. */
+/*
+ * A client could wait for ever for an event that it missed.  So without memory it is
+ * dropped, and can connect and ask again.
+ */
 static void tell(struct mv_control *control, const char *line)
 {
     for (struct mv_control_client *c = control->clients; c != NULL; c = c->next) {
@@ -178,7 +181,10 @@ static bool is_event(const char *name, const json_t *data)
     return false;
 }
 
-/* What is lacking for an event, from here to send_event, is not what a command lacks. */
+/*
+ * Memory that an event lacks must not be blamed on the command that is being served: note
+ * what the command lacked so far, until send_event.
+ */
 static bool begin_event(void)
 {
     return mv_json_memory_failed();

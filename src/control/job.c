@@ -59,7 +59,7 @@ static void on_done(void *opaque, uint32_t events)
     (void)events;
     ssize_t n = read(jobs->fd, &count, sizeof count);
     (void)n;
-    /* An answer may let the next command start a job, so the list begins anew each time. */
+    /* An answer may let the next command start a job: so begin again at the head of the list. */
     for (struct mv_job *job = jobs->first; job != NULL;) {
         bool done = atomic_load(&job->done);
         struct mv_job *next = job->next;

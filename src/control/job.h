@@ -22,7 +22,7 @@ struct mv_job {
      * or a negative errno; soon where `cancelled` gets true.
      */
     int (*run)(struct mv_job *job, json_t **ret, struct mv_error *err);
-    /* Or NULL: what is left to do of one that has not failed.  Main thread. */
+    /* The rest of the work, in the main thread, for a job that has not failed; or NULL. */
     int (*complete)(struct mv_job *job, struct mv_error *err);
     void (*destroy)(struct mv_job *job);
     atomic_bool cancelled;

@@ -52,7 +52,7 @@ static int write_chunk(struct save *save, size_t len, struct mv_error *err)
     return 0;
 }
 
-/* Not before the thread is there: a command that is refused leaves the file as it is. */
+/* Called in the thread: a command that is refused earlier must leave the file as it is. */
 static int open_file(struct save *save, struct mv_error *err)
 {
     save->fd =

@@ -192,7 +192,7 @@ static enum mv_qmp_input_result take_in_string(struct mv_qmp_input *input, char 
         input->state = ESCAPE;
         return MV_QMP_INPUT_MORE;
     }
-    /* No string may look like a large integer's; jansson ends strings at a NUL besides. */
+    /* A string must not look like a marked integer; and the JSON library would end it at a NUL. */
     if (input->token != 0 && !input->discarding && input->len - input->token == 3) {
         bool nul = c == '0' && memcmp(input->text + input->token, "000", 3) == 0;
         input->token = 0;

@@ -23,7 +23,7 @@
 #define MV_QMP_INPUT_MAX (256 * 1024)
 #define MV_QMP_DEPTH_MAX 1024
 
-/* What a string begins with that stands for an integer from 2^63 on, as JSON writes it. */
+/* How a string begins, as JSON writes it, that stands for an integer from 2^63 on. */
 #define MV_QMP_INPUT_LARGE "\\u0000"
 
 enum mv_qmp_input_result {
@@ -41,7 +41,7 @@ struct mv_qmp_input {
     size_t capacity;
     int state;
     char quote;
-    size_t token; /* where in text the word stands, or what follows \u; 0 of the latter: nothing */
+    size_t token; /* offset in text of the word, or of what follows \u; 0 for none of the latter */
     bool discarding;
     int64_t braces; /* open ones; more closed than opened are negative */
     int64_t brackets;

@@ -78,9 +78,9 @@ uint64_t mv_qmp_value_uint(const json_t *value)
 /* --- memory */
 
 /*
- * What one byte of text needs at most: "[" becomes an array with room for eight
- * values (jansson 2.14: 48 and 64 bytes), "{},", an object, 70 bytes for each of its
- * three.  And for a text of no length.
+ * Memory that the parse of one byte needs at most.  "[" becomes an array with room for
+ * eight values (jansson 2.14: 48 and 64 bytes); "{}," becomes an object, 70 bytes for each
+ * of the three. And what an empty text needs.
  */
 #define PARSE_BYTES_EACH 128
 #define PARSE_BYTES      4096

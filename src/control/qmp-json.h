@@ -52,9 +52,9 @@ bool mv_json_memory_failed(void);
 void mv_json_memory_note(void);
 
 /*
- * Set memory aside for a text of len bytes, whose parse comes next and takes from it
- * up to end_parse; false where there is none.  The parsed value is there until
- * free_parsed, references to it or not.
+ * Set memory aside for parsing a text of len bytes, which the parse up to end_parse uses;
+ * false where there is none.  The parsed value lives until free_parsed, whoever holds
+ * references.
  */
 bool mv_json_memory_begin_parse(size_t len);
 void mv_json_memory_end_parse(void);

@@ -80,7 +80,7 @@ static bool is_builtin(const struct mv_qmp_type *type)
     return type->kind <= MV_QMP_ANY;
 }
 
-/* The number of a type, which is noted to be told of where it is new. */
+/* The number of a type.  A new one is added to the list of those to describe. */
 static size_t number_of(struct schema *schema, const struct mv_qmp_type *type)
 {
     size_t i = 0;
@@ -136,7 +136,7 @@ static json_t *describe_object(struct schema *schema, const struct mv_qmp_type *
     for (const struct mv_qmp_member *m = type->members; m->name != NULL; m++) {
         json_t *member =
             json_pack("{s:s, s:s}", "name", m->name, "type", name_of(schema, m->type, name));
-        /* What an optional member is without: nothing that JSON could say. */
+        /* QEMU gives a default here, and null where there is none that JSON could express. */
         if (m->optional)
             json_object_set_new(member, "default", json_null());
         json_array_append_new(members, member);

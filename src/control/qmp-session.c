@@ -85,7 +85,7 @@ static int dump_result(const struct mv_qmp_command *command, const json_t *resul
     return !empty && *ret == NULL ? mv_error_set(err, ENOMEM, "out of memory") : 0;
 }
 
-/* A result that was made while memory was out (`lacking`) may lack anything. */
+/* A result that was made while memory ran out (`lacking`) may be incomplete: it is not sent. */
 static void finish(struct mv_qmp_session *session, const struct mv_qmp_command *command, int r,
                    json_t *result, bool lacking, struct mv_error *err, const char *id)
 {
@@ -194,7 +194,10 @@ static const struct mv_qmp_command *find_command(const struct mv_qmp_session *se
     return NULL;
 }
 
-/* What the answer needs is there before anything is done, so that what was done is told of. */
+/*
+ * Memory for the answer is there before the command runs, so that what was done is also
+ * reported.
+ */
 static void serve(struct mv_qmp_session *session, const json_t *request)
 {
     struct mv_error err;

@@ -25,7 +25,7 @@ struct mv_qmp_session {
     struct mv_qmp_later *later; /* the command whose answer is not there yet */
     /* Where answers and events go, a line at a time, in parts. */
     void (*send)(void *opaque, const struct iovec *parts, size_t count);
-    /* There is no such command any more, the next one may come. */
+    /* A command that answered later is done: the next one may come. */
     void (*on_finished)(void *opaque);
     void *opaque;
 };
@@ -44,10 +44,10 @@ size_t mv_qmp_session_take(struct mv_qmp_session *session, const char *buf, size
 void mv_qmp_session_event(struct mv_qmp_session *session, const char *event);
 
 /*
- * A command that answers later: its function returns MV_QMP_LATER after
- * mv_qmp_session_later, and mv_qmp_later_finish answers, also where the
- * session has ended meanwhile.  With `result` (given away; NULL for an empty
- * object) where r is 0, else with the error.
+ * A command that answers later.  Its function calls mv_qmp_session_later and returns
+ * MV_QMP_LATER; mv_qmp_later_finish sends the answer, also if the session has ended by
+ * then (to nobody).  `result` (given away; NULL for an empty object) counts where r is 0,
+ * else the error.
  */
 struct mv_qmp_later *mv_qmp_session_later(struct mv_qmp_session *session);
 /* As if it had never been; NULL does nothing. */

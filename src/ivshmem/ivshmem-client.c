@@ -29,7 +29,7 @@
 #include <time.h>
 
 #define RETRY_MS 100
-/* The last of our vectors are often a moment behind the first. */
+/* Our own vectors come one by one; the last are often a moment behind the first. */
 #define QUIET_MS 10
 
 /* epoll's word: a vector's number, or one of these. */
@@ -49,7 +49,7 @@ struct mv_ivshmem {
     struct mv_error err;
 };
 
-/* Others hold our eventfds too, so that closing alone keeps them watched. */
+/* Peers hold our eventfds too, so closing one does not take it out of the epoll set. */
 static void unwatch_vectors(struct mv_ivshmem *shm)
 {
     const struct mv_ivshmem_view_peer *self = shm->session.has_id ? shm->view.peers[shm->session.id] : NULL;
@@ -269,7 +269,7 @@ int mv_ivshmem_wait(struct mv_ivshmem *shm, int timeout_ms, struct mv_ivshmem_ev
     }
 }
 
-/* Until our own vectors have come, or nothing more does behind the memory. */
+/* Wait for our own vectors, or until nothing more comes after the memory. */
 static int join(struct mv_ivshmem *shm, int timeout_ms)
 {
     struct mv_ivshmem_event event;
@@ -416,7 +416,7 @@ int mv_ivshmem_fd(const struct mv_ivshmem *shm)
     return shm->epoll_fd;
 }
 
-/* The kernel copies, so that a page that is gone is an error and no signal. */
+/* Copied by the kernel: a page that no longer exists is then an error and not a SIGBUS. */
 static int copy(struct mv_ivshmem *shm, uint64_t offset, void *bytes, size_t size, bool out)
 {
     if (offset > shm->size || size > shm->size - offset)

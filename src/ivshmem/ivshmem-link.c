@@ -161,7 +161,7 @@ static int take_news(struct mv_ivshmem_link *link, const struct mv_ivshmem_news 
     return 0;
 }
 
-/* 0 once there are no more for now, or the others are to have a turn. */
+/* 0 once no more messages are there, or the loop's other sources are to have their turn. */
 static int take_all_news(struct mv_ivshmem_link *link, struct mv_error *err)
 {
     struct mv_ivshmem_news news;
@@ -195,7 +195,10 @@ static void end_connection(struct mv_ivshmem_link *link)
     link->up = false;
 }
 
-/* A crowd that there is no room for is not kept by halves: others need descriptors, too. */
+/*
+ * With too few descriptors for all peers, none are kept: other parts of the VM need
+ * descriptors too.
+ */
 static void drop_peers(struct mv_ivshmem_link *link)
 {
     forget_vectors(link);
@@ -209,7 +212,7 @@ static void drop_peers(struct mv_ivshmem_link *link)
     }
 }
 
-/* A server that ends each connection soon is asked less and less often. */
+/* The pause before the next try grows while connections end soon after they were made. */
 static long retry_after(struct mv_ivshmem_link *link, bool refused)
 {
     bool steady = mv_now_ms() - link->up_since_ms >= STEADY_MS;

@@ -32,7 +32,7 @@ struct mv_ivshmem_link_ops {
      * link tries again later.
      */
     int (*memory)(void *opaque, int fd, uint64_t size, struct mv_error *err);
-    /* A vector was rung, `count` times (the sum of the rings' values) since it was last told. */
+    /* A vector was rung; `count` is the sum of the rings' values since the last call. */
     void (*rung)(void *opaque, unsigned vector, uint64_t count);
     /* The server is there, with no other peer known yet; or it has gone.  May be NULL. */
     void (*connected)(void *opaque, bool connected);

@@ -74,7 +74,10 @@ static int make_room(struct mv_ivshmem_peer *peer)
 
 int mv_ivshmem_peer_queue(struct mv_ivshmem_peer *peer, struct mv_ivshmem_entry entry)
 {
-    /* While it waits for nobody but the server, more than that may come at once. */
+    /*
+     * The limit is for peers that do not read.  One that the server has not sent to yet may have
+     * more: much can come at once.
+     */
     if (mv_ivshmem_peer_queued(peer) >= peer->queue_limit &&
         (peer->waits_to_write || peer->waits_to_retry))
         return -ENOBUFS;
@@ -130,7 +133,7 @@ int mv_ivshmem_peer_flush(struct mv_ivshmem_peer *peer)
             return n;
         advance(peer, (size_t)n);
     }
-    /* A peer that was told of thousands keeps no room for them. */
+    /* The queue's room is given back once it is empty, however long it was. */
     free_queue(peer);
     mv_ivshmem_peer_init_queue(peer);
     return 0;

@@ -25,13 +25,16 @@
 
 /* Messages of a round, some 10 ms, unless the configuration says otherwise. */
 #define ROUND_MESSAGES 8192
-/* What they are told of one another, helpers have no part in. */
+/* Newcomers tell one another in a batch, which the helpers have no part in. */
 #define ROUND_NEWCOMERS 16
 /* What takes as long to put into queues. */
 #define ROUND_ENTRIES (ROUND_MESSAGES * 64)
 /* About what a socket holds. */
 #define SOCKET_MESSAGES 256
-/* While more descriptors are under way than the kernel lets an unprivileged user have. */
+/*
+ * How long to wait, and for how many peers, where more descriptors are in flight than an
+ * unprivileged user may have.
+ */
 #define RETRY_MS    5
 #define RETRY_PEERS 64
 
@@ -80,8 +83,8 @@ static struct mv_ivshmem_entry connect_of(const struct mv_ivshmem_peer *peer)
 }
 
 /*
- * Descriptors that are under way and not read count for the user whose server sent them.
- * `r` is what the flush said.
+ * Descriptors in flight that nobody has read count against the server's user.  `r` is what
+ * the flush returned.
  */
 static void wait_for_readers(struct mv_ivshmem_server *server, int r)
 {
@@ -141,7 +144,7 @@ void mv_ivshmem_server_greet(struct mv_ivshmem_peer *peer)
     round_soon(server);
 }
 
-/* Take a peer out of the world and tell everybody who was told of it. */
+/* Remove a peer, and tell all who knew of it. */
 static void remove_peer(struct mv_ivshmem_peer *peer)
 {
     struct mv_ivshmem_server *server = peer->server;
@@ -164,7 +167,7 @@ static void remove_peer(struct mv_ivshmem_peer *peer)
         server->newcomers = peer->next;
     if (server->unannounced == peer)
         server->unannounced = peer->next;
-    /* Who is announced knows the introduced, and they know him; the others know nobody. */
+    /* An announced peer and the introduced ones know each other; newer ones know nobody yet. */
     const struct mv_ivshmem_peer *last = peer->introduced  ? server->unannounced
                                          : peer->announced ? server->newcomers
                                                            : server->peers;
@@ -193,7 +196,7 @@ static void drop_doomed(struct mv_ivshmem_server *server)
     }
 }
 
-/* How many vectors are kept open for its queue alone, their peers being gone. */
+/* How many vectors of peers that are gone are kept open only because its queue names them. */
 static size_t kept_for(const struct mv_ivshmem_peer *peer)
 {
     size_t kept = 0;
@@ -273,9 +276,9 @@ static size_t flush_some(struct mv_ivshmem_server *server, unsigned kinds, size_
 }
 
 /*
- * Steps 4 and 5 for a batch of newcomers.  Who gets a peer's vectors is to be
- * known to that peer already: so the others are told of the newcomers first,
- * then those of the others, which may take rounds.
+ * Steps 4 and 5 of the protocol for a batch of newcomers.  A peer must know a newcomer
+ * before the newcomer can ring it.  So the others are told of the newcomers first, and
+ * then the newcomers of the others; this may take several rounds.
  */
 static void announce(struct mv_ivshmem_server *server)
 {
@@ -294,7 +297,7 @@ static void announce(struct mv_ivshmem_server *server)
     server->unannounced = end;
 }
 
-/* When all that is sent, those of the batch of themselves, one behind the other. */
+/* Once all of that is sent: tell those of the batch of one another, one after the other. */
 static void introduce(struct mv_ivshmem_server *server)
 {
     struct mv_ivshmem_peer *first = server->newcomers, *end = server->unannounced;

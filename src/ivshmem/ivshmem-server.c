@@ -57,7 +57,7 @@ static void on_peer(void *opaque, uint32_t events)
         mv_ivshmem_server_flush(peer);
 }
 
-/* The next ID upward that nobody has: late to come again, as QEMU needs it. */
+/* The next higher ID that is free, so that an ID is not used again soon, as QEMU needs it. */
 static uint16_t choose_id(struct mv_ivshmem_server *server)
 {
     while (server->by_id[server->next_id] != NULL)
@@ -103,7 +103,7 @@ static int add_peer(struct mv_ivshmem_server *server, int fd)
     return 0;
 }
 
-/* One line until a peer goes, not one for each that is turned away. */
+/* Logged once, until a peer leaves; not for each peer that is turned away. */
 static void refuse(struct mv_ivshmem_server *server, int errnum)
 {
     server->refused++;

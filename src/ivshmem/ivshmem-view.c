@@ -65,7 +65,7 @@ static int ring_by_kernel(struct mv_ivshmem_bell *bell, int fd)
     return n == 1 ? 0 : -errno;
 }
 
-/* Full is as good as rung; between the look and the write a peer could still fill it. */
+/* A full counter counts as rung.  Between the poll and the write a peer could still fill it. */
 static int ring_by_write(int fd, uint64_t value)
 {
     struct pollfd room = {.fd = fd, .events = POLLOUT};
@@ -77,7 +77,7 @@ static int ring_by_write(int fd, uint64_t value)
 
 int mv_ivshmem_bell_ring(struct mv_ivshmem_bell *bell, int fd, uint64_t value)
 {
-    /* The kernel signals ones.  A process that was forked has no context of its own. */
+    /* The kernel adds 1 and nothing else.  A forked process has no context of its own. */
     if (value == 1 && bell->context != 0) {
         int r = ring_by_kernel(bell, fd);
         if (r == 0 || r == -EBADF)
@@ -113,7 +113,7 @@ int mv_ivshmem_view_add(struct mv_ivshmem_view *view, uint16_t id, int fd, struc
     if (count == MV_IVSHMEM_VECTORS_MAX)
         return mv_error_set(err, EPROTO, "the server sent more than %d vectors for peer %u",
                             MV_IVSHMEM_VECTORS_MAX, id);
-    /* For hosts where only this keeps reading and ringing from waiting. */
+    /* On hosts without io_submit or RWF_NOWAIT only this keeps ringing and reading from waiting. */
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     struct mv_ivshmem_view_peer *larger =
         realloc(peer, sizeof *peer + (count + 1) * sizeof peer->fds[0]);

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #define BATCH 64
-/* Two descriptors with a message are one too many, and a server may send more. */
+/* Room for two: a message with more than one is an error, and a server may send more. */
 #define FDS_ROOM 4
 
 enum phase { WANT_VERSION, WANT_OWN_ID, WANT_MEMORY, LIVE };
