@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory/block.c and backing-anonymous.c: identities, alignment, cost, zeroing. */
+/* memory/block.c and backing-memory.c: identities, alignment, cost, zeroing. */
 #include "backing.h"
 #include "block.h"
 #include "block-info.h"
