@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch.h"
 
+#include "state.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -23,20 +25,17 @@ void mv_register_write(const struct mv_register *reg, void *state, const void *b
     memcpy(mv_register_bytes(reg, state), parts, reg->size);
 }
 
-int mv_registers_check(const struct mv_arch *arch, const void *state, const void *own,
-                       struct mv_error *err)
+int mv_arch_check(const struct mv_arch *arch, const void *state, const void *own,
+                  struct mv_error *err)
 {
-    for (size_t i = 0; i < arch->register_count; i++) {
-        const struct mv_register *reg = &arch->registers[i];
-        uint64_t value[MV_REGISTER_SIZE_MAX / sizeof(uint64_t)] = {0}, mine[2] = {0};
-        memcpy(value, (const char *)state + offset_of(reg, state), reg->size);
-        memcpy(mine, (const char *)own + offset_of(reg, own), reg->size);
-        if ((value[0] | value[1]) & ~reg->mask)
-            return mv_error_set(err, EINVAL, "%s is 0x%" PRIx64 ": its bits are 0x%" PRIx64,
-                                reg->name, value[0], reg->mask);
-        if (reg->group == MV_REGISTER_ID && value[0] != mine[0])
-            return mv_error_set(err, EINVAL, "%s is 0x%" PRIx64 ": the CPU here has 0x%" PRIx64,
-                                reg->name, value[0], mine[0]);
+    const struct mv_state_table *table = arch->state;
+    int r = mv_state_check(table, state, "vcpu", err);
+    for (size_t i = 0; r == 0 && i < table->field_count; i++) {
+        const struct mv_state_field *field = &table->fields[i];
+        uint64_t value = mv_state_get(field, state, 0), mine = mv_state_get(field, own, 0);
+        if (field->is_same && value != mine)
+            r = mv_error_set(err, EINVAL, "vcpu/%s: 0x%" PRIx64 ": the CPU here has 0x%" PRIx64,
+                             field->name, value, mine);
     }
-    return 0;
+    return r;
 }

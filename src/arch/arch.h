@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct mv_state_table;
+
 enum mv_register_group {
     MV_REGISTER_CORE,
     MV_REGISTER_VECTOR,
@@ -67,6 +69,7 @@ struct mv_arch_calls {
 struct mv_arch {
     const char *name;
     size_t state_size;
+    const struct mv_state_table *state; /* all of it, as it is saved */
     /* Core registers first, then vectors, system and ID registers: a debugger's numbers. */
     const struct mv_register *registers;
     size_t register_count;
@@ -80,20 +83,18 @@ struct mv_arch {
     void (*hypercall)(void *state, const struct mv_arch_calls *calls);
     uint64_t (*pc)(const void *state);
     void (*set_pc)(void *state, uint64_t pc);
-    /*
-     * Whether a vCPU whose state is `own` can take `state` on: each register has
-     * no bits but those that there are, they go together, and ID registers are
-     * the same.  -EINVAL, and the error names the register.
-     */
-    int (*check)(const void *state, const void *own, struct mv_error *err);
 };
 
 /* A register's bytes in a state. */
 void *mv_register_bytes(const struct mv_register *reg, void *state);
 /* Set it from as many bytes, as far as its bits are there. */
 void mv_register_write(const struct mv_register *reg, void *state, const void *bytes);
-/* What is common to every `check`: masks, and ID registers. */
-int mv_registers_check(const struct mv_arch *arch, const void *state, const void *own,
-                       struct mv_error *err);
+/*
+ * Whether a vCPU whose state is `own` can take `state` on: its fields are legal
+ * and go together, and say that the CPU is the same.  -EINVAL, and the error
+ * names the field.
+ */
+int mv_arch_check(const struct mv_arch *arch, const void *state, const void *own,
+                  struct mv_error *err);
 
 #endif

@@ -10,12 +10,14 @@
 #include "cleanup.h"
 #include "fault.h"
 #include "log.h"
+#include "state.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct mv_vcpu_thread {
@@ -323,6 +325,54 @@ void mv_vcpus_reset(struct mv_vcpus *vcpus)
         t->power = MV_VCPU_OFF;
         t->vcpu->ops->vcpu_reset(t->vcpu);
     }
+}
+
+/* --- their state */
+
+static const struct mv_state_field state_fields[] = {
+    MV_STATE_RANGE("guest_ns", struct mv_vcpus_state, guest_ns, MV_STATE_U64, 0, INT64_MAX),
+    MV_STATE_RANGE("power", struct mv_vcpus_state, power, MV_STATE_U8, 0, MV_VCPU_ON_PENDING),
+    MV_STATE_ANY("entry.pc", struct mv_vcpus_state, entry_pc, MV_STATE_U64),
+    MV_STATE_ANY("entry.argument", struct mv_vcpus_state, entry_argument, MV_STATE_U64),
+};
+const struct mv_state_table mv_vcpus_state_table =
+    MV_STATE_TABLE(struct mv_vcpus_state, "vcpus", 1, state_fields);
+
+void mv_vcpus_get_state(struct mv_vcpus *vcpus, struct mv_vcpus_state *ret)
+{
+    MV_LOCK_SCOPE(&vcpus->lock);
+    *ret = (struct mv_vcpus_state){.guest_ns = vcpus->engine->ops->clock_ns(vcpus->engine)};
+    memset(ret->power, MV_VCPU_OFF, sizeof ret->power);
+    for (unsigned i = 0; i < vcpus->count; i++) {
+        const struct mv_vcpu_thread *t = &vcpus->threads[i];
+        ret->power[i] = (uint8_t)t->power;
+        if (t->power == MV_VCPU_ON_PENDING) {
+            ret->entry_pc[i] = t->entry_pc;
+            ret->entry_argument[i] = t->entry_argument;
+        }
+    }
+}
+
+int mv_vcpus_set_state(struct mv_vcpus *vcpus, const struct mv_vcpus_state *state,
+                       struct mv_error *err)
+{
+    int r = mv_state_check(&mv_vcpus_state_table, state, "vcpus", err);
+    for (unsigned i = vcpus->count; r == 0 && i < MV_VCPU_MAX; i++) {
+        if (state->power[i] != MV_VCPU_OFF)
+            r = mv_error_set(err, EINVAL, "vcpus/power: vCPU %u is on, and the machine has %u", i,
+                             vcpus->count);
+    }
+    if (r < 0)
+        return r;
+    MV_LOCK_SCOPE(&vcpus->lock);
+    vcpus->engine->ops->clock_set(vcpus->engine, state->guest_ns);
+    for (unsigned i = 0; i < vcpus->count; i++) {
+        struct mv_vcpu_thread *t = &vcpus->threads[i];
+        t->power = (enum mv_vcpu_power)state->power[i];
+        t->entry_pc = state->entry_pc[i];
+        t->entry_argument = state->entry_argument[i];
+    }
+    return 0;
 }
 
 unsigned mv_vcpus_count(const struct mv_vcpus *vcpus)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct mv_vcpus;
+struct mv_state_table;
 
 /* What a guest may ask of the machine as a whole, and a debugger's points. */
 enum mv_vcpu_event {
@@ -49,6 +50,23 @@ void mv_vcpus_stop(struct mv_vcpus *vcpus);
 
 /* All off and in their reset state, while they are stopped.  Main thread. */
 void mv_vcpus_reset(struct mv_vcpus *vcpus);
+
+/*
+ * What a running machine would miss beside each vCPU's own state.  While they
+ * are stopped; main thread.  Taking it on is refused where the guest has a vCPU
+ * that is not there, and nothing has changed then.
+ */
+struct mv_vcpus_state {
+    uint64_t guest_ns;
+    uint8_t power[MV_VCPU_MAX]; /* enum mv_vcpu_power */
+    /* Of those that were turned on and have not entered the guest yet. */
+    uint64_t entry_pc[MV_VCPU_MAX];
+    uint64_t entry_argument[MV_VCPU_MAX];
+};
+extern const struct mv_state_table mv_vcpus_state_table;
+void mv_vcpus_get_state(struct mv_vcpus *vcpus, struct mv_vcpus_state *ret);
+int mv_vcpus_set_state(struct mv_vcpus *vcpus, const struct mv_vcpus_state *state,
+                       struct mv_error *err);
 
 /* --- any thread */
 

@@ -111,6 +111,12 @@ static uint64_t fake_clock_ns(struct mv_engine *engine)
     return fake.clock_ns;
 }
 
+static void fake_clock_set(struct mv_engine *engine, uint64_t ns)
+{
+    fake.clock_races += fake.clock_runs;
+    fake.clock_ns = ns;
+}
+
 static int fake_vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,
                             struct mv_error *err)
 {
@@ -206,7 +212,7 @@ static int fake_vcpu_set_state(struct mv_vcpu *vcpu, const void *state, struct m
 {
     struct fake_cpu *cpu = (struct fake_cpu *)vcpu;
     MV_LOCK_SCOPE(&fake.lock);
-    int r = mv_arm64.check(state, &cpu->regs, err);
+    int r = mv_arch_check(&mv_arm64, state, &cpu->regs, err);
     if (r == 0)
         cpu->regs = *(const struct mv_arm64_state *)state;
     return r;
@@ -251,6 +257,7 @@ static const struct mv_engine_ops fake_ops = {
     .set_irqchip = fake_set_irqchip,
     .clock_run = fake_clock_run,
     .clock_ns = fake_clock_ns,
+    .clock_set = fake_clock_set,
     .vcpu_create = fake_vcpu_create,
     .vcpu_destroy = fake_vcpu_destroy,
     .vcpu_reset = fake_vcpu_reset,

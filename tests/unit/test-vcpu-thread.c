@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine/vcpu-thread.c: threads, power and hypercalls, on the fake engine. */
 #include "fake-engine.h"
+#include "state.h"
 #include "vcpu-thread.h"
 
 #include <sched.h>
@@ -172,12 +173,61 @@ static void test_reset(void **state)
     assert_int_equal(fake.cpus[0]->entry.pc, 0x3000);
 }
 
+/* --- state */
+
+/* One that was turned on, and stopped before it entered the guest, enters it elsewhere. */
+static void test_pending_entry(void **state)
+{
+    struct mv_vcpus_state kept, again;
+    mv_vcpus_power_on(vcpus, 0, 0x1000, 0);
+    mv_vcpus_go_only(vcpus, 1);
+    assert_int_equal(fake_call(0, CPU_ON, 2, 0x5000, 55), 0);
+    mv_vcpus_stop(vcpus);
+    fake.clock_ns = 1234;
+    mv_vcpus_get_state(vcpus, &kept);
+    assert_int_equal(kept.power[0], MV_VCPU_ON);
+    assert_int_equal(kept.power[1], MV_VCPU_OFF);
+    assert_int_equal(kept.power[2], MV_VCPU_ON_PENDING);
+    assert_int_equal(kept.guest_ns, 1234);
+    assert_int_equal(mv_state_check(&mv_vcpus_state_table, &kept, "vcpus", &err), 0);
+
+    mv_vcpus_reset(vcpus);
+    fake.clock_ns = 0;
+    assert_int_equal(mv_vcpus_set_state(vcpus, &kept, &err), 0);
+    assert_int_equal(fake.clock_ns, 1234);
+    assert_int_equal(fake.clock_races, 0);
+    mv_vcpus_get_state(vcpus, &again);
+    assert_memory_equal(&again, &kept, sizeof kept);
+    mv_vcpus_go(vcpus);
+    fake_await_entry(2, 1);
+    assert_int_equal(fake.cpus[2]->entry.pc, 0x5000);
+    assert_int_equal(fake.cpus[2]->entry.x[0], 55);
+}
+
+static void test_state_is_refused(void **state)
+{
+    struct mv_vcpus_state before, bad, after;
+    mv_vcpus_get_state(vcpus, &before);
+    bad = before;
+    bad.guest_ns = 5;
+    bad.power[CPUS] = MV_VCPU_ON;
+    assert_int_equal(mv_vcpus_set_state(vcpus, &bad, &err), -EINVAL);
+    assert_string_equal(err.text, "vcpus/power: vCPU 4 is on, and the machine has 4");
+    bad.power[CPUS] = MV_VCPU_OFF;
+    bad.power[0] = 3;
+    assert_int_equal(mv_vcpus_set_state(vcpus, &bad, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "vcpus/power"));
+    mv_vcpus_get_state(vcpus, &after);
+    assert_memory_equal(&after, &before, sizeof before);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_how_many), TEST(test_go_and_stop), TEST(test_go_only),
         TEST(test_hypercalls), TEST(test_leaving), TEST(test_reset),
+        TEST(test_pending_entry), TEST(test_state_is_refused),
     };
     return cmocka_run_group_tests_name("vcpu-thread", tests, NULL, NULL);
 }

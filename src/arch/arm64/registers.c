@@ -6,6 +6,8 @@
  */
 #include "arm64.h"
 
+#include "state.h"
+
 #define PSTATE_MASK                                                                                \
     (MV_NZCV_ALL | MV_SPSR_SS | MV_SPSR_IL | MV_DAIF_ALL | MV_SPSR_EL1 | MV_SPSR_SP)
 
@@ -190,32 +192,65 @@ static void set_pc(void *state, uint64_t pc)
     ((struct mv_arm64_state *)state)->pc = pc;
 }
 
-/* What has to go together; returns the name of what does not, or NULL. */
-static const char *find_contradiction(const struct mv_arm64_state *state)
+/* --- the state as it is saved: the registers, and what no debugger is shown */
+
+#define AS_FIELD(register_name, id, register_group, member, c_type, bits, gdb_type)                \
+    MV_STATE_MEMBER(id, struct mv_arm64_state, member, MV_STATE_##c_type, bits, 0, UINT64_MAX,     \
+                    MV_REGISTER_##register_group == MV_REGISTER_ID),
+#define FIELD_ANY(name, member) MV_STATE_ANY(name, struct mv_arm64_state, member, MV_STATE_U64)
+#define FIELD_BITS(name, member, bits)                                                             \
+    MV_STATE_BITS(name, struct mv_arm64_state, member, MV_STATE_U64, bits)
+#define TIMER_BITS (MV_TIMER_CTL_ENABLE | MV_TIMER_CTL_IMASK)
+
+static const struct mv_state_field fields[] = {
+    GENERAL_REGISTERS(AS_FIELD)
+    FIELD_ANY("sp_el0", sp_el0),
+    FIELD_ANY("sp_el1", sp_el1),
+    OTHER_REGISTERS(AS_FIELD)
+    FIELD_BITS("dbgclaim_el1", sys.dbgclaim, MV_CLAIM_MASK),
+    FIELD_ANY("cntvoff_el2", cntvoff),
+    FIELD_BITS("cntv_ctl_el0", virtual_timer.ctl, TIMER_BITS),
+    FIELD_ANY("cntv_cval_el0", virtual_timer.cval),
+    FIELD_BITS("cntp_ctl_el0", physical_timer.ctl, TIMER_BITS),
+    FIELD_ANY("cntp_cval_el0", physical_timer.cval),
+    MV_STATE_FLAG("event", struct mv_arm64_state, event),
+    MV_STATE_FLAG("monitor.armed", struct mv_arm64_state, monitor_armed),
+    MV_STATE_RANGE("monitor.size", struct mv_arm64_state, monitor_size, MV_STATE_U8, 0, 16),
+    FIELD_ANY("monitor.address", monitor_address),
+    FIELD_ANY("monitor.value", monitor_value),
+    MV_STATE_FLAG("step.valid", struct mv_arm64_state, step_valid),
+    MV_STATE_FLAG("step.exclusive", struct mv_arm64_state, step_exclusive),
+};
+
+static int check(const void *object, struct mv_error *err)
 {
+    const struct mv_arm64_state *state = object;
     unsigned size = state->monitor_size;
-    bool is_size = size == 1 || size == 2 || size == 4 || size == 8 || size == 16;
     if (!(state->pstate & MV_SPSR_EL1) && (state->pstate & MV_SPSR_SP))
-        return "cpsr (EL0 has no second stack pointer)";
+        return mv_state_refuse(err, "pstate", "0x%x: EL0 has one stack pointer", state->pstate);
     if ((state->sys.sctlr & MV_SCTLR_RES1) != MV_SCTLR_RES1)
-        return "SCTLR_EL1 (bits that are 1 are not)";
+        return mv_state_refuse(err, "sctlr_el1", "0x%llx: the bits 0x%x are 1 for ever",
+                               (unsigned long long)state->sys.sctlr, MV_SCTLR_RES1);
     if (!(state->sys.oslsr & MV_OSLSR_OSLM))
-        return "OSLSR_EL1 (the lock is there)";
-    if (state->monitor_armed && (!is_size || state->monitor_address % size != 0))
-        return "the exclusive monitor (no size, or an address that is not aligned)";
-    return NULL;
+        return mv_state_refuse(err, "oslsr_el1", "0x%llx: bit 3 is 1 for ever",
+                               (unsigned long long)state->sys.oslsr);
+    if (size & (size - 1))
+        return mv_state_refuse(err, "monitor.size", "%u: a power of two", size);
+    if (state->monitor_armed && size == 0)
+        return mv_state_refuse(err, "monitor.size", "0: the monitor is armed");
+    if (state->monitor_armed && state->monitor_address % size != 0)
+        return mv_state_refuse(err, "monitor.address", "0x%llx: a multiple of monitor.size, %u",
+                               (unsigned long long)state->monitor_address, size);
+    return 0;
 }
 
-static int check(const void *opaque, const void *own, struct mv_error *err)
-{
-    int r = mv_registers_check(&mv_arm64, opaque, own, err);
-    const char *wrong = r < 0 ? NULL : find_contradiction(opaque);
-    return wrong == NULL ? r : mv_error_set(err, EINVAL, "%s", wrong);
-}
+static const struct mv_state_table state_table =
+    MV_STATE_TABLE(struct mv_arm64_state, "arm64-cpu", 1, fields, .check = check);
 
 const struct mv_arch mv_arm64 = {
     .name = "arm64",
     .state_size = sizeof(struct mv_arm64_state),
+    .state = &state_table,
     .registers = registers,
     .register_count = sizeof registers / sizeof registers[0],
     .gdb_name = "aarch64",
@@ -225,5 +260,4 @@ const struct mv_arch mv_arm64 = {
     .hypercall = hypercall,
     .pc = pc_of,
     .set_pc = set_pc,
-    .check = check,
 };

@@ -92,6 +92,7 @@ struct mv_engine_ops {
      */
     void (*clock_run)(struct mv_engine *engine, bool on);
     uint64_t (*clock_ns)(struct mv_engine *engine); /* guest time */
+    void (*clock_set)(struct mv_engine *engine, uint64_t ns); /* while it stands still */
     int (*vcpu_create)(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,
                        struct mv_error *err);
     void (*vcpu_destroy)(struct mv_vcpu *vcpu);

@@ -131,6 +131,14 @@ static uint64_t clock_ns(struct mv_engine *engine)
     return mv_guest_clock_ns(&((struct mv_emulator *)engine)->clock);
 }
 
+static void clock_set(struct mv_engine *engine, uint64_t ns)
+{
+    struct mv_emulator *emulator = (struct mv_emulator *)engine;
+    emulator->clock.stopped = ns;
+    for (unsigned i = 0; i < emulator->cpu_count; i++)
+        mv_timers_settle(emulator->cpus[i]);
+}
+
 /* vCPUs are created in the order of their indices, before any of them runs. */
 static int vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,
                        struct mv_error *err)
@@ -236,6 +244,7 @@ const struct mv_engine_ops mv_emulator_ops = {
     .set_irqchip = set_irqchip,
     .clock_run = clock_run,
     .clock_ns = clock_ns,
+    .clock_set = clock_set,
     .vcpu_create = vcpu_create,
     .vcpu_destroy = vcpu_destroy,
     .vcpu_reset = vcpu_reset,

@@ -104,7 +104,7 @@ int mv_cpu_set_state(struct mv_vcpu *vcpu, const void *opaque, struct mv_error *
     const struct mv_arm64_state *state = opaque;
     struct mv_arm64_state own;
     mv_cpu_get_state(vcpu, &own);
-    int r = mv_arm64.check(state, &own, err);
+    int r = mv_arch_check(&mv_arm64, state, &own, err);
     if (r < 0)
         return r;
     memcpy(cpu->x, state->x, sizeof state->x);
