@@ -63,6 +63,7 @@ struct mv_board_pci {
     struct mv_block_registry *blocks;
     struct mv_hotplug *hotplug;
     struct mv_loop *loop;
+    struct mv_guest_timers *timers;
     struct mv_ivshmem_hello *hello; /* the server's of the device to be made, or NULL */
 };
 

@@ -7,7 +7,7 @@
 
 #include "pci-devices.h"
 
-static uint64_t guest_ns(void *opaque)
+uint64_t mv_machine_guest_ns(void *opaque)
 {
     struct mv_engine *engine = ((struct mv_machine *)opaque)->engine;
     return engine->ops->clock_ns(engine);
@@ -20,6 +20,7 @@ static struct mv_board_pci pci_of(struct mv_machine *machine, struct mv_ivshmem_
                                  .blocks = machine->blocks,
                                  .hotplug = machine->hotplug,
                                  .loop = machine->loop,
+                                 .timers = &machine->timers,
                                  .hello = hello};
 }
 
@@ -53,7 +54,7 @@ int mv_machine_make_devices(struct mv_machine *machine, const struct mv_config *
                                              .space = machine->space,
                                              .blocks = machine->blocks,
                                              .changed = mv_machine_tell_device,
-                                             .guest_ns = guest_ns,
+                                             .guest_ns = mv_machine_guest_ns,
                                              .opaque = machine};
     int r = mv_hotplug_create(&params, &machine->hotplug, err);
     return r == 0 ? plug_devices(machine, config, err) : r;

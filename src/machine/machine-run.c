@@ -160,7 +160,7 @@ static void stop_for_debugger(struct mv_machine *machine)
     if (!mv_vcpus_take_debug_stop(machine->vcpus, &cpu))
         return;
     mv_vcpus_stop(machine->vcpus);
-    mv_power_button_run(machine->button, false);
+    mv_guest_timers_run(&machine->timers, false);
     machine->paused = true;
     for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
         next = o->next;
@@ -351,7 +351,7 @@ void mv_machine_pause(struct mv_machine *machine)
     bool ran = !machine->paused && !machine->ended;
     machine->paused = true;
     mv_vcpus_stop(machine->vcpus);
-    mv_power_button_run(machine->button, false);
+    mv_guest_timers_run(&machine->timers, false);
     if (ran)
         tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP);
 }
@@ -366,7 +366,7 @@ void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask)
     machine->launched = true;
     if (stood)
         tell(machine, MV_MACHINE_EVENT_RESUME, MV_CAUSE_HOST_QMP);
-    mv_power_button_run(machine->button, true);
+    mv_guest_timers_run(&machine->timers, true);
     mv_vcpus_go_only(machine->vcpus, mask);
 }
 

@@ -12,6 +12,7 @@
 #include "board.h"
 #include "boot.h"
 #include "device.h"
+#include "guest-timer.h"
 #include "hotplug.h"
 #include "vcpu-thread.h"
 
@@ -58,14 +59,12 @@ bool mv_fault_queue_take(struct mv_fault_queue *queue, struct mv_block_registry 
 struct mv_power_button;
 
 /* The GPIO (a PL061; NULL: the board has none) is to outlive the button. */
-int mv_power_button_create(struct mv_loop *loop, struct mv_device *gpio, unsigned line,
+int mv_power_button_create(struct mv_guest_timers *timers, struct mv_device *gpio, unsigned line,
                            struct mv_power_button **ret, struct mv_error *err);
 void mv_power_button_destroy(struct mv_power_button *button);
 
-/* Down now, up by itself a little later. */
+/* Down now, up by itself a little later, of guest time. */
 void mv_power_button_press(struct mv_power_button *button);
-/* The machine goes on or stands still, and the time that the button is held with it. */
-void mv_power_button_run(struct mv_power_button *button, bool on);
 /* Whether it is down: a press that a save carries lasts on where it is loaded. */
 extern const struct mv_state_table mv_power_button_state;
 /* Up now. */
@@ -82,6 +81,7 @@ struct mv_machine {
     struct mv_space *space;
     struct mv_device_tree devices;
     struct mv_board board;
+    struct mv_guest_timers timers;
     struct mv_hotplug *hotplug;
     struct mv_power_button *button;
     struct mv_engine *engine;
@@ -109,6 +109,9 @@ struct mv_machine {
 
 int mv_machine_make_devices(struct mv_machine *machine, const struct mv_config *config,
                             struct mv_error *err);
+
+/* Guest time; opaque is the machine. */
+uint64_t mv_machine_guest_ns(void *opaque);
 
 /* --- machine-run.c */
 

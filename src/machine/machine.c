@@ -159,7 +159,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     if (r == 0)
         r = make_board(machine, config->cpus, serial, err);
     if (r == 0)
-        r = mv_power_button_create(machine->loop, machine->board.platform.gpio, board->power_line,
+        r = mv_power_button_create(&machine->timers, machine->board.platform.gpio, board->power_line,
                                    &machine->button, err);
     if (r == 0)
         r = mv_vcpus_create(machine->engine, config->cpus, mv_machine_guest_event, machine,
@@ -205,6 +205,7 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
     machine->paused = true;
     mv_fault_queue_init(&machine->faults);
     mv_device_tree_init(&machine->devices);
+    mv_guest_timers_init(&machine->timers, loop, mv_machine_guest_ns, machine);
     int r = make(machine, config, serial, err);
     if (r == -EIO)
         explain_first_fault(machine, err);
@@ -229,6 +230,7 @@ void mv_machine_destroy(struct mv_machine *machine)
     mv_power_button_destroy(machine->button);
     mv_hotplug_destroy(machine->hotplug);
     mv_device_tree_destroy(&machine->devices);
+    mv_guest_timers_clear(&machine->timers);
     mv_space_destroy(machine->space);
     mv_block_registry_destroy(machine->blocks);
     free(machine->backs);

@@ -492,12 +492,12 @@ static void test_rings(void **state)
 
 /* As long as it may. */
 #define CHUNK 0x10000
+static uint8_t chunks[2][CHUNK];
+
 static void *write_on(void *opaque)
 {
-    static uint8_t chunks[2][CHUNK];
     unsigned number = *(const unsigned *)opaque;
     struct mv_error why;
-    memset(chunks[1], 0xff, CHUNK);
     for (unsigned i = 0; !atomic_load_explicit(&stop, memory_order_relaxed); i++) {
         int r = mv_dma_write(dma, NEXT - CHUNK / 2, chunks[i % 2], CHUNK, &why);
         if (r < 0 && r != -EACCES)
@@ -515,6 +515,7 @@ static void test_switched_off_in_the_middle(void **state)
 {
     pthread_t threads[THREADS];
     uint8_t *before = malloc(CHUNK), *after = malloc(CHUNK);
+    memset(chunks[1], 0xff, CHUNK);
     start_threads(threads, write_on, true);
     for (unsigned i = 0; i < 40; i++) {
         unsigned done = atomic_load(&progress[0]);
