@@ -62,6 +62,7 @@ struct mv_config_device {
     int slot;   /* 0 to 31; -1: the next free one */
     int slot_number; /* of a root port, up to 8191; -1: the slot that it is in */
     int chassis;     /* of a root port, up to 255; -1: none given */
+    uint64_t dma_mask; /* of edu: the addresses that it can send */
     uint64_t size; /* of a memory device: bytes */
     struct mv_config_backing backing;
     char *mem_id;     /* of a memory device: the block that it shows, or NULL */

@@ -15,6 +15,8 @@
 #define SLOT_NUMBER_MAX 8191 /* 13 bits of the slot capabilities (PCI Express 4.0, 7.5.3.9) */
 #define CHASSIS_MAX     255
 #define ID_MAX          63
+/* QEMU's, which reaches no RAM of this board: its drivers set none, and its users do. */
+#define DMA_MASK        ((UINT64_C(1) << 28) - 1)
 
 void mv_config_device_clear(struct mv_config_device *device)
 {
@@ -97,6 +99,21 @@ static int set_chassis(struct mv_config_device *device, const char *value, struc
     return set_number(&device->chassis, "chassis", value, CHASSIS_MAX, err);
 }
 
+/* In bytes, hexadecimal or not. */
+static int set_dma_mask(struct mv_config_device *device, const char *value, struct mv_error *err)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long mask = strtoull(value, &end, 0);
+    if (strspn(value, "0123456789") == 0 || *end != '\0' || errno == ERANGE)
+        return mv_error_set(err, EINVAL,
+                            "dma_mask=%s is no mask of addresses: give the bits that the device "
+                            "can send, such as dma_mask=0xffffffff",
+                            value);
+    device->dma_mask = mask;
+    return 0;
+}
+
 /* The keys that say which device it is and where it sits. */
 static const struct place_key {
     const char *key;
@@ -108,6 +125,7 @@ static const struct place_key {
     {"id", NULL, set_id},
     {"slot", "pcie-root-port", set_slot_number},
     {"chassis", "pcie-root-port", set_chassis},
+    {"dma_mask", "edu", set_dma_mask},
 };
 
 int mv_device_text_place(struct mv_config_device *device, const char *key, const char *value,
@@ -133,7 +151,9 @@ static int parse_device_word(struct mv_config_device *device, char *word, uint32
     return mv_error_set(err, EINVAL,
                         "there is no key '%s': behind the type come addr=SLOT.0, bus=ID and id=ID%s",
                         word,
-                        strcmp(device->type, "pcie-root-port") == 0 ? ", slot=N and chassis=N" : "");
+                        strcmp(device->type, "pcie-root-port") == 0 ? ", slot=N and chassis=N"
+                        : strcmp(device->type, "edu") == 0          ? ", and dma_mask=MASK"
+                                                                    : "");
 }
 
 int mv_device_text_words(struct mv_config_device *device, char *rest, mv_device_text_fn *fn,
@@ -155,7 +175,8 @@ int mv_device_text_finish(int r, struct mv_config_device *device, struct mv_conf
     return r;
 }
 
-const struct mv_config_device mv_device_text_fresh = {.slot = -1, .slot_number = -1, .chassis = -1};
+const struct mv_config_device mv_device_text_fresh = {
+    .slot = -1, .slot_number = -1, .chassis = -1, .dma_mask = DMA_MASK};
 
 static int parse_plain_device(struct mv_config_device *device, char *words, struct mv_error *err)
 {

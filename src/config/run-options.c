@@ -313,8 +313,8 @@ static const struct mv_option options[] = {
      .repeatable = true,
      .help = "A PCI device, as TYPE[,addr=SLOT.0][,bus=ID][,id=ID]; without addr it takes the next "
              "free slot. Types: pcie-root-port[,slot=N][,chassis=N], a slot for one device, with "
-             "bus= its id, that may come and go while the guest runs; edu, QEMU's device for "
-             "writers of drivers (without DMA).",
+             "bus= its id, that may come and go while the guest runs; edu[,dma_mask=MASK], "
+             "QEMU's device for writers of drivers.",
      .set = set_device},
     {.name = "disk", .argument = "SPEC", .later = "give the guest a disk"},
     {.name = "net", .argument = "SPEC", .later = "connect the guest to a network"},

@@ -19,6 +19,7 @@
 struct mv_block;
 struct mv_block_registry;
 struct mv_config_backing;
+struct mv_guest_timers;
 struct mv_ivshmem_hello;
 struct mv_ivshmem_link;
 struct mv_loop;
@@ -52,6 +53,8 @@ struct mv_pci_device_params {
     const struct mv_config_backing *backing; /* of a memory device */
     struct mv_block *block;                  /* another's that it shows instead, or NULL */
     struct mv_loop *loop;
+    struct mv_guest_timers *timers;
+    uint64_t dma_mask; /* of a device that has one: the addresses that it can send */
     const char *socket; /* of a device with a server: where that listens */
     unsigned vectors;   /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
     bool ext;           /* docs/ivshmem-ext.md */
@@ -83,7 +86,7 @@ void mv_pci_type_names(unsigned traits, char *buf, size_t size);
 
 /* --- each in its own file */
 
-/* edu.c: the teaching device of QEMU: registers, INTx and MSI, no DMA. */
+/* edu.c: the teaching device of QEMU: registers, INTx and MSI, DMA. */
 mv_pci_create_fn mv_edu_create;
 /*
  * ivshmem-devices.c.  Plain: -EINVAL unless size, or that of the block, is a power

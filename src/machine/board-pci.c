@@ -204,6 +204,8 @@ static int plug(const struct mv_board_pci *pci, const struct mv_config_device *w
         .backing = &wish->backing,
         .block = plan->block,
         .loop = pci->loop,
+        .timers = pci->timers,
+        .dma_mask = wish->dma_mask,
         .socket = wish->socket,
         .vectors = wish->vectors,
         .ext = wish->ext,

@@ -229,7 +229,11 @@ static void test_refusals(void **state)
         {"-k|K|--ivshmem|mem=x,size=1M,addr=20.0", {"addr=20.0 is no PCI slot", "00.0 to 1f.0"}},
         {"-k|K|--device|edu,addr=3.1", {"--device edu,addr=3.1:", "addr=3.1 is no PCI slot"}},
         {"-k|K|--device|edu,addr", {"addr= is no PCI slot"}},
-        {"-k|K|--device|edu,x=1", {"there is no key 'x'"}},
+        {"-k|K|--device|edu,x=1", {"there is no key 'x'", "dma_mask=MASK"}},
+        {"-k|K|--device|edu,dma_mask=-1", {"dma_mask=-1 is no mask", "dma_mask=0xffffffff"}},
+        {"-k|K|--device|edu,dma_mask", {"dma_mask= is no mask"}},
+        {"-k|K|--device|edu,dma_mask=0x1ffffffffffffffff", {"0x1ffffffffffffffff is no mask"}},
+        {"-k|K|--device|pcie-root-port,dma_mask=1", {"there is no key 'dma_mask'"}},
         {"-k|K|-m|256M@2048", {"-m 256M@2048:", "ambiguous"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

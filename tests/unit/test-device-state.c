@@ -11,6 +11,7 @@
 
 #include "arm64.h"
 #include "gicv3.h"
+#include "guest-timer.h"
 #include "ivshmem-link.h"
 #include "ns16550a.h"
 #include "pci-devices.h"
@@ -33,6 +34,14 @@ static struct {
     const struct mv_mmio_region *region;
     uint64_t size;
 } parts[PARTS];
+
+/* Guest time that stands still. */
+static struct mv_guest_timers timers;
+
+static uint64_t guest_ns(void *opaque)
+{
+    return 0;
+}
 
 static const struct mv_irq wire = {&fixture_chip, WIRE};
 
@@ -140,8 +149,9 @@ static void plug(struct mv_pci_function *function)
 
 static void make_edu(void)
 {
+    const struct mv_pci_device_params params = {.timers = &timers, .dma_mask = UINT64_MAX};
     struct mv_pci_function *function;
-    assert_int_equal(mv_edu_create(&(struct mv_pci_device_params){0}, &function, &err), 0);
+    assert_int_equal(mv_edu_create(&params, &function, &err), 0);
     plug(function);
     parts[0].region = function->bars[0].region;
     parts[0].size = 0x100;
@@ -154,6 +164,10 @@ static void use_edu(void)
     guest_write(0, 0x04, 0x1234, 4);
     guest_write(0, 0x20, 0x80, 4);
     guest_write(0, 0x08, 5, 4);
+    guest_write(0, 0x80, UINT64_C(0x60000000), 8);
+    guest_write(0, 0x88, 0x40000, 8);
+    guest_write(0, 0x90, 0x123, 8);
+    guest_write(0, 0x98, 5, 8);
     assert_true(lines[36 + SLOT]);
     assert_true(is_at(BAR0, parts[0].region));
 }
@@ -175,7 +189,8 @@ static void make_port(void)
 {
     make_empty_port();
     struct mv_pcie_port *port = mv_pci_root_port_of(device);
-    assert_int_equal(mv_edu_create(&(struct mv_pci_device_params){0}, &occupant, &err), 0);
+    const struct mv_pci_device_params params = {.timers = &timers};
+    assert_int_equal(mv_edu_create(&params, &occupant, &err), 0);
     assert_int_equal(mv_pci_bus_plug(port->bridge.function.behind, 0, occupant, &err), 0);
     device->ops->reset(device); /* as a board does, before it starts */
 }
@@ -315,6 +330,7 @@ static void make_world(const struct device_case *c)
     occupant = NULL;
     fixture_create();
     assert_int_equal(mv_loop_create(&loop, &err), 0);
+    mv_guest_timers_init(&timers, loop, guest_ns, NULL);
     c->make();
     assert_string_equal(device->ops->type, c->name);
     assert_string_equal(device->ops->state->type, c->name);
@@ -326,6 +342,7 @@ static void end_world(void)
         occupant->device.ops->destroy(&occupant->device);
     device->ops->destroy(device);
     fake_server_stop();
+    mv_guest_timers_clear(&timers);
     mv_loop_destroy(loop);
     fixture_destroy();
 }
