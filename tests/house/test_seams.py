@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Registers are named where an architecture stands, and nowhere else."""
+"""The seam between architectures, engines and the rest: registers are named where an
+architecture stands, and engine.h has what docs/DESIGN.md says of it."""
 import re
 
 import harness
@@ -31,3 +32,13 @@ def test_no_room_names_a_register():
         for number, line in enumerate(path.read_text().splitlines(), 1):
             found += ["%s:%d: %s" % (name, number, word) for word in names(line)]
     assert not found, "\n".join(found)
+
+
+def test_engine_h_is_what_the_design_says():
+    header = next((harness.TOP / "src/engine").rglob("engine.h")).read_text()
+    ops = re.search(r"^struct mv_engine_ops \{\n(.*?)^\};", header, re.M | re.S).group(1)
+    ops = re.sub(r"/\*.*?\*/", "", ops, flags=re.S)
+    has = re.findall(r"\(\*(\w+)\)\(|^    const [^(;]*?(\w+);", ops, re.M)
+    design = (harness.TOP / "docs/DESIGN.md").read_text()
+    says = re.search(r"^`engine.h` is small, and this is all of it:(.*?\.) ", design, re.M).group(1)
+    assert sorted(a or b for a, b in has) == sorted(re.findall(r"`(\w+)`", says))
