@@ -43,7 +43,8 @@ static void add_chosen(struct mv_fdt *fdt, const struct mv_fdt_params *params)
     name_console(params->board->ops, console, sizeof console);
     mv_fdt_begin(fdt, "chosen");
     mv_fdt_text(fdt, "bootargs", params->cmdline);
-    mv_fdt_text(fdt, "stdout-path", console);
+    if (console[0] != '\0')
+        mv_fdt_text(fdt, "stdout-path", console);
     if (params->has_initrd) {
         MV_FDT_CELLS(fdt, "linux,initrd-start", 0, 0);
         MV_FDT_CELLS(fdt, "linux,initrd-end", 0, 0);
@@ -53,7 +54,8 @@ static void add_chosen(struct mv_fdt *fdt, const struct mv_fdt_params *params)
     mv_fdt_end(fdt);
 
     mv_fdt_begin(fdt, "aliases");
-    mv_fdt_text(fdt, "serial0", console);
+    if (console[0] != '\0')
+        mv_fdt_text(fdt, "serial0", console);
     mv_fdt_end(fdt);
 }
 
