@@ -9,6 +9,7 @@
 #include "engine.h"
 #include "fdt-writer.h"
 #include "gicv3.h"
+#include "loader-arm64.h"
 #include "ns16550a.h"
 #include "pci-devices.h"
 #include "primecell.h"
@@ -83,6 +84,7 @@ static const struct mv_platform_row rows[] = {
 const struct mv_board_ops mv_board_arm64 = {
     .name = "arm64",
     .arch = &mv_arm64,
+    .loader = &mv_loader_arm64,
     .ipa_bits = MV_ARM64_IPA_BITS,
     .ram_base = MV_ARM64_RAM,
     .windows = windows,

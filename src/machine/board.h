@@ -15,12 +15,14 @@
 #include <stdint.h>
 
 struct mv_arch;
+struct mv_loader;
 
 struct mv_board_ops {
-    const char *name;           /* what --machine calls it */
-    const struct mv_arch *arch; /* of its vCPUs, and so of the engines that can run it */
-    unsigned ipa_bits;          /* the guest-physical space is 2^ipa_bits bytes */
-    uint64_t ram_base;          /* of banks without an address */
+    const char *name;               /* what --machine calls it */
+    const struct mv_arch *arch;     /* of its vCPUs, and so of the engines that can run it */
+    const struct mv_loader *loader; /* of its guests (loader.h) */
+    unsigned ipa_bits;              /* the guest-physical space is 2^ipa_bits bytes */
+    uint64_t ram_base;              /* of banks without an address */
     /* What banks must keep clear of; sorted, without overlap. */
     const struct mv_window *windows;
     size_t window_count;

@@ -6,13 +6,14 @@
 #include "boot.h"
 
 #include "cleanup.h"
-#include "loader-arm64.h"
+#include "loader.h"
 #include "size.h"
 #include "space.h"
 
 #include <string.h>
 
 struct mv_boot {
+    const struct mv_loader *loader;
     struct mv_boot_file *kernel; /* or firmware */
     struct mv_boot_file *initrd; /* or NULL */
     bool firmware;
@@ -46,8 +47,8 @@ static int look_at_kernel(struct mv_boot *boot, uint64_t most, struct mv_error *
     ssize_t len = mv_boot_file_bytes(boot->kernel, 0, head, sizeof head, err);
     if (len < 0)
         return (int)len;
-    r = mv_image_parse(boot->kernel->path, head, (size_t)len, boot->kernel->size, &boot->image,
-                       err);
+    r = boot->loader->look(boot->kernel->path, head, (size_t)len, boot->kernel->size, &boot->image,
+                           err);
     if (r < 0 && packed != NULL)
         mv_error_prefix(err, "unpacked from %s", packed);
     return r;
@@ -65,14 +66,15 @@ static int read_files(struct mv_boot *boot, const struct mv_bank_layout *layout,
     return r;
 }
 
-int mv_boot_create(const struct mv_config *config, const struct mv_bank_layout *layout,
-                   struct mv_boot **ret, struct mv_error *err)
+int mv_boot_create(const struct mv_config *config, const struct mv_loader *loader,
+                   const struct mv_bank_layout *layout, struct mv_boot **ret, struct mv_error *err)
 {
     struct mv_boot *boot = calloc(1, sizeof *boot);
     if (boot == NULL || (boot->cmdline = strdup(config->cmdline)) == NULL) {
         free(boot);
         return mv_error_set(err, ENOMEM, "no memory for the boot loader");
     }
+    boot->loader = loader;
     boot->firmware = config->firmware != NULL;
     boot->reload = config->reload;
     int r = mv_boot_file_create(boot->firmware ? "firmware" : "kernel",
@@ -107,30 +109,30 @@ static int place(struct mv_boot *boot, const struct mv_bank_layout *layout, stru
         .firmware = boot->firmware,
         .image = boot->image,
         .initrd_size = boot->initrd == NULL ? 0 : boot->initrd->size,
-        .fdt_size = mv_fdt_size(boot->fdt),
+        .fdt_size = boot->loader->size(boot->fdt),
     };
-    int r = mv_placement_find(&request, layout, &boot->place, err);
+    int r = boot->loader->place(&request, layout, &boot->place, err);
     if (r == 0)
-        mv_placement_warn(&request, layout);
+        boot->loader->warn(&request, layout);
     if (r == 0 && boot->initrd != NULL)
-        r = mv_fdt_set_initrd(boot->fdt, boot->place.initrd, boot->initrd->size, err);
+        r = boot->loader->set_initrd(boot->fdt, boot->place.initrd, boot->initrd->size, err);
     return r;
 }
 
 int mv_boot_place(struct mv_boot *boot, const struct mv_board *board,
-                  const struct mv_bank_layout *layout,
-                  const struct mv_engine_cache *caches, struct mv_error *err)
+                  const struct mv_bank_layout *layout, const struct mv_engine_cache *caches,
+                  struct mv_error *err)
 {
-    const struct mv_fdt_params params = {.board = board,
-                                         .layout = layout,
-                                         .cmdline = boot->cmdline,
-                                         .has_initrd = boot->initrd != NULL,
-                                         .caches = caches};
-    int r = mv_fdt_build(&params, &boot->fdt, err);
+    const struct mv_description_params params = {.board = board,
+                                                 .layout = layout,
+                                                 .cmdline = boot->cmdline,
+                                                 .has_initrd = boot->initrd != NULL,
+                                                 .caches = caches};
+    int r = boot->loader->describe(&params, &boot->fdt, err);
     if (r == 0)
         r = place(boot, layout, err);
     if (r == 0 && !boot->firmware)
-        mv_linux_limits_warn(boot->cmdline, layout);
+        boot->loader->warn_limits(boot->cmdline, layout);
     return r;
 }
 
@@ -147,7 +149,7 @@ int mv_boot_reload(struct mv_boot *boot, const struct mv_bank_layout *layout, st
 
 const void *mv_boot_fdt(const struct mv_boot *boot, uint32_t *ret_size)
 {
-    *ret_size = mv_fdt_size(boot->fdt);
+    *ret_size = boot->loader->size(boot->fdt);
     return boot->fdt;
 }
 
@@ -157,10 +159,10 @@ int mv_boot_load(struct mv_boot *boot, struct mv_space *space, struct mv_error *
     if (r == 0 && boot->initrd != NULL)
         r = mv_boot_file_load(boot->initrd, space, boot->place.initrd, err);
     if (r == 0)
-        r = mv_fdt_set_seeds(boot->fdt, err);
+        r = boot->loader->set_seeds(boot->fdt, err);
     if (r < 0)
         return r;
-    r = mv_space_write(space, boot->place.fdt, boot->fdt, mv_fdt_size(boot->fdt));
+    r = mv_space_write(space, boot->place.fdt, boot->fdt, boot->loader->size(boot->fdt));
     if (r < 0)
         return mv_error_set(err, -r, "no RAM for the device tree at 0x%llx",
                             (unsigned long long)boot->place.fdt);

@@ -19,6 +19,7 @@
 struct mv_board;
 struct mv_boot;
 struct mv_engine_cache;
+struct mv_loader;
 struct mv_space;
 
 /*
@@ -86,8 +87,9 @@ int mv_kernel_unpack(struct mv_boot_file *file, uint64_t ram, const char **ret_p
 /* --- boot.c */
 
 /* Read and check the files; the banks' total bounds how much. */
-int mv_boot_create(const struct mv_config *config, const struct mv_bank_layout *layout,
-                   struct mv_boot **ret, struct mv_error *err);
+int mv_boot_create(const struct mv_config *config, const struct mv_loader *loader,
+                   const struct mv_bank_layout *layout, struct mv_boot **ret,
+                   struct mv_error *err);
 void mv_boot_destroy(struct mv_boot *boot);
 
 /* Build the device tree and find a place for everything. */

@@ -36,7 +36,7 @@ static void name_console(const struct mv_board_ops *ops, char *ret, size_t size)
     }
 }
 
-static void add_chosen(struct mv_fdt *fdt, const struct mv_fdt_params *params)
+static void add_chosen(struct mv_fdt *fdt, const struct mv_description_params *params)
 {
     static const uint8_t zeros[RNG_SEED_SIZE];
     char console[64];
@@ -116,7 +116,7 @@ static void add_shared_cache(struct mv_fdt *fdt, const struct mv_engine_cache *c
     mv_fdt_end(fdt);
 }
 
-static void add_cpus(struct mv_fdt *fdt, const struct mv_fdt_params *params)
+static void add_cpus(struct mv_fdt *fdt, const struct mv_description_params *params)
 {
     mv_fdt_begin(fdt, "cpus");
     MV_FDT_CELLS(fdt, "#address-cells", 1);
@@ -196,7 +196,7 @@ static void add_names(struct mv_fdt *fdt, const char *board)
 
 static void write_tree(struct mv_fdt *fdt, const void *opaque)
 {
-    const struct mv_fdt_params *params = opaque;
+    const struct mv_description_params *params = opaque;
     const struct mv_board *board = params->board;
     mv_fdt_begin(fdt, "");
     add_names(fdt, board->ops->name);
@@ -213,7 +213,7 @@ static void write_tree(struct mv_fdt *fdt, const void *opaque)
     mv_fdt_end(fdt);
 }
 
-int mv_fdt_build(const struct mv_fdt_params *params, void **ret_fdt, struct mv_error *err)
+int mv_fdt_build(const struct mv_description_params *params, void **ret_fdt, struct mv_error *err)
 {
     return mv_fdt_make(write_tree, params, ret_fdt, err);
 }
@@ -258,3 +258,14 @@ int mv_fdt_set_seeds(void *fdt, struct mv_error *err)
         r = set_chosen(fdt, "kaslr-seed", seed + RNG_SEED_SIZE, KASLR_SEED_SIZE, err);
     return r;
 }
+
+const struct mv_loader mv_loader_arm64 = {
+    .look = mv_image_parse,
+    .place = mv_placement_find,
+    .warn = mv_placement_warn,
+    .warn_limits = mv_linux_limits_warn,
+    .describe = mv_fdt_build,
+    .size = mv_fdt_size,
+    .set_initrd = mv_fdt_set_initrd,
+    .set_seeds = mv_fdt_set_seeds,
+};

@@ -151,7 +151,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
                                 board->window_count, board->ram_base, board->ipa_bits,
                                 &machine->layout, err);
     if (r == 0)
-        r = mv_boot_create(config, &machine->layout, &machine->boot, err);
+        r = mv_boot_create(config, board->loader, &machine->layout, &machine->boot, err);
     if (r == 0)
         r = make_map(machine, config, err);
     if (r == 0)

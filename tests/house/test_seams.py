@@ -42,3 +42,12 @@ def test_engine_h_is_what_the_design_says():
     design = (harness.TOP / "docs/DESIGN.md").read_text()
     says = re.search(r"^`engine.h` is small, and this is all of it:(.*?\.) ", design, re.M).group(1)
     assert sorted(a or b for a, b in has) == sorted(re.findall(r"`(\w+)`", says))
+
+
+def test_what_is_arm64s_alone_in_machine_has_that_in_its_name():
+    """Another board comes in beside it, and changes none of the rest."""
+    machine = harness.TOP / "src/machine"
+    wrong = [path.name for path in sorted(machine.glob("*.[ch]"))
+             if "arm64" not in path.name and path.name != "boards.c"
+             and re.search(r'#include "[a-z0-9-]*arm64\.h"', path.read_text())]
+    assert not wrong

@@ -11,6 +11,7 @@
 #include "board-arm64.h"
 #include "engine.h"
 #include "gicv3.h"
+#include "loader-arm64.h"
 #include "ns16550a.h"
 
 #define TINY_DIST     UINT64_C(0x08000000)
@@ -36,6 +37,7 @@ static const struct mv_platform_row tiny_rows[] = {
 static const struct mv_board_ops board_tiny = {
     .name = "tiny",
     .arch = &mv_arm64,
+    .loader = &mv_loader_arm64,
     .ipa_bits = TINY_IPA_BITS,
     .ram_base = TINY_RAM,
     .windows = tiny_windows,

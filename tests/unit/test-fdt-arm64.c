@@ -29,7 +29,7 @@ static void *build(unsigned cpus, struct mv_bank *banks, size_t count, const cha
     };
     struct mv_bank_layout layout = {banks, count};
     struct mv_board board = {.ops = &mv_board_arm64, .platform.cpus = cpus};
-    const struct mv_fdt_params params = {&board, &layout, cmdline, initrd, caches};
+    const struct mv_description_params params = {&board, &layout, cmdline, initrd, caches};
     void *fdt = NULL;
     board.platform.pci64.gpa = mv_board_pci64(board.ops, &layout, &board.platform.pci64.size);
     assert_int_equal(mv_fdt_build(&params, &fdt, &err), 0);
