@@ -18,7 +18,7 @@ struct mv_mem_view {
     bool needs_blocks; /* mv_mem_query's rows; else *rows is what x-query-space returns */
     void (*print)(FILE *out, const json_t *rows, const struct mv_screen *screen);
 };
-extern const struct mv_mem_view mv_mem_table, mv_mem_json; /* mem-table.c */
+extern const struct mv_mem_view mv_mem_table, mv_mem_json; /* mem.c */
 extern const struct mv_mem_view mv_mem_map;                /* mem-map.c */
 extern const struct mv_mem_view mv_mem_heat;               /* mem-heat.c */
 

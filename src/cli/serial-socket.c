@@ -11,7 +11,6 @@
 #include "serial.h"
 
 #include "cleanup.h"
-#include "listener.h"
 #include "log.h"
 #include "loop.h"
 #include "unix-socket.h"

@@ -10,7 +10,6 @@
 #include "cleanup.h"
 #include "client.h"
 #include "job.h"
-#include "listener.h"
 #include "log.h"
 #include "loop.h"
 #include "machine.h"

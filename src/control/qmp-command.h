@@ -47,7 +47,7 @@ struct mv_qmp_family {
     const struct mv_qmp_event *events;     /* the same, or NULL */
 };
 extern const struct mv_qmp_family mv_qmp_protocol;      /* commands-protocol.c */
-extern const struct mv_qmp_family mv_qmp_introspection; /* qmp-schema.c */
+extern const struct mv_qmp_family mv_qmp_introspection; /* qmp-command.c */
 extern const struct mv_qmp_family mv_qmp_machine;       /* commands-machine.c */
 extern const struct mv_qmp_family mv_qmp_memory;        /* commands-memory.c */
 extern const struct mv_qmp_family mv_qmp_memory_file;   /* pmemsave.c */

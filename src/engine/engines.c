@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The engines that are built in: see engine.h.  Constant; for the machine and the verbs. */
 #include "emulator.h"
 #include "engine.h"
 

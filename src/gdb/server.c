@@ -7,7 +7,6 @@
 #include "gdb.h"
 
 #include "cleanup.h"
-#include "listener.h"
 #include "log.h"
 #include "loop.h"
 #include "session.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Accesses that the host could not serve, on their way from the thread that made one to
+ * the main thread: see machine-state.h.  `lock` guards the notes.
+ */
 #include "machine-state.h"
 
 #include "block.h"

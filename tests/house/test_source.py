@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What CONTRIBUTING.md asks of every file below src/ and a program can see."""
+import re
+
+import harness
+
+FILES = sorted((harness.TOP / "src").rglob("*.[ch]"))
+
+
+def names(paths):
+    return [str(path.relative_to(harness.TOP)) for path in paths]
+
+
+HEAD = re.compile(r"/\* SPDX-License-Identifier: Apache-2\.0 \*/\n/\*(?!\*).{20,}?\*/\n", re.S)
+
+
+def has_head(path):
+    """A head of its own, or that of the header which it is the code of."""
+    text = path.read_text()
+    own = path.with_suffix(".h")
+    return bool(HEAD.match(text)) or (
+        path.suffix == ".c" and own.exists() and bool(HEAD.match(own.read_text()))
+        and text.startswith('/* SPDX-License-Identifier: Apache-2.0 */\n#include "%s"\n' % own.name))
+
+
+def test_each_file_begins_with_its_licence_and_a_head():
+    assert len(FILES) > 100
+    assert names(path for path in FILES if not has_head(path)) == []
+
+
+def test_no_file_is_longer_than_500_lines():
+    assert names(path for path in FILES if len(path.read_text().splitlines()) > 500) == []
