@@ -7,6 +7,7 @@
 #include "fake-machine.h"
 
 #include "block.h"
+#include "device.h"
 #include "space.h"
 
 #include <pthread.h>
@@ -214,6 +215,38 @@ static void test_pinned(void **state)
     unlink(path);
 }
 
+static struct mv_device *port;
+
+static void find_port(void *opaque, struct mv_device *device)
+{
+    if (strcmp(device->path, "pci/03.0") == 0)
+        port = device;
+}
+
+/* A guest that was asked before it was saved is still being asked where it is loaded. */
+static void test_removal_is_saved(void **state)
+{
+    start();
+    mv_machine_for_each_device(machine, find_port, NULL);
+    const struct mv_state_table *table = port->ops->state;
+    uint8_t *bytes = malloc(mv_state_size(table));
+    assert_non_null(bytes);
+    fake.clock_ns = UINT64_C(1000000000);
+    assert_int_equal(delete ("cold"), 0);
+    mv_state_save(table, port, bytes);
+    mv_machine_reset(machine, MV_CAUSE_HOST_QMP, NULL);
+    /* The machine that it is loaded into is one that has the device, too. */
+    assert_true(mv_state_load(table, port, port->path, bytes, mv_state_size(table), &err) < 0);
+    assert_non_null(strstr(err.text, "pci/03.0/config: slot status"));
+    assert_int_equal(add("edu,bus=rp1,id=cold"), 0);
+    mv_machine_reset(machine, MV_CAUSE_HOST_QMP, NULL);
+    assert_int_equal(mv_state_load(table, port, port->path, bytes, mv_state_size(table), &err), 0);
+    assert_refused(delete ("cold"), EINPROGRESS, "already");
+    fake.clock_ns += UINT64_C(5000000001);
+    assert_int_equal(delete ("cold"), 0);
+    free(bytes);
+}
+
 static void test_start_refused(void **state)
 {
     static const struct {
@@ -249,6 +282,7 @@ int main(void)
         TEST(test_unanswered),
         TEST(test_busy_slot_keeps_no_wish),
         TEST(test_pinned),
+        TEST(test_removal_is_saved),
         TEST(test_start_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
