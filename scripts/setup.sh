@@ -49,6 +49,7 @@ check | nbdkit                   | nbdkit
 check | openssl                  | openssl
 check | procps                   | pgrep
 check | python3-pexpect          | /usr/lib/python3/dist-packages/pexpect
+check | python3-pyelftools       | /usr/lib/python3/dist-packages/elftools
 check | python3-pytest           | /usr/lib/python3/dist-packages/pytest
 check | python3-pytest-xdist     | /usr/lib/python3/dist-packages/xdist
 check | qemu-system-arm          | qemu-system-aarch64
