@@ -8,6 +8,7 @@
 #include "ivshmem-wire.h"
 #include "loop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

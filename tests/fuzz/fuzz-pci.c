@@ -9,6 +9,7 @@
 #include "board-arm64.h"
 #include "config.h"
 #include "device.h"
+#include "guest-timer.h"
 #include "hotplug.h"
 #include "ivshmem-server.h"
 #include "loop.h"
@@ -28,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 #define MEMORY_SIZE 0x10000
+#define SECONDARY_BUS 0x19 /* of a bridge's configuration space */
 #define LAST_SLOT   6 /* of the host bridge's bus */
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
@@ -43,6 +45,7 @@ static struct mv_space *space;
 static struct mv_device_tree devices;
 static struct mv_board board;
 static struct mv_board_pci pci;
+static struct mv_guest_timers timers;
 static char socket_path[64], memory_path[64];
 static size_t blocks_at_start, ranges_at_start;
 
@@ -194,12 +197,15 @@ static void make_board(void)
     CHECK(mv_block_create(pci.blocks, "", "ram0", MEMORY_SIZE, &ram, &err) == 0);
     CHECK(mv_space_add_ram(space, MV_ARM64_RAM, ram, 0, MEMORY_SIZE, &err) == 0);
     const struct mv_hotplug_params params = {
-        .loop = loop, .devices = &devices, .space = space, .changed = ignore_change,
+        .loop = loop, .devices = &devices, .space = space, .blocks = pci.blocks,
+        .changed = ignore_change,
         .guest_ns = no_time};
     CHECK(mv_hotplug_create(&params, &pci.hotplug, &err) == 0);
     pci.host = board.platform.pci;
     pci.devices = &devices;
     pci.loop = loop;
+    mv_guest_timers_init(&timers, loop, no_time, NULL);
+    pci.timers = &timers;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -310,9 +316,9 @@ static unsigned address_of_function(const struct mv_pci_function *f)
     const struct mv_pci_bus *root = mv_pci_host_bus(board.platform.pci);
     for (unsigned i = 0; i < 2; i++) {
         struct mv_device *device = mv_device_tree_find_id(&devices, ports[i]);
-        const struct mv_pci_bridge *bridge = &mv_pci_root_port_of(device)->bridge;
-        if (f->bus != root && f->bus == bridge->secondary)
-            return mv_pci_bridge_number(bridge) * MV_PCI_SLOTS;
+        const struct mv_pci_function *port = &mv_pci_root_port_of(device)->bridge.function;
+        if (f->bus != root && f->bus == port->behind)
+            return (unsigned)mv_pci_config_get(port, SECONDARY_BUS, 1) * MV_PCI_SLOTS;
     }
     return f->slot;
 }
