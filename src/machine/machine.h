@@ -31,7 +31,7 @@ struct mv_vcpu;
 struct mv_window;
 
 enum mv_machine_end {
-    MV_MACHINE_POWERED_OFF, /* PSCI SYSTEM_OFF */
+    MV_MACHINE_POWERED_OFF, /* by the guest */
     MV_MACHINE_RESET,       /* the guest reset itself and --no-reboot was given */
     MV_MACHINE_QUIT,        /* mv_machine_request_quit */
     MV_MACHINE_FAILED,      /* a reset could not load the guest again; it was logged */
@@ -39,8 +39,8 @@ enum mv_machine_end {
 
 /* Who wanted a machine to end or to be reset. */
 enum mv_machine_cause {
-    MV_CAUSE_GUEST_SHUTDOWN, /* PSCI SYSTEM_OFF */
-    MV_CAUSE_GUEST_RESET,    /* PSCI SYSTEM_RESET */
+    MV_CAUSE_GUEST_SHUTDOWN, /* by a hypercall */
+    MV_CAUSE_GUEST_RESET,
     MV_CAUSE_HOST_SIGNAL,
     MV_CAUSE_HOST_UI,  /* a key of the console */
     MV_CAUSE_HOST_QMP, /* a command of the control socket */
