@@ -40,8 +40,9 @@ static void ask(const char *packet)
 
 static void expect_text(const char *text)
 {
-    if (!reply.said || reply.text.len != strlen(text) ||
-        memcmp(reply.text.bytes, text, reply.text.len) != 0)
+    size_t len = reply.text.len;
+    if (!reply.said || len != strlen(text) ||
+        (len > 0 && memcmp(reply.text.bytes, text, len) != 0))
         fail_msg("'%.*s' is not '%s'", (int)reply.text.len, reply.text.bytes, text);
 }
 
