@@ -7,6 +7,7 @@
  * MEMVISOR_LONG=1 walks all 2^32 words, else one in 1021.
  */
 #include "a64.h"
+#include "interpreter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,8 +5,8 @@
  * anything; and what is reserved in them is UNDEF all the same.
  */
 #include "a64.h"
-#include "cpu.h"
 #include "exception.h"
+#include "interpreter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

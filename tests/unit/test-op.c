@@ -23,6 +23,7 @@
 
 #include "a64.h"
 #include "emulator-fixture.h"
+#include "interpreter.h"
 
 /* RAM that ops reach; its table, which they do not, stands elsewhere. */
 #define BANK UINT64_C(0x40000000)
@@ -177,7 +178,7 @@ static void set_system(void)
     cpu->sys.tcr = 25 | UINT64_C(5) << 32; /* 39 bits to 48 */
     cpu->sys.sctlr |= MV_SCTLR_M;
     cpu->sys.vbar = VECTORS;
-    mv_tlb_flush_all(cpu);
+    mv_cpu_update_translation(cpu);
 }
 
 static void load(const struct state *s, const struct setting *setting)
@@ -492,7 +493,8 @@ static uint32_t random_word(const struct mv_a64_form *form)
     }
     /* Most system registers are none. */
     if (strstr(form->name, "mrs, ") || strstr(form->name, "sys, "))
-        word = (word & ~(UINT32_C(0xffff) << 5)) | (uint32_t)sysregs[random_below(sysreg_count)] << 5;
+        word = (word & ~(UINT32_C(0xffff) << 5)) |
+               (uint32_t)sysregs[random_below(sysreg_count)] << 5;
     return word;
 }
 

@@ -100,6 +100,9 @@ static inline uint8_t mv_reg_sp(uint32_t field)
 #define MV_RD_SP(insn) mv_reg_sp(mv_bits(insn, 4, 0))
 #define MV_RN_SP(insn) mv_reg_sp(mv_bits(insn, 9, 5))
 
+/* Conditions as masks over the 16 values of NZCV (N<<3|Z<<2|C<<1|V), by the field cond (C1.2.4). */
+extern const uint16_t mv_condition_masks[16];
+
 /*
  * DecodeBitMasks (Arm ARM, shared pseudocode): the mask of a logical immediate
  * of 64 or 32 bits; false where it is reserved.

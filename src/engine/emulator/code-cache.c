@@ -2,8 +2,6 @@
 #include "code-cache.h"
 
 #include "a64.h"
-#include "cpu.h"
-#include "memory.h"
 #include "tlb.h"
 
 #include <stdatomic.h>
@@ -166,13 +164,12 @@ uint32_t mv_code_cache_word(const struct mv_op *ops, unsigned slot)
     return __atomic_load_n((const uint32_t *)(page->host + slot * 4), __ATOMIC_RELAXED);
 }
 
-MV_OP(decode)
+void mv_code_cache_decode(struct mv_code_cache *cache, const struct mv_op *ops,
+                          const struct mv_op *op)
 {
-    struct code_page *page = (struct code_page *)(uintptr_t)cpu->page_ops;
-    unsigned slot = (unsigned)(op - page->ops);
-    mv_access_begin(cpu, op);
-    note_line(cpu->code, page->pa + slot * 4);
-    mv_a64_decode(mv_code_cache_word(page->ops, slot), &page->ops[slot]);
+    struct code_page *page = (struct code_page *)(uintptr_t)ops;
+    unsigned slot = (unsigned)(op - ops);
+    note_line(cache, page->pa + slot * 4);
+    mv_a64_decode(mv_code_cache_word(ops, slot), &page->ops[slot]);
     localise_branch(&page->ops[slot], slot);
-    MV_DISPATCH(op);
 }

@@ -15,7 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct mv_cpu;
 struct mv_code_cache;
 
 int mv_code_cache_create(unsigned max_pages, struct mv_code_cache **ret, struct mv_error *err);
@@ -27,6 +26,9 @@ void mv_code_cache_destroy(struct mv_code_cache *cache);
  */
 const struct mv_op *mv_code_cache_page(struct mv_code_cache *cache, uint64_t pa,
                                        const uint8_t *host, bool *ret_dropped);
+/* Fill a slot of the page that has these ops, from the instruction's word. */
+void mv_code_cache_decode(struct mv_code_cache *cache, const struct mv_op *ops,
+                          const struct mv_op *op);
 /* The instruction in a slot (0-1023) of the page that has these ops. */
 uint32_t mv_code_cache_word(const struct mv_op *ops, unsigned slot);
 /*

@@ -15,9 +15,9 @@
 #include "fp.h"
 #include "op.h"
 #include "shootdown.h"
+#include "softmmu.h"
 #include "sysreg.h"
 #include "timer.h"
-#include "tlb.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,8 +62,8 @@ struct mv_cpu {
     atomic_uint attention;          /* any thread sets bits */
     uint64_t page_va;               /* of the code page that runs */
     const struct mv_op *page_ops;   /* its first op */
-    const struct mv_op *access_op;  /* that accesses memory; NULL: it is the fetch at pc */
-    struct mv_tlb_set *tlb[2];      /* for addresses with bit 55 clear, set */
+    const struct mv_op *access_op;  /* that accesses memory; NULL: what mmu.access_pc says */
+    struct mv_softmmu mmu;
     uint64_t pc;                    /* valid outside handlers only */
     uint8_t el;                     /* 0, 1 */
     uint8_t spsel;                  /* which SP EL1 uses */
@@ -81,10 +81,8 @@ struct mv_cpu {
         };
     };
     struct mv_monitor monitor;
-    uint64_t access_pa; /* of the last mv_memory_atomic */
 
     struct mv_arm64_system sys;
-    struct mv_tlb tlbs;
     struct mv_debug debug;
     struct mv_code_cache *code;
     struct mv_emulator *emulator;
@@ -95,7 +93,6 @@ struct mv_cpu {
     atomic_bool irq_line;
     atomic_bool fiq_line;
     atomic_bool event;   /* the event register of WFE */
-    atomic_bool running; /* executes guest code, so shootdowns wait for it */
     struct mv_mailbox mailbox;
     atomic_bool waiting; /* sleeps in WFI or WFE, on wait_cond under wait_lock */
     pthread_mutex_t wait_lock;
@@ -128,6 +125,8 @@ static inline const struct mv_op *mv_cpu_leave(struct mv_cpu *cpu, uint64_t pc)
     return NULL;
 }
 enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu);
+/* The ops of the page at PC; NULL where an abort was taken instead. */
+const struct mv_op *mv_cpu_fetch(struct mv_cpu *cpu, uint64_t pc);
 /* Run handlers from pc, whose page has these ops, until one leaves. */
 void mv_cpu_run_from(struct mv_cpu *cpu, const struct mv_op *ops);
 /* Set attention bits and wake the vCPU where it waits; any thread. */
@@ -144,8 +143,10 @@ uint32_t mv_cpu_pstate(const struct mv_cpu *cpu); /* SPSR_EL1's format */
 /* Take EL, SPSel, DAIF, NZCV, IL from an SPSR that is legal for AArch64. */
 void mv_cpu_set_pstate(struct mv_cpu *cpu, uint32_t pstate);
 void mv_cpu_set_spsel(struct mv_cpu *cpu, unsigned spsel);
-/* What depends on EL, CPACR, ASID: the TLB sets in use, fp_enabled. */
+/* What depends on EL and CPACR: the TLB sets in use, fp_enabled. */
 void mv_cpu_update_context(struct mv_cpu *cpu);
+/* The registers that addresses are translated by have changed. */
+void mv_cpu_update_translation(struct mv_cpu *cpu);
 /* engine.h, vcpu_get_state and vcpu_set_state. */
 void mv_cpu_get_state(struct mv_vcpu *vcpu, void *ret);
 int mv_cpu_set_state(struct mv_vcpu *vcpu, const void *state, struct mv_error *err);

@@ -3,11 +3,11 @@
 
 #include "a64.h"
 #include "code-cache.h"
-#include "cpu.h"
 #include "emulator.h"
 #include "exception.h"
-#include "memory.h"
-#include "mmu.h"
+#include "interpreter.h"
+
+#include <stddef.h>
 
 #define MDSCR_SS 1u
 #define MDSCR_KDE (1u << 13)
@@ -32,8 +32,6 @@ enum { BT_ADDRESS, BT_LINKED_ADDRESS, BT_CONTEXT, BT_LINKED_CONTEXT };
 #define BREAKPOINTS 6
 #define WATCHPOINTS 4
 
-/* Syndromes' status code of debug exceptions. */
-#define FSC_DEBUG 0x22u
 #define STEP_ISV (1u << 24)
 #define STEP_EX (1u << 6)
 
@@ -161,26 +159,6 @@ static void end_pass(struct mv_cpu *cpu)
     update_on(cpu);
 }
 
-void mv_debug_update(struct mv_cpu *cpu)
-{
-    struct mv_debug *d = &cpu->debug;
-    bool mde = cpu->sys.mdscr & MDSCR_MDE;
-    const struct mv_debug_points *host = host_points(cpu);
-    d->breakpoints = d->watchpoints = 0;
-    d->any_page = false;
-    for (unsigned n = 0; n < BREAKPOINTS && mde; n++) {
-        uint64_t cr = cpu->sys.dbgbcr[n];
-        d->breakpoints |= (uint8_t)(CR_E(cr) << n);
-        d->any_page |= CR_E(cr) && BCR_BT(cr) == BT_CONTEXT;
-    }
-    for (unsigned n = 0; n < WATCHPOINTS && mde; n++)
-        d->watchpoints |= (uint8_t)(CR_E(cpu->sys.dbgwcr[n]) << n);
-    d->watching = d->watchpoints != 0 || host->watch_count != 0;
-    update_on(cpu);
-    /* Pages that are marked, or are to be. */
-    mv_tlb_flush_all(cpu);
-}
-
 bool mv_debug_in_page(const struct mv_cpu *cpu, uint64_t pc)
 {
     const struct mv_debug *d = &cpu->debug;
@@ -199,8 +177,14 @@ bool mv_debug_in_page(const struct mv_cpu *cpu, uint64_t pc)
     return false;
 }
 
-bool mv_debug_watches_page(const struct mv_cpu *cpu, uint64_t va)
+static const struct mv_cpu *cpu_of(const struct mv_softmmu_watch *watch)
 {
+    return (const struct mv_cpu *)((const char *)watch - offsetof(struct mv_cpu, debug.watch));
+}
+
+static bool watches_page(const struct mv_softmmu_watch *watch, uint64_t va)
+{
+    const struct mv_cpu *cpu = cpu_of(watch);
     uint64_t base, len, page = va & MV_PAGE_MASK;
     const struct mv_debug_points *host = host_points(cpu);
     for (unsigned n = 0; n < WATCHPOINTS; n++) {
@@ -221,6 +205,11 @@ bool mv_debug_watches_page(const struct mv_cpu *cpu, uint64_t va)
 static void stop_for_host(struct mv_cpu *cpu, uint64_t pc, const struct mv_debug_stop *stop)
 {
     cpu->debug.stop = *stop;
+    mv_debug_stop_at(cpu, pc);
+}
+
+void mv_debug_stop_at(struct mv_cpu *cpu, uint64_t pc)
+{
     cpu->debug.stop_pc = pc;
     cpu->exit = MV_EXIT_DEBUG;
     cpu->exit_wanted = true;
@@ -236,29 +225,9 @@ static bool passes(const struct mv_cpu *cpu, enum mv_debug_reason reason, uint64
            d->stop.kinds == kinds;
 }
 
-static void check_host_watches(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
-                               unsigned len, unsigned kinds)
+static bool meets_watchpoint(const struct mv_cpu *cpu, uint64_t va, unsigned len, unsigned kinds,
+                             unsigned el, struct mv_mmu_fault *ret)
 {
-    const struct mv_debug_points *host = host_points(cpu);
-    for (unsigned i = 0; i < host->watch_count; i++) {
-        const struct mv_debug_watch *w = &host->watches[i];
-        if ((w->kinds & kinds) == 0 || !overlap(va, len, w->address, w->size) ||
-            passes(cpu, MV_DEBUG_WATCHPOINT, w->address, w->kinds))
-            continue;
-        stop_for_host(cpu, mv_op_pc(cpu, op),
-                      &(struct mv_debug_stop){.reason = MV_DEBUG_WATCHPOINT,
-                                              .address = w->address, .kinds = w->kinds});
-        mv_exception_unwind(cpu);
-    }
-}
-
-void mv_debug_check_access(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned len,
-                           unsigned access)
-{
-    unsigned el = access & MV_ACCESS_EL0 ? 0 : cpu->el;
-    unsigned kinds = access & MV_ACCESS_BOTH    ? MV_DEBUG_READ | MV_DEBUG_WRITE
-                     : access & MV_ACCESS_WRITE ? MV_DEBUG_WRITE
-                                                : MV_DEBUG_READ;
     for (unsigned n = 0; n < WATCHPOINTS && enabled(cpu); n++) {
         uint64_t cr = cpu->sys.dbgwcr[n], base, size;
         if (!(cpu->debug.watchpoints >> n & 1) || !(WCR_LSC(cr) & kinds) ||
@@ -266,14 +235,67 @@ void mv_debug_check_access(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
             !overlap(va, len, base, size) ||
             (WCR_LINKED(cr) && !link_matches(cpu, (unsigned)CR_LBN(cr))))
             continue;
-        cpu->sys.far = va - base < size ? va : base;
-        /* WnR is 0 where a read alone would have done (D17.2.37). */
-        bool write = !(WCR_LSC(cr) & kinds & MV_DEBUG_READ);
-        mv_exception_take(cpu, MV_EC_WATCHPOINT, FSC_DEBUG | (write ? MV_ISS_WNR : 0),
-                          mv_op_pc(cpu, op));
-        mv_exception_unwind(cpu);
+        *ret = (struct mv_mmu_fault){
+            .kind = MV_MMU_FAULT_WATCHPOINT,
+            .fsc = MV_FSC_DEBUG,
+            /* WnR is 0 where a read alone would have done (D17.2.37). */
+            .write = !(WCR_LSC(cr) & kinds & MV_DEBUG_READ),
+            .address = va - base < size ? va : base,
+        };
+        return true;
     }
-    check_host_watches(cpu, op, va, len, kinds);
+    return false;
+}
+
+static bool meets_host_watch(struct mv_cpu *cpu, uint64_t va, unsigned len, unsigned kinds)
+{
+    const struct mv_debug_points *host = host_points(cpu);
+    for (unsigned i = 0; i < host->watch_count; i++) {
+        const struct mv_debug_watch *w = &host->watches[i];
+        if ((w->kinds & kinds) == 0 || !overlap(va, len, w->address, w->size) ||
+            passes(cpu, MV_DEBUG_WATCHPOINT, w->address, w->kinds))
+            continue;
+        cpu->debug.stop = (struct mv_debug_stop){
+            .reason = MV_DEBUG_WATCHPOINT, .address = w->address, .kinds = w->kinds};
+        return true;
+    }
+    return false;
+}
+
+static bool watches_access(const struct mv_softmmu_watch *watch, uint64_t va, unsigned len,
+                           unsigned access, struct mv_mmu_fault *ret)
+{
+    struct mv_cpu *cpu = (struct mv_cpu *)(uintptr_t)cpu_of(watch);
+    unsigned el = access & MV_ACCESS_EL0 ? 0 : cpu->el;
+    unsigned kinds = access & MV_ACCESS_BOTH    ? MV_DEBUG_READ | MV_DEBUG_WRITE
+                     : access & MV_ACCESS_WRITE ? MV_DEBUG_WRITE
+                                                : MV_DEBUG_READ;
+    if (meets_watchpoint(cpu, va, len, kinds, el, ret))
+        return true;
+    *ret = (struct mv_mmu_fault){.kind = MV_MMU_FAULT_STOP};
+    return meets_host_watch(cpu, va, len, kinds);
+}
+
+void mv_debug_update(struct mv_cpu *cpu)
+{
+    struct mv_debug *d = &cpu->debug;
+    bool mde = cpu->sys.mdscr & MDSCR_MDE;
+    const struct mv_debug_points *host = host_points(cpu);
+    d->breakpoints = d->watchpoints = 0;
+    d->any_page = false;
+    for (unsigned n = 0; n < BREAKPOINTS && mde; n++) {
+        uint64_t cr = cpu->sys.dbgbcr[n];
+        d->breakpoints |= (uint8_t)(CR_E(cr) << n);
+        d->any_page |= CR_E(cr) && BCR_BT(cr) == BT_CONTEXT;
+    }
+    for (unsigned n = 0; n < WATCHPOINTS && mde; n++)
+        d->watchpoints |= (uint8_t)(CR_E(cpu->sys.dbgwcr[n]) << n);
+    bool watching = d->watchpoints != 0 || host->watch_count != 0;
+    d->watch = (struct mv_softmmu_watch){.page = watches_page, .access = watches_access};
+    cpu->mmu.watch = watching ? &d->watch : NULL;
+    update_on(cpu);
+    /* Pages that are marked, or are to be. */
+    mv_tlb_flush_all(&cpu->mmu.tlb);
 }
 
 /* --- running */
@@ -318,7 +340,7 @@ void mv_debug_forget_step(struct mv_cpu *cpu)
     cpu->debug.stepped = false;
 }
 
-void mv_debug_settle(struct mv_cpu *cpu)
+void mv_debug_end_step(struct mv_cpu *cpu)
 {
     mv_debug_forget_step(cpu);
     end_pass(cpu);
@@ -341,7 +363,7 @@ static bool meet_breakpoint(struct mv_cpu *cpu, uint64_t pc)
         return false;
     for (unsigned n = 0; n < BREAKPOINTS; n++) {
         if ((cpu->debug.breakpoints >> n & 1) && breakpoint_matches(cpu, n, pc)) {
-            mv_exception_take(cpu, MV_EC_BREAKPOINT, FSC_DEBUG, pc);
+            mv_exception_take(cpu, MV_EC_BREAKPOINT, MV_FSC_DEBUG, pc);
             return true;
         }
     }
@@ -350,7 +372,7 @@ static bool meet_breakpoint(struct mv_cpu *cpu, uint64_t pc)
 
 static void take_step(struct mv_cpu *cpu)
 {
-    uint32_t iss = FSC_DEBUG;
+    uint32_t iss = MV_FSC_DEBUG;
     if (cpu->debug.stepped)
         iss |= STEP_ISV | (cpu->debug.stepped_exclusive ? STEP_EX : 0);
     cpu->debug.stepped = false;
@@ -368,7 +390,7 @@ void mv_debug_run(struct mv_cpu *cpu)
         take_step(cpu);
         return;
     }
-    const struct mv_op *ops = mv_mmu_fetch(cpu, cpu->pc);
+    const struct mv_op *ops = mv_cpu_fetch(cpu, cpu->pc);
     if (ops == NULL || meet_breakpoint(cpu, cpu->pc)) {
         if (ops == NULL && d->host_step)
             stop_for_host(cpu, cpu->pc, &(struct mv_debug_stop){.reason = MV_DEBUG_STEP});

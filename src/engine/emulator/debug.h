@@ -16,6 +16,7 @@
 
 #include "engine.h"
 #include "op.h"
+#include "softmmu.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,8 +25,8 @@ struct mv_cpu;
 
 struct mv_debug {
     /* What follows from the registers and from the outer debugger's wishes. */
+    struct mv_softmmu_watch watch;
     bool on;              /* the run loop has to look at each stretch */
-    bool watching;        /* there are watchpoints */
     uint8_t breakpoints;  /* masks of those that are enabled */
     uint8_t watchpoints;
     bool any_page;        /* a breakpoint by context only: may be anywhere */
@@ -51,22 +52,14 @@ void mv_debug_update(struct mv_cpu *cpu);
 void mv_debug_run(struct mv_cpu *cpu);
 
 /* An exception was taken or a handler unwound: whatever was stepped is over. */
-void mv_debug_settle(struct mv_cpu *cpu);
+void mv_debug_end_step(struct mv_cpu *cpu);
 /* The instruction that was stepped has not been done. */
 void mv_debug_forget_step(struct mv_cpu *cpu);
 
 /* Whether the page of a PC is to stay out of the instruction TLB. */
 bool mv_debug_in_page(const struct mv_cpu *cpu, uint64_t pc);
-/* Whether a page of data has a watchpoint. */
-bool mv_debug_watches_page(const struct mv_cpu *cpu, uint64_t va);
-
-/*
- * Check an access, once its translation succeeded and before anything of it
- * has happened; on a watchpoint takes the exception, or stops for the outer
- * debugger, and unwinds.  `access` is of memory.h.
- */
-void mv_debug_check_access(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned len,
-                           unsigned access);
+/* At the outer debugger's watchpoint, which the softmmu has met (MV_MMU_FAULT_STOP). */
+void mv_debug_stop_at(struct mv_cpu *cpu, uint64_t pc);
 
 /* PSTATE.SS after an ERET with this SPSR (DebugExceptionReturnSS). */
 bool mv_debug_step_on_return(const struct mv_cpu *cpu, uint64_t spsr);

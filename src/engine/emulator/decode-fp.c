@@ -4,7 +4,6 @@
  * precision is there to be converted only: its arithmetic is FEAT_FP16.
  */
 #include "a64.h"
-#include "conditions.h"
 #include "fp.h"
 
 /* Bits 23-22 of all forms. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Integer forms of the decode table (Arm ARM C4.1.92, C4.1.94). */
 #include "a64.h"
-#include "alu.h"
-#include "conditions.h"
 
 #define SF(insn) mv_bit(insn, 31)
 /* Choose between the opcodes for 64 and 32 bits. */

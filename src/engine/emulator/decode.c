@@ -4,7 +4,6 @@
  * sorted into buckets by bits 31-21 of the instruction word.
  */
 #include "a64.h"
-#include "conditions.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -4,8 +4,6 @@
 #include "cleanup.h"
 #include "code-cache.h"
 #include "cpu.h"
-#include "memory.h"
-#include "mmu.h"
 #include "size.h"
 
 #include <stdlib.h>
@@ -50,14 +48,14 @@ static void space_changed(struct mv_space_listener *listener, uint64_t gpa, uint
     (void)size;
     struct mv_emulator *emulator =
         (struct mv_emulator *)((char *)listener - offsetof(struct mv_emulator, listener));
-    for (unsigned i = 0; i < emulator->cpu_count; i++)
-        mv_shootdown_post_all(emulator->cpus[i]);
+    mv_shootdown_post_all(&emulator->mailboxes);
 }
 
 static void settle(struct mv_space_listener *listener)
 {
-    mv_shootdown_settle(
-        (struct mv_emulator *)((char *)listener - offsetof(struct mv_emulator, listener)));
+    struct mv_emulator *emulator =
+        (struct mv_emulator *)((char *)listener - offsetof(struct mv_emulator, listener));
+    mv_shootdown_finish_writes(&emulator->mailboxes);
 }
 
 static int create(const struct mv_engine_params *params, struct mv_engine **ret,
@@ -98,10 +96,10 @@ static void vcpu_destroy(struct mv_vcpu *vcpu)
     struct mv_cpu *cpu = mv_cpu_of(vcpu);
     struct mv_emulator *emulator = cpu->emulator;
     if (vcpu->index + 1 == emulator->cpu_count)
-        emulator->cpu_count--;
+        emulator->mailboxes.count = --emulator->cpu_count;
     mv_timers_destroy(cpu);
     mv_code_cache_destroy(cpu->code);
-    pthread_mutex_destroy(&cpu->mailbox.lock);
+    mv_mailbox_destroy(&cpu->mailbox);
     pthread_mutex_destroy(&cpu->wait_lock);
     pthread_cond_destroy(&cpu->wait_cond);
     free(cpu);
@@ -115,7 +113,7 @@ static void init_locks(struct mv_cpu *cpu)
     pthread_cond_init(&cpu->wait_cond, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&cpu->wait_lock, NULL);
-    pthread_mutex_init(&cpu->mailbox.lock, NULL);
+    mv_mailbox_init(&cpu->mailbox);
 }
 
 static void clock_run(struct mv_engine *engine, bool on)
@@ -123,7 +121,7 @@ static void clock_run(struct mv_engine *engine, bool on)
     struct mv_emulator *emulator = (struct mv_emulator *)engine;
     mv_guest_clock_run(&emulator->clock, on);
     for (unsigned i = 0; i < emulator->cpu_count; i++)
-        mv_timers_settle(emulator->cpus[i]);
+        mv_timers_update(emulator->cpus[i]);
 }
 
 static uint64_t clock_ns(struct mv_engine *engine)
@@ -136,7 +134,7 @@ static void clock_set(struct mv_engine *engine, uint64_t ns)
     struct mv_emulator *emulator = (struct mv_emulator *)engine;
     emulator->clock.stopped = ns;
     for (unsigned i = 0; i < emulator->cpu_count; i++)
-        mv_timers_settle(emulator->cpus[i]);
+        mv_timers_update(emulator->cpus[i]);
 }
 
 /* vCPUs are created in the order of their indices, before any of them runs. */
@@ -160,10 +158,16 @@ static int vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu 
         vcpu_destroy(&cpu->vcpu);
         return r;
     }
-    mv_tlb_init(cpu);
+    mv_softmmu_init(&cpu->mmu, emulator->space, emulator->params.cpus == 1);
+    cpu->mailbox.all = &emulator->mailboxes;
+    cpu->mailbox.attention = &cpu->attention;
+    cpu->mailbox.attention_bit = MV_ATTENTION_SHOOTDOWN;
+    cpu->mailbox.tlb = &cpu->mmu.tlb;
+    cpu->mailbox.code = cpu->code;
     mv_cpu_reset(cpu);
     emulator->cpus[index] = cpu;
-    emulator->cpu_count = index + 1;
+    emulator->mailboxes.box[index] = &cpu->mailbox;
+    emulator->cpu_count = emulator->mailboxes.count = index + 1;
     *ret = &cpu->vcpu;
     return 0;
 }
@@ -198,7 +202,7 @@ static bool vcpu_translate(struct mv_vcpu *vcpu, uint64_t va, uint64_t *ret_gpa)
     volatile bool found = false;
     mv_fault_enter(&point);
     if (sigsetjmp(point.jump, 0) == 0)
-        found = mv_mmu_translate(mv_cpu_of(vcpu), va, 1, MV_ACCESS_DEBUG, &t);
+        found = mv_softmmu_translate(&mv_cpu_of(vcpu)->mmu, va, 1, MV_ACCESS_DEBUG, &t);
     mv_fault_leave(&point);
     if (found)
         *ret_gpa = t.pa;
@@ -228,9 +232,7 @@ static void vcpu_debug_stop(struct mv_vcpu *vcpu, struct mv_debug_stop *ret)
 
 static void memory_changed(struct mv_engine *engine)
 {
-    struct mv_emulator *emulator = (struct mv_emulator *)engine;
-    for (unsigned i = 0; i < emulator->cpu_count; i++)
-        mv_shootdown_post_all(emulator->cpus[i]);
+    mv_shootdown_post_all(&((struct mv_emulator *)engine)->mailboxes);
 }
 
 const struct mv_engine_ops mv_emulator_ops = {

@@ -8,6 +8,7 @@
 
 #include "engine.h"
 #include "irqchip.h"
+#include "shootdown.h"
 #include "space.h"
 #include "timer.h"
 
@@ -24,6 +25,7 @@ struct mv_emulator {
     struct mv_space_listener listener;
     struct mv_cpu *cpus[MV_VCPU_MAX];
     unsigned cpu_count;     /* created so far */
+    struct mv_mailboxes mailboxes;
     struct mv_debug_points debug_points;
     struct mv_guest_clock clock;
 };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exception.h"
 
-#include "branch.h"
-#include "cpu.h"
+#include "interpreter.h"
 
 static void enter_el1(struct mv_cpu *cpu, unsigned vector, uint64_t pc)
 {
@@ -54,12 +53,22 @@ _Noreturn void mv_exception_unwind(struct mv_cpu *cpu)
     siglongjmp(cpu->unwind.jump, 1);
 }
 
-_Noreturn void mv_exception_data_abort(struct mv_cpu *cpu, const struct mv_op *op, uint64_t far,
-                                       uint32_t iss)
+void mv_exception_fault(struct mv_cpu *cpu, const struct mv_mmu_fault *fault, uint64_t pc)
 {
-    cpu->sys.far = far;
-    mv_exception_take(cpu, MV_EC_DATA_ABORT, iss, mv_op_pc(cpu, op));
-    mv_exception_unwind(cpu);
+    static const uint8_t classes[] = {
+        [MV_MMU_FAULT_DATA] = MV_EC_DATA_ABORT,
+        [MV_MMU_FAULT_FETCH] = MV_EC_INSN_ABORT,
+        [MV_MMU_FAULT_PC_ALIGNMENT] = MV_EC_PC_ALIGNMENT,
+        [MV_MMU_FAULT_WATCHPOINT] = MV_EC_WATCHPOINT,
+    };
+    if (fault->kind == MV_MMU_FAULT_STOP) {
+        mv_debug_stop_at(cpu, pc);
+        return;
+    }
+    cpu->sys.far = fault->address;
+    mv_exception_take(cpu, classes[fault->kind],
+                      fault->fsc | (fault->write ? MV_ISS_WNR : 0) | (fault->cm ? MV_ISS_CM : 0),
+                      pc);
 }
 
 /* Is this SPSR one that ERET at EL1 may take (Arm ARM D1.4.4)? */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct mv_cpu;
+struct mv_mmu_fault;
 struct mv_op;
 
 enum mv_exception_class {
@@ -26,16 +27,6 @@ enum mv_exception_class {
     MV_EC_BRK = 0x3c,
 };
 
-/* Fault status codes (without the level). */
-enum mv_fault_status {
-    MV_FSC_ADDRESS_SIZE = 0x00,
-    MV_FSC_TRANSLATION = 0x04,
-    MV_FSC_ACCESS_FLAG = 0x08,
-    MV_FSC_PERMISSION = 0x0c,
-    MV_FSC_EXTERNAL = 0x10,
-    MV_FSC_EXTERNAL_WALK = 0x14,
-    MV_FSC_ALIGNMENT = 0x21,
-};
 #define MV_ISS_WNR (1u << 6)
 #define MV_ISS_CM (1u << 8)
 
@@ -58,9 +49,9 @@ const struct mv_op *mv_exception_undef(struct mv_cpu *cpu, const struct mv_op *o
 /* V registers used where CPACR_EL1.FPEN traps them. */
 const struct mv_op *mv_exception_fp(struct mv_cpu *cpu, const struct mv_op *op);
 
-/* For memory accesses: set FAR, take the abort at op and unwind. */
-_Noreturn void mv_exception_data_abort(struct mv_cpu *cpu, const struct mv_op *op, uint64_t far,
-                                       uint32_t iss);
+/* What comes of a fault of the instruction at pc: an exception, or the debugger's stop. */
+void mv_exception_fault(struct mv_cpu *cpu, const struct mv_mmu_fault *fault, uint64_t pc);
+/* To the run loop, out of an instruction that was not done. */
 _Noreturn void mv_exception_unwind(struct mv_cpu *cpu);
 
 /* ERET. */

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_op: one decoded instruction, and the way from one to the next.
+ * struct mv_op: one decoded instruction, and the table of what there is of them.
  *
  * A page of guest code is an array of 1024 ops, one for each instruction slot,
  * so the op of a PC is found by arithmetic and a branch within the page is a
  * pointer addition.  A slot that is all zero stands for "decode me".
- *
- * A handler does its instruction and tail-calls the next op's handler, so the
- * host's branch predictor sees an indirect jump for each.  Builds with a
- * sanitizer, which cannot tail-call, return the next op to the loop in run.c
- * instead: the same handlers serve both.
  */
 #ifndef MV_EMULATOR_OP_H
 #define MV_EMULATOR_OP_H
 
 #include <stdbool.h>
 #include <stdint.h>
-
-struct mv_cpu;
 
 /*
  * Register numbers in rd, rn, rm and ra index mv_cpu.x: 0-30, and three more
@@ -41,16 +34,17 @@ struct mv_op {
     uint64_t imm;
 };
 
+/* How an operand is shifted, in `aux`. */
+enum mv_shift_kind { MV_SHIFT_LSL, MV_SHIFT_LSR, MV_SHIFT_ASR, MV_SHIFT_ROR };
+
 /* Ops are 4 times as large as the instructions they stand for. */
 #define MV_OP_SCALE 4
 _Static_assert(sizeof(struct mv_op) == 4 * MV_OP_SCALE, "an op is 16 bytes");
 
-typedef const struct mv_op *mv_op_fn(struct mv_cpu *cpu, const struct mv_op *op);
-
 /*
- * The opcodes of opcodes.h, and a handler for each.  The first is what a zeroed
- * slot runs, the second what follows the last slot of a page; single_end follows
- * an instruction that is run alone (debug.h).
+ * The opcodes of opcodes.h.  The first is what a zeroed slot runs, the second what
+ * follows the last slot of a page; single_end follows an instruction that is run
+ * alone (debug.h).
  */
 enum mv_opcode {
 #define OP(name, ...) MV_OPCODE_##name,
@@ -58,10 +52,6 @@ enum mv_opcode {
 #undef OP
     MV_OPCODE_COUNT
 };
-
-#define OP(name, ...) mv_op_fn mv_op_##name;
-#include "opcodes.h"
-#undef OP
 
 /* What an op reads or writes: registers by the field that names them, and the rest. */
 enum mv_operand {
@@ -99,7 +89,6 @@ struct mv_op_traits {
 };
 extern const struct mv_op_traits mv_op_traits[MV_OPCODE_COUNT];
 extern const char *const mv_op_names[MV_OPCODE_COUNT];
-extern mv_op_fn *const mv_op_handlers[MV_OPCODE_COUNT];
 
 /*
  * The registers that an op's operands (MV_OPERAND_…, those of its traits) name:
@@ -110,20 +99,5 @@ struct mv_op_registers {
     uint32_t v;
 };
 struct mv_op_registers mv_op_registers(const struct mv_op *op, unsigned operands);
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
-#define MV_DISPATCH(next) return (next)
-#else
-#define MV_DISPATCH(next) return mv_op_handlers[(next)->code](cpu, (next))
-#endif
-
-/* Go on with the following instruction. */
-#define MV_NEXT MV_DISPATCH(op + 1)
-
-/* A handler's head. */
-#define MV_OP(name) const struct mv_op *mv_op_##name(struct mv_cpu *cpu, const struct mv_op *op)
-
-#define MV_LIKELY(condition) __builtin_expect(!!(condition), 1)
-#define MV_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 #endif

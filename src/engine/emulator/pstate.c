@@ -12,8 +12,18 @@ void mv_cpu_update_context(struct mv_cpu *cpu)
 {
     unsigned fpen = CPACR_FPEN(cpu->sys.cpacr);
     cpu->fp_enabled = fpen == 3 || (fpen == 1 && cpu->el == 1);
-    cpu->tlb[0] = &cpu->tlbs.low[cpu->tlbs.slot][cpu->el];
-    cpu->tlb[1] = &cpu->tlbs.high[cpu->el];
+    mv_softmmu_set_el(&cpu->mmu, cpu->el);
+}
+
+void mv_cpu_update_translation(struct mv_cpu *cpu)
+{
+    const struct mv_softmmu_registers registers = {
+        .sctlr = cpu->sys.sctlr,
+        .tcr = cpu->sys.tcr,
+        .ttbr = {cpu->sys.ttbr0, cpu->sys.ttbr1},
+        .mair = cpu->sys.mair,
+    };
+    mv_softmmu_set_registers(&cpu->mmu, &registers);
 }
 
 uint32_t mv_cpu_pstate(const struct mv_cpu *cpu)

@@ -3,23 +3,12 @@
 #include "cpu.h"
 #include "exception.h"
 #include "sysreg.h"
-#include "tlb.h"
 
 #include <stddef.h>
 
-/* A change of these makes TLB entries wrong: M, A, WXN. */
-#define SCTLR_TRANSLATION (MV_SCTLR_M | MV_SCTLR_A | MV_SCTLR_WXN)
-
-static void select_asid(struct mv_cpu *cpu)
-{
-    bool a1 = cpu->sys.tcr >> 22 & 1, wide = cpu->sys.tcr >> 36 & 1;
-    uint64_t asid = (a1 ? cpu->sys.ttbr1 : cpu->sys.ttbr0) >> 48;
-    mv_tlb_select_asid(cpu, (uint16_t)(wide ? asid : asid & 0xff));
-}
-
 void mv_sysreg_loaded(struct mv_cpu *cpu)
 {
-    select_asid(cpu);
+    mv_cpu_update_translation(cpu);
     mv_cpu_update_context(cpu);
     mv_debug_update(cpu); /* flushes the TLB */
 }
@@ -27,10 +16,16 @@ void mv_sysreg_loaded(struct mv_cpu *cpu)
 static bool write_sctlr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
     (void)op;
-    uint64_t changed = cpu->sys.sctlr ^ value;
     cpu->sys.sctlr = value | MV_SCTLR_RES1;
-    if (changed & SCTLR_TRANSLATION)
-        mv_tlb_flush_all(cpu);
+    mv_cpu_update_translation(cpu);
+    return true;
+}
+
+/* TTBR0, TTBR1, TCR, MAIR. */
+static bool write_translation(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
+{
+    *(uint64_t *)((char *)cpu + mv_sysreg_of(op)->offset) = value;
+    mv_cpu_update_translation(cpu);
     return true;
 }
 
@@ -39,42 +34,6 @@ static bool write_cpacr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t val
     (void)op;
     cpu->sys.cpacr = value & MV_CPACR_MASK;
     mv_cpu_update_context(cpu);
-    return true;
-}
-
-static bool write_ttbr0(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    (void)op;
-    cpu->sys.ttbr0 = value;
-    select_asid(cpu);
-    return true;
-}
-
-static bool write_ttbr1(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    (void)op;
-    cpu->sys.ttbr1 = value;
-    select_asid(cpu);
-    return true;
-}
-
-/* Entries made under another TCR stay until the guest's TLBI: but a change of
- * the ranges is rare, and flushing is always right. */
-static bool write_tcr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    (void)op;
-    cpu->sys.tcr = value;
-    mv_tlb_flush_all(cpu);
-    select_asid(cpu);
-    return true;
-}
-
-static bool write_mair(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    (void)op;
-    if (cpu->sys.mair != value)
-        mv_tlb_flush_all(cpu);
-    cpu->sys.mair = value;
     return true;
 }
 
@@ -146,7 +105,6 @@ static bool write_daif(struct mv_cpu *cpu, const struct mv_op *op, uint64_t valu
     return true;
 }
 
-
 static void check_fp(struct mv_cpu *cpu, const struct mv_op *op)
 {
     if (!cpu->fp_enabled) {
@@ -202,9 +160,9 @@ static const struct mv_sysreg rows[] = {
      .flags = MV_SYSREG_EXIT},
     {STORED(0, 1, 0, 1, "ACTLR_EL1", actlr)},
     {STORED(0, 1, 0, 2, "CPACR_EL1", cpacr), .write = write_cpacr},
-    {STORED(0, 2, 0, 0, "TTBR0_EL1", ttbr0), .write = write_ttbr0, .flags = MV_SYSREG_EXIT},
-    {STORED(0, 2, 0, 1, "TTBR1_EL1", ttbr1), .write = write_ttbr1, .flags = MV_SYSREG_EXIT},
-    {STORED(0, 2, 0, 2, "TCR_EL1", tcr), .write = write_tcr, .flags = MV_SYSREG_EXIT},
+    {STORED(0, 2, 0, 0, "TTBR0_EL1", ttbr0), .write = write_translation, .flags = MV_SYSREG_EXIT},
+    {STORED(0, 2, 0, 1, "TTBR1_EL1", ttbr1), .write = write_translation, .flags = MV_SYSREG_EXIT},
+    {STORED(0, 2, 0, 2, "TCR_EL1", tcr), .write = write_translation, .flags = MV_SYSREG_EXIT},
     {STORED(0, 4, 0, 0, "SPSR_EL1", spsr)},
     {STORED(0, 4, 0, 1, "ELR_EL1", elr)},
     {COMPUTED(0, 4, 1, 0, "SP_EL0"), .read = read_sp_el0, .write = write_sp_el0},
@@ -215,7 +173,7 @@ static const struct mv_sysreg rows[] = {
     {STORED(0, 5, 2, 0, "ESR_EL1", esr)},
     {STORED(0, 6, 0, 0, "FAR_EL1", far)},
     {STORED(0, 7, 4, 0, "PAR_EL1", par)},
-    {STORED(0, 10, 2, 0, "MAIR_EL1", mair), .write = write_mair},
+    {STORED(0, 10, 2, 0, "MAIR_EL1", mair), .write = write_translation},
     {STORED(0, 10, 3, 0, "AMAIR_EL1", amair)},
     {STORED(0, 12, 0, 0, "VBAR_EL1", vbar)},
     {COMPUTED(0, 12, 0, 1, "RVBAR_EL1"), .flags = MV_SYSREG_RO},

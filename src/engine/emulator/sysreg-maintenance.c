@@ -8,7 +8,6 @@
 #include "cpu.h"
 #include "memory.h"
 #include "exception.h"
-#include "mmu.h"
 #include "sysreg.h"
 
 #define ZVA_BYTES 64
@@ -23,7 +22,7 @@ static void check_el0(struct mv_cpu *cpu, const struct mv_op *op, uint32_t enabl
 static bool dc_by_address(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 {
     check_el0(cpu, op, MV_SCTLR_UCI);
-    mv_mmu_data(cpu, op, va, MV_ACCESS_CM);
+    mv_memory_entry(cpu, op, va, MV_ACCESS_CM);
     return true;
 }
 
@@ -40,12 +39,11 @@ static bool dc_zva(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
     check_el0(cpu, op, MV_SCTLR_DZE);
     const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
     if (MV_UNLIKELY(entry->write_tag != (va & MV_PAGE_MASK) || entry->pa & MV_TLB_ATTR_DEVICE)) {
-        entry = mv_mmu_data(cpu, op, va, MV_ACCESS_WRITE);
+        entry = mv_memory_entry(cpu, op, va, MV_ACCESS_WRITE);
         if (entry->pa & (MV_TLB_ATTR_DEVICE | MV_TLB_ATTR_MMIO))
-            mv_exception_data_abort(cpu, op, va, MV_FSC_ALIGNMENT | MV_ISS_WNR);
-        if (MV_UNLIKELY(cpu->debug.watching))
-            mv_debug_check_access(cpu, op, va & ~(uint64_t)(ZVA_BYTES - 1), ZVA_BYTES,
-                                  MV_ACCESS_WRITE);
+            mv_memory_abort(cpu, op, va, MV_FSC_ALIGNMENT, true);
+        mv_memory_check_watch(cpu, op, va & ~(uint64_t)(ZVA_BYTES - 1), ZVA_BYTES,
+                              MV_ACCESS_WRITE);
     }
     uint64_t *host = (uint64_t *)((va & ~(uint64_t)(ZVA_BYTES - 1)) + entry->addend);
     mv_access_begin(cpu, op);
@@ -57,9 +55,9 @@ static bool dc_zva(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 static bool ic_ivau(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 {
     check_el0(cpu, op, MV_SCTLR_UCI);
-    const struct mv_dtlb_entry *entry = mv_mmu_data(cpu, op, va, MV_ACCESS_CM);
+    const struct mv_dtlb_entry *entry = mv_memory_entry(cpu, op, va, MV_ACCESS_CM);
     uint64_t pa = (entry->pa & MV_PAGE_MASK) | (va & ~MV_PAGE_MASK);
-    mv_shootdown_code_line(cpu, pa);
+    mv_shootdown_code_line(&cpu->mailbox, pa);
     return true;
 }
 
@@ -67,9 +65,9 @@ static bool ic_ivau(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 static bool maintain(struct mv_cpu *cpu, const struct mv_op *op, const struct mv_shootdown *what)
 {
     if (mv_sysreg_of(op)->value)
-        mv_shootdown_broadcast(cpu, what);
+        mv_shootdown_broadcast(&cpu->mailbox, what);
     else
-        mv_shootdown_local(cpu, what);
+        mv_shootdown_local(&cpu->mailbox, what);
     return true;
 }
 
@@ -108,7 +106,7 @@ static bool translate(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
     unsigned which = (unsigned)mv_sysreg_of(op)->value;
     struct mv_translation t;
     mv_access_begin(cpu, op);
-    if (!mv_mmu_translate(cpu, va, which >> 1, which & 1 ? MV_ACCESS_WRITE : 0, &t)) {
+    if (!mv_softmmu_translate(&cpu->mmu, va, which >> 1, which & 1 ? MV_ACCESS_WRITE : 0, &t)) {
         cpu->sys.par = PAR_F | PAR_RES1 | (uint64_t)t.fsc << 1;
         return true;
     }

@@ -75,8 +75,7 @@ void mv_sysreg_get_id(const struct mv_cpu *cpu, struct mv_arm64_id *ret);
  */
 _Noreturn void mv_sysreg_trap(struct mv_cpu *cpu, const struct mv_op *op, bool is_read);
 
-#define MV_SCTLR_M (1u << 0)
-#define MV_SCTLR_A (1u << 1)
+/* SCTLR_EL1, beyond what softmmu.h has. */
 #define MV_SCTLR_SA (1u << 3)
 #define MV_SCTLR_SA0 (1u << 4)
 #define MV_SCTLR_UMA (1u << 9)
@@ -84,7 +83,6 @@ _Noreturn void mv_sysreg_trap(struct mv_cpu *cpu, const struct mv_op *op, bool i
 #define MV_SCTLR_UCT (1u << 15)
 #define MV_SCTLR_NTWI (1u << 16)
 #define MV_SCTLR_NTWE (1u << 18)
-#define MV_SCTLR_WXN (1u << 19)
 #define MV_SCTLR_UCI (1u << 26)
 
 #endif

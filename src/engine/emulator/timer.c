@@ -92,7 +92,7 @@ static void update(struct mv_timer *timer)
     update_due(&cpu->timers, counter);
 }
 
-void mv_timers_settle(struct mv_cpu *cpu)
+void mv_timers_update(struct mv_cpu *cpu)
 {
     MV_LOCK_SCOPE(&cpu->timers.lock);
     for (unsigned i = 0; i < MV_TIMER_COUNT; i++)
@@ -103,7 +103,7 @@ uint64_t mv_counter_read(struct mv_cpu *cpu, enum mv_timer_kind kind)
 {
     uint64_t counter = counter_now(cpu);
     if (counter >= atomic_load_explicit(&cpu->timers.due, memory_order_relaxed))
-        mv_timers_settle(cpu);
+        mv_timers_update(cpu);
     return counter - cpu->timers.timer[kind].offset;
 }
 

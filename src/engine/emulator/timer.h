@@ -61,13 +61,13 @@ int mv_timers_init(struct mv_cpu *cpu, struct mv_error *err);
 void mv_timers_destroy(struct mv_cpu *cpu);
 void mv_timers_reset(struct mv_cpu *cpu);
 /* Bring lines and timerfds in line with guest time, which was stopped or goes on. */
-void mv_timers_settle(struct mv_cpu *cpu);
+void mv_timers_update(struct mv_cpu *cpu);
 
 /* While the vCPU does not run. */
 void mv_timers_get_state(struct mv_cpu *cpu, struct mv_arm64_state *state);
 void mv_timers_set_state(struct mv_cpu *cpu, const struct mv_arm64_state *state);
 
-/* By the vCPU's thread: they settle the lines. */
+/* By the vCPU's thread: they bring the lines up to date. */
 uint64_t mv_counter_read(struct mv_cpu *cpu, enum mv_timer_kind kind);
 uint64_t mv_timer_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind); /* with ISTATUS */
 uint32_t mv_timer_tval(struct mv_cpu *cpu, enum mv_timer_kind kind);

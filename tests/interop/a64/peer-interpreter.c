@@ -4,9 +4,9 @@
  * the buffer, and nothing else to translate to.
  */
 #include "a64.h"
-#include "cpu.h"
 #include "emulator.h"
 #include "exception.h"
+#include "interpreter.h"
 #include "peer.h"
 
 #include <stdio.h>
@@ -26,7 +26,7 @@ static void map_buffer(void)
 {
     for (uint64_t at = 0; at < BUFFER_SIZE; at += MV_PAGE_SIZE) {
         uint64_t va = BUFFER_BASE + at;
-        struct mv_dtlb_entry *entry = &cpu->tlb[0]->d[(va >> 12) % MV_DTLB_ENTRIES];
+        struct mv_dtlb_entry *entry = &cpu->mmu.set[0]->d[mv_dtlb_index(va)];
         entry->read_tag = entry->write_tag = va;
         entry->addend = (uintptr_t)memory + at - va;
         entry->pa = va;
@@ -45,7 +45,7 @@ bool peer_start(const struct test_case *cases, unsigned count, uint8_t **ret_mem
     memset(cpu, 0, sizeof *cpu);
     cpu->emulator = &emulator;
     cpu->sys.cpacr = 3u << 20;
-    mv_tlb_init(cpu);
+    mv_softmmu_init(&cpu->mmu, emulator.space, true);
     all_cases = cases;
     *ret_memory = memory;
     return true;

@@ -5,7 +5,7 @@
  */
 #include "a64.h"
 #include "cases.h"
-#include "cpu.h"
+#include "interpreter.h"
 #include "peer.h"
 
 #include <inttypes.h>

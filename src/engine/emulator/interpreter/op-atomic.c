@@ -10,7 +10,6 @@
 #include "memory.h"
 
 #define BASE cpu->x[op->rn]
-#define FSC_UNSUPPORTED_ATOMIC 0x35u
 
 /* Host address of an atomic access; MMIO cannot have one. */
 static inline void *atomic_host(struct mv_cpu *cpu, const struct mv_op *op, unsigned size,
@@ -18,9 +17,7 @@ static inline void *atomic_host(struct mv_cpu *cpu, const struct mv_op *op, unsi
 {
     void *host = mv_memory_atomic(cpu, op, BASE, size, access);
     if (MV_UNLIKELY(host == NULL))
-        mv_exception_data_abort(cpu, op, BASE,
-                                FSC_UNSUPPORTED_ATOMIC |
-                                    (access & MV_ACCESS_WRITE ? MV_ISS_WNR : 0));
+        mv_memory_abort(cpu, op, BASE, MV_FSC_UNSUPPORTED_ATOMIC, access & MV_ACCESS_WRITE);
     return host;
 }
 
@@ -50,7 +47,9 @@ ORDERED(64)
 /* Does the monitor cover what was just looked up?  It is spent either way. */
 static inline bool monitor_take(struct mv_cpu *cpu, unsigned size)
 {
-    bool passes = cpu->monitor.armed && cpu->monitor.pa == cpu->access_pa && cpu->monitor.size == size;
+    const struct mv_monitor *monitor = &cpu->monitor;
+    bool passes =
+        monitor->armed && monitor->pa == cpu->mmu.access_pa && monitor->size == size;
     cpu->monitor.armed = false;
     return passes;
 }
@@ -58,7 +57,7 @@ static inline bool monitor_take(struct mv_cpu *cpu, unsigned size)
 static inline void monitor_arm(struct mv_cpu *cpu, unsigned size)
 {
     cpu->monitor.armed = true;
-    cpu->monitor.pa = cpu->access_pa;
+    cpu->monitor.pa = cpu->mmu.access_pa;
     cpu->monitor.size = (uint8_t)size;
 }
 

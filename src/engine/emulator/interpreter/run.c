@@ -5,10 +5,10 @@
  * back here with the exception already taken.
  */
 #include "cleanup.h"
-#include "cpu.h"
+#include "code-cache.h"
 #include "debug.h"
 #include "exception.h"
-#include "mmu.h"
+#include "memory.h"
 
 #include <time.h>
 
@@ -45,7 +45,7 @@ void mv_cpu_wait(struct mv_cpu *cpu, uint64_t timeout_ns)
     }
     MV_LOCK_SCOPE(&cpu->wait_lock);
     atomic_store(&cpu->waiting, true);
-    atomic_store(&cpu->running, false);
+    atomic_store(&cpu->mailbox.running, false);
     while (!must_wake(cpu, timeout_ns != 0)) {
         if (timeout_ns == 0)
             pthread_cond_wait(&cpu->wait_cond, &cpu->wait_lock);
@@ -53,7 +53,7 @@ void mv_cpu_wait(struct mv_cpu *cpu, uint64_t timeout_ns)
             break;
     }
     /* From here on others wait for us again; the run loop serves our mail. */
-    atomic_store(&cpu->running, true);
+    atomic_store(&cpu->mailbox.running, true);
     atomic_store(&cpu->waiting, false);
 }
 
@@ -62,7 +62,7 @@ static bool attend(struct mv_cpu *cpu)
 {
     unsigned bits = atomic_load(&cpu->attention);
     if (bits & MV_ATTENTION_SHOOTDOWN)
-        mv_shootdown_serve(cpu);
+        mv_shootdown_serve(&cpu->mailbox);
     /* The lines themselves are looked at after the bit is gone. */
     if (bits & MV_ATTENTION_IRQ)
         atomic_fetch_and(&cpu->attention, ~MV_ATTENTION_IRQ);
@@ -83,6 +83,35 @@ static bool attend(struct mv_cpu *cpu)
     return false;
 }
 
+const struct mv_op *mv_cpu_fetch(struct mv_cpu *cpu, uint64_t pc)
+{
+    const struct mv_itlb_entry *entry =
+        &cpu->mmu.set[pc >> 55 & 1]->i[(pc >> 12) % MV_ITLB_ENTRIES];
+    if (entry->tag == (pc & ~UINT64_C(0xffc)))
+        return entry->ops;
+    struct mv_softmmu_code code;
+    mv_access_begin(cpu, NULL);
+    const struct mv_mmu_fault *fault = mv_softmmu_fetch(&cpu->mmu, pc, &code);
+    if (fault != NULL) {
+        mv_exception_fault(cpu, fault, pc);
+        return NULL;
+    }
+    bool dropped;
+    const struct mv_op *ops = mv_code_cache_page(cpu->code, code.pa, code.host, &dropped);
+    if (dropped)
+        mv_tlb_flush_code(&cpu->mmu.tlb);
+    if (MV_LIKELY(!cpu->debug.on) || !mv_debug_in_page(cpu, pc))
+        mv_softmmu_keep_code(&cpu->mmu, pc, &code, ops);
+    return ops;
+}
+
+MV_OP(decode)
+{
+    mv_access_begin(cpu, op);
+    mv_code_cache_decode(cpu->code, cpu->page_ops, op);
+    MV_DISPATCH(op);
+}
+
 void mv_cpu_run_from(struct mv_cpu *cpu, const struct mv_op *ops)
 {
     cpu->page_va = cpu->pc & MV_PAGE_MASK;
@@ -95,8 +124,7 @@ void mv_cpu_run_from(struct mv_cpu *cpu, const struct mv_op *ops)
 /* Come back before the instruction that met the fault. */
 static void leave_for_fault(struct mv_cpu *cpu)
 {
-    if (cpu->access_op != NULL)
-        cpu->pc = mv_op_pc(cpu, cpu->access_op);
+    cpu->pc = cpu->access_op != NULL ? mv_op_pc(cpu, cpu->access_op) : cpu->mmu.access_pc;
     mv_debug_forget_step(cpu);
     cpu->exit = MV_EXIT_FAULT;
 }
@@ -109,7 +137,7 @@ static void run_until_exit(struct mv_cpu *cpu)
         return;
     }
     if (why != 0 && cpu->debug.on)
-        mv_debug_settle(cpu);
+        mv_debug_end_step(cpu);
     while (!attend(cpu)) {
         if (MV_UNLIKELY(cpu->debug.on)) {
             mv_debug_run(cpu);
@@ -119,7 +147,7 @@ static void run_until_exit(struct mv_cpu *cpu)
             mv_exception_take(cpu, MV_EC_ILLEGAL_STATE, 0, cpu->pc);
             continue;
         }
-        const struct mv_op *ops = mv_mmu_fetch(cpu, cpu->pc);
+        const struct mv_op *ops = mv_cpu_fetch(cpu, cpu->pc);
         if (ops == NULL)
             continue;
         mv_cpu_run_from(cpu, ops);
@@ -128,10 +156,10 @@ static void run_until_exit(struct mv_cpu *cpu)
 
 enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu)
 {
-    atomic_store(&cpu->running, true);
+    atomic_store(&cpu->mailbox.running, true);
     mv_fault_enter(&cpu->unwind);
     run_until_exit(cpu);
     mv_fault_leave(&cpu->unwind);
-    atomic_store(&cpu->running, false);
+    atomic_store(&cpu->mailbox.running, false);
     return cpu->exit;
 }

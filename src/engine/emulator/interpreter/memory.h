@@ -2,25 +2,21 @@
 /*
  * A handler's way to guest memory.  The hit path is inline: one compare of the
  * TLB's tag, which also catches an access that crosses the page.  Everything
- * else is mmu.c's: it translates, checks, does MMIO, or takes the abort and
- * unwinds, so a handler sees only accesses that succeeded.
+ * else is the softmmu's; where that hands back a fault, memory.c takes the
+ * exception and unwinds, so a handler sees only accesses that succeeded.
  *
  * Guest accesses are relaxed host atomics of their natural size, so that
  * threads that race in the guest are no race in the host.
  */
-#ifndef MV_EMULATOR_MEMORY_H
-#define MV_EMULATOR_MEMORY_H
+#ifndef MV_INTERPRETER_MEMORY_H
+#define MV_INTERPRETER_MEMORY_H
 
-#include "cpu.h"
 #include "exception.h"
-
-typedef uint16_t mv_u16_any __attribute__((aligned(1)));
-typedef uint32_t mv_u32_any __attribute__((aligned(1)));
-typedef uint64_t mv_u64_any __attribute__((aligned(1)));
+#include "interpreter.h"
 
 /*
- * Around every access to the host's bytes: should they not be there, the run
- * loop has to know the op, and find nothing changed by it (fault.h).
+ * Around every access to the host's bytes by a handler: should they not be there,
+ * the run loop has to know the op, and find nothing changed by it (fault.h).
  */
 static inline void mv_access_begin(struct mv_cpu *cpu, const struct mv_op *op)
 {
@@ -33,41 +29,29 @@ static inline void mv_access_end(void)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* Access flags for the slow path and translation. */
-enum {
-    MV_ACCESS_WRITE = 1,
-    MV_ACCESS_EXEC = 2,
-    MV_ACCESS_EL0 = 4,    /* with EL0's permissions (LDTR, STTR) */
-    MV_ACCESS_ALIGNED = 8, /* faults when misaligned, whatever SCTLR.A */
-    MV_ACCESS_CM = 16,    /* a cache maintenance instruction */
-    MV_ACCESS_BOTH = 32,  /* reads as well as writes, with MV_ACCESS_WRITE */
-    MV_ACCESS_DEBUG = 64, /* a debugger's: translation changes nothing */
-};
-
-/* size: 1, 2, 4, 8 bytes. */
+/*
+ * The softmmu's accesses (softmmu.h) at an op.  They do not come back where there
+ * is a fault: nothing of the op is done, the exception is taken.
+ */
 uint64_t mv_memory_read(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
                         unsigned access);
 void mv_memory_write(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t value,
                      unsigned size, unsigned access);
-/*
- * Check that len bytes (at most a page) at va, in elements of size, may be
- * accessed, before anything changes: for pairs and structures that cross a
- * page.  Faults in the order of D1.3.5: what SCTLR.A forbids, then what
- * translation finds, then what Device memory does.
- */
 void mv_memory_probe(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned len,
                      unsigned size, unsigned access);
+void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
+                       unsigned access);
+const struct mv_dtlb_entry *mv_memory_entry(struct mv_cpu *cpu, const struct mv_op *op,
+                                            uint64_t va, unsigned access);
+void mv_memory_check_watch(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned len,
+                           unsigned access);
 /* A Q register, which is one element of 16 bytes. */
 void mv_memory_read128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t ret[2]);
 void mv_memory_write128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t low,
                         uint64_t high);
-/*
- * The host's address of size (1-16) aligned bytes of RAM for an atomic or
- * exclusive access; misaligned is an alignment fault.  NULL where the address
- * is MMIO.  Leaves the physical address in cpu->access_pa.
- */
-void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
-                       unsigned access);
+/* The data abort of an access that the softmmu lets through. */
+_Noreturn void mv_memory_abort(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                               enum mv_fault_status fsc, bool write);
 
 /* Arm ARM D1.3.10.2: a misaligned SP as base. */
 static inline bool mv_sp_misaligned(const struct mv_cpu *cpu, const struct mv_op *op)
@@ -94,7 +78,7 @@ static inline bool mv_entry_takes(const struct mv_dtlb_entry *entry, uint64_t ta
 
 static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t va)
 {
-    return &cpu->tlb[(va >> 55) & 1]->d[mv_dtlb_index(va)];
+    return &cpu->mmu.set[(va >> 55) & 1]->d[mv_dtlb_index(va)];
 }
 
 /* A compiler that thinks them too large would make a call of the commonest path. */

@@ -4,7 +4,7 @@
  * or shift by a register (Arm ARM C7.2).  They go element by element, since
  * only elements that exist may set FPSR.QC.
  */
-#include "saturate.h"
+#include "vector.h"
 
 /*
  * One expression over elements N and M, which are

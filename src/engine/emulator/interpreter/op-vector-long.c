@@ -3,7 +3,7 @@
  * Handlers of AdvSIMD integer instructions of different element sizes, and of
  * those by element (Arm ARM C7.2).
  */
-#include "saturate.h"
+#include "vector.h"
 
 /* Wider than the types that the expressions are about, so that none overflows. */
 #define A ((wide)MV_LANE(const narrow, MV_VN, op->ra *op->aux + i))

@@ -3,7 +3,7 @@
  * Handlers of AdvSIMD integer instructions of one source register, and of
  * those across its elements (Arm ARM C7.2).
  */
-#include "saturate.h"
+#include "vector.h"
 
 /* One expression over the whole register. */
 #define WHOLE(name, type, expression)                                                              \

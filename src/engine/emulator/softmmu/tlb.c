@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tlb.h"
 
-#include "cpu.h"
-#include "emulator.h"
-
-#include <string.h>
-
 /*
  * After so many TLBIs of others all is dropped, and with it what was seen: filling
  * the TLB again costs less than that mail did.
@@ -24,14 +19,14 @@ static void flush_set(struct mv_tlb_set *set)
 }
 
 /* Call fn for each set of one half of the address space, or of both (-1). */
-static void for_each_set(struct mv_cpu *cpu, int half,
+static void for_each_set(struct mv_tlb *tlb, int half,
                          void (*fn)(struct mv_tlb_set *set, uint64_t va), uint64_t va)
 {
     for (unsigned el = 0; el < 2; el++) {
         if (half != 0)
-            fn(&cpu->tlbs.high[el], va);
+            fn(&tlb->high[el], va);
         for (unsigned slot = 0; slot < MV_ASID_SLOTS && half != 1; slot++)
-            fn(&cpu->tlbs.low[slot][el], va);
+            fn(&tlb->low[slot][el], va);
     }
 }
 
@@ -47,10 +42,11 @@ static void mark_used(struct mv_tlb_set *set, uint64_t va)
     set->used = true;
 }
 
-void mv_tlb_init(struct mv_cpu *cpu)
+void mv_tlb_init(struct mv_tlb *tlb, bool alone)
 {
-    for_each_set(cpu, -1, mark_used, 0);
-    mv_tlb_flush_all(cpu);
+    tlb->seen.unasked = alone;
+    for_each_set(tlb, -1, mark_used, 0);
+    mv_tlb_flush_all(tlb);
 }
 
 /* --- what was seen */
@@ -87,11 +83,11 @@ static bool set_bit(atomic_uint *word, unsigned bit)
     return true;
 }
 
-bool mv_tlb_see(struct mv_cpu *cpu, uint64_t va, unsigned log_size)
+bool mv_tlb_see(struct mv_tlb *tlb, uint64_t va, unsigned log_size)
 {
-    struct mv_tlb_seen *seen = &cpu->tlbs.seen;
-    if (cpu->emulator->params.cpus == 1)
-        return false; /* nobody asks */
+    struct mv_tlb_seen *seen = &tlb->seen;
+    if (seen->unasked)
+        return false;
     struct seen_bits bits = seen_bits(seen, va, log_size);
     bool news = set_bit(&seen->sizes[va >> 55 & 1], 1u << (log_size - 12));
     for (unsigned i = 0; i < 2; i++)
@@ -101,9 +97,9 @@ bool mv_tlb_see(struct mv_cpu *cpu, uint64_t va, unsigned log_size)
     return news;
 }
 
-bool mv_tlb_may_hold(struct mv_cpu *cpu, uint64_t va)
+bool mv_tlb_may_hold(struct mv_tlb *tlb, uint64_t va)
 {
-    struct mv_tlb_seen *seen = &cpu->tlbs.seen;
+    struct mv_tlb_seen *seen = &tlb->seen;
     unsigned sizes = atomic_load_explicit(&seen->sizes[va >> 55 & 1], memory_order_relaxed);
     for (; sizes != 0; sizes &= sizes - 1) {
         struct seen_bits bits = seen_bits(seen, va, 12 + (unsigned)__builtin_ctz(sizes));
@@ -125,22 +121,22 @@ static void forget_seen(struct mv_tlb_seen *seen)
 
 /* --- flushes */
 
-void mv_tlb_flush_all(struct mv_cpu *cpu)
+void mv_tlb_flush_all(struct mv_tlb *tlb)
 {
     for (unsigned i = 0; i < MV_FOUND_COUNT; i++)
-        cpu->tlbs.found[i].size = 0;
-    for_each_set(cpu, -1, flush_set_at, 0);
-    forget_seen(&cpu->tlbs.seen);
+        tlb->found[i].size = 0;
+    for_each_set(tlb, -1, flush_set_at, 0);
+    forget_seen(&tlb->seen);
 }
 
-void mv_tlb_flush_asid(struct mv_cpu *cpu, uint16_t asid)
+void mv_tlb_flush_asid(struct mv_tlb *tlb, uint16_t asid)
 {
     for (unsigned el = 0; el < 2; el++) {
-        if (cpu->tlbs.high[el].non_global)
-            flush_set(&cpu->tlbs.high[el]);
+        if (tlb->high[el].non_global)
+            flush_set(&tlb->high[el]);
         for (unsigned slot = 0; slot < MV_ASID_SLOTS; slot++)
-            if (cpu->tlbs.slot_valid[slot] && cpu->tlbs.slot_asid[slot] == asid)
-                flush_set(&cpu->tlbs.low[slot][el]);
+            if (tlb->slot_valid[slot] && tlb->slot_asid[slot] == asid)
+                flush_set(&tlb->low[slot][el]);
     }
 }
 
@@ -180,17 +176,17 @@ static void flush_set_va(struct mv_tlb_set *set, uint64_t va)
  * Global entries match every ASID, and dropping more than asked for is
  * allowed, so an address goes from all ASIDs' sets.
  */
-void mv_tlb_flush_va(struct mv_cpu *cpu, uint64_t va)
+void mv_tlb_flush_va(struct mv_tlb *tlb, uint64_t va)
 {
-    for_each_set(cpu, va >> 55 & 1, flush_set_va, va);
+    for_each_set(tlb, va >> 55 & 1, flush_set_va, va);
 }
 
-void mv_tlb_flush_va_of_other(struct mv_cpu *cpu, uint64_t va)
+void mv_tlb_flush_va_of_other(struct mv_tlb *tlb, uint64_t va)
 {
-    if (++cpu->tlbs.seen.flushes > FLUSHES_MAX)
-        mv_tlb_flush_all(cpu);
+    if (++tlb->seen.flushes > FLUSHES_MAX)
+        mv_tlb_flush_all(tlb);
     else
-        mv_tlb_flush_va(cpu, va);
+        mv_tlb_flush_va(tlb, va);
 }
 
 static void flush_set_writes(struct mv_tlb_set *set, uint64_t va)
@@ -202,9 +198,9 @@ static void flush_set_writes(struct mv_tlb_set *set, uint64_t va)
         set->d[i].write_tag = MV_TLB_NONE;
 }
 
-void mv_tlb_flush_writes(struct mv_cpu *cpu)
+void mv_tlb_flush_writes(struct mv_tlb *tlb)
 {
-    for_each_set(cpu, -1, flush_set_writes, 0);
+    for_each_set(tlb, -1, flush_set_writes, 0);
 }
 
 static void flush_set_code(struct mv_tlb_set *set, uint64_t va)
@@ -216,23 +212,23 @@ static void flush_set_code(struct mv_tlb_set *set, uint64_t va)
         set->i[i].tag = MV_TLB_NONE;
 }
 
-void mv_tlb_flush_code(struct mv_cpu *cpu)
+void mv_tlb_flush_code(struct mv_tlb *tlb)
 {
-    for_each_set(cpu, -1, flush_set_code, 0);
+    for_each_set(tlb, -1, flush_set_code, 0);
 }
 
-const struct mv_range *mv_tlb_find_range(struct mv_cpu *cpu, enum mv_found kind, uint64_t gpa)
+const struct mv_range *mv_tlb_find_range(struct mv_tlb *tlb, struct mv_space *space,
+                                         enum mv_found kind, uint64_t gpa)
 {
-    struct mv_range *range = &cpu->tlbs.found[kind];
+    struct mv_range *range = &tlb->found[kind];
     if (gpa - range->gpa < range->size)
         return range;
     range->size = 0;
-    return mv_space_find(cpu->emulator->space, gpa, range) ? range : NULL;
+    return mv_space_find(space, gpa, range) ? range : NULL;
 }
 
-void mv_tlb_select_asid(struct mv_cpu *cpu, uint16_t asid)
+void mv_tlb_select_asid(struct mv_tlb *tlb, uint16_t asid)
 {
-    struct mv_tlb *tlb = &cpu->tlbs;
     if (tlb->slot_valid[tlb->slot] && tlb->slot_asid[tlb->slot] == asid)
         return;
     for (unsigned el = 0; el < 2; el++)
@@ -250,5 +246,38 @@ void mv_tlb_select_asid(struct mv_cpu *cpu, uint16_t asid)
         tlb->slot_valid[slot] = true;
     }
     tlb->slot = slot;
-    mv_cpu_update_context(cpu);
+}
+
+/* --- entries */
+
+static bool holds_page(const struct mv_dtlb_entry *entry, uint64_t va)
+{
+    uint64_t page = va & MV_PAGE_MASK;
+    return (entry->read_tag & ~(uint64_t)MV_TLB_SLOW) == page ||
+           (entry->write_tag & ~(uint64_t)MV_TLB_SLOW) == page;
+}
+
+struct mv_dtlb_entry *mv_tlb_recall(struct mv_tlb_set *set, uint64_t va)
+{
+    struct mv_dtlb_entry *entry = &set->d[mv_dtlb_index(va)];
+    if (holds_page(entry, va))
+        return entry;
+    for (unsigned i = MV_DTLB_ENTRIES; i < MV_DTLB_ALL; i++)
+        if (holds_page(&set->d[i], va)) {
+            struct mv_dtlb_entry other = *entry;
+            *entry = set->d[i];
+            set->d[i] = other;
+            break;
+        }
+    return entry;
+}
+
+struct mv_dtlb_entry *mv_tlb_take(struct mv_tlb_set *set, uint64_t va)
+{
+    struct mv_dtlb_entry *entry = &set->d[mv_dtlb_index(va)];
+    if ((entry->read_tag & entry->write_tag) != MV_TLB_NONE && !holds_page(entry, va)) {
+        set->d[MV_DTLB_ENTRIES + set->next_victim] = *entry;
+        set->next_victim = (set->next_victim + 1) % MV_DTLB_VICTIMS;
+    }
+    return entry;
 }

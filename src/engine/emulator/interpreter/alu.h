@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Arithmetic that handlers share: flags, conditions, shifts, extensions. */
-#ifndef MV_EMULATOR_ALU_H
-#define MV_EMULATOR_ALU_H
+#ifndef MV_INTERPRETER_ALU_H
+#define MV_INTERPRETER_ALU_H
 
-#include "cpu.h"
+#include "interpreter.h"
 
 /* A condition is a 16-bit mask: bit NZCV says whether it holds (see decode). */
 static inline bool mv_cond_holds(const struct mv_cpu *cpu, uint16_t mask)
@@ -37,8 +37,6 @@ static inline bool mv_cond_holds(const struct mv_cpu *cpu, uint16_t mask)
     }
 MV_DEFINE_ADD_FLAGS(x, uint64_t, 63)
 MV_DEFINE_ADD_FLAGS(w, uint32_t, 31)
-
-enum mv_shift_kind { MV_SHIFT_LSL, MV_SHIFT_LSR, MV_SHIFT_ASR, MV_SHIFT_ROR };
 
 /* amount is below the width. */
 static inline uint64_t mv_shift_x(uint64_t value, unsigned kind, unsigned amount)

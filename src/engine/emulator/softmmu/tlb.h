@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The software TLBs of a vCPU, and the inline path of a guest's loads and
- * stores through them.
+ * struct mv_tlb: the software TLBs of a vCPU, whose thread alone reaches them but
+ * for what was seen.  Callers: the softmmu and shootdowns; whoever runs the guest's
+ * code compares its addresses with the tags of the sets in use inline (memory.h,
+ * branch.h).
  *
  * A set translates one half of the address space (bit 55) for one exception
  * level; sets of the lower half exist once for each of the few most recent
  * ASIDs, so a context switch picks another set and flushes nothing.  The
  * first inline compare takes aligned accesses to RAM, whatever it is mapped as,
  * the second one those that are not aligned and need not be; the rest, MMIO
- * above all, has a bit in its tag that matches neither, and is mmu.c's.
+ * above all, has a bit in its tag that matches neither, and is access.c's.
  *
  * An entry that has to make room goes to the set's victims for a while, so that
  * two pages that meet at one entry are not translated anew at each access.
  */
-#ifndef MV_EMULATOR_TLB_H
-#define MV_EMULATOR_TLB_H
+#ifndef MV_SOFTMMU_TLB_H
+#define MV_SOFTMMU_TLB_H
 
 #include "space.h"
 
@@ -22,8 +24,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct mv_cpu;
 struct mv_op;
+
+#define MV_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define MV_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 #define MV_PAGE_SIZE UINT64_C(4096)
 #define MV_PAGE_MASK (~UINT64_C(4095))
@@ -95,6 +99,7 @@ struct mv_tlb_seen {
     atomic_uint sizes[2];                       /* by half: a bit for each log2 of a size */
     atomic_uint pages[MV_TLB_SEEN_BITS / 32]; /* bits for pages and blocks, which may share them */
     unsigned flushes;                           /* TLBIs of others since: the owner's */
+    bool unasked;                               /* there are no others, so no account is kept */
 };
 
 struct mv_tlb {
@@ -108,29 +113,39 @@ struct mv_tlb {
     struct mv_tlb_seen seen;
 };
 
-/* All sets empty, whatever they held. */
-void mv_tlb_init(struct mv_cpu *cpu);
-void mv_tlb_flush_all(struct mv_cpu *cpu);
-void mv_tlb_flush_asid(struct mv_cpu *cpu, uint16_t asid);
+/* All sets empty, whatever they held.  `alone`: no other vCPU ever asks mv_tlb_may_hold. */
+void mv_tlb_init(struct mv_tlb *tlb, bool alone);
+void mv_tlb_flush_all(struct mv_tlb *tlb);
+void mv_tlb_flush_asid(struct mv_tlb *tlb, uint16_t asid);
 /* Drop what translates va, and the block it lies in. */
-void mv_tlb_flush_va(struct mv_cpu *cpu, uint64_t va);
+void mv_tlb_flush_va(struct mv_tlb *tlb, uint64_t va);
 /* The same for another vCPU, whose TLBIs may be many of one address that is long gone from here. */
-void mv_tlb_flush_va_of_other(struct mv_cpu *cpu, uint64_t va);
+void mv_tlb_flush_va_of_other(struct mv_tlb *tlb, uint64_t va);
 /*
  * Before a walk whose result is kept: that this vCPU looks at the page or block
  * of 2^log_size bytes.  True where that is news, and a walk that found a block
  * before it is to be made again.
  */
-bool mv_tlb_see(struct mv_cpu *cpu, uint64_t va, unsigned log_size);
-/* Whether a vCPU may hold a translation of va; any thread, behind a full fence. */
-bool mv_tlb_may_hold(struct mv_cpu *cpu, uint64_t va);
+bool mv_tlb_see(struct mv_tlb *tlb, uint64_t va, unsigned log_size);
+/* Whether it may hold a translation of va; any thread, behind a full fence. */
+bool mv_tlb_may_hold(struct mv_tlb *tlb, uint64_t va);
 /* Forget which pages may be written. */
-void mv_tlb_flush_writes(struct mv_cpu *cpu);
+void mv_tlb_flush_writes(struct mv_tlb *tlb);
 /* Forget which ops stand for which page (the code cache gave some up). */
-void mv_tlb_flush_code(struct mv_cpu *cpu);
+void mv_tlb_flush_code(struct mv_tlb *tlb);
 /* The range at a guest-physical address, or NULL; good until the next flush of everything. */
-const struct mv_range *mv_tlb_find_range(struct mv_cpu *cpu, enum mv_found kind, uint64_t gpa);
+const struct mv_range *mv_tlb_find_range(struct mv_tlb *tlb, struct mv_space *space,
+                                         enum mv_found kind, uint64_t gpa);
 /* Choose the lower half's slot for an ASID that became current. */
-void mv_tlb_select_asid(struct mv_cpu *cpu, uint16_t asid);
+void mv_tlb_select_asid(struct mv_tlb *tlb, uint16_t asid);
+/* The set of an address's half for an exception level. */
+static inline struct mv_tlb_set *mv_tlb_set_of(struct mv_tlb *tlb, uint64_t va, unsigned el)
+{
+    return va >> 55 & 1 ? &tlb->high[el] : &tlb->low[tlb->slot][el];
+}
+/* The entry that va is found at, with what the set knows of va's page in it. */
+struct mv_dtlb_entry *mv_tlb_recall(struct mv_tlb_set *set, uint64_t va);
+/* The entry of va, for another page than it holds: that goes to the victims. */
+struct mv_dtlb_entry *mv_tlb_take(struct mv_tlb_set *set, uint64_t va);
 
 #endif

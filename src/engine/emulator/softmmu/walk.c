@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The translation table walk (Arm ARM D8.2, AArch64.TranslationTableWalk).  The
+ * The translation registers, and the table walk (Arm ARM D8.2, AArch64.TranslationTableWalk).  The
  * granules are those that ID_AA64MMFR0_EL1 has, with addresses of 48 bits; a
  * contiguous set is translated entry by entry, as the architecture allows.
  */
-#include "mmu.h"
-
 #include "block.h"
-#include "cpu.h"
-#include "emulator.h"
-#include "exception.h"
-#include "memory.h"
+#include "softmmu.h"
 
 #define PA_BITS 48
 #define DESC_VALID 1u
@@ -29,6 +24,8 @@
 #define ADDRESS_BITS UINT64_C(0x0000ffffffffffff)
 #define TCR_HA (UINT64_C(1) << 39)
 #define TCR_HD (UINT64_C(1) << 40)
+#define TCR_A1 (1u << 22)
+#define TCR_AS (UINT64_C(1) << 36)
 
 /* Granules by the size of their pages; what is reserved in TCR_EL1.TG0 and TG1 is 4 KiB. */
 enum granule { GRANULE_4K = 12, GRANULE_16K = 14, GRANULE_64K = 16 };
@@ -37,51 +34,86 @@ static const uint8_t granules[2][4] = {
     {GRANULE_4K, GRANULE_16K, GRANULE_4K, GRANULE_64K},
 };
 
-/* What TCR_EL1 says of one half of the address space. */
-struct regime {
-    uint64_t ttbr;
-    enum granule granule;
-    unsigned tsz;
-    bool tbi;
-    bool disabled; /* EPDn */
-    bool e0pd;
-};
+/* --- registers */
 
-static struct regime regime_of(const struct mv_cpu *cpu, unsigned half)
+static struct mv_softmmu_half half_of(const struct mv_softmmu_registers *registers, unsigned half)
 {
-    uint64_t tcr = cpu->sys.tcr;
+    uint64_t tcr = registers->tcr;
     unsigned low = half ? 16 : 0;
-    struct regime r = {
-        .ttbr = half ? cpu->sys.ttbr1 : cpu->sys.ttbr0,
-        .granule = granules[half][tcr >> (low + 14) & 3],
-        .tsz = tcr >> low & 0x3f,
+    unsigned granule = granules[half][tcr >> (low + 14) & 3];
+    unsigned tsz = tcr >> low & 0x3f;
+    /* Beyond 16..39 is implementation defined: taken as the nearest. */
+    tsz = tsz < 16 ? 16 : tsz > 39 ? 39 : tsz;
+    unsigned in_bits = 64 - tsz, stride = granule - 3;
+    unsigned level = 4 - (in_bits - granule + stride - 1) / stride;
+    unsigned shift = granule + stride * (3 - level);
+    /* The first table has as few descriptors as it takes. */
+    uint64_t size = UINT64_C(8) << (in_bits - shift);
+    return (struct mv_softmmu_half){
+        .table = registers->ttbr[half] & ADDRESS_BITS & ~(uint64_t)1 & ~(size - 1),
+        .granule = (uint8_t)granule,
+        .in_bits = (uint8_t)in_bits,
+        .level = (uint8_t)level,
+        .shift = (uint8_t)shift,
         .tbi = tcr >> (37 + half) & 1,
         .disabled = tcr >> (low + 7) & 1,
         .e0pd = tcr >> (55 + half) & 1,
     };
-    /* Beyond 16..39 is implementation defined: taken as the nearest. */
-    r.tsz = r.tsz < 16 ? 16 : r.tsz > 39 ? 39 : r.tsz;
-    return r;
 }
 
-static unsigned output_bits(const struct mv_cpu *cpu)
+static uint16_t asid_of(const struct mv_softmmu_registers *registers)
+{
+    uint64_t asid = registers->ttbr[registers->tcr & TCR_A1 ? 1 : 0] >> 48;
+    return (uint16_t)(registers->tcr & TCR_AS ? asid : asid & 0xff);
+}
+
+void mv_softmmu_init(struct mv_softmmu *mmu, struct mv_space *space, bool alone)
+{
+    mmu->space = space;
+    mv_tlb_init(&mmu->tlb, alone);
+    mv_softmmu_set_el(mmu, 0);
+    mv_softmmu_set_registers(mmu, &(struct mv_softmmu_registers){0});
+}
+
+/*
+ * Entries made under another TCR or MAIR could stay until the guest's TLBI, but a
+ * change of these is rare, and flushing is always right.
+ */
+void mv_softmmu_set_registers(struct mv_softmmu *mmu, const struct mv_softmmu_registers *registers)
 {
     static const uint8_t bits[8] = {32, 36, 40, 42, 44, 48, 48, 48};
-    return bits[cpu->sys.tcr >> 32 & 7];
+    const uint64_t sctlr_bits = MV_SCTLR_M | MV_SCTLR_A | MV_SCTLR_WXN;
+    const struct mv_softmmu_registers *old = &mmu->registers;
+    if (((old->sctlr ^ registers->sctlr) & sctlr_bits) || old->tcr != registers->tcr ||
+        old->mair != registers->mair)
+        mv_tlb_flush_all(&mmu->tlb);
+    mmu->registers = *registers;
+    for (unsigned half = 0; half < 2; half++)
+        mmu->half[half] = half_of(registers, half);
+    mmu->output_bits = bits[registers->tcr >> 32 & 7];
+    mmu->on = registers->sctlr & MV_SCTLR_M;
+    mmu->aligned = registers->sctlr & MV_SCTLR_A;
+    mmu->wxn = registers->sctlr & MV_SCTLR_WXN;
+    mmu->set_af = registers->tcr & TCR_HA;
+    mmu->set_dirty = registers->tcr & TCR_HD;
+    mv_tlb_select_asid(&mmu->tlb, asid_of(registers));
+    mv_softmmu_set_el(mmu, mmu->el);
 }
+
+/* --- the walk */
 
 static bool fault(struct mv_translation *ret, unsigned status, unsigned level)
 {
-    ret->fsc = status | level;
+    ret->fsc = (uint8_t)(status | level);
     return false;
 }
 
 /* Does the address lie in its half's input range? */
-static bool in_range(uint64_t va, unsigned half, const struct regime *r)
+static bool in_range(uint64_t va, unsigned half, const struct mv_softmmu_half *h)
 {
-    unsigned top = r->tbi ? 55 : 63;
-    uint64_t mask = (UINT64_C(2) << (top - (64 - r->tsz))) - 1;
-    uint64_t bits = va >> (64 - r->tsz) & mask;
+    unsigned top = h->tbi ? 55 : 63;
+    uint64_t mask = (UINT64_C(2) << (top - h->in_bits)) - 1;
+    uint64_t bits = va >> h->in_bits & mask;
     return bits == (half ? mask : 0);
 }
 
@@ -99,13 +131,13 @@ struct leaf {
  * while the vCPU stands still, which may not have heard of changes yet.
  */
 static inline __attribute__((always_inline)) bool
-find_descriptor(struct mv_cpu *cpu, uint64_t pa, unsigned access, struct leaf *leaf)
+find_descriptor(struct mv_softmmu *mmu, uint64_t pa, unsigned access, struct leaf *leaf)
 {
     struct mv_range fresh;
     const struct mv_range *range = &fresh;
     if (!(access & MV_ACCESS_DEBUG))
-        range = mv_tlb_find_range(cpu, MV_FOUND_TABLES, pa);
-    else if (!mv_space_find(cpu->emulator->space, pa, &fresh))
+        range = mv_tlb_find_range(&mmu->tlb, mmu->space, MV_FOUND_TABLES, pa);
+    else if (!mv_space_find(mmu->space, pa, &fresh))
         range = NULL;
     if (range == NULL || range->kind != MV_RANGE_RAM)
         return false;
@@ -117,25 +149,22 @@ find_descriptor(struct mv_cpu *cpu, uint64_t pa, unsigned access, struct leaf *l
 
 /* Inlined with constants for the shifts of 4 KiB, which most guests have. */
 static inline __attribute__((always_inline)) bool
-walk_granule(struct mv_cpu *cpu, uint64_t va, const struct regime *r, const unsigned page_shift,
-             unsigned access, struct leaf *leaf, struct mv_translation *ret)
+walk_granule(struct mv_softmmu *mmu, uint64_t va, const struct mv_softmmu_half *h,
+             const unsigned page_shift, unsigned access, struct leaf *leaf,
+             struct mv_translation *ret)
 {
     /* From which level on there are blocks (D8.3.1). */
     const unsigned block_level = page_shift == GRANULE_4K ? 1 : 2;
-    /* A table has a page's worth of descriptors, the first one as few as it takes. */
+    /* A table has a page's worth of descriptors. */
     const unsigned stride = page_shift - 3;
-    unsigned in_bits = 64 - r->tsz, out_bits = output_bits(cpu);
-    unsigned level = 4 - (in_bits - page_shift + stride - 1) / stride;
-    unsigned shift = page_shift + stride * (3 - level);
-    uint64_t base = r->ttbr & ADDRESS_BITS & ~(uint64_t)1;
-    base &= ~((UINT64_C(8) << (in_bits - shift)) - 1);
-    uint64_t index = (va & ((UINT64_C(1) << in_bits) - 1)) >> shift;
-    unsigned reached = 0;
+    unsigned out_bits = mmu->output_bits, level = h->level, shift = h->shift, reached = 0;
+    uint64_t base = h->table;
+    uint64_t index = (va & ((UINT64_C(1) << h->in_bits) - 1)) >> shift;
     leaf->tables = 0;
     for (;; level++, shift -= stride) {
         if (out_bits < PA_BITS && base >> out_bits)
             return fault(ret, MV_FSC_ADDRESS_SIZE, reached);
-        if (!find_descriptor(cpu, base + index * 8, access, leaf))
+        if (!find_descriptor(mmu, base + index * 8, access, leaf))
             return fault(ret, MV_FSC_EXTERNAL_WALK, level);
         uint64_t desc = __atomic_load_n(leaf->host, __ATOMIC_ACQUIRE);
         bool table = desc & DESC_TABLE;
@@ -158,28 +187,28 @@ walk_granule(struct mv_cpu *cpu, uint64_t va, const struct regime *r, const unsi
     }
 }
 
-static __attribute__((noinline)) bool walk_large(struct mv_cpu *cpu, uint64_t va,
-                                                 const struct regime *r, unsigned access,
+static __attribute__((noinline)) bool walk_large(struct mv_softmmu *mmu, uint64_t va,
+                                                 const struct mv_softmmu_half *h, unsigned access,
                                                  struct leaf *leaf, struct mv_translation *ret)
 {
-    return walk_granule(cpu, va, r, r->granule, access, leaf, ret);
+    return walk_granule(mmu, va, h, h->granule, access, leaf, ret);
 }
 
 static inline __attribute__((always_inline)) bool
-walk_tables(struct mv_cpu *cpu, uint64_t va, const struct regime *r, unsigned access,
+walk_tables(struct mv_softmmu *mmu, uint64_t va, const struct mv_softmmu_half *h, unsigned access,
             struct leaf *leaf, struct mv_translation *ret)
 {
-    if (MV_UNLIKELY(r->granule != GRANULE_4K))
-        return walk_large(cpu, va, r, access, leaf, ret);
-    return walk_granule(cpu, va, r, GRANULE_4K, access, leaf, ret);
+    if (MV_UNLIKELY(h->granule != GRANULE_4K))
+        return walk_large(mmu, va, h, access, leaf, ret);
+    return walk_granule(mmu, va, h, GRANULE_4K, access, leaf, ret);
 }
 
-static void set_permissions(const struct mv_cpu *cpu, const struct leaf *leaf, unsigned el,
+static void set_permissions(const struct mv_softmmu *mmu, const struct leaf *leaf, unsigned el,
                             bool *ret_dirtiable, struct mv_translation *ret)
 {
     uint64_t desc = leaf->desc, tables = leaf->tables;
     bool el0_access = (desc & DESC_AP1) && !(tables & TABLE_NO_EL0);
-    bool dirtiable = (desc & DESC_AP2) && (desc & DESC_DBM) && (cpu->sys.tcr & TCR_HD);
+    bool dirtiable = (desc & DESC_AP2) && (desc & DESC_DBM) && mmu->set_dirty;
     bool may_write = (!(desc & DESC_AP2) || dirtiable) && !(tables & TABLE_READ_ONLY);
     bool uxn = (desc & DESC_UXN) || (tables & TABLE_UXN);
     bool pxn = (desc & DESC_PXN) || (tables & TABLE_PXN);
@@ -188,7 +217,7 @@ static void set_permissions(const struct mv_cpu *cpu, const struct leaf *leaf, u
     ret->readable = visible;
     /* What EL0 can write, EL1 cannot execute. */
     ret->executable = el == 0 ? !uxn : !pxn && !(el0_access && may_write);
-    if (write_here && (cpu->sys.sctlr & MV_SCTLR_WXN))
+    if (write_here && mmu->wxn)
         ret->executable = false;
     *ret_dirtiable = write_here && dirtiable;
     ret->writable = write_here && !dirtiable;
@@ -236,27 +265,27 @@ static bool translate_off(uint64_t va, unsigned access, struct mv_translation *r
     return true;
 }
 
-bool mv_mmu_translate(struct mv_cpu *cpu, uint64_t va, unsigned el, unsigned access,
-                      struct mv_translation *ret)
+bool mv_softmmu_translate(struct mv_softmmu *mmu, uint64_t va, unsigned el, unsigned access,
+                          struct mv_translation *ret)
 {
-    if (!(cpu->sys.sctlr & MV_SCTLR_M))
+    if (!mmu->on)
         return translate_off(va, access, ret);
     unsigned half = va >> 55 & 1;
-    struct regime r = regime_of(cpu, half);
-    if (!in_range(va, half, &r) || r.disabled || (r.e0pd && el == 0))
+    const struct mv_softmmu_half *h = &mmu->half[half];
+    if (!in_range(va, half, h) || h->disabled || (h->e0pd && el == 0))
         return fault(ret, MV_FSC_TRANSLATION, 0);
     for (;;) {
         struct leaf leaf;
         bool dirtiable;
-        if (!walk_tables(cpu, va, &r, access, &leaf, ret))
+        if (!walk_tables(mmu, va, h, access, &leaf, ret))
             return false;
         uint64_t desc = leaf.desc;
         if (!(desc & DESC_AF) && !(access & MV_ACCESS_DEBUG)) {
-            if (!(cpu->sys.tcr & TCR_HA))
+            if (!mmu->set_af)
                 return fault(ret, MV_FSC_ACCESS_FLAG, leaf.level);
             desc |= DESC_AF;
         }
-        set_permissions(cpu, &leaf, el, &dirtiable, ret);
+        set_permissions(mmu, &leaf, el, &dirtiable, ret);
         if (!permitted(ret, dirtiable, access)) {
             if (!update_descriptor(&leaf, desc))
                 continue;
@@ -268,7 +297,7 @@ bool mv_mmu_translate(struct mv_cpu *cpu, uint64_t va, unsigned el, unsigned acc
         }
         if (!update_descriptor(&leaf, desc))
             continue;
-        ret->attr = (uint8_t)(cpu->sys.mair >> (8 * (desc >> 2 & 7)));
+        ret->attr = (uint8_t)(mmu->registers.mair >> (8 * (desc >> 2 & 7)));
         ret->sh = desc >> 8 & 3;
         ret->device = (ret->attr & 0xf0) == 0;
         ret->global = !(desc & DESC_NG);

@@ -1,9 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a handler goes elsewhere than to the following instruction. */
-#ifndef MV_EMULATOR_BRANCH_H
-#define MV_EMULATOR_BRANCH_H
+/*
+ * The interpreter's handlers, one for each opcode, and their ways from one op to
+ * the next.
+ *
+ * A handler does its instruction and tail-calls the next op's handler, so the
+ * host's branch predictor sees an indirect jump for each.  Builds with a
+ * sanitizer, which cannot tail-call, return the next op to the loop in run.c
+ * instead: the same handlers serve both.  NULL goes back to the run loop.
+ */
+#ifndef MV_INTERPRETER_INTERPRETER_H
+#define MV_INTERPRETER_INTERPRETER_H
 
 #include "cpu.h"
+
+typedef const struct mv_op *mv_op_fn(struct mv_cpu *cpu, const struct mv_op *op);
+
+#define OP(name, ...) mv_op_fn mv_op_##name;
+#include "opcodes.h"
+#undef OP
+
+extern mv_op_fn *const mv_op_handlers[MV_OPCODE_COUNT];
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
+#define MV_DISPATCH(next) return (next)
+#else
+#define MV_DISPATCH(next) return mv_op_handlers[(next)->code](cpu, (next))
+#endif
+
+/* A handler's head. */
+#define MV_OP(name) const struct mv_op *mv_op_##name(struct mv_cpu *cpu, const struct mv_op *op)
+
+/* Go on with the following instruction. */
+#define MV_NEXT MV_DISPATCH(op + 1)
 
 static inline bool mv_cpu_attention(struct mv_cpu *cpu)
 {
@@ -15,7 +43,7 @@ static inline bool mv_cpu_attention(struct mv_cpu *cpu)
     do {                                                                                           \
         uint64_t go_va = (address);                                                                \
         const struct mv_itlb_entry *go_entry =                                                     \
-            &cpu->tlb[(go_va >> 55) & 1]->i[(go_va >> 12) % MV_ITLB_ENTRIES];                      \
+            &cpu->mmu.set[(go_va >> 55) & 1]->i[(go_va >> 12) % MV_ITLB_ENTRIES];                  \
         if (MV_UNLIKELY(go_entry->tag != (go_va & ~UINT64_C(0xffc))) || mv_cpu_attention(cpu))     \
             return mv_cpu_leave(cpu, go_va);                                                       \
         cpu->page_va = go_va & MV_PAGE_MASK;                                                       \
