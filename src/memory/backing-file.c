@@ -11,7 +11,7 @@
  * One without, for blocks that want a file but name none: O_TMPFILE where the file
  * system has it, else a file that is unlinked at once.
  *
- * No other state; called by block.c, and by limits-files.c for where a file's file
+ * No other state; called by block.c, and by limits-backing.c for where a file's file
  * system is mounted.
  */
 #include "backing.h"

@@ -59,7 +59,7 @@ const char *mv_limits_subject(const struct mv_limits_job *job, size_t field,
 /* Figures of the host are seldom round: down to whole MiB. */
 const char *mv_limits_round(uint64_t bytes, char buf[MV_SIZE_TEXT]);
 
-/* --- limits-files.c, limits-nodes.c, limits-pool.c: -ENOSPC or -ENOMEM, with what to do */
+/* --- limits-backing.c, limits-nodes.c: -ENOSPC or -ENOMEM, with what to do */
 
 int mv_limits_check_files(const struct mv_limits_job *job, struct mv_error *err);
 int mv_limits_check_nodes(const struct mv_limits_job *job, struct mv_error *err);
