@@ -30,3 +30,13 @@ def test_each_file_begins_with_its_licence_and_a_head():
 
 def test_no_file_is_longer_than_500_lines():
     assert names(path for path in FILES if len(path.read_text().splitlines()) > 500) == []
+
+
+def test_one_word_for_one_thing():
+    """To settle is what a space does (mv_space_settle), and nothing else."""
+    used = [(path, line) for path in FILES for line in path.read_text().splitlines()
+            if re.search(r"\w*settle\w*(?= *\()", line)]
+    allowed = r"mv_space_settle|mv_shootdown_settle|\bsettle\b"
+    assert used
+    assert [(str(path), line) for path, line in used
+            if re.sub(allowed, "", line).count("settle")] == []
