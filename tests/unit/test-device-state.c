@@ -324,14 +324,19 @@ static const struct device_case {
     {"ivshmem-2009", make_2009, use_2009},
 };
 
-static void make_world(const struct device_case *c)
+static void make_world_of(void (*make)(void))
 {
     memset(parts, 0, sizeof parts);
     occupant = NULL;
     fixture_create();
     assert_int_equal(mv_loop_create(&loop, &err), 0);
     mv_guest_timers_init(&timers, loop, guest_ns, NULL);
-    c->make();
+    make();
+}
+
+static void make_world(const struct device_case *c)
+{
+    make_world_of(c->make);
     assert_string_equal(device->ops->type, c->name);
     assert_string_equal(device->ops->state->type, c->name);
 }
@@ -410,11 +415,7 @@ static void try_checks(void (*make)(void), const struct check_case *checks, size
     for (size_t i = 0; i < count; i++) {
         const struct check_case *c = &checks[i];
         char name[64];
-        fixture_create();
-        assert_int_equal(mv_loop_create(&loop, &err), 0);
-        memset(parts, 0, sizeof parts);
-        occupant = NULL;
-        make();
+        make_world_of(make);
         int r = load_with(c->field, c->index, c->value);
         snprintf(name, sizeof name, "dev/%s: ", c->field);
         if (c->refused == NULL && r < 0)
