@@ -18,8 +18,9 @@ def test_listeners_without_descriptors(memvisor, tmp_path, server):
     """A client that comes when there is no descriptor left is refused; nothing spins,
     and who comes later is served."""
     path = tmp_path / "socket"
+    control = path if server == "control" else tmp_path / "qmp"
     options = {"gdb": ["--gdb", path], "serial": ["--serial", "unix:%s" % path],
-               "control": ["--qmp", path]}[server]
+               "control": []}[server] + ["--qmp", control]
     image = tmp_path / "spin"
     image.write_bytes(SPIN)
     process = subprocess.Popen(
@@ -28,9 +29,14 @@ def test_listeners_without_descriptors(memvisor, tmp_path, server):
         stderr=subprocess.PIPE)
     try:
         end = time.monotonic() + 60 * harness.SLOW
-        while not path.exists():
+        while not control.exists():
             assert time.monotonic() < end
             time.sleep(0.02)
+        # Who is greeted knows that the start is over, and needs no more descriptors.
+        greeted = socket.socket(socket.AF_UNIX)
+        greeted.settimeout(60 * harness.SLOW)
+        greeted.connect(str(control))
+        assert greeted.recv(100)
         used = max(int(name) for name in os.listdir("/proc/%d/fd" % process.pid)) + 1
         before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (used, before[1]))
@@ -56,6 +62,7 @@ def test_listeners_without_descriptors(memvisor, tmp_path, server):
                     client.recv(100)
             else:
                 assert client.recv(100)
+        greeted.close()
     finally:
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=60 * harness.SLOW)[1].decode()
