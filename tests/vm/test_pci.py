@@ -14,14 +14,18 @@ for d in /sys/bus/pci/devices/*; do
 done
 """
 
-# The second interrupt comes because the first was not acknowledged at the device.
-INTX = """
+# A program has the device edu at /dev/uio0; $1 is where BAR0 is.
+EDU = """
 insmod /uio.ko
 insmod /uio_pci_generic.ko
 echo 1234 11e8 > /sys/bus/pci/drivers/uio_pci_generic/new_id
 exec 3< /dev/uio0
 cd /sys/bus/pci/devices/0000:00:05.0
 set -- $(cat resource)
+"""
+
+# The second interrupt comes because the first was not acknowledged at the device.
+INTX = EDU + """\
 register() { busybox devmem $(printf 0x%x $(($1 + $2))) 32 $3; }
 word() { echo $(busybox od -An -tx2 -j$1 -N2 config); }
 heard() { echo $(busybox timeout 20 busybox dd bs=4 count=1 <&3 2>/dev/null | busybox od -An -td4); }
@@ -46,13 +50,7 @@ echo third: $(heard)
 # RAM above `mem=` is nobody's: a page of it is filled, goes into the device's
 # buffer, and from there to other places.  Not to the buffer's last byte, where
 # QEMU 7.2 ends itself.
-DMA = """
-insmod /uio.ko
-insmod /uio_pci_generic.ko
-echo 1234 11e8 > /sys/bus/pci/drivers/uio_pci_generic/new_id
-exec 3< /dev/uio0
-cd /sys/bus/pci/devices/0000:00:05.0
-set -- $(cat resource)
+DMA = EDU + """\
 bar=$1
 set -- /proc/device-tree/memory@*
 ram=$((0x${1##*@} + 0xc800000))

@@ -14,11 +14,7 @@
         mv_vector_set(cpu, op, (mv_u64x2)(expression));                                            \
         MV_NEXT;                                                                                   \
     }
-#define WHOLE_BHSD(name, sign, expression)                                                         \
-    WHOLE(name##_8, mv_##sign##8x16, expression)                                                   \
-    WHOLE(name##_16, mv_##sign##16x8, expression)                                                  \
-    WHOLE(name##_32, mv_##sign##32x4, expression)                                                  \
-    WHOLE(name##_64, mv_##sign##64x2, expression)
+#define WHOLE_BHSD(name, sign, expression) MV_EACH_BHSD(WHOLE, name, sign, expression)
 
 WHOLE_BHSD(vcmgt0, s, n > 0)
 WHOLE_BHSD(vcmge0, s, n >= 0)

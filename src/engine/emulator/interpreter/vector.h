@@ -118,4 +118,13 @@ static inline __int128 mv_shift_unsigned(__int128 value, int amount, bool round)
     return mv_shift_signed(value, amount, round);
 }
 
+/* `form` for each size of element: an opcode's name, the vector's type, the expression. */
+#define MV_EACH_BHS(form, name, sign, expression)                                                  \
+    form(name##_8, mv_##sign##8x16, expression)                                                    \
+    form(name##_16, mv_##sign##16x8, expression)                                                   \
+    form(name##_32, mv_##sign##32x4, expression)
+#define MV_EACH_BHSD(form, name, sign, expression)                                                 \
+    MV_EACH_BHS(form, name, sign, expression)                                                      \
+    form(name##_64, mv_##sign##64x2, expression)
+
 #endif
