@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """check.sh's end: which tests failed, why some were skipped, and one line of counts.
 It runs a small tree of tests, with Meson's part taken by a stub."""
+import fcntl
 import os
 import shutil
+import subprocess
 import textwrap
+import time
 
 import pytest
 
@@ -49,12 +52,16 @@ class Tree:
         (self.top / "tests" / folder / name).write_text(textwrap.dedent(text))
 
     def check(self, *options, workers=0):
+        return harness.run(self.command(workers) + list(options), timeout=120)
+
+    def command(self, workers=0):
         env = {name: value for name, value in os.environ.items()
                if not name.startswith(("PYTEST", "MEMVISOR_TURN"))}
         env["MEMVISOR_WORKERS"] = str(workers)
         env["PATH"] = "%s:%s" % (self.top / "bin", env["PATH"])
-        return harness.run(["env", "-i", *["%s=%s" % word for word in env.items()],
-                            self.top / "scripts/check.sh", "build", *options], timeout=120)
+        env["TMPDIR"] = self.top  # what it locks, which another check may have locked above
+        return ["env", "-i", *["%s=%s" % word for word in env.items()],
+                self.top / "scripts/check.sh", "build"]
 
 
 def end_of(result):
@@ -119,6 +126,31 @@ def test_all_is_well(tree):
     result = tree.check()
     assert result.code == 0, result
     assert end_of(result)[-1] == "3 passed, 0 failed, 1 skipped"
+
+
+def test_another_check_has_the_machine(tree):
+    """Those that are alone wait until it is done with its own."""
+    tree.units("<testsuites />", 0)
+    tree.tests("vm", "test_a.py", """
+        import pathlib
+        import pytest
+
+        @pytest.mark.alone
+        def test_alone(): pathlib.Path("alone").touch()
+        """)
+    other = os.open(tree.top, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with subprocess.Popen(tree.command(), stdout=subprocess.PIPE, text=True) as check:
+        for line in check.stdout:
+            if "wait for those of another check" in line:
+                break
+        else:
+            pytest.fail("it did not wait")
+        time.sleep(0.5)
+        assert not (tree.top / "alone").exists()
+        os.close(other)
+        assert "1 passed, 0 failed, 0 skipped" in check.stdout.read()
+    assert (tree.top / "alone").exists()
 
 
 def test_a_program_that_dies_has_failed(tree):
