@@ -26,7 +26,7 @@ static void print_json(void)
     for (size_t i = 0; mv_engines[i] != NULL; i++) {
         const struct mv_engine_ops *ops = mv_engines[i];
         struct mv_error err = {""};
-        bool available = ops->probe(&err) == 0;
+        bool available = ops->probe == NULL || ops->probe(&err) == 0;
         json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s?}", "name", ops->name,
                                               "description", ops->description, "available",
                                               available, "reason", available ? NULL : err.text));
@@ -40,7 +40,7 @@ static void print_text(void)
     for (size_t i = 0; mv_engines[i] != NULL; i++) {
         const struct mv_engine_ops *ops = mv_engines[i];
         struct mv_error err = {""};
-        bool available = ops->probe(&err) == 0;
+        bool available = ops->probe == NULL || ops->probe(&err) == 0;
         printf("%-10s %-4s %s%s%s\n", ops->name, available ? "yes" : "no", ops->description,
                available ? "" : ": ", available ? "" : err.text);
     }

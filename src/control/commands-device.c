@@ -121,7 +121,7 @@ static int greet(struct mv_job *job, json_t **ret, struct mv_error *err)
 static int complete(struct mv_job *job, struct mv_error *err)
 {
     struct add *add = (struct add *)job;
-    return mv_machine_device_add_greeted(add->machine, &add->device, add->hello, err);
+    return mv_machine_device_add(add->machine, &add->device, add->hello, err);
 }
 
 static void destroy(struct mv_job *job)
@@ -160,7 +160,7 @@ static int device_add(struct mv_qmp_call *call, struct mv_error *err)
         return r;
     if (device.socket != NULL)
         return add_later(call, &device, err);
-    r = mv_machine_device_add(mv_control_machine(call->control), &device, err);
+    r = mv_machine_device_add(mv_control_machine(call->control), &device, NULL, err);
     mv_config_device_clear(&device);
     return r;
 }

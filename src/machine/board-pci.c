@@ -2,7 +2,7 @@
 /*
  * How a PCI device that the user wants gets into its slot.  What types there are,
  * and what each needs, is device/pci-devices.c's.  No state, no lock; the main
- * thread's, called by machine-devices.c.
+ * thread's, called by machine.c.
  */
 #include "hotplug.h"
 
@@ -56,7 +56,7 @@ static int take_port(const struct mv_config_device *wish, const struct mv_pci_ty
     return take_slot(&first, port->bridge.function.behind, device->path, ret, err);
 }
 
-static int find_place(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+static int find_place(struct mv_hotplug *pci, const struct mv_config_device *wish,
                       const struct mv_pci_type *type, bool running, struct place *ret,
                       struct mv_error *err)
 {
@@ -77,7 +77,7 @@ static int find_place(const struct mv_board_pci *pci, const struct mv_config_dev
     return take_slot(wish, mv_pci_host_bus(pci->host), pci->host->path, ret, err);
 }
 
-static int check_port_place(const struct mv_board_pci *pci, const struct mv_pcie_place *place,
+static int check_port_place(struct mv_hotplug *pci, const struct mv_pcie_place *place,
                             struct mv_error *err)
 {
     for (struct mv_device *d = pci->devices->first; d != NULL; d = d->next) {
@@ -91,7 +91,7 @@ static int check_port_place(const struct mv_board_pci *pci, const struct mv_pcie
     return 0;
 }
 
-static int check_free(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+static int check_free(struct mv_hotplug *pci, const struct mv_config_device *wish,
                       const struct place *place, struct mv_error *err)
 {
     const struct mv_device *other = mv_device_tree_find(pci->devices, place->path);
@@ -109,7 +109,7 @@ static int check_free(const struct mv_board_pci *pci, const struct mv_config_dev
 }
 
 /* Takes the function over, also where it fails. */
-static int add(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+static int add(struct mv_hotplug *pci, const struct mv_config_device *wish,
                const struct place *place, struct mv_pci_function *function, struct mv_error *err)
 {
     int r = mv_device_tree_add(pci->devices, &function->device, place->path, err);
@@ -127,7 +127,7 @@ static int add(const struct mv_board_pci *pci, const struct mv_config_device *wi
 }
 
 /* The block that the device is to show, and that stays as long as the machine. */
-static int find_block(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+static int find_block(struct mv_hotplug *pci, const struct mv_config_device *wish,
                       struct mv_block **ret, struct mv_error *err)
 {
     struct mv_block *block = mv_block_find(pci->blocks, wish->mem_id);
@@ -171,8 +171,8 @@ static int find_type(const struct mv_config_device *wish, bool running,
     return 0;
 }
 
-static int make_plan(const struct mv_board_pci *pci, const struct mv_config_device *wish,
-                     bool running, struct plan *ret, struct mv_error *err)
+static int make_plan(struct mv_hotplug *pci, const struct mv_config_device *wish, bool running,
+                     struct plan *ret, struct mv_error *err)
 {
     ret->block = NULL;
     int r = find_type(wish, running, &ret->type, err);
@@ -185,15 +185,16 @@ static int make_plan(const struct mv_board_pci *pci, const struct mv_config_devi
     return r;
 }
 
-int mv_board_check_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+int mv_board_check_plug(struct mv_hotplug *pci, const struct mv_config_device *wish,
                         struct mv_error *err)
 {
     struct plan plan;
     return make_plan(pci, wish, true, &plan, err);
 }
 
-static int plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
-                const struct plan *plan, struct mv_device **ret, struct mv_error *err)
+static int plug(struct mv_hotplug *pci, const struct mv_config_device *wish,
+                struct mv_ivshmem_hello *hello, const struct plan *plan, struct mv_device **ret,
+                struct mv_error *err)
 {
     struct mv_pci_function *function;
     int r = 0;
@@ -209,11 +210,11 @@ static int plug(const struct mv_board_pci *pci, const struct mv_config_device *w
         .socket = wish->socket,
         .vectors = wish->vectors,
         .ext = wish->ext,
-        .hello = pci->hello,
+        .hello = hello,
         .place = {wish->chassis > 0 ? (unsigned)wish->chassis : 0,
                   wish->slot_number >= 0 ? (unsigned)wish->slot_number : plan->place.slot},
         .eject = mv_hotplug_eject,
-        .eject_opaque = pci->hotplug,
+        .eject_opaque = pci,
     };
     if (plan->type->traits & MV_PCI_IS_PORT)
         r = check_port_place(pci, &params.place, err);
@@ -226,13 +227,14 @@ static int plug(const struct mv_board_pci *pci, const struct mv_config_device *w
     return r;
 }
 
-int mv_board_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
-                  bool running, struct mv_device **ret, struct mv_error *err)
+int mv_board_plug(struct mv_hotplug *pci, const struct mv_config_device *wish,
+                  struct mv_ivshmem_hello *hello, bool running, struct mv_device **ret,
+                  struct mv_error *err)
 {
     struct plan plan;
     int r = make_plan(pci, wish, running, &plan, err);
     if (r == 0)
-        r = plug(pci, wish, &plan, ret, err);
+        r = plug(pci, wish, hello, &plan, ret, err);
     if (r < 0 && !running)
         mv_error_prefix(err, "%s %s", says_memory(wish) ? "--ivshmem" : "--device", wish->text);
     return r;

@@ -7,38 +7,15 @@
 #include "hotplug.h"
 
 #include "block.h"
+#include "guest-timer.h"
 #include "loop.h"
 #include "pci-devices.h"
 #include "space.h"
 
-#include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Linux waits this long for a second press of the button, which would call it off. */
 #define PATIENCE_NS UINT64_C(5000000000)
-
-struct mv_hotplug {
-    struct mv_hotplug_params params;
-    atomic_bool due; /* the loop will call */
-};
-
-static uint64_t guest_ns(const struct mv_hotplug *hotplug)
-{
-    return hotplug->params.guest_ns(hotplug->params.opaque);
-}
-
-int mv_hotplug_create(const struct mv_hotplug_params *params, struct mv_hotplug **ret,
-                      struct mv_error *err)
-{
-    struct mv_hotplug *hotplug = calloc(1, sizeof *hotplug);
-    if (hotplug == NULL)
-        return mv_error_set(err, ENOMEM, "no memory for the machine");
-    hotplug->params = *params;
-    *ret = hotplug;
-    return 0;
-}
 
 /* The device that has left a port's slot and was not destroyed yet. */
 static struct mv_device *gone_from(struct mv_device *port)
@@ -49,14 +26,11 @@ static struct mv_device *gone_from(struct mv_device *port)
 
 void mv_hotplug_destroy(struct mv_hotplug *hotplug)
 {
-    if (hotplug == NULL)
-        return;
-    for (struct mv_device *d = hotplug->params.devices->first; d != NULL; d = d->next) {
+    for (struct mv_device *d = hotplug->devices->first; d != NULL; d = d->next) {
         const struct mv_device *gone = gone_from(d);
         if (gone != NULL)
-            mv_block_registry_is_pinned(hotplug->params.blocks, gone->path, NULL, NULL);
+            mv_block_registry_is_pinned(hotplug->blocks, gone->path, NULL, NULL);
     }
-    free(hotplug);
 }
 
 /* --- removal */
@@ -64,26 +38,24 @@ void mv_hotplug_destroy(struct mv_hotplug *hotplug)
 /* I/O into its memory goes on, though nobody finds that any more: it is heard of when it is over. */
 static bool is_busy(struct mv_hotplug *hotplug, const struct mv_device *device)
 {
-    return mv_block_registry_is_pinned(hotplug->params.blocks, device->path, mv_hotplug_eject,
-                                       hotplug);
+    return mv_block_registry_is_pinned(hotplug->blocks, device->path, mv_hotplug_eject, hotplug);
 }
 
 /* vCPUs that were using it have left off, once the space has settled. */
 static void destroy_device(struct mv_hotplug *hotplug, struct mv_device *device)
 {
-    const struct mv_hotplug_params *params = &hotplug->params;
     char *path = device->path, *id = device->id;
-    mv_space_settle(params->space);
+    mv_space_settle(hotplug->space);
     device->path = device->id = NULL;
-    mv_device_tree_remove(params->devices, device);
-    params->changed(params->opaque, path, id, false);
+    mv_device_tree_remove(hotplug->devices, device);
+    hotplug->changed(hotplug->opaque, path, id, false);
     free(path);
     free(id);
 }
 
 void mv_hotplug_collect(struct mv_hotplug *hotplug)
 {
-    for (struct mv_device *d = hotplug->params.devices->first; d != NULL; d = d->next) {
+    for (struct mv_device *d = hotplug->devices->first; d != NULL; d = d->next) {
         struct mv_device *gone = gone_from(d);
         if (gone == NULL)
             continue;
@@ -107,13 +79,13 @@ void mv_hotplug_eject(void *opaque)
 {
     struct mv_hotplug *hotplug = opaque;
     if (!atomic_exchange(&hotplug->due, true))
-        mv_loop_defer(hotplug->params.loop, serve, hotplug);
+        mv_loop_defer(hotplug->loop, serve, hotplug);
 }
 
 /* The root port in whose slot the device sits, or NULL. */
 static struct mv_pcie_port *port_of(struct mv_hotplug *hotplug, const struct mv_device *device)
 {
-    struct mv_device *parent = mv_device_tree_parent(hotplug->params.devices, device);
+    struct mv_device *parent = mv_device_tree_parent(hotplug->devices, device);
     return parent == NULL ? NULL : mv_pci_root_port_of(parent);
 }
 
@@ -121,9 +93,9 @@ static struct mv_pcie_port *port_of(struct mv_hotplug *hotplug, const struct mv_
 static int find_removable(struct mv_hotplug *hotplug, const char *name,
                           struct mv_pcie_port **ret_port, struct mv_error *err)
 {
-    struct mv_device *device = mv_device_tree_find_id(hotplug->params.devices, name);
+    struct mv_device *device = mv_device_tree_find_id(hotplug->devices, name);
     if (device == NULL)
-        device = mv_device_tree_find(hotplug->params.devices, name);
+        device = mv_device_tree_find(hotplug->devices, name);
     if (device == NULL)
         return mv_error_set(err, ENODEV, "Device '%.80s' not found", name);
     struct mv_pcie_port *port = port_of(hotplug, device);
@@ -143,7 +115,7 @@ int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_er
     int r = find_removable(hotplug, name, &port, err);
     if (r < 0)
         return r;
-    uint64_t now = guest_ns(hotplug);
+    uint64_t now = hotplug->timers->guest_ns(hotplug->timers->opaque);
     if (port->asked && now - port->asked_ns < PATIENCE_NS)
         return mv_error_set(err, EINPROGRESS,
                             "device '%.80s' is being unplugged already: DEVICE_DELETED tells when "
@@ -168,7 +140,7 @@ int mv_hotplug_remove(struct mv_hotplug *hotplug, const char *name, struct mv_er
 
 void mv_hotplug_reset(struct mv_hotplug *hotplug)
 {
-    for (struct mv_device *d = hotplug->params.devices->first; d != NULL; d = d->next) {
+    for (struct mv_device *d = hotplug->devices->first; d != NULL; d = d->next) {
         struct mv_pcie_port *port = mv_pci_root_port_of(d);
         if (port != NULL && port->asked)
             mv_pcie_port_take(port);
@@ -181,7 +153,7 @@ void mv_hotplug_reset(struct mv_hotplug *hotplug)
 void mv_hotplug_added(struct mv_hotplug *hotplug, struct mv_device *device)
 {
     struct mv_pcie_port *port = port_of(hotplug, device);
-    hotplug->params.changed(hotplug->params.opaque, device->path, device->id, true);
+    hotplug->changed(hotplug->opaque, device->path, device->id, true);
     if (port != NULL)
         mv_pcie_port_inserted(port);
 }

@@ -10,12 +10,13 @@
 #include "error.h"
 #include "pcie-port.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct mv_block_registry;
 struct mv_config_device;
 struct mv_device_tree;
-struct mv_hotplug;
+struct mv_guest_timers;
 struct mv_ivshmem_hello;
 struct mv_loop;
 struct mv_space;
@@ -23,18 +24,20 @@ struct mv_space;
 /* What became of a device while the guest runs; id is NULL where it has none. */
 typedef void mv_hotplug_fn(void *opaque, const char *path, const char *id, bool is_there);
 
-struct mv_hotplug_params {
+/* The machine's; its maker fills it in.  What PCI devices are made of and put into, too. */
+struct mv_hotplug {
     struct mv_loop *loop;
+    struct mv_device *host; /* the host bridge; NULL: the board has none */
     struct mv_device_tree *devices;
     struct mv_space *space;
     struct mv_block_registry *blocks;
+    struct mv_guest_timers
+        *timers;            /* their time is a guest's patience, which ends when it stands still */
     mv_hotplug_fn *changed; /* blocks of one that came are there, of one that went are not */
-    uint64_t (*guest_ns)(void *opaque); /* guest time, which a paused guest's patience follows */
     void *opaque;
+    atomic_bool due; /* the loop will call */
 };
-int mv_hotplug_create(const struct mv_hotplug_params *params, struct mv_hotplug **ret,
-                      struct mv_error *err);
-/* Before the devices; may be NULL. */
+/* Before the devices. */
 void mv_hotplug_destroy(struct mv_hotplug *hotplug);
 
 /* For root ports; takes a note and has the main thread see to it. */
@@ -56,27 +59,17 @@ void mv_hotplug_reset(struct mv_hotplug *hotplug);
 
 /* --- board-pci.c: putting PCI devices that the user wants into their slots */
 
-/* What PCI devices are made of and put into. */
-struct mv_board_pci {
-    struct mv_device *host; /* the host bridge; NULL: the board has none */
-    struct mv_device_tree *devices;
-    struct mv_block_registry *blocks;
-    struct mv_hotplug *hotplug;
-    struct mv_loop *loop;
-    struct mv_guest_timers *timers;
-    struct mv_ivshmem_hello *hello; /* the server's of the device to be made, or NULL */
-};
-
 /*
  * Make a PCI device and put it into its slot and into the tree, which owns it.
- * -ENOENT for an unknown type or bus, -EBUSY where the slot is taken, -EEXIST
- * where the id is; -ENOTSUP where the machine runs and the bus has no hotplug, or
- * has no PCI.  Nothing has changed then.
+ * `hello` is that of the device's server, or NULL.  -ENOENT for an unknown type or bus, -EBUSY
+ * where the slot is taken, -EEXIST where the id is; -ENOTSUP where the machine runs and the bus has
+ * no hotplug, or has no PCI.  Nothing has changed then.
  */
-int mv_board_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
-                  bool running, struct mv_device **ret, struct mv_error *err);
+int mv_board_plug(struct mv_hotplug *pci, const struct mv_config_device *wish,
+                  struct mv_ivshmem_hello *hello, bool running, struct mv_device **ret,
+                  struct mv_error *err);
 /* What it would say of the type, the place and the id while the machine runs; changes nothing. */
-int mv_board_check_plug(const struct mv_board_pci *pci, const struct mv_config_device *wish,
+int mv_board_check_plug(struct mv_hotplug *pci, const struct mv_config_device *wish,
                         struct mv_error *err);
 
 #endif

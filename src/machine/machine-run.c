@@ -77,7 +77,7 @@ int mv_machine_power_on_state(struct mv_machine *machine, struct mv_error *err)
     uint64_t pc, argument;
     mv_vcpus_reset(machine->vcpus);
     mv_power_button_release(machine->button);
-    mv_hotplug_reset(machine->hotplug);
+    mv_hotplug_reset(&machine->hotplug);
     mv_device_tree_reset(&machine->devices);
     int r = mv_boot_load(machine->boot, machine->space, err);
     if (r < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * struct mv_machine, for the files that make up the machine: machine.c makes its
- * parts, machine-devices.c its PCI devices, machine-run.c runs it.  requests and
- * faults are any thread's, all else is the main thread's.  Within the machine room.
+ * parts, machine-run.c runs it.  requests and faults are any thread's, all else is the main
+ * thread's.  Within the machine room.
  */
 #ifndef MV_MACHINE_MACHINE_STATE_H
 #define MV_MACHINE_MACHINE_STATE_H
@@ -82,7 +82,7 @@ struct mv_machine {
     struct mv_device_tree devices;
     struct mv_board board;
     struct mv_guest_timers timers;
-    struct mv_hotplug *hotplug;
+    struct mv_hotplug hotplug;
     struct mv_power_button *button;
     struct mv_engine *engine;
     struct mv_vcpus *vcpus;
@@ -104,14 +104,6 @@ struct mv_machine {
     enum mv_machine_cause end_cause;
     struct mv_machine_observer *observers;
 };
-
-/* --- machine-devices.c: those of the configuration, at the start */
-
-int mv_machine_make_devices(struct mv_machine *machine, const struct mv_config *config,
-                            struct mv_error *err);
-
-/* Guest time; opaque is the machine. */
-uint64_t mv_machine_guest_ns(void *opaque);
 
 /* --- machine-run.c */
 

@@ -22,7 +22,7 @@ static int probe_engine(const struct mv_engine_ops *engine, const struct mv_boar
     if (engine->arch != board->arch)
         return mv_error_set(err, ENOTSUP, "it runs vCPUs of %s, and the machine '%s' has those of %s",
                             engine->arch->name, board->name, board->arch->name);
-    return engine->probe(err);
+    return engine->probe == NULL ? 0 : engine->probe(err);
 }
 
 static int choose_engine(const char *name, const struct mv_board_ops *board,
@@ -137,6 +137,35 @@ static int place_boot(struct mv_machine *machine, struct mv_error *err)
                          machine->engine->ops->caches, err);
 }
 
+/* On the host bridge's bus, those with a slot of their own first; then what is behind ports. */
+static unsigned turn_of(const struct mv_config_device *wish)
+{
+    if (!mv_pci_host_is_meant(wish->bus))
+        return 2;
+    return wish->slot >= 0 ? 0 : 1;
+}
+
+static int make_devices(struct mv_machine *machine, const struct mv_config *config,
+                        struct mv_error *err)
+{
+    struct mv_device *device;
+    int r = 0;
+    machine->hotplug = (struct mv_hotplug){.loop = machine->loop,
+                                           .host = machine->board.platform.pci,
+                                           .devices = &machine->devices,
+                                           .space = machine->space,
+                                           .blocks = machine->blocks,
+                                           .timers = &machine->timers,
+                                           .changed = mv_machine_tell_device,
+                                           .opaque = machine};
+    for (size_t i = 0; r == 0 && i < 3 * config->device_count; i++) {
+        const struct mv_config_device *wish = &config->devices[i % config->device_count];
+        if (turn_of(wish) == i / config->device_count)
+            r = mv_board_plug(&machine->hotplug, wish, NULL, false, &device, err);
+    }
+    return r;
+}
+
 static int make(struct mv_machine *machine, const struct mv_config *config,
                 struct mv_serial_backend *serial, struct mv_error *err)
 {
@@ -169,7 +198,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     if (r == 0)
         r = make_banks(machine, err);
     if (r == 0)
-        r = mv_machine_make_devices(machine, config, err);
+        r = make_devices(machine, config, err);
     if (r == 0)
         r = mv_block_registry_check_backs(machine->blocks, err);
     if (r == 0)
@@ -191,6 +220,12 @@ static void explain_first_fault(struct mv_machine *machine, struct mv_error *err
     mv_error_set(err, EIO, "%s: %s", why.what.text, why.remedy.text);
 }
 
+static uint64_t guest_ns(void *opaque)
+{
+    struct mv_engine *engine = ((struct mv_machine *)opaque)->engine;
+    return engine->ops->clock_ns(engine);
+}
+
 int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
                       struct mv_serial_backend *serial, struct mv_machine **ret,
                       struct mv_error *err)
@@ -205,7 +240,8 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
     machine->paused = true;
     mv_fault_queue_init(&machine->faults);
     mv_device_tree_init(&machine->devices);
-    mv_guest_timers_init(&machine->timers, loop, mv_machine_guest_ns, machine);
+    machine->hotplug.devices = &machine->devices;
+    mv_guest_timers_init(&machine->timers, loop, guest_ns, machine);
     int r = make(machine, config, serial, err);
     if (r == -EIO)
         explain_first_fault(machine, err);
@@ -228,7 +264,7 @@ void mv_machine_destroy(struct mv_machine *machine)
         mv_loop_remove(machine->request_source);
     mv_cleanup_close(&machine->request_fd);
     mv_power_button_destroy(machine->button);
-    mv_hotplug_destroy(machine->hotplug);
+    mv_hotplug_destroy(&machine->hotplug);
     mv_device_tree_destroy(&machine->devices);
     mv_guest_timers_clear(&machine->timers);
     mv_space_destroy(machine->space);
@@ -240,7 +276,38 @@ void mv_machine_destroy(struct mv_machine *machine)
     free(machine);
 }
 
+/* --- devices while the guest runs */
+
+int mv_machine_device_check(struct mv_machine *machine, const struct mv_config_device *wish,
+                            struct mv_error *err)
+{
+    mv_hotplug_collect(&machine->hotplug);
+    return mv_board_check_plug(&machine->hotplug, wish, err);
+}
+
+int mv_machine_device_add(struct mv_machine *machine, const struct mv_config_device *wish,
+                          struct mv_ivshmem_hello *hello, struct mv_error *err)
+{
+    struct mv_device *device;
+    mv_hotplug_collect(&machine->hotplug);
+    int r = mv_board_plug(&machine->hotplug, wish, hello, true, &device, err);
+    if (r == 0)
+        mv_hotplug_added(&machine->hotplug, device);
+    return r;
+}
+
+int mv_machine_device_remove(struct mv_machine *machine, const char *name, struct mv_error *err)
+{
+    return mv_hotplug_remove(&machine->hotplug, name, err);
+}
+
 /* --- its parts */
+
+bool mv_machine_ivshmem(struct mv_device *device, const struct mv_block **ret_block,
+                        struct mv_ivshmem_link **ret_link)
+{
+    return mv_ivshmem_parts(device, ret_block, ret_link);
+}
 
 void mv_machine_for_each_device(struct mv_machine *machine,
                                 void (*fn)(void *opaque, struct mv_device *device), void *opaque)

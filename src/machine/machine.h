@@ -160,18 +160,14 @@ enum mv_machine_state mv_machine_state(const struct mv_machine *machine);
 /*
  * Put a device into a root port's slot while the guest runs, or ask the guest
  * to let go of one (by its id or path), which goes once it has, or at a reset.
- * Errors as of mv_board_plug and mv_hotplug_remove.  Main thread.
+ * `hello` is its server's, or NULL.  Errors as of mv_board_plug and mv_hotplug_remove.
+ * Main thread.
  */
 int mv_machine_device_add(struct mv_machine *machine, const struct mv_config_device *wish,
-                          struct mv_error *err);
-/*
- * The same in two steps, around mv_ivshmem_hello_create, which takes long: is
- * there a place for it; and put it there, whatever has changed meanwhile.
- */
+                          struct mv_ivshmem_hello *hello, struct mv_error *err);
+/* Whether there is a place for it, before mv_ivshmem_hello_create, which takes long. */
 int mv_machine_device_check(struct mv_machine *machine, const struct mv_config_device *wish,
                             struct mv_error *err);
-int mv_machine_device_add_greeted(struct mv_machine *machine, const struct mv_config_device *wish,
-                                  struct mv_ivshmem_hello *hello, struct mv_error *err);
 int mv_machine_device_remove(struct mv_machine *machine, const char *name, struct mv_error *err);
 
 /* The machine's parts; they live as long as it does. */

@@ -44,7 +44,7 @@ static struct mv_loop *loop;
 static struct mv_space *space;
 static struct mv_device_tree devices;
 static struct mv_board board;
-static struct mv_board_pci pci;
+static struct mv_hotplug pci;
 static struct mv_guest_timers timers;
 static uint64_t now_ns;
 static char socket_path[64], memory_path[64];
@@ -129,22 +129,16 @@ static int plug(const char *name, const char *port)
     snprintf(text, sizeof text, "%s%s%s%s", name, path,
              port == NULL ? "" : ",bus=", port == NULL ? "" : port);
     CHECK(mv_config_parse_device_add(text, &wish, &err) == 0);
-    int r = mv_board_plug(&pci, &wish, port != NULL, &device, &err);
+    int r = mv_board_plug(&pci, &wish, NULL, port != NULL, &device, &err);
     mv_config_device_clear(&wish);
     if (r == 0 && port != NULL)
-        mv_hotplug_added(pci.hotplug, device);
+        mv_hotplug_added(&pci, device);
     return r;
 }
 
 static void plug_comer(unsigned which, unsigned port)
 {
     plug(comers[which % 4], ports[port % 2]);
-}
-
-static uint64_t no_time(void *opaque)
-{
-    (void)opaque;
-    return 0;
 }
 
 static void ignore_change(void *opaque, const char *path, const char *id, bool is_there)
@@ -203,13 +197,11 @@ static void make_board(void)
     CHECK(mv_board_create(&board, &layout, &err) == 0);
     CHECK(mv_block_create(pci.blocks, "", "ram0", MEMORY_SIZE, &ram, &err) == 0);
     CHECK(mv_space_add_ram(space, MV_ARM64_RAM, ram, 0, MEMORY_SIZE, &err) == 0);
-    const struct mv_hotplug_params params = {
-        .loop = loop, .devices = &devices, .space = space, .blocks = pci.blocks,
-        .changed = ignore_change, .guest_ns = no_time};
-    CHECK(mv_hotplug_create(&params, &pci.hotplug, &err) == 0);
     pci.host = board.platform.pci;
     pci.devices = &devices;
     pci.loop = loop;
+    pci.space = space;
+    pci.changed = ignore_change;
     mv_guest_timers_init(&timers, loop, timers_ns, NULL);
     pci.timers = &timers;
 }
@@ -314,7 +306,7 @@ static void remove_from(unsigned port)
 {
     char path[32];
     snprintf(path, sizeof path, "pci/%02x.0/00.0", 1 + port % 2);
-    mv_hotplug_remove(pci.hotplug, path, &err);
+    mv_hotplug_remove(&pci, path, &err);
 }
 
 /* --- what a driver does, so that there is something to disturb */
@@ -483,11 +475,11 @@ static void check(void)
 
 static void power_on(void)
 {
-    mv_hotplug_collect(pci.hotplug);
+    mv_hotplug_collect(&pci);
     mv_device_tree_reset(&devices);
     remove_from(0);
     remove_from(1);
-    mv_hotplug_reset(pci.hotplug);
+    mv_hotplug_reset(&pci);
     mv_device_tree_reset(&devices);
     CHECK(blocks() == blocks_at_start && ranges() == ranges_at_start);
 }

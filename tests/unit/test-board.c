@@ -165,7 +165,7 @@ static void test_without(void **state)
     assert_int_equal(fake.cpus[0]->entry.pc, TINY_RAM);
     mv_machine_powerdown(machine);
     assert_int_equal(mv_config_parse_device_add("edu", &device, &err), 0);
-    assert_int_equal(mv_machine_device_add(machine, &device, &err), -ENOTSUP);
+    assert_int_equal(mv_machine_device_add(machine, &device, NULL, &err), -ENOTSUP);
     mv_config_device_clear(&device);
     mv_machine_pause(machine);
     assert_int_equal(mv_machine_reset(machine, MV_CAUSE_HOST_QMP, &err), 0);

@@ -36,7 +36,7 @@ static int add(const char *text)
     struct mv_config_device device;
     int r = mv_config_parse_device_add(text, &device, &err);
     if (r == 0) {
-        r = mv_machine_device_add(machine, &device, &err);
+        r = mv_machine_device_add(machine, &device, NULL, &err);
         mv_config_device_clear(&device);
     }
     return r;

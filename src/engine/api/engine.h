@@ -79,7 +79,7 @@ struct mv_engine_ops {
     const struct mv_arch *arch; /* whose vCPUs it runs */
     /* By level: each vCPU's own data and instruction cache, then one that all share; or NULL. */
     const struct mv_engine_cache *caches;
-    /* 0 where it can run here, else a negative errno and why not. */
+    /* 0 where it can run here, else a negative errno and why not; NULL: anywhere. */
     int (*probe)(struct mv_error *err);
     int (*create)(const struct mv_engine_params *params, struct mv_engine **ret,
                   struct mv_error *err);

@@ -106,7 +106,7 @@ static struct mv_machine *move(struct mv_machine *from)
     struct mv_machine *to = make();
     struct mv_vcpus_state state, other;
     check(mv_machine_start(to, true, &err));
-    mv_hotplug_collect(from->hotplug);
+    mv_hotplug_collect(&from->hotplug);
     mv_device_tree_saving(&from->devices);
     mv_block_for_each(from->blocks, move_block, to);
     for (struct mv_device *d = from->devices.first; d != NULL; d = d->next)
