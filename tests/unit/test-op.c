@@ -40,7 +40,7 @@ struct state {
     uint64_t x[MV_REG_COUNT];
     union mv_vreg v[32];
     uint32_t nzcv, fpcr, fpsr;
-    struct mv_monitor monitor;
+    struct mv_arm64_monitor monitor;
     uint8_t memory[BANK_SIZE];
     /* After a run. */
     enum outcome outcome;
@@ -120,12 +120,12 @@ static void random_memory(uint8_t *memory)
     memcpy(memory, pool + random_below(3 * BANK_SIZE), BANK_SIZE);
 }
 
-static struct mv_monitor random_monitor(const uint8_t *memory)
+static struct mv_arm64_monitor random_monitor(const uint8_t *memory)
 {
     static const uint8_t sizes[] = {1, 2, 4, 8, 16};
     uint8_t size = sizes[random_below(5)];
     uint64_t offset = random_below(BANK_SIZE / 16) * 16;
-    struct mv_monitor monitor = {
+    struct mv_arm64_monitor monitor = {
         .armed = random_below(4) != 0, .size = size, .pa = BANK + offset};
     memcpy(monitor.value, memory + offset, sizeof monitor.value);
     return monitor;
@@ -172,7 +172,7 @@ static void change(struct state *s, unsigned operands, struct mv_op_registers re
 /* Registers of the system, as the guest that the ops are of would have set them. */
 static void set_system(void)
 {
-    mv_cpu_reset(cpu);
+    mv_cpu_reset(&cpu->vcpu);
     cpu->sys.mair = 0xff;
     cpu->sys.ttbr0 = TABLE;
     cpu->sys.tcr = 25 | UINT64_C(5) << 32; /* 39 bits to 48 */
@@ -266,7 +266,7 @@ static bool same_registers(const struct state *a, const struct state *b,
     return true;
 }
 
-static bool same_monitor(const struct mv_monitor *a, const struct mv_monitor *b)
+static bool same_monitor(const struct mv_arm64_monitor *a, const struct mv_arm64_monitor *b)
 {
     return a->armed == b->armed &&
            (!a->armed || (a->size == b->size && a->pa == b->pa &&

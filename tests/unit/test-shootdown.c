@@ -239,7 +239,7 @@ static int setup(void **state)
     boxes.count = VCPUS;
     for (unsigned i = 0; i < VCPUS; i++) {
         struct mv_mailbox *box = &vcpu[i].box;
-        mv_mailbox_init(box);
+        pthread_mutex_init(&box->lock, NULL);
         mv_tlb_init(&vcpu[i].tlb, false);
         box->all = &boxes;
         box->attention = &vcpu[i].attention;
@@ -255,7 +255,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     for (unsigned i = 0; i < VCPUS; i++) {
-        mv_mailbox_destroy(&vcpu[i].box);
+        pthread_mutex_destroy(&vcpu[i].box.lock);
         mv_code_cache_destroy(vcpu[i].box.code);
     }
     free(vcpu);

@@ -44,36 +44,36 @@ static void test_registers(void **state)
 {
     for (enum mv_timer_kind kind = 0; kind < MV_TIMER_COUNT; kind++) {
         assert_int_equal(mv_counter_read(cpu, kind), 0);
-        assert_int_equal(mv_timer_ctl(cpu, kind), 0);
-        mv_timer_set_ctl(cpu, kind, UINT64_MAX & ~(uint64_t)IMASK);
-        assert_int_equal(mv_timer_ctl(cpu, kind), ENABLE | ISTATUS);
+        assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_CTL), 0);
+        mv_timer_write(cpu, kind, MV_TIMER_CTL, UINT64_MAX & ~(uint64_t)IMASK);
+        assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_CTL), ENABLE | ISTATUS);
         assert_true(line(kind));
-        mv_timer_set_ctl(cpu, kind, ENABLE | IMASK);
-        assert_int_equal(mv_timer_ctl(cpu, kind), ENABLE | IMASK | ISTATUS);
+        mv_timer_write(cpu, kind, MV_TIMER_CTL, ENABLE | IMASK);
+        assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_CTL), ENABLE | IMASK | ISTATUS);
         assert_false(line(kind));
-        mv_timer_set_ctl(cpu, kind, ENABLE);
+        mv_timer_write(cpu, kind, MV_TIMER_CTL, ENABLE);
         assert_true(line(kind));
-        mv_timer_set_cval(cpu, kind, 1000);
+        mv_timer_write(cpu, kind, MV_TIMER_CVAL, 1000);
         assert_false(line(kind));
-        assert_int_equal(mv_timer_ctl(cpu, kind), ENABLE);
-        assert_int_equal(mv_timer_cval(cpu, kind), 1000);
-        assert_int_equal(mv_timer_tval(cpu, kind), 1000);
-        mv_timer_set_cval(cpu, kind, UINT64_MAX);
-        assert_int_equal(mv_timer_tval(cpu, kind), UINT32_MAX);
+        assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_CTL), ENABLE);
+        assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_CVAL), 1000);
+        assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_TVAL), 1000);
+        mv_timer_write(cpu, kind, MV_TIMER_CVAL, UINT64_MAX);
+        assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_TVAL), UINT32_MAX);
         assert_false(line(kind));
-        mv_timer_set_ctl(cpu, kind, 0);
-        assert_int_equal(mv_timer_ctl(cpu, kind), 0);
+        mv_timer_write(cpu, kind, MV_TIMER_CTL, 0);
+        assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_CTL), 0);
     }
 }
 
 /* The two are each on their own, and so are vCPUs. */
 static void test_apart(void **state)
 {
-    mv_timer_set_ctl(cpu, MV_TIMER_PHYSICAL, ENABLE);
+    mv_timer_write(cpu, MV_TIMER_PHYSICAL, MV_TIMER_CTL, ENABLE);
     assert_true(line(MV_TIMER_PHYSICAL));
     assert_false(line(MV_TIMER_VIRTUAL));
     assert_false(atomic_load(&f.irqchip.ppi[1][FIXTURE_PHYSICAL_INTID]));
-    assert_int_equal(mv_timer_ctl(f.cpu[1], MV_TIMER_PHYSICAL), 0);
+    assert_int_equal(mv_timer_read(f.cpu[1], MV_TIMER_PHYSICAL, MV_TIMER_CTL), 0);
 }
 
 /* A vCPU that reads that the time has come has its interrupt by then, without the loop. */
@@ -81,16 +81,16 @@ static void test_read_raises(void **state)
 {
     clock_run(true);
     uint64_t due = mv_counter_read(cpu, MV_TIMER_VIRTUAL) + TICKS_PER_MS;
-    mv_timer_set_cval(cpu, MV_TIMER_VIRTUAL, due);
-    mv_timer_set_ctl(cpu, MV_TIMER_VIRTUAL, ENABLE);
+    mv_timer_write(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CVAL, due);
+    mv_timer_write(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CTL, ENABLE);
     uint64_t before = due, now;
     while ((now = mv_counter_read(cpu, MV_TIMER_VIRTUAL)) < due) {
         assert_true(before == due || now >= before); /* never back */
         before = now;
     }
     assert_true(line(MV_TIMER_VIRTUAL));
-    assert_int_equal(mv_timer_ctl(cpu, MV_TIMER_VIRTUAL), ENABLE | ISTATUS);
-    assert_true((int32_t)mv_timer_tval(cpu, MV_TIMER_VIRTUAL) <= 0);
+    assert_int_equal(mv_timer_read(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CTL), ENABLE | ISTATUS);
+    assert_true((int32_t)mv_timer_read(cpu, MV_TIMER_VIRTUAL, MV_TIMER_TVAL) <= 0);
 }
 
 static void stop_if_up(void *opaque)
@@ -105,14 +105,15 @@ static void stop_if_up(void *opaque)
 static void test_loop_raises(void **state)
 {
     clock_run(true);
-    mv_timer_set_ctl(cpu, MV_TIMER_PHYSICAL, ENABLE);
+    mv_timer_write(cpu, MV_TIMER_PHYSICAL, MV_TIMER_CTL, ENABLE);
     assert_true(line(MV_TIMER_PHYSICAL));
-    mv_timer_set_cval(cpu, MV_TIMER_PHYSICAL,
-                      mv_counter_read(cpu, MV_TIMER_PHYSICAL) + 5 * TICKS_PER_MS);
+    mv_timer_write(cpu, MV_TIMER_PHYSICAL, MV_TIMER_CVAL,
+                   mv_counter_read(cpu, MV_TIMER_PHYSICAL) + 5 * TICKS_PER_MS);
     mv_loop_defer(f.loop, stop_if_up, NULL);
     mv_loop_run(f.loop);
     assert_true(line(MV_TIMER_PHYSICAL));
-    assert_true(mv_counter_read(cpu, MV_TIMER_PHYSICAL) >= mv_timer_cval(cpu, MV_TIMER_PHYSICAL));
+    assert_true(mv_counter_read(cpu, MV_TIMER_PHYSICAL) >=
+                mv_timer_read(cpu, MV_TIMER_PHYSICAL, MV_TIMER_CVAL));
 }
 
 /* While guest time stands still nothing comes due, however long that takes. */
@@ -123,8 +124,8 @@ static void test_stopped(void **state)
     clock_run(false);
     uint64_t now = mv_counter_read(cpu, MV_TIMER_VIRTUAL);
     assert_true(now >= TICKS_PER_MS);
-    mv_timer_set_cval(cpu, MV_TIMER_VIRTUAL, now + TICKS_PER_MS);
-    mv_timer_set_ctl(cpu, MV_TIMER_VIRTUAL, ENABLE);
+    mv_timer_write(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CVAL, now + TICKS_PER_MS);
+    mv_timer_write(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CTL, ENABLE);
     sleep_ms(5);
     assert_int_equal(mv_counter_read(cpu, MV_TIMER_VIRTUAL), now);
     assert_false(line(MV_TIMER_VIRTUAL));
@@ -142,8 +143,8 @@ static void test_far(void **state)
     static const uint64_t far[] = {UINT64_MAX, UINT64_MAX / MV_COUNTER_NS, UINT64_C(1) << 59};
     clock_run(true);
     for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
-        mv_timer_set_cval(cpu, MV_TIMER_VIRTUAL, far[i]);
-        mv_timer_set_ctl(cpu, MV_TIMER_VIRTUAL, ENABLE);
+        mv_timer_write(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CVAL, far[i]);
+        mv_timer_write(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CTL, ENABLE);
         mv_counter_read(cpu, MV_TIMER_VIRTUAL);
         assert_false(line(MV_TIMER_VIRTUAL));
         struct itimerspec left;
@@ -154,12 +155,12 @@ static void test_far(void **state)
 
 static void test_reset(void **state)
 {
-    mv_timer_set_ctl(cpu, MV_TIMER_VIRTUAL, ENABLE);
+    mv_timer_write(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CTL, ENABLE);
     assert_true(line(MV_TIMER_VIRTUAL));
     f.engine->ops->vcpu_reset(&cpu->vcpu);
     assert_false(line(MV_TIMER_VIRTUAL));
-    assert_int_equal(mv_timer_ctl(cpu, MV_TIMER_VIRTUAL), 0);
-    assert_int_equal(mv_timer_cval(cpu, MV_TIMER_VIRTUAL), 0);
+    assert_int_equal(mv_timer_read(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CTL), 0);
+    assert_int_equal(mv_timer_read(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CVAL), 0);
 }
 
 static int setup(void **state)

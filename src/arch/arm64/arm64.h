@@ -65,6 +65,14 @@ struct mv_arm64_timer {
     uint64_t cval;
 };
 
+/* The local exclusive monitor: what LDXR saw, so that STXR can compare. */
+struct mv_arm64_monitor {
+    bool armed;
+    uint8_t size; /* bytes, 16 for a pair of doublewords */
+    uint64_t pa;
+    uint64_t value[2];
+};
+
 struct mv_arm64_state {
     uint64_t x[31];
     uint64_t sp_el0, sp_el1;
@@ -80,11 +88,7 @@ struct mv_arm64_state {
     struct mv_arm64_timer virtual_timer, physical_timer;
 
     bool event; /* the event register of WFE */
-    /* The local exclusive monitor, and what the load-exclusive saw. */
-    bool monitor_armed;
-    uint8_t monitor_size; /* bytes, 16 for a pair of doublewords */
-    uint64_t monitor_address; /* physical */
-    uint64_t monitor_value[2];
+    struct mv_arm64_monitor monitor;
     /* A software step that is done but not taken yet: for its syndrome (ISV, EX). */
     bool step_valid, step_exclusive;
 };

@@ -179,7 +179,7 @@ static void hypercall(void *opaque, const struct mv_arch_calls *calls)
     struct mv_arm64_state *state = opaque;
     mv_psci_call(state, calls);
     state->event = true;
-    state->monitor_armed = false;
+    state->monitor.armed = false;
 }
 
 static uint64_t pc_of(const void *state)
@@ -214,10 +214,10 @@ static const struct mv_state_field fields[] = {
     FIELD_BITS("cntp_ctl_el0", physical_timer.ctl, TIMER_BITS),
     FIELD_ANY("cntp_cval_el0", physical_timer.cval),
     MV_STATE_FLAG("event", struct mv_arm64_state, event),
-    MV_STATE_FLAG("monitor.armed", struct mv_arm64_state, monitor_armed),
-    MV_STATE_RANGE("monitor.size", struct mv_arm64_state, monitor_size, MV_STATE_U8, 0, 16),
-    FIELD_ANY("monitor.address", monitor_address),
-    FIELD_ANY("monitor.value", monitor_value),
+    MV_STATE_FLAG("monitor.armed", struct mv_arm64_state, monitor.armed),
+    MV_STATE_RANGE("monitor.size", struct mv_arm64_state, monitor.size, MV_STATE_U8, 0, 16),
+    FIELD_ANY("monitor.address", monitor.pa),
+    FIELD_ANY("monitor.value", monitor.value),
     MV_STATE_FLAG("step.valid", struct mv_arm64_state, step_valid),
     MV_STATE_FLAG("step.exclusive", struct mv_arm64_state, step_exclusive),
 };
@@ -225,7 +225,7 @@ static const struct mv_state_field fields[] = {
 static int check(const void *object, struct mv_error *err)
 {
     const struct mv_arm64_state *state = object;
-    unsigned size = state->monitor_size;
+    unsigned size = state->monitor.size;
     if (!(state->pstate & MV_SPSR_EL1) && (state->pstate & MV_SPSR_SP))
         return mv_state_refuse(err, "pstate", "0x%x: EL0 has one stack pointer", state->pstate);
     if ((state->sys.sctlr & MV_SCTLR_RES1) != MV_SCTLR_RES1)
@@ -236,11 +236,11 @@ static int check(const void *object, struct mv_error *err)
                                (unsigned long long)state->sys.oslsr);
     if (size & (size - 1))
         return mv_state_refuse(err, "monitor.size", "%u: a power of two", size);
-    if (state->monitor_armed && size == 0)
+    if (state->monitor.armed && size == 0)
         return mv_state_refuse(err, "monitor.size", "0: the monitor is armed");
-    if (state->monitor_armed && state->monitor_address % size != 0)
+    if (state->monitor.armed && state->monitor.pa % size != 0)
         return mv_state_refuse(err, "monitor.address", "0x%llx: a multiple of monitor.size, %u",
-                               (unsigned long long)state->monitor_address, size);
+                               (unsigned long long)state->monitor.pa, size);
     return 0;
 }
 

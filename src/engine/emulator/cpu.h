@@ -45,14 +45,6 @@ union mv_vreg {
     unsigned __int128 q;
 } __attribute__((aligned(16)));
 
-/* The local exclusive monitor: what LDXR saw, so that STXR can compare. */
-struct mv_monitor {
-    bool armed;
-    uint8_t size; /* bytes, 16 for a pair of doublewords */
-    uint64_t pa;
-    uint64_t value[2];
-};
-
 struct mv_cpu {
     struct mv_vcpu vcpu; /* first: the machine's handle */
 
@@ -80,9 +72,10 @@ struct mv_cpu {
             uint32_t fpsr;
         };
     };
-    struct mv_monitor monitor;
+    struct mv_arm64_monitor monitor;
 
     struct mv_arm64_system sys;
+    struct mv_arm64_id id;
     struct mv_debug debug;
     struct mv_code_cache *code;
     struct mv_emulator *emulator;
@@ -124,7 +117,7 @@ static inline const struct mv_op *mv_cpu_leave(struct mv_cpu *cpu, uint64_t pc)
     cpu->pc = pc;
     return NULL;
 }
-enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu);
+enum mv_exit_reason mv_cpu_run(struct mv_vcpu *vcpu); /* engine.h, vcpu_run */
 /* The ops of the page at PC; NULL where an abort was taken instead. */
 const struct mv_op *mv_cpu_fetch(struct mv_cpu *cpu, uint64_t pc);
 /* Run handlers from pc, whose page has these ops, until one leaves. */
@@ -138,7 +131,7 @@ void mv_cpu_attend(struct mv_cpu *cpu, unsigned bits);
 void mv_cpu_wait(struct mv_cpu *cpu, uint64_t timeout_ns);
 
 /* --- pstate.c */
-void mv_cpu_reset(struct mv_cpu *cpu);
+void mv_cpu_reset(struct mv_vcpu *vcpu);          /* engine.h, vcpu_reset */
 uint32_t mv_cpu_pstate(const struct mv_cpu *cpu); /* SPSR_EL1's format */
 /* Take EL, SPSel, DAIF, NZCV, IL from an SPSR that is legal for AArch64. */
 void mv_cpu_set_pstate(struct mv_cpu *cpu, uint32_t pstate);

@@ -12,7 +12,6 @@
 #define MDSCR_SS 1u
 #define MDSCR_KDE (1u << 13)
 #define MDSCR_MDE (1u << 15)
-#define OSLSR_OSLK 2u
 #define OSDLR_DLK 1u
 
 /* Fields of DBGBCR<n>_EL1 and DBGWCR<n>_EL1 (Arm ARM D17.3.2, D17.3.11). */
@@ -39,7 +38,7 @@ enum { BT_ADDRESS, BT_LINKED_ADDRESS, BT_CONTEXT, BT_LINKED_CONTEXT };
 
 static bool enabled_from(const struct mv_cpu *cpu, unsigned el, bool masked)
 {
-    if ((cpu->sys.oslsr & OSLSR_OSLK) || (cpu->sys.osdlr & OSDLR_DLK))
+    if ((cpu->sys.oslsr & MV_OSLSR_OSLK) || (cpu->sys.osdlr & OSDLR_DLK))
         return false;
     return el == 0 || ((cpu->sys.mdscr & MDSCR_KDE) && !masked);
 }

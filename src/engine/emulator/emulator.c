@@ -13,17 +13,13 @@
 #define CODE_PAGES 640
 #define CODE_PAGES_MIN 128
 
-static int probe(struct mv_error *err)
-{
-    (void)err;
-    return 0;
-}
+#define EMULATOR_OF(pointer, member)                                                               \
+    ((struct mv_emulator *)((char *)(pointer)-offsetof(struct mv_emulator, member)))
 
 /* The GIC tells a vCPU's lines; any thread. */
 static void set_lines(struct mv_irq_sink *sink, unsigned index, bool irq, bool fiq)
 {
-    struct mv_emulator *emulator =
-        (struct mv_emulator *)((char *)sink - offsetof(struct mv_emulator, sink));
+    struct mv_emulator *emulator = EMULATOR_OF(sink, sink);
     if (index >= emulator->cpu_count)
         return;
     struct mv_cpu *cpu = emulator->cpus[index];
@@ -44,18 +40,12 @@ void mv_emulator_send_event(struct mv_emulator *emulator)
 /* The guest-physical map changed: what vCPUs remember of it is void. */
 static void space_changed(struct mv_space_listener *listener, uint64_t gpa, uint64_t size)
 {
-    (void)gpa;
-    (void)size;
-    struct mv_emulator *emulator =
-        (struct mv_emulator *)((char *)listener - offsetof(struct mv_emulator, listener));
-    mv_shootdown_post_all(&emulator->mailboxes);
+    mv_shootdown_post_all(&EMULATOR_OF(listener, listener)->mailboxes);
 }
 
 static void settle(struct mv_space_listener *listener)
 {
-    struct mv_emulator *emulator =
-        (struct mv_emulator *)((char *)listener - offsetof(struct mv_emulator, listener));
-    mv_shootdown_finish_writes(&emulator->mailboxes);
+    mv_shootdown_finish_writes(&EMULATOR_OF(listener, listener)->mailboxes);
 }
 
 static int create(const struct mv_engine_params *params, struct mv_engine **ret,
@@ -66,11 +56,10 @@ static int create(const struct mv_engine_params *params, struct mv_engine **ret,
         return mv_error_set(err, ENOMEM, "no memory for the emulator");
     emulator->engine.ops = &mv_emulator_ops;
     emulator->params = *params;
-    emulator->space = params->space;
     emulator->sink.set_lines = set_lines;
     emulator->listener.changed = space_changed;
     emulator->listener.settle = settle;
-    mv_space_listen(emulator->space, &emulator->listener);
+    mv_space_listen(params->space, &emulator->listener);
     *ret = &emulator->engine;
     return 0;
 }
@@ -80,7 +69,7 @@ static void destroy(struct mv_engine *engine)
     struct mv_emulator *emulator = (struct mv_emulator *)engine;
     if (emulator->irqchip != NULL)
         emulator->irqchip->ops->set_sink(emulator->irqchip, NULL);
-    mv_space_unlisten(emulator->space, &emulator->listener);
+    mv_space_unlisten(emulator->params.space, &emulator->listener);
     free(emulator);
 }
 
@@ -99,7 +88,7 @@ static void vcpu_destroy(struct mv_vcpu *vcpu)
         emulator->mailboxes.count = --emulator->cpu_count;
     mv_timers_destroy(cpu);
     mv_code_cache_destroy(cpu->code);
-    mv_mailbox_destroy(&cpu->mailbox);
+    pthread_mutex_destroy(&cpu->mailbox.lock);
     pthread_mutex_destroy(&cpu->wait_lock);
     pthread_cond_destroy(&cpu->wait_cond);
     free(cpu);
@@ -113,7 +102,7 @@ static void init_locks(struct mv_cpu *cpu)
     pthread_cond_init(&cpu->wait_cond, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&cpu->wait_lock, NULL);
-    mv_mailbox_init(&cpu->mailbox);
+    pthread_mutex_init(&cpu->mailbox.lock, NULL);
 }
 
 static void clock_run(struct mv_engine *engine, bool on)
@@ -158,28 +147,18 @@ static int vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu 
         vcpu_destroy(&cpu->vcpu);
         return r;
     }
-    mv_softmmu_init(&cpu->mmu, emulator->space, emulator->params.cpus == 1);
+    mv_softmmu_init(&cpu->mmu, emulator->params.space, emulator->params.cpus == 1);
     cpu->mailbox.all = &emulator->mailboxes;
     cpu->mailbox.attention = &cpu->attention;
     cpu->mailbox.attention_bit = MV_ATTENTION_SHOOTDOWN;
     cpu->mailbox.tlb = &cpu->mmu.tlb;
     cpu->mailbox.code = cpu->code;
-    mv_cpu_reset(cpu);
+    mv_cpu_reset(&cpu->vcpu);
     emulator->cpus[index] = cpu;
     emulator->mailboxes.box[index] = &cpu->mailbox;
     emulator->cpu_count = emulator->mailboxes.count = index + 1;
     *ret = &cpu->vcpu;
     return 0;
-}
-
-static void vcpu_reset(struct mv_vcpu *vcpu)
-{
-    mv_cpu_reset(mv_cpu_of(vcpu));
-}
-
-static enum mv_exit_reason vcpu_run(struct mv_vcpu *vcpu)
-{
-    return mv_cpu_run(mv_cpu_of(vcpu));
 }
 
 static void vcpu_kick(struct mv_vcpu *vcpu)
@@ -240,7 +219,6 @@ const struct mv_engine_ops mv_emulator_ops = {
     .description = "interprets arm64 on any Linux host",
     .arch = &mv_arm64,
     .caches = mv_emulator_caches,
-    .probe = probe,
     .create = create,
     .destroy = destroy,
     .set_irqchip = set_irqchip,
@@ -249,8 +227,8 @@ const struct mv_engine_ops mv_emulator_ops = {
     .clock_set = clock_set,
     .vcpu_create = vcpu_create,
     .vcpu_destroy = vcpu_destroy,
-    .vcpu_reset = vcpu_reset,
-    .vcpu_run = vcpu_run,
+    .vcpu_reset = mv_cpu_reset,
+    .vcpu_run = mv_cpu_run,
     .vcpu_kick = vcpu_kick,
     .vcpu_fault = vcpu_fault,
     .vcpu_get_state = mv_cpu_get_state,

@@ -19,7 +19,6 @@ struct mv_cpu;
 struct mv_emulator {
     struct mv_engine engine; /* first */
     struct mv_engine_params params;
-    struct mv_space *space;
     struct mv_irqchip *irqchip;
     struct mv_irq_sink sink;
     struct mv_space_listener listener;

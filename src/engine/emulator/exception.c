@@ -3,7 +3,7 @@
 
 #include "interpreter.h"
 
-static void enter_el1(struct mv_cpu *cpu, unsigned vector, uint64_t pc)
+void mv_exception_enter(struct mv_cpu *cpu, unsigned vector, uint64_t pc)
 {
     uint32_t spsr = mv_cpu_pstate(cpu);
     /* Arm ARM D1.3.4: from EL0 the lower-EL vectors, else by SPSel. */
@@ -11,8 +11,7 @@ static void enter_el1(struct mv_cpu *cpu, unsigned vector, uint64_t pc)
     cpu->sys.spsr = spsr;
     cpu->sys.elr = pc;
     cpu->monitor.armed = false;
-    mv_cpu_set_pstate(cpu, 0x5 | MV_DAIF_ALL | (spsr & (MV_NZCV_N | MV_NZCV_Z | MV_NZCV_C |
-                                                        MV_NZCV_V)));
+    mv_cpu_set_pstate(cpu, 0x5 | MV_DAIF_ALL | (spsr & MV_NZCV_ALL));
     cpu->pc = (cpu->sys.vbar & ~UINT64_C(0x7ff)) + base + vector;
 }
 
@@ -22,13 +21,8 @@ void mv_exception_take(struct mv_cpu *cpu, unsigned ec, uint32_t iss, uint64_t p
     if (from_el1 && (ec == MV_EC_INSN_ABORT || ec == MV_EC_DATA_ABORT || ec == MV_EC_BREAKPOINT ||
                      ec == MV_EC_STEP || ec == MV_EC_WATCHPOINT))
         ec++;
-    enter_el1(cpu, MV_VECTOR_SYNC, pc);
+    mv_exception_enter(cpu, MV_VECTOR_SYNC, pc);
     cpu->sys.esr = (uint64_t)ec << 26 | 1u << 25 | iss;
-}
-
-void mv_exception_interrupt(struct mv_cpu *cpu, unsigned vector, uint64_t pc)
-{
-    enter_el1(cpu, vector, pc);
 }
 
 const struct mv_op *mv_exception_at(struct mv_cpu *cpu, const struct mv_op *op, unsigned ec,
@@ -80,7 +74,6 @@ static bool spsr_legal(uint64_t spsr)
 
 const struct mv_op *mv_exception_return(struct mv_cpu *cpu, const struct mv_op *op)
 {
-    (void)op;
     uint64_t spsr = cpu->sys.spsr;
     uint64_t pc = cpu->sys.elr;
     cpu->monitor.armed = false;

@@ -40,7 +40,7 @@ enum mv_exception_class {
  */
 void mv_exception_take(struct mv_cpu *cpu, unsigned ec, uint32_t iss, uint64_t pc);
 /* An interrupt: as above, without a syndrome. */
-void mv_exception_interrupt(struct mv_cpu *cpu, unsigned vector, uint64_t pc);
+void mv_exception_enter(struct mv_cpu *cpu, unsigned vector, uint64_t pc);
 
 /* For handlers: take it at op and return what the handler has to return. */
 const struct mv_op *mv_exception_at(struct mv_cpu *cpu, const struct mv_op *op, unsigned ec,

@@ -59,8 +59,9 @@ void mv_cpu_set_spsel(struct mv_cpu *cpu, unsigned spsel)
     cpu->x[MV_REG_SP] = cpu->sp_el[sp_bank(cpu)];
 }
 
-void mv_cpu_reset(struct mv_cpu *cpu)
+void mv_cpu_reset(struct mv_vcpu *vcpu)
 {
+    struct mv_cpu *cpu = mv_cpu_of(vcpu);
     memset(cpu->x, 0, sizeof cpu->x);
     memset(cpu->v, 0, sizeof cpu->v);
     memset(&cpu->sys, 0, sizeof cpu->sys);
@@ -72,7 +73,7 @@ void mv_cpu_reset(struct mv_cpu *cpu)
     cpu->debug.stepped = cpu->debug.stepped_exclusive = false;
     cpu->exit_wanted = false;
     mv_sysreg_reset(cpu);
-    mv_timers_reset(cpu);
+    mv_timers_set_state(cpu, &(struct mv_arm64_state){0});
     mv_cpu_set_pstate(cpu, MV_SPSR_EL1 | MV_SPSR_SP | MV_DAIF_ALL);
     mv_sysreg_loaded(cpu);
     mv_code_cache_drop_all(cpu->code);
@@ -97,13 +98,10 @@ void mv_cpu_get_state(struct mv_vcpu *vcpu, void *ret)
     state->fpsr = cpu->fpsr;
     memcpy(state->v, cpu->v, sizeof state->v);
     state->sys = cpu->sys;
-    mv_sysreg_get_id(cpu, &state->id);
+    state->id = cpu->id;
     mv_timers_get_state(cpu, state);
     state->event = atomic_load(&cpu->event);
-    state->monitor_armed = cpu->monitor.armed;
-    state->monitor_size = cpu->monitor.size;
-    state->monitor_address = cpu->monitor.pa;
-    memcpy(state->monitor_value, cpu->monitor.value, sizeof state->monitor_value);
+    state->monitor = cpu->monitor;
     state->step_valid = cpu->debug.stepped;
     state->step_exclusive = cpu->debug.stepped_exclusive;
 }
@@ -132,10 +130,7 @@ int mv_cpu_set_state(struct mv_vcpu *vcpu, const void *opaque, struct mv_error *
     }
     mv_timers_set_state(cpu, state);
     atomic_store(&cpu->event, state->event);
-    cpu->monitor = (struct mv_monitor){.armed = state->monitor_armed,
-                                       .size = state->monitor_size,
-                                       .pa = state->monitor_address,
-                                       .value = {state->monitor_value[0], state->monitor_value[1]}};
+    cpu->monitor = state->monitor;
     cpu->debug.stepped = state->step_valid;
     cpu->debug.stepped_exclusive = state->step_exclusive;
     return 0;

@@ -4,84 +4,40 @@
 #include "emulator.h"
 #include "sysreg.h"
 
-#include <stddef.h>
-
 /* CNTKCTL_EL1: what EL0 may reach. */
 #define CNTKCTL_EL0PCTEN 1u
 #define CNTKCTL_EL0VCTEN 2u
 #define CNTKCTL_EL0VTEN (1u << 8)
 #define CNTKCTL_EL0PTEN (1u << 9)
 
-static void check_el0(struct mv_cpu *cpu, const struct mv_op *op, uint32_t enable, bool is_read)
-{
-    if (cpu->el == 0 && !(cpu->sys.cntkctl & enable))
-        mv_sysreg_trap(cpu, op, is_read);
-}
-
 /* EL1 is the highest level, so it may say another one; the counter is as fast as before. */
 static bool read_frequency(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
-    check_el0(cpu, op, CNTKCTL_EL0PCTEN | CNTKCTL_EL0VCTEN, true);
     *ret = (uint32_t)cpu->sys.cntfrq;
     return true;
 }
 
-static bool read_physical_count(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
-{
-    check_el0(cpu, op, CNTKCTL_EL0PCTEN, true);
-    *ret = mv_counter_read(cpu, MV_TIMER_PHYSICAL);
-    return true;
-}
-
-static bool read_virtual_count(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
-{
-    check_el0(cpu, op, CNTKCTL_EL0VCTEN, true);
-    *ret = mv_counter_read(cpu, MV_TIMER_VIRTUAL);
-    return true;
-}
-
 /* The table's value says which timer. */
-static enum mv_timer_kind timer_of(struct mv_cpu *cpu, const struct mv_op *op, bool is_read)
+static bool read_count(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
-    enum mv_timer_kind kind = (enum mv_timer_kind)mv_sysreg_of(op)->value;
-    check_el0(cpu, op, kind == MV_TIMER_VIRTUAL ? CNTKCTL_EL0VTEN : CNTKCTL_EL0PTEN, is_read);
-    return kind;
-}
-
-static bool read_tval(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
-{
-    *ret = mv_timer_tval(cpu, timer_of(cpu, op, true));
+    *ret = mv_counter_read(cpu, (enum mv_timer_kind)mv_sysreg_of(op)->value);
     return true;
 }
 
-static bool write_tval(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
+/* The table's value says which register of which timer. */
+#define TIMER_VALUE(kind, reg) ((kind) * MV_TIMER_REGS + (reg))
+
+static bool read_timer(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
-    enum mv_timer_kind kind = timer_of(cpu, op, false);
-    mv_timer_set_cval(cpu, kind, mv_counter_read(cpu, kind) + (uint64_t)(int32_t)value);
+    unsigned value = (unsigned)mv_sysreg_of(op)->value;
+    *ret = mv_timer_read(cpu, value / MV_TIMER_REGS, value % MV_TIMER_REGS);
     return true;
 }
 
-static bool read_ctl(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
+static bool write_timer(struct mv_cpu *cpu, const struct mv_op *op, uint64_t to)
 {
-    *ret = mv_timer_ctl(cpu, timer_of(cpu, op, true));
-    return true;
-}
-
-static bool write_ctl(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    mv_timer_set_ctl(cpu, timer_of(cpu, op, false), value);
-    return true;
-}
-
-static bool read_cval(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
-{
-    *ret = mv_timer_cval(cpu, timer_of(cpu, op, true));
-    return true;
-}
-
-static bool write_cval(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    mv_timer_set_cval(cpu, timer_of(cpu, op, false), value);
+    unsigned value = (unsigned)mv_sysreg_of(op)->value;
+    mv_timer_write(cpu, value / MV_TIMER_REGS, value % MV_TIMER_REGS, to);
     return true;
 }
 
@@ -98,16 +54,18 @@ static bool write_icc(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value
     return chip->ops->cpu_write(chip, cpu->vcpu.index, (unsigned)mv_sysreg_of(op)->value, value);
 }
 
-#define EL0_RW (MV_SYSREG_EL0_R | MV_SYSREG_EL0_W)
-#define COUNTER(op2, reg_name, fn)                                                                 \
+#define COUNTER(op2, reg_name, kind, enable)                                                       \
     {                                                                                              \
-        .name = reg_name, .encoding = MV_SYSREG_ENC(3, 3, 14, 0, op2),                             \
-        .flags = MV_SYSREG_EL0_R | MV_SYSREG_RO, .read = fn                                        \
+        .name = reg_name, .encoding = MV_SYSREG_ENC(3, 3, 14, 0, op2), .value = kind,              \
+        MV_SYSREG_GATE(cntkctl, enable), .flags = MV_SYSREG_EL0_R | MV_SYSREG_RO,                  \
+        .read = read_count                                                                         \
     }
-#define TIMER(crm, op2, reg_name, view, kind)                                                      \
+#define TIMER(crm, op2, reg_name, reg, kind, enable)                                               \
     {                                                                                              \
-        .name = reg_name, .encoding = MV_SYSREG_ENC(3, 3, 14, crm, op2), .flags = EL0_RW,          \
-        .value = kind, .read = read_##view, .write = write_##view                                  \
+        .name = reg_name, .encoding = MV_SYSREG_ENC(3, 3, 14, crm, op2),                           \
+        .flags = MV_SYSREG_EL0_RW, MV_SYSREG_GATE(cntkctl, enable),                                \
+        .value = TIMER_VALUE(MV_TIMER_##kind, MV_TIMER_##reg), .read = read_timer,                 \
+        .write = write_timer                                                                       \
     }
 #define ICC(crn, crm, op2, reg)                                                                    \
     {                                                                                              \
@@ -118,21 +76,22 @@ static bool write_icc(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value
 static const struct mv_sysreg rows[] = {
     {.name = "CNTKCTL_EL1",
      .encoding = MV_SYSREG_ENC(3, 0, 14, 1, 0),
-     .offset = offsetof(struct mv_cpu, sys.cntkctl)},
+     .offset = MV_SYSREG_AT(sys.cntkctl)},
     {.name = "CNTFRQ_EL0",
      .encoding = MV_SYSREG_ENC(3, 3, 14, 0, 0),
      .flags = MV_SYSREG_EL0_R,
-     .offset = offsetof(struct mv_cpu, sys.cntfrq),
+     .offset = MV_SYSREG_AT(sys.cntfrq),
      .value = MV_COUNTER_HZ,
-     .read = read_frequency},
-    COUNTER(1, "CNTPCT_EL0", read_physical_count),
-    COUNTER(2, "CNTVCT_EL0", read_virtual_count),
-    TIMER(2, 0, "CNTP_TVAL_EL0", tval, MV_TIMER_PHYSICAL),
-    TIMER(2, 1, "CNTP_CTL_EL0", ctl, MV_TIMER_PHYSICAL),
-    TIMER(2, 2, "CNTP_CVAL_EL0", cval, MV_TIMER_PHYSICAL),
-    TIMER(3, 0, "CNTV_TVAL_EL0", tval, MV_TIMER_VIRTUAL),
-    TIMER(3, 1, "CNTV_CTL_EL0", ctl, MV_TIMER_VIRTUAL),
-    TIMER(3, 2, "CNTV_CVAL_EL0", cval, MV_TIMER_VIRTUAL),
+     .read = read_frequency,
+     MV_SYSREG_GATE(cntkctl, CNTKCTL_EL0PCTEN | CNTKCTL_EL0VCTEN)},
+    COUNTER(1, "CNTPCT_EL0", MV_TIMER_PHYSICAL, CNTKCTL_EL0PCTEN),
+    COUNTER(2, "CNTVCT_EL0", MV_TIMER_VIRTUAL, CNTKCTL_EL0VCTEN),
+    TIMER(2, 0, "CNTP_TVAL_EL0", TVAL, PHYSICAL, CNTKCTL_EL0PTEN),
+    TIMER(2, 1, "CNTP_CTL_EL0", CTL, PHYSICAL, CNTKCTL_EL0PTEN),
+    TIMER(2, 2, "CNTP_CVAL_EL0", CVAL, PHYSICAL, CNTKCTL_EL0PTEN),
+    TIMER(3, 0, "CNTV_TVAL_EL0", TVAL, VIRTUAL, CNTKCTL_EL0VTEN),
+    TIMER(3, 1, "CNTV_CTL_EL0", CTL, VIRTUAL, CNTKCTL_EL0VTEN),
+    TIMER(3, 2, "CNTV_CVAL_EL0", CVAL, VIRTUAL, CNTKCTL_EL0VTEN),
     ICC(4, 6, 0, PMR),
     ICC(12, 8, 0, IAR0),
     ICC(12, 8, 1, EOIR0),

@@ -8,48 +8,16 @@
 #include "emulator.h"
 #include "sysreg.h"
 
-#include <string.h>
-
 /*
  * Two levels of caches: separate, then unified; up to level 2 to the point of
  * coherency and none to the points of unification, as CTR_EL0.IDC has it (D17.2.27).
  */
 #define CLIDR 0x2000023
 
-static const struct mv_arm64_id cpu_id = {
-    .midr = 0x000f0510,
-    .pfr0 = 0x1100000001000011,
-    .dfr0 = 0x10305006,
-    .isar0 = 0x211120,
-    .mmfr0 = 0x00100025,
-    .mmfr1 = 0x2,
-    .mmfr2 = 0x1000000000000000,
-    .clidr = CLIDR,
-    .ctr = 0x9444c004,
-    .dczid = 4, /* DC ZVA works on 2^4 words, 64 bytes */
-    .counter_hz = MV_COUNTER_HZ,
-};
-
-void mv_sysreg_get_id(const struct mv_cpu *cpu, struct mv_arm64_id *ret)
-{
-    *ret = cpu_id;
-    ret->mpidr = mv_arm64_mpidr(cpu->vcpu.index);
-}
-
-/* The table's value is the register's offset in the above. */
-static bool read_id(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
-{
-    struct mv_arm64_id id;
-    mv_sysreg_get_id(cpu, &id);
-    memcpy(ret, (const char *)&id + mv_sysreg_of(op)->value, sizeof *ret);
-    return true;
-}
-
 static bool read_ctr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
-    if (cpu->el == 0 && !(cpu->sys.sctlr & MV_SCTLR_UCT))
-        mv_sysreg_trap(cpu, op, true);
-    return read_id(cpu, op, ret);
+    *ret = cpu->id.ctr;
+    return true;
 }
 
 /*
@@ -66,7 +34,6 @@ const struct mv_engine_cache mv_emulator_caches[] = {
 /* Of the cache that CSSELR_EL1 picks by level and InD; of none it is UNKNOWN (D17.2.24). */
 static bool read_ccsidr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
-    (void)op;
     unsigned level = (cpu->sys.csselr >> 1 & 7) + 1;
     bool instruction = cpu->sys.csselr & 1;
     *ret = 0;
@@ -82,39 +49,34 @@ static bool read_ccsidr(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *re
 static bool read_dczid(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret)
 {
     bool prohibited = cpu->el == 0 && !(cpu->sys.sctlr & MV_SCTLR_DZE);
-    *ret = cpu_id.dczid | (prohibited ? 1u << 4 : 0);
+    *ret = cpu->id.dczid | (prohibited ? 1u << 4 : 0);
     return true;
 }
 
-#define ID(op1, crm, op2, id_name, field)                                                          \
-    {                                                                                              \
-        .name = id_name, .encoding = MV_SYSREG_ENC(3, op1, 0, crm, op2), .flags = MV_SYSREG_RO,    \
-        .value = offsetof(struct mv_arm64_id, field), .read = read_id                              \
-    }
+#define ID(op1, crm, op2, id_name, field, constant)                                                \
+    .name = id_name, .encoding = MV_SYSREG_ENC(3, op1, 0, crm, op2),                               \
+    .offset = MV_SYSREG_AT(id.field), .value = constant
+
 static const struct mv_sysreg rows[] = {
-    ID(0, 0, 0, "MIDR_EL1", midr),
-    ID(0, 0, 5, "MPIDR_EL1", mpidr),
-    ID(0, 0, 6, "REVIDR_EL1", revidr),
-    ID(0, 4, 0, "ID_AA64PFR0_EL1", pfr0),
-    ID(0, 5, 0, "ID_AA64DFR0_EL1", dfr0),
-    ID(0, 6, 0, "ID_AA64ISAR0_EL1", isar0),
-    ID(0, 7, 0, "ID_AA64MMFR0_EL1", mmfr0),
-    ID(0, 7, 1, "ID_AA64MMFR1_EL1", mmfr1),
-    ID(0, 7, 2, "ID_AA64MMFR2_EL1", mmfr2),
+    {ID(0, 0, 0, "MIDR_EL1", midr, 0x000f0510), .flags = MV_SYSREG_RO},
+    {ID(0, 0, 5, "MPIDR_EL1", mpidr, 0), .flags = MV_SYSREG_RO}, /* mv_sysreg_reset */
+    {ID(0, 0, 6, "REVIDR_EL1", revidr, 0), .flags = MV_SYSREG_RO},
+    {ID(0, 4, 0, "ID_AA64PFR0_EL1", pfr0, 0x1100000001000011), .flags = MV_SYSREG_RO},
+    {ID(0, 5, 0, "ID_AA64DFR0_EL1", dfr0, 0x10305006), .flags = MV_SYSREG_RO},
+    {ID(0, 6, 0, "ID_AA64ISAR0_EL1", isar0, 0x211120), .flags = MV_SYSREG_RO},
+    {ID(0, 7, 0, "ID_AA64MMFR0_EL1", mmfr0, 0x00100025), .flags = MV_SYSREG_RO},
+    {ID(0, 7, 1, "ID_AA64MMFR1_EL1", mmfr1, 0x2), .flags = MV_SYSREG_RO},
+    {ID(0, 7, 2, "ID_AA64MMFR2_EL1", mmfr2, 0x1000000000000000), .flags = MV_SYSREG_RO},
     {.name = "CCSIDR_EL1",
      .encoding = MV_SYSREG_ENC(3, 1, 0, 0, 0),
      .flags = MV_SYSREG_RO,
      .read = read_ccsidr},
-    ID(1, 0, 1, "CLIDR_EL1", clidr),
-    ID(1, 0, 7, "AIDR_EL1", aidr),
-    {.name = "CTR_EL0",
-     .encoding = MV_SYSREG_ENC(3, 3, 0, 0, 1),
-     .flags = MV_SYSREG_RO | MV_SYSREG_EL0_R,
-     .value = offsetof(struct mv_arm64_id, ctr),
-     .read = read_ctr},
-    {.name = "DCZID_EL0",
-     .encoding = MV_SYSREG_ENC(3, 3, 0, 0, 7),
-     .flags = MV_SYSREG_RO | MV_SYSREG_EL0_R,
+    {ID(1, 0, 1, "CLIDR_EL1", clidr, CLIDR), .flags = MV_SYSREG_RO},
+    {ID(1, 0, 7, "AIDR_EL1", aidr, 0), .flags = MV_SYSREG_RO},
+    {ID(3, 0, 1, "CTR_EL0", ctr, 0x9444c004), .flags = MV_SYSREG_RO | MV_SYSREG_EL0_R,
+     MV_SYSREG_GATE(sctlr, MV_SCTLR_UCT), .read = read_ctr},
+    /* DC ZVA works on 2^4 words, 64 bytes. */
+    {ID(3, 0, 7, "DCZID_EL0", dczid, 4), .flags = MV_SYSREG_RO | MV_SYSREG_EL0_R,
      .read = read_dczid},
 };
 MV_SYSREG_TABLE(mv_sysreg_id, rows);

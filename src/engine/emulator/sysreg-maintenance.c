@@ -12,31 +12,14 @@
 
 #define ZVA_BYTES 64
 
-/* What EL0 may do: UCI for maintenance by address, DZE for DC ZVA. */
-static void check_el0(struct mv_cpu *cpu, const struct mv_op *op, uint32_t enable)
-{
-    if (cpu->el == 0 && !(cpu->sys.sctlr & enable))
-        mv_sysreg_trap(cpu, op, false);
-}
-
 static bool dc_by_address(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 {
-    check_el0(cpu, op, MV_SCTLR_UCI);
     mv_memory_entry(cpu, op, va, MV_ACCESS_CM);
-    return true;
-}
-
-static bool dc_by_set(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    (void)cpu;
-    (void)op;
-    (void)value;
     return true;
 }
 
 static bool dc_zva(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 {
-    check_el0(cpu, op, MV_SCTLR_DZE);
     const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
     if (MV_UNLIKELY(entry->write_tag != (va & MV_PAGE_MASK) || entry->pa & MV_TLB_ATTR_DEVICE)) {
         entry = mv_memory_entry(cpu, op, va, MV_ACCESS_WRITE);
@@ -54,47 +37,29 @@ static bool dc_zva(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 
 static bool ic_ivau(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 {
-    check_el0(cpu, op, MV_SCTLR_UCI);
     const struct mv_dtlb_entry *entry = mv_memory_entry(cpu, op, va, MV_ACCESS_CM);
     uint64_t pa = (entry->pa & MV_PAGE_MASK) | (va & ~MV_PAGE_MASK);
     mv_shootdown_code_line(&cpu->mailbox, pa);
     return true;
 }
 
-/* The table's value says whether it is broadcast. */
-static bool maintain(struct mv_cpu *cpu, const struct mv_op *op, const struct mv_shootdown *what)
+/*
+ * The table's value says what is dropped, and whether of all vCPUs.  The operand has
+ * VA bits 55-12 in bits 43-0, and the ASID in bits 63-48.
+ */
+#define OF_ALL 16u
+
+static bool maintain(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
-    if (mv_sysreg_of(op)->value)
-        mv_shootdown_broadcast(&cpu->mailbox, what);
+    unsigned which = (unsigned)mv_sysreg_of(op)->value;
+    const struct mv_shootdown what = {.kind = which & ~OF_ALL,
+                                      .asid = (uint16_t)(value >> 48),
+                                      .address = (uint64_t)((int64_t)(value << 20) >> 8)};
+    if (which & OF_ALL)
+        mv_shootdown_broadcast(&cpu->mailbox, &what);
     else
-        mv_shootdown_local(&cpu->mailbox, what);
+        mv_shootdown_local(&cpu->mailbox, &what);
     return true;
-}
-
-static bool ic_all(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    (void)value;
-    return maintain(cpu, op, &(struct mv_shootdown){.kind = MV_SHOOTDOWN_CODE_ALL});
-}
-
-static bool tlbi_all(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    (void)value;
-    return maintain(cpu, op, &(struct mv_shootdown){.kind = MV_SHOOTDOWN_TLB_ALL});
-}
-
-static bool tlbi_asid(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    return maintain(
-        cpu, op,
-        &(struct mv_shootdown){.kind = MV_SHOOTDOWN_TLB_ASID, .asid = (uint16_t)(value >> 48)});
-}
-
-static bool tlbi_va(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
-{
-    /* The operand has VA bits 55-12 in bits 43-0. */
-    uint64_t va = (uint64_t)((int64_t)(value << 20) >> 8);
-    return maintain(cpu, op, &(struct mv_shootdown){.kind = MV_SHOOTDOWN_TLB_VA, .address = va});
 }
 
 #define PAR_F 1u
@@ -117,42 +82,44 @@ static bool translate(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
     return true;
 }
 
-#define SYS(op1, crn, crm, op2, sys_name, fn)                                                      \
-    .name = sys_name, .encoding = MV_SYSREG_ENC(1, op1, crn, crm, op2), .write = fn
+#define SYS(op1, crn, crm, op2, sys_name)                                                          \
+    .name = sys_name, .encoding = MV_SYSREG_ENC(1, op1, crn, crm, op2)
 #define EL1 .flags = MV_SYSREG_WO
-#define EL0 .flags = MV_SYSREG_WO | MV_SYSREG_EL0_W
+/* What EL0 may do: UCI for maintenance by address, DZE for DC ZVA. */
+#define EL0(enable) .flags = MV_SYSREG_WO | MV_SYSREG_EL0_W, MV_SYSREG_GATE(sctlr, enable)
 /* Code that was dropped may be what runs, and so may a page that is no longer mapped. */
-#define CODE .flags = MV_SYSREG_WO | MV_SYSREG_EXIT
-#define LOCAL .value = 0
-#define BROADCAST .value = 1
+#define DROP(kind)                                                                                 \
+    .flags = MV_SYSREG_WO | MV_SYSREG_EXIT, .write = maintain, .value = MV_SHOOTDOWN_##kind
+#define DROP_ALL(kind)                                                                             \
+    .flags = MV_SYSREG_WO | MV_SYSREG_EXIT, .write = maintain, .value = MV_SHOOTDOWN_##kind | OF_ALL
 
 static const struct mv_sysreg rows[] = {
-    {SYS(0, 7, 1, 0, "IC IALLUIS", ic_all), CODE, BROADCAST},
-    {SYS(0, 7, 5, 0, "IC IALLU", ic_all), CODE, LOCAL},
-    {SYS(3, 7, 5, 1, "IC IVAU", ic_ivau), EL0},
-    {SYS(3, 7, 4, 1, "DC ZVA", dc_zva), EL0},
-    {SYS(0, 7, 6, 1, "DC IVAC", dc_by_address), EL1},
-    {SYS(3, 7, 10, 1, "DC CVAC", dc_by_address), EL0},
-    {SYS(3, 7, 11, 1, "DC CVAU", dc_by_address), EL0},
-    {SYS(3, 7, 14, 1, "DC CIVAC", dc_by_address), EL0},
-    {SYS(0, 7, 6, 2, "DC ISW", dc_by_set), EL1},
-    {SYS(0, 7, 10, 2, "DC CSW", dc_by_set), EL1},
-    {SYS(0, 7, 14, 2, "DC CISW", dc_by_set), EL1},
-    {SYS(0, 7, 8, 0, "AT S1E1R", translate), EL1, .value = 2},
-    {SYS(0, 7, 8, 1, "AT S1E1W", translate), EL1, .value = 3},
-    {SYS(0, 7, 8, 2, "AT S1E0R", translate), EL1, .value = 0},
-    {SYS(0, 7, 8, 3, "AT S1E0W", translate), EL1, .value = 1},
-    {SYS(0, 8, 3, 0, "TLBI VMALLE1IS", tlbi_all), CODE, BROADCAST},
-    {SYS(0, 8, 3, 1, "TLBI VAE1IS", tlbi_va), CODE, BROADCAST},
-    {SYS(0, 8, 3, 2, "TLBI ASIDE1IS", tlbi_asid), CODE, BROADCAST},
-    {SYS(0, 8, 3, 3, "TLBI VAAE1IS", tlbi_va), CODE, BROADCAST},
-    {SYS(0, 8, 3, 5, "TLBI VALE1IS", tlbi_va), CODE, BROADCAST},
-    {SYS(0, 8, 3, 7, "TLBI VAALE1IS", tlbi_va), CODE, BROADCAST},
-    {SYS(0, 8, 7, 0, "TLBI VMALLE1", tlbi_all), CODE, LOCAL},
-    {SYS(0, 8, 7, 1, "TLBI VAE1", tlbi_va), CODE, LOCAL},
-    {SYS(0, 8, 7, 2, "TLBI ASIDE1", tlbi_asid), CODE, LOCAL},
-    {SYS(0, 8, 7, 3, "TLBI VAAE1", tlbi_va), CODE, LOCAL},
-    {SYS(0, 8, 7, 5, "TLBI VALE1", tlbi_va), CODE, LOCAL},
-    {SYS(0, 8, 7, 7, "TLBI VAALE1", tlbi_va), CODE, LOCAL},
+    {SYS(0, 7, 1, 0, "IC IALLUIS"), DROP_ALL(CODE_ALL)},
+    {SYS(0, 7, 5, 0, "IC IALLU"), DROP(CODE_ALL)},
+    {SYS(3, 7, 5, 1, "IC IVAU"), .write = ic_ivau, EL0(MV_SCTLR_UCI)},
+    {SYS(3, 7, 4, 1, "DC ZVA"), .write = dc_zva, EL0(MV_SCTLR_DZE)},
+    {SYS(0, 7, 6, 1, "DC IVAC"), .write = dc_by_address, EL1},
+    {SYS(3, 7, 10, 1, "DC CVAC"), .write = dc_by_address, EL0(MV_SCTLR_UCI)},
+    {SYS(3, 7, 11, 1, "DC CVAU"), .write = dc_by_address, EL0(MV_SCTLR_UCI)},
+    {SYS(3, 7, 14, 1, "DC CIVAC"), .write = dc_by_address, EL0(MV_SCTLR_UCI)},
+    {SYS(0, 7, 6, 2, "DC ISW"), EL1},
+    {SYS(0, 7, 10, 2, "DC CSW"), EL1},
+    {SYS(0, 7, 14, 2, "DC CISW"), EL1},
+    {SYS(0, 7, 8, 0, "AT S1E1R"), .write = translate, EL1, .value = 2},
+    {SYS(0, 7, 8, 1, "AT S1E1W"), .write = translate, EL1, .value = 3},
+    {SYS(0, 7, 8, 2, "AT S1E0R"), .write = translate, EL1, .value = 0},
+    {SYS(0, 7, 8, 3, "AT S1E0W"), .write = translate, EL1, .value = 1},
+    {SYS(0, 8, 3, 0, "TLBI VMALLE1IS"), DROP_ALL(TLB_ALL)},
+    {SYS(0, 8, 3, 1, "TLBI VAE1IS"), DROP_ALL(TLB_VA)},
+    {SYS(0, 8, 3, 2, "TLBI ASIDE1IS"), DROP_ALL(TLB_ASID)},
+    {SYS(0, 8, 3, 3, "TLBI VAAE1IS"), DROP_ALL(TLB_VA)},
+    {SYS(0, 8, 3, 5, "TLBI VALE1IS"), DROP_ALL(TLB_VA)},
+    {SYS(0, 8, 3, 7, "TLBI VAALE1IS"), DROP_ALL(TLB_VA)},
+    {SYS(0, 8, 7, 0, "TLBI VMALLE1"), DROP(TLB_ALL)},
+    {SYS(0, 8, 7, 1, "TLBI VAE1"), DROP(TLB_VA)},
+    {SYS(0, 8, 7, 2, "TLBI ASIDE1"), DROP(TLB_ASID)},
+    {SYS(0, 8, 7, 3, "TLBI VAAE1"), DROP(TLB_VA)},
+    {SYS(0, 8, 7, 5, "TLBI VALE1"), DROP(TLB_VA)},
+    {SYS(0, 8, 7, 7, "TLBI VAALE1"), DROP(TLB_VA)},
 };
 MV_SYSREG_TABLE(mv_sysreg_maintenance, rows);

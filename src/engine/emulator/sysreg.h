@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct mv_arm64_id;
 struct mv_cpu;
 
 /* Bits 20-5 of the instruction. */
@@ -20,36 +19,44 @@ struct mv_cpu;
     ((uint16_t)((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2)))
 
 enum {
-    MV_SYSREG_RO = 1,     /* writes are UNDEF */
-    MV_SYSREG_WO = 2,     /* reads are UNDEF */
-    MV_SYSREG_EL0_R = 4,  /* readable at EL0 */
-    MV_SYSREG_EL0_W = 8,  /* writable at EL0 */
-    MV_SYSREG_EXIT = 16,  /* a write may change what runs next: leave the handlers */
+    MV_SYSREG_RO = 1,    /* writes are UNDEF */
+    MV_SYSREG_WO = 2,    /* reads are UNDEF */
+    MV_SYSREG_EL0_R = 4, /* readable at EL0 */
+    MV_SYSREG_EL0_W = 8, /* writable at EL0 */
+    MV_SYSREG_EXIT = 16, /* a write may change what runs next: leave the handlers */
+    MV_SYSREG_FP = 32,   /* trapped as V registers are (CPACR_EL1.FPEN) */
+    MV_SYSREG_SHUT = 64, /* the gate's bits keep EL0 out, instead of letting it in */
 };
 
 struct mv_sysreg {
     const char *name;
     uint16_t encoding;
     uint16_t flags;
-    size_t offset;    /* of a uint64_t in mv_cpu, or 0 */
-    uint64_t value;   /* reset value, or the value of a constant one */
-    /*
-     * Where storage alone is not enough.  They return false for an exception
-     * that they have not taken: the access is UNDEF.  They may also take one
-     * themselves and unwind.
-     */
+    size_t offset;       /* of a uint64_t in mv_cpu, or 0 */
+    size_t word;         /* of a uint32_t there instead, or 0 */
+    uint64_t value;      /* reset value, or the value of a constant one */
+    uint64_t res0, res1; /* bits that a write clears, and sets */
+    /* EL0 is trapped unless one of these bits of the uint64_t there is set; an offset, or 0. */
+    size_t gate;
+    uint32_t gate_bits;
+    void (*changed)(struct mv_cpu *cpu); /* what follows from a write, or NULL */
+    /* Where storage alone is not enough.  False: the access is UNDEF. */
     bool (*read)(struct mv_cpu *cpu, const struct mv_op *op, uint64_t *ret);
     bool (*write)(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value);
 };
+
+#define MV_SYSREG_AT(field)         offsetof(struct mv_cpu, field)
+#define MV_SYSREG_GATE(field, bits) .gate = MV_SYSREG_AT(sys.field), .gate_bits = bits
+#define MV_SYSREG_EL0_RW            (MV_SYSREG_EL0_R | MV_SYSREG_EL0_W)
 
 struct mv_sysreg_table {
     const struct mv_sysreg *rows;
     size_t count;
 };
-extern const struct mv_sysreg_table mv_sysreg_control; /* sysreg-control.c */
-extern const struct mv_sysreg_table mv_sysreg_id;      /* sysreg-id.c */
-extern const struct mv_sysreg_table mv_sysreg_device;  /* sysreg-device.c: timers, GIC */
-extern const struct mv_sysreg_table mv_sysreg_debug;   /* sysreg-debug.c */
+extern const struct mv_sysreg_table mv_sysreg_control;     /* sysreg.c */
+extern const struct mv_sysreg_table mv_sysreg_id;          /* sysreg-id.c */
+extern const struct mv_sysreg_table mv_sysreg_device;      /* sysreg-device.c: timers, GIC */
+extern const struct mv_sysreg_table mv_sysreg_debug;       /* sysreg-debug.c */
 extern const struct mv_sysreg_table mv_sysreg_maintenance; /* sysreg-maintenance.c: SYS */
 
 static inline const struct mv_sysreg *mv_sysreg_of(const struct mv_op *op)
@@ -66,14 +73,11 @@ const struct mv_sysreg *mv_sysreg_find(uint16_t encoding);
 void mv_sysreg_reset(struct mv_cpu *cpu);
 /* They were set all at once: what follows from them is made anew. */
 void mv_sysreg_loaded(struct mv_cpu *cpu);
-/* What the CPU is. */
-void mv_sysreg_get_id(const struct mv_cpu *cpu, struct mv_arm64_id *ret);
-
 /*
- * For read and write functions: take the trap of an access from EL0 that
- * SCTLR_EL1 or CNTKCTL_EL1 forbids (EC 0x18), and unwind.
+ * Whether an access from EL0, or to one that is MV_SYSREG_FP, is allowed; false: it is
+ * UNDEF.  Where it is trapped the exception is taken, and this unwinds.
  */
-_Noreturn void mv_sysreg_trap(struct mv_cpu *cpu, const struct mv_op *op, bool is_read);
+bool mv_sysreg_admits(struct mv_cpu *cpu, const struct mv_op *op, bool is_read);
 
 /* SCTLR_EL1, beyond what softmmu.h has. */
 #define MV_SCTLR_SA (1u << 3)

@@ -54,7 +54,7 @@ static void arm(struct mv_timer *timer, uint64_t counter, uint64_t ticks)
 
 static bool unmasked(const struct mv_timer *timer)
 {
-    return (timer->ctl & CTL_MASK) == MV_TIMER_CTL_ENABLE;
+    return (timer->reg.ctl & CTL_MASK) == MV_TIMER_CTL_ENABLE;
 }
 
 static void update_due(struct mv_timers *timers, uint64_t counter)
@@ -63,7 +63,7 @@ static void update_due(struct mv_timers *timers, uint64_t counter)
     for (unsigned i = 0; i < MV_TIMER_COUNT; i++) {
         const struct mv_timer *timer = &timers->timer[i];
         uint64_t count = counter - timer->offset;
-        uint64_t ticks = timer->cval > count ? timer->cval - count : 0;
+        uint64_t ticks = timer->reg.cval > count ? timer->reg.cval - count : 0;
         if (unmasked(timer) && !timer->line && !__builtin_add_overflow(counter, ticks, &at) &&
             at < due)
             due = at;
@@ -76,9 +76,9 @@ static void update(struct mv_timer *timer)
 {
     struct mv_cpu *cpu = timer->cpu;
     uint64_t counter = counter_now(cpu), count = counter - timer->offset;
-    bool line = unmasked(timer) && count >= timer->cval;
+    bool line = unmasked(timer) && count >= timer->reg.cval;
     if (unmasked(timer) && !line && cpu->emulator->clock.running) {
-        arm(timer, counter, timer->cval - count);
+        arm(timer, counter, timer->reg.cval - count);
         timer->armed = true;
     } else if (timer->armed) {
         timerfd_settime(timer->fd, 0, &(struct itimerspec){0}, NULL);
@@ -109,7 +109,6 @@ uint64_t mv_counter_read(struct mv_cpu *cpu, enum mv_timer_kind kind)
 
 static void expired(void *opaque, uint32_t events)
 {
-    (void)events;
     struct mv_timer *timer = opaque;
     uint64_t count;
     MV_LOCK_SCOPE(&timer->cpu->timers.lock);
@@ -153,26 +152,13 @@ void mv_timers_destroy(struct mv_cpu *cpu)
     pthread_mutex_destroy(&cpu->timers.lock);
 }
 
-void mv_timers_reset(struct mv_cpu *cpu)
-{
-    MV_LOCK_SCOPE(&cpu->timers.lock);
-    for (unsigned i = 0; i < MV_TIMER_COUNT; i++) {
-        cpu->timers.timer[i].offset = 0;
-        cpu->timers.timer[i].ctl = 0;
-        cpu->timers.timer[i].cval = 0;
-        update(&cpu->timers.timer[i]);
-    }
-}
-
 void mv_timers_get_state(struct mv_cpu *cpu, struct mv_arm64_state *state)
 {
     const struct mv_timer *timer = cpu->timers.timer;
     MV_LOCK_SCOPE(&cpu->timers.lock);
     state->cntvoff = timer[MV_TIMER_VIRTUAL].offset;
-    state->virtual_timer.ctl = timer[MV_TIMER_VIRTUAL].ctl;
-    state->virtual_timer.cval = timer[MV_TIMER_VIRTUAL].cval;
-    state->physical_timer.ctl = timer[MV_TIMER_PHYSICAL].ctl;
-    state->physical_timer.cval = timer[MV_TIMER_PHYSICAL].cval;
+    state->virtual_timer = timer[MV_TIMER_VIRTUAL].reg;
+    state->physical_timer = timer[MV_TIMER_PHYSICAL].reg;
 }
 
 void mv_timers_set_state(struct mv_cpu *cpu, const struct mv_arm64_state *state)
@@ -180,46 +166,35 @@ void mv_timers_set_state(struct mv_cpu *cpu, const struct mv_arm64_state *state)
     struct mv_timer *timer = cpu->timers.timer;
     MV_LOCK_SCOPE(&cpu->timers.lock);
     timer[MV_TIMER_VIRTUAL].offset = state->cntvoff;
-    timer[MV_TIMER_VIRTUAL].ctl = state->virtual_timer.ctl;
-    timer[MV_TIMER_VIRTUAL].cval = state->virtual_timer.cval;
-    timer[MV_TIMER_PHYSICAL].ctl = state->physical_timer.ctl;
-    timer[MV_TIMER_PHYSICAL].cval = state->physical_timer.cval;
+    timer[MV_TIMER_VIRTUAL].reg = state->virtual_timer;
+    timer[MV_TIMER_PHYSICAL].reg = state->physical_timer;
     for (unsigned i = 0; i < MV_TIMER_COUNT; i++)
         update(&timer[i]);
 }
 
-uint64_t mv_timer_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind)
+uint64_t mv_timer_read(struct mv_cpu *cpu, enum mv_timer_kind kind, enum mv_timer_reg reg)
 {
     uint64_t counter = mv_counter_read(cpu, kind);
     MV_LOCK_SCOPE(&cpu->timers.lock);
-    const struct mv_timer *timer = &cpu->timers.timer[kind];
-    bool status = (timer->ctl & MV_TIMER_CTL_ENABLE) && counter >= timer->cval;
-    return timer->ctl | (status ? CTL_ISTATUS : 0);
+    const struct mv_arm64_timer *timer = &cpu->timers.timer[kind].reg;
+    if (reg == MV_TIMER_CVAL)
+        return timer->cval;
+    if (reg == MV_TIMER_TVAL)
+        return (uint32_t)(timer->cval - counter);
+    bool met = (timer->ctl & MV_TIMER_CTL_ENABLE) && counter >= timer->cval;
+    return timer->ctl | (met ? CTL_ISTATUS : 0);
 }
 
-uint32_t mv_timer_tval(struct mv_cpu *cpu, enum mv_timer_kind kind)
+void mv_timer_write(struct mv_cpu *cpu, enum mv_timer_kind kind, enum mv_timer_reg reg,
+                    uint64_t value)
 {
-    uint64_t counter = mv_counter_read(cpu, kind);
+    if (reg == MV_TIMER_TVAL)
+        value = mv_counter_read(cpu, kind) + (uint64_t)(int32_t)value;
     MV_LOCK_SCOPE(&cpu->timers.lock);
-    return (uint32_t)(cpu->timers.timer[kind].cval - counter);
-}
-
-uint64_t mv_timer_cval(struct mv_cpu *cpu, enum mv_timer_kind kind)
-{
-    MV_LOCK_SCOPE(&cpu->timers.lock);
-    return cpu->timers.timer[kind].cval;
-}
-
-void mv_timer_set_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind, uint64_t value)
-{
-    MV_LOCK_SCOPE(&cpu->timers.lock);
-    cpu->timers.timer[kind].ctl = value & CTL_MASK;
-    update(&cpu->timers.timer[kind]);
-}
-
-void mv_timer_set_cval(struct mv_cpu *cpu, enum mv_timer_kind kind, uint64_t value)
-{
-    MV_LOCK_SCOPE(&cpu->timers.lock);
-    cpu->timers.timer[kind].cval = value;
-    update(&cpu->timers.timer[kind]);
+    struct mv_timer *timer = &cpu->timers.timer[kind];
+    if (reg == MV_TIMER_CTL)
+        timer->reg.ctl = value & CTL_MASK;
+    else
+        timer->reg.cval = value;
+    update(timer);
 }

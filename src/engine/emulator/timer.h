@@ -13,6 +13,7 @@
 #ifndef MV_EMULATOR_TIMER_H
 #define MV_EMULATOR_TIMER_H
 
+#include "arm64.h"
 #include "error.h"
 
 #include <pthread.h>
@@ -20,7 +21,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct mv_arm64_state;
 struct mv_cpu;
 struct mv_loop_source;
 
@@ -38,13 +38,14 @@ void mv_guest_clock_run(struct mv_guest_clock *clock, bool on);
 uint64_t mv_guest_clock_ns(const struct mv_guest_clock *clock);
 
 enum mv_timer_kind { MV_TIMER_VIRTUAL, MV_TIMER_PHYSICAL, MV_TIMER_COUNT };
+/* CTL reads with ISTATUS; TVAL is what is left until CVAL, 32 bits of it. */
+enum mv_timer_reg { MV_TIMER_CTL, MV_TIMER_CVAL, MV_TIMER_TVAL, MV_TIMER_REGS };
 
 struct mv_timer {
     struct mv_cpu *cpu;
     unsigned intid;
     uint64_t offset; /* ticks that it is behind the counter: CNTVOFF_EL2 */
-    uint64_t ctl; /* ENABLE, IMASK */
-    uint64_t cval;
+    struct mv_arm64_timer reg;
     bool line;  /* what the PPI was last set to */
     bool armed; /* the timerfd is */
     int fd;
@@ -59,7 +60,6 @@ struct mv_timers {
 
 int mv_timers_init(struct mv_cpu *cpu, struct mv_error *err);
 void mv_timers_destroy(struct mv_cpu *cpu);
-void mv_timers_reset(struct mv_cpu *cpu);
 /* Bring lines and timerfds in line with guest time, which was stopped or goes on. */
 void mv_timers_update(struct mv_cpu *cpu);
 
@@ -69,10 +69,8 @@ void mv_timers_set_state(struct mv_cpu *cpu, const struct mv_arm64_state *state)
 
 /* By the vCPU's thread: they bring the lines up to date. */
 uint64_t mv_counter_read(struct mv_cpu *cpu, enum mv_timer_kind kind);
-uint64_t mv_timer_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind); /* with ISTATUS */
-uint32_t mv_timer_tval(struct mv_cpu *cpu, enum mv_timer_kind kind);
-uint64_t mv_timer_cval(struct mv_cpu *cpu, enum mv_timer_kind kind);
-void mv_timer_set_ctl(struct mv_cpu *cpu, enum mv_timer_kind kind, uint64_t value);
-void mv_timer_set_cval(struct mv_cpu *cpu, enum mv_timer_kind kind, uint64_t value);
+uint64_t mv_timer_read(struct mv_cpu *cpu, enum mv_timer_kind kind, enum mv_timer_reg reg);
+void mv_timer_write(struct mv_cpu *cpu, enum mv_timer_kind kind, enum mv_timer_reg reg,
+                    uint64_t value);
 
 #endif

@@ -38,14 +38,14 @@ bool peer_start(const struct test_case *cases, unsigned count, uint8_t **ret_mem
     struct mv_error *err = NULL;
     (void)count;
     cpu = aligned_alloc(64, (sizeof *cpu + 63) / 64 * 64);
-    if (cpu == NULL || mv_space_create(&emulator.space, err) < 0) {
+    if (cpu == NULL || mv_space_create(&emulator.params.space, err) < 0) {
         fprintf(stderr, "no memory\n");
         return false;
     }
     memset(cpu, 0, sizeof *cpu);
     cpu->emulator = &emulator;
     cpu->sys.cpacr = 3u << 20;
-    mv_softmmu_init(&cpu->mmu, emulator.space, true);
+    mv_softmmu_init(&cpu->mmu, emulator.params.space, true);
     all_cases = cases;
     *ret_memory = memory;
     return true;

@@ -47,9 +47,8 @@ ORDERED(64)
 /* Does the monitor cover what was just looked up?  It is spent either way. */
 static inline bool monitor_take(struct mv_cpu *cpu, unsigned size)
 {
-    const struct mv_monitor *monitor = &cpu->monitor;
-    bool passes =
-        monitor->armed && monitor->pa == cpu->mmu.access_pa && monitor->size == size;
+    const struct mv_arm64_monitor *monitor = &cpu->monitor;
+    bool passes = monitor->armed && monitor->pa == cpu->mmu.access_pa && monitor->size == size;
     cpu->monitor.armed = false;
     return passes;
 }

@@ -200,8 +200,10 @@ static __attribute__((noinline)) bool read_register(struct mv_cpu *cpu, const st
 {
     const struct mv_sysreg *reg = mv_sysreg_of(op);
     uint64_t value = reg->value;
-    if (cpu->el == 0 && !(reg->flags & MV_SYSREG_EL0_R))
+    if ((cpu->el == 0 || reg->flags & MV_SYSREG_FP) && !mv_sysreg_admits(cpu, op, true))
         return false;
+    if (reg->word != 0)
+        value = *(const uint32_t *)((const char *)cpu + reg->word);
     if (reg->read != NULL && !reg->read(cpu, op, &value))
         return false;
     cpu->x[op->rd] = value;
@@ -211,12 +213,17 @@ static __attribute__((noinline)) bool read_register(struct mv_cpu *cpu, const st
 static __attribute__((noinline)) bool write_register(struct mv_cpu *cpu, const struct mv_op *op)
 {
     const struct mv_sysreg *reg = mv_sysreg_of(op);
-    if (cpu->el == 0 && !(reg->flags & MV_SYSREG_EL0_W))
+    if ((cpu->el == 0 || reg->flags & MV_SYSREG_FP) && !mv_sysreg_admits(cpu, op, false))
         return false;
     if (reg->write != NULL)
         return reg->write(cpu, op, cpu->x[op->rd]);
-    if (reg->offset)
-        *(uint64_t *)((char *)cpu + reg->offset) = cpu->x[op->rd];
+    uint64_t value = (cpu->x[op->rd] & ~reg->res0) | reg->res1;
+    if (reg->word != 0)
+        *(uint32_t *)((char *)cpu + reg->word) = (uint32_t)value;
+    if (reg->offset != 0)
+        *(uint64_t *)((char *)cpu + reg->offset) = value;
+    if (reg->changed != NULL)
+        reg->changed(cpu);
     return true;
 }
 

@@ -78,7 +78,7 @@ static bool attend(struct mv_cpu *cpu)
     /* A debugger's step, or its going on from a point, is of the code it looks at. */
     if (mv_cpu_interruptible(cpu) && !cpu->debug.host_step && !cpu->debug.pass) {
         bool fiq = atomic_load(&cpu->fiq_line) && !(cpu->daif & MV_DAIF_F);
-        mv_exception_interrupt(cpu, fiq ? MV_VECTOR_FIQ : MV_VECTOR_IRQ, cpu->pc);
+        mv_exception_enter(cpu, fiq ? MV_VECTOR_FIQ : MV_VECTOR_IRQ, cpu->pc);
     }
     return false;
 }
@@ -154,8 +154,9 @@ static void run_until_exit(struct mv_cpu *cpu)
     }
 }
 
-enum mv_exit_reason mv_cpu_run(struct mv_cpu *cpu)
+enum mv_exit_reason mv_cpu_run(struct mv_vcpu *vcpu)
 {
+    struct mv_cpu *cpu = mv_cpu_of(vcpu);
     atomic_store(&cpu->mailbox.running, true);
     mv_fault_enter(&cpu->unwind);
     run_until_exit(cpu);

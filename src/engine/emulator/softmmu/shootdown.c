@@ -7,16 +7,6 @@
 #include <sched.h>
 #include <string.h>
 
-void mv_mailbox_init(struct mv_mailbox *box)
-{
-    pthread_mutex_init(&box->lock, NULL);
-}
-
-void mv_mailbox_destroy(struct mv_mailbox *box)
-{
-    pthread_mutex_destroy(&box->lock);
-}
-
 void mv_shootdown_local(struct mv_mailbox *own, const struct mv_shootdown *what)
 {
     switch (what->kind) {

@@ -50,16 +50,13 @@ struct mv_mailbox {
     atomic_ullong done;
     atomic_bool running; /* the owner executes guest code, so others wait for it */
     bool unwaited;       /* the owner has posted to others since its last DSB */
-    /* --- set at its start */
+    /* --- set at its start, as is the lock */
     const struct mv_mailboxes *all;
     atomic_uint *attention; /* where the owner looks, by which bit it has mail */
     unsigned attention_bit;
     struct mv_tlb *tlb; /* the owner's, as is the code */
     struct mv_code_cache *code;
 };
-
-void mv_mailbox_init(struct mv_mailbox *box);
-void mv_mailbox_destroy(struct mv_mailbox *box);
 
 /* Do it on this vCPU, now. */
 void mv_shootdown_local(struct mv_mailbox *own, const struct mv_shootdown *what);

@@ -7,7 +7,7 @@
  */
 #define FLUSHES_MAX 32
 
-static void flush_set(struct mv_tlb_set *set)
+static void flush_set(struct mv_tlb_set *set, uint64_t va)
 {
     if (!set->used)
         return;
@@ -30,15 +30,8 @@ static void for_each_set(struct mv_tlb *tlb, int half,
     }
 }
 
-static void flush_set_at(struct mv_tlb_set *set, uint64_t va)
-{
-    (void)va;
-    flush_set(set);
-}
-
 static void mark_used(struct mv_tlb_set *set, uint64_t va)
 {
-    (void)va;
     set->used = true;
 }
 
@@ -125,7 +118,7 @@ void mv_tlb_flush_all(struct mv_tlb *tlb)
 {
     for (unsigned i = 0; i < MV_FOUND_COUNT; i++)
         tlb->found[i].size = 0;
-    for_each_set(tlb, -1, flush_set_at, 0);
+    for_each_set(tlb, -1, flush_set, 0);
     forget_seen(&tlb->seen);
 }
 
@@ -133,10 +126,10 @@ void mv_tlb_flush_asid(struct mv_tlb *tlb, uint16_t asid)
 {
     for (unsigned el = 0; el < 2; el++) {
         if (tlb->high[el].non_global)
-            flush_set(&tlb->high[el]);
+            flush_set(&tlb->high[el], 0);
         for (unsigned slot = 0; slot < MV_ASID_SLOTS; slot++)
             if (tlb->slot_valid[slot] && tlb->slot_asid[slot] == asid)
-                flush_set(&tlb->low[slot][el]);
+                flush_set(&tlb->low[slot][el], 0);
     }
 }
 
@@ -191,7 +184,6 @@ void mv_tlb_flush_va_of_other(struct mv_tlb *tlb, uint64_t va)
 
 static void flush_set_writes(struct mv_tlb_set *set, uint64_t va)
 {
-    (void)va;
     if (!set->used)
         return;
     for (unsigned i = 0; i < MV_DTLB_ALL; i++)
@@ -205,7 +197,6 @@ void mv_tlb_flush_writes(struct mv_tlb *tlb)
 
 static void flush_set_code(struct mv_tlb_set *set, uint64_t va)
 {
-    (void)va;
     if (!set->used)
         return;
     for (unsigned i = 0; i < MV_ITLB_ENTRIES; i++)
@@ -233,15 +224,15 @@ void mv_tlb_select_asid(struct mv_tlb *tlb, uint16_t asid)
         return;
     for (unsigned el = 0; el < 2; el++)
         if (tlb->high[el].non_global)
-            flush_set(&tlb->high[el]);
+            flush_set(&tlb->high[el], 0);
     unsigned slot = 0;
     while (slot < MV_ASID_SLOTS && !(tlb->slot_valid[slot] && tlb->slot_asid[slot] == asid))
         slot++;
     if (slot == MV_ASID_SLOTS) {
         slot = tlb->next_slot;
         tlb->next_slot = (slot + 1) % MV_ASID_SLOTS;
-        flush_set(&tlb->low[slot][0]);
-        flush_set(&tlb->low[slot][1]);
+        flush_set(&tlb->low[slot][0], 0);
+        flush_set(&tlb->low[slot][1], 0);
         tlb->slot_asid[slot] = asid;
         tlb->slot_valid[slot] = true;
     }
