@@ -24,7 +24,7 @@ SEED = int(os.environ.get("MEMVISOR_SEED", "1"), 0)
 # Cases for each form; some groups have forms of many instructions.
 COUNT = 300
 LONG_COUNT = 5000
-COARSE = {"integer": 10, "memory": 10, "atomic": 8, "scalar floating point": 10, "structure": 8}
+COARSE = {"integer": 4, "memory": 10, "atomic": 4, "scalar floating point": 3, "structure": 8}
 # How many a peer takes at once, and how peer.h has its memory.
 BATCH = 40000
 CODE_BASE, BUFFER_MIDDLE = 0x40000000, 0x40082000

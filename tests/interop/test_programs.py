@@ -37,7 +37,8 @@ WEIGHTS = {"integer": 30, "memory": 14, "atomic": 5, "structure": 5, "branch": 8
            "vector floating point": 10, "crypto": 3, "system": 2}
 # Reading and writing flags, reading FPSR and FPCR.
 SYSTEM_WORDS = (0xd53b4200, 0xd51b4200, 0xd53b4420, 0xd53b4400)
-BRANCH_FIELDS = {"b, bl": (0, 26), "b.cond": (5, 19), "cbz, cbnz": (5, 19), "tbz, tbnz": (5, 14)}
+BRANCH_FIELDS = {"b": (0, 26), "bl": (0, 26), "b.cond": (5, 19), "cbz, cbnz": (5, 19),
+                 "tbz": (5, 14), "tbnz": (5, 14)}
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,18 @@
 #include <stdint.h>
 
 /*
- * Fill op from the instruction word; op is zero before, but for `code` and
- * `aux`, which are the form's code and arg.  False where the encoding is
- * unallocated or reserved: the instruction is UNDEF.
+ * Fill op from the instruction word.  Before, `code` and `aux` are the form's code
+ * and arg, imm is zero, and rd, rn, rm, ra are the fields of the word that name
+ * registers, which are the same ones in all instructions that have them.  False
+ * where the encoding is unallocated or reserved: the instruction is UNDEF.
  */
 typedef bool mv_a64_decode_fn(uint32_t insn, struct mv_op *op);
 
 struct mv_a64_form {
     const char *pattern;
     const char *name;
-    mv_a64_decode_fn *decode;
-    uint16_t code; /* for decode functions that several forms share */
+    mv_a64_decode_fn *decode; /* NULL where an op needs no more than it has before */
+    uint16_t code;            /* 0: decode finds it */
     uint16_t arg;
 };
 
@@ -58,6 +59,12 @@ void mv_a64_decode(uint32_t insn, struct mv_op *op);
 /* The fixed bits of a pattern, for tests; false where it is malformed. */
 bool mv_a64_pattern_parse(const char *pattern, uint32_t *ret_mask, uint32_t *ret_value);
 
+/* A row, for macros that make some. */
+#define MV_A64_FORM(...)                                                                           \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+
 #define MV_A64_GROUP(variable, group_name, rows)                                                   \
     const struct mv_a64_group variable = {                                                         \
         .name = group_name, .forms = rows, .count = sizeof(rows) / sizeof(rows[0])}
@@ -79,34 +86,23 @@ static inline int64_t mv_sbits(uint32_t insn, unsigned high, unsigned low)
     return (int64_t)((uint64_t)insn << (63 - high)) >> (63 - high + low);
 }
 
-/* Register 31 as the zero register, read; written; as SP. */
-static inline uint8_t mv_reg_zr(uint32_t field)
+/* Register 31: the zero register where it is read; written; as SP. */
+static inline uint8_t mv_reg_dest(unsigned reg)
 {
-    return (uint8_t)field;
+    return reg == 31 ? MV_REG_SINK : (uint8_t)reg;
 }
-static inline uint8_t mv_reg_dest(uint32_t field)
+static inline uint8_t mv_reg_sp(unsigned reg)
 {
-    return field == 31 ? MV_REG_SINK : (uint8_t)field;
+    return reg == 31 ? MV_REG_SP : (uint8_t)reg;
 }
-static inline uint8_t mv_reg_sp(uint32_t field)
-{
-    return field == 31 ? MV_REG_SP : (uint8_t)field;
-}
-#define MV_RD(insn) mv_reg_dest(mv_bits(insn, 4, 0))
-#define MV_RT(insn) mv_reg_zr(mv_bits(insn, 4, 0))
-#define MV_RN(insn) mv_reg_zr(mv_bits(insn, 9, 5))
-#define MV_RM(insn) mv_reg_zr(mv_bits(insn, 20, 16))
-#define MV_RA(insn) mv_reg_zr(mv_bits(insn, 14, 10))
-#define MV_RD_SP(insn) mv_reg_sp(mv_bits(insn, 4, 0))
-#define MV_RN_SP(insn) mv_reg_sp(mv_bits(insn, 9, 5))
+
+/* Of a form that only writes the general register rd. */
+mv_a64_decode_fn mv_a64_decode_dest;
+
+/* VFPExpandImm for double precision, else for single. */
+uint64_t mv_a64_expand_float(unsigned imm8, bool is_double);
 
 /* Conditions as masks over the 16 values of NZCV (N<<3|Z<<2|C<<1|V), by the field cond (C1.2.4). */
 extern const uint16_t mv_condition_masks[16];
-
-/*
- * DecodeBitMasks (Arm ARM, shared pseudocode): the mask of a logical immediate
- * of 64 or 32 bits; false where it is reserved.
- */
-bool mv_a64_bit_masks(unsigned n, unsigned imms, unsigned immr, bool is64, uint64_t *ret_mask);
 
 #endif

@@ -6,29 +6,17 @@
  */
 #include "decode-vector.h"
 
-static unsigned precision(uint32_t insn)
-{
-    return 2 + mv_bit(insn, 22);
-}
-
 static bool decode_same(uint32_t insn, struct mv_op *op)
 {
-    op->rm = (uint8_t)mv_bits(insn, 20, 16);
     op->aux = SIZE_SD;
-    return mv_vector_arrange(insn, op, precision(insn));
+    return mv_vector_arrange(insn, op, 2 + mv_bit(insn, 22));
 }
 
+/* Integers have no bits of fraction here. */
 static bool decode_unary(uint32_t insn, struct mv_op *op)
 {
-    op->aux = SIZE_SD;
-    return mv_vector_arrange(insn, op, precision(insn));
-}
-
-/* URECPE, URSQRTE: words alone. */
-static bool decode_estimate(uint32_t insn, struct mv_op *op)
-{
-    op->aux = SIZE_S;
-    return mv_vector_arrange(insn, op, precision(insn));
+    op->rm = 0;
+    return decode_same(insn, op);
 }
 
 /* The index is H:L for words, H for doublewords, where L is reserved. */
@@ -36,71 +24,32 @@ static bool decode_element(uint32_t insn, struct mv_op *op)
 {
     unsigned high = mv_bit(insn, 11), low = mv_bit(insn, 21);
     bool is_double = mv_bit(insn, 22);
-    if (is_double && low)
-        return false;
     op->ra = (uint8_t)(is_double ? high : high << 1 | low);
-    return decode_same(insn, op);
+    return !(is_double && low) && decode_same(insn, op);
 }
 
 /* Half and single, or single and double precision. */
 static bool decode_convert(uint32_t insn, struct mv_op *op)
 {
-    op->aux = SIZE_HS;
-    return mv_vector_arrange_halves(insn, op, precision(insn) - 1);
-}
-
-static bool decode_convert_odd(uint32_t insn, struct mv_op *op)
-{
-    op->aux = SIZE_S;
-    return mv_vector_arrange_halves(insn, op, precision(insn) - 1);
-}
-
-static bool decode_across(uint32_t insn, struct mv_op *op)
-{
-    mv_vector_registers(insn, op);
-    return true;
+    return mv_vector_arrange_halves(insn, op, 1 + mv_bit(insn, 22));
 }
 
 #define SAME(u, o, opcode, name, code)                                                             \
-    {                                                                                              \
-        "0 q " u " 01110 " o " z 1 mmmmm " opcode " 1 nnnnn ddddd", name " (vector)", decode_same, \
-            FROM_S(code)                                                                           \
-    }
+    VECTOR(u, "0 " o " z 1 mmmmm " opcode " 1", name " (vector)", decode_same, FROM_S(code))
 #define SAME_BOTH(u, o, opcode, name, code)                                                        \
-    SAME(u, o, opcode, name, code),                                                                \
-    {                                                                                              \
-        "01 " u " 11110 " o " z 1 mmmmm " opcode " 1 nnnnn ddddd", name " (scalar)", decode_same,  \
-            FROM_S(code)                                                                           \
-    }
+    BOTH(u, "0 " o " z 1 mmmmm " opcode " 1", name, FROM_S(code), decode_same, 0, 0)
 #define ELEMENT_BOTH(u, opcode, name, code)                                                        \
-    {                                                                                              \
-        "0 q " u " 01111 1 z L mmmmm " opcode " H 0 nnnnn ddddd", name " (by element)",            \
-            decode_element, FROM_S(code)                                                           \
-    },                                                                                             \
-    {                                                                                              \
-        "01 " u " 11111 1 z L mmmmm " opcode " H 0 nnnnn ddddd", name " (by element, scalar)",     \
-            decode_element, FROM_S(code)                                                           \
-    }
-#define MISC(u, o, opcode, name, decode, code)                                                     \
-    {                                                                                              \
-        "0 q " u " 01110 " o " z 10000 " opcode " 10 nnnnn ddddd", name, decode, code              \
-    }
-#define MISC_SCALAR(u, o, opcode, name, decode, code)                                              \
-    {                                                                                              \
-        "01 " u " 11110 " o " z 10000 " opcode " 10 nnnnn ddddd", name " (scalar)", decode, code   \
-    }
-#define MISC_BOTH(u, o, opcode, name, decode, code)                                                \
-    MISC(u, o, opcode, name " (vector)", decode, code),                                            \
-        MISC_SCALAR(u, o, opcode, name, decode, code)
+    BOTH(u, "1 1 z L mmmmm " opcode " H 0", name " (element)", FROM_S(code), decode_element, 0, 0)
+#define MISC(u, o, opcode, name, code)                                                             \
+    VECTOR(u, "0 " o " z 10000 " opcode " 10", name, decode_unary, FROM_S(code))
+#define MISC_BOTH(u, o, opcode, name, code)                                                        \
+    BOTH(u, "0 " o " z 10000 " opcode " 10", name, FROM_S(code), decode_unary, 0, 0)
+#define CONVERT(u, opcode, name, code, sizes)                                                      \
+    VECTOR(u, "0 0 z 10000 " opcode " 10", name, decode_convert, code, sizes)
 #define PAIR(o, opcode, name, code)                                                                \
-    {                                                                                              \
-        "01 1 11110 " o " z 11000 " opcode " 10 nnnnn ddddd", name " (scalar)", decode_unary,      \
-            FROM_S(code)                                                                           \
-    }
+    SCALAR("1", "0 " o " z 11000 " opcode " 10", name, decode_unary, FROM_S(code))
 #define ACROSS(o, opcode, name, code)                                                              \
-    {                                                                                              \
-        "0 1 1 01110 " o " 0 11000 " opcode " 10 nnnnn ddddd", name, decode_across, ONLY(code)     \
-    }
+    MV_A64_FORM("0 1 1 01110 " o " 0 11000 " opcode " 10 nnnnn ddddd", name, NULL, ONLY(code))
 
 static const struct mv_a64_form forms[] = {
     SAME("0", "0", "11000", "fmaxnm", vfmaxnm),
@@ -133,41 +82,41 @@ static const struct mv_a64_form forms[] = {
     ELEMENT_BOTH("0", "1001", "fmul", vfmul_el),
     ELEMENT_BOTH("1", "1001", "fmulx", vfmulx_el),
 
-    MISC("0", "0", "10110", "fcvtn", decode_convert, FROM_H(vfcvtn)),
-    MISC("0", "0", "10111", "fcvtl", decode_convert, FROM_H(vfcvtl)),
-    MISC_BOTH("1", "0", "10110", "fcvtxn", decode_convert_odd, FROM_S(vfcvtxn)),
-    MISC("0", "0", "11000", "frintn (vector)", decode_unary, FROM_S(vfrintn)),
-    MISC("1", "0", "11000", "frinta (vector)", decode_unary, FROM_S(vfrinta)),
-    MISC("0", "1", "11000", "frintp (vector)", decode_unary, FROM_S(vfrintp)),
-    MISC("0", "0", "11001", "frintm (vector)", decode_unary, FROM_S(vfrintm)),
-    MISC("1", "0", "11001", "frintx (vector)", decode_unary, FROM_S(vfrintx)),
-    MISC("0", "1", "11001", "frintz (vector)", decode_unary, FROM_S(vfrintz)),
-    MISC("1", "1", "11001", "frinti (vector)", decode_unary, FROM_S(vfrinti)),
-    MISC_BOTH("0", "0", "11010", "fcvtns", decode_unary, FROM_S(vfcvtns)),
-    MISC_BOTH("1", "0", "11010", "fcvtnu", decode_unary, FROM_S(vfcvtnu)),
-    MISC_BOTH("0", "1", "11010", "fcvtps", decode_unary, FROM_S(vfcvtps)),
-    MISC_BOTH("1", "1", "11010", "fcvtpu", decode_unary, FROM_S(vfcvtpu)),
-    MISC_BOTH("0", "0", "11011", "fcvtms", decode_unary, FROM_S(vfcvtms)),
-    MISC_BOTH("1", "0", "11011", "fcvtmu", decode_unary, FROM_S(vfcvtmu)),
-    MISC_BOTH("0", "1", "11011", "fcvtzs", decode_unary, FROM_S(vfcvtzs)),
-    MISC_BOTH("1", "1", "11011", "fcvtzu", decode_unary, FROM_S(vfcvtzu)),
-    MISC_BOTH("0", "0", "11100", "fcvtas", decode_unary, FROM_S(vfcvtas)),
-    MISC_BOTH("1", "0", "11100", "fcvtau", decode_unary, FROM_S(vfcvtau)),
-    MISC_BOTH("0", "0", "11101", "scvtf", decode_unary, FROM_S(vscvtf)),
-    MISC_BOTH("1", "0", "11101", "ucvtf", decode_unary, FROM_S(vucvtf)),
-    MISC_BOTH("0", "1", "01100", "fcmgt (zero)", decode_unary, FROM_S(vfcmgt0)),
-    MISC_BOTH("1", "1", "01100", "fcmge (zero)", decode_unary, FROM_S(vfcmge0)),
-    MISC_BOTH("0", "1", "01101", "fcmeq (zero)", decode_unary, FROM_S(vfcmeq0)),
-    MISC_BOTH("1", "1", "01101", "fcmle (zero)", decode_unary, FROM_S(vfcmle0)),
-    MISC_BOTH("0", "1", "01110", "fcmlt (zero)", decode_unary, FROM_S(vfcmlt0)),
-    MISC("0", "1", "01111", "fabs (vector)", decode_unary, FROM_S(vfabs)),
-    MISC("1", "1", "01111", "fneg (vector)", decode_unary, FROM_S(vfneg)),
-    MISC("0", "1", "11100", "urecpe", decode_estimate, FROM_S(vurecpe)),
-    MISC("1", "1", "11100", "ursqrte", decode_estimate, FROM_S(vursqrte)),
-    MISC_BOTH("0", "1", "11101", "frecpe", decode_unary, FROM_S(vfrecpe)),
-    MISC_BOTH("1", "1", "11101", "frsqrte", decode_unary, FROM_S(vfrsqrte)),
-    MISC_SCALAR("0", "1", "11111", "frecpx", decode_unary, FROM_S(frecpx)),
-    MISC("1", "1", "11111", "fsqrt (vector)", decode_unary, FROM_S(vfsqrt)),
+    CONVERT("0", "10110", "fcvtn", FROM_H(vfcvtn), SIZE_HS),
+    CONVERT("0", "10111", "fcvtl", FROM_H(vfcvtl), SIZE_HS),
+    BOTH("1", "0 0 z 10000 10110 10", "fcvtxn", FROM_S(vfcvtxn), decode_convert, SIZE_S, SIZE_S),
+    MISC("0", "0", "11000", "frintn (vector)", vfrintn),
+    MISC("1", "0", "11000", "frinta (vector)", vfrinta),
+    MISC("0", "1", "11000", "frintp (vector)", vfrintp),
+    MISC("0", "0", "11001", "frintm (vector)", vfrintm),
+    MISC("1", "0", "11001", "frintx (vector)", vfrintx),
+    MISC("0", "1", "11001", "frintz (vector)", vfrintz),
+    MISC("1", "1", "11001", "frinti (vector)", vfrinti),
+    MISC_BOTH("0", "0", "11010", "fcvtns", vfcvtns),
+    MISC_BOTH("1", "0", "11010", "fcvtnu", vfcvtnu),
+    MISC_BOTH("0", "1", "11010", "fcvtps", vfcvtps),
+    MISC_BOTH("1", "1", "11010", "fcvtpu", vfcvtpu),
+    MISC_BOTH("0", "0", "11011", "fcvtms", vfcvtms),
+    MISC_BOTH("1", "0", "11011", "fcvtmu", vfcvtmu),
+    MISC_BOTH("0", "1", "11011", "fcvtzs", vfcvtzs),
+    MISC_BOTH("1", "1", "11011", "fcvtzu", vfcvtzu),
+    MISC_BOTH("0", "0", "11100", "fcvtas", vfcvtas),
+    MISC_BOTH("1", "0", "11100", "fcvtau", vfcvtau),
+    MISC_BOTH("0", "0", "11101", "scvtf", vscvtf),
+    MISC_BOTH("1", "0", "11101", "ucvtf", vucvtf),
+    MISC_BOTH("0", "1", "01100", "fcmgt (zero)", vfcmgt0),
+    MISC_BOTH("1", "1", "01100", "fcmge (zero)", vfcmge0),
+    MISC_BOTH("0", "1", "01101", "fcmeq (zero)", vfcmeq0),
+    MISC_BOTH("1", "1", "01101", "fcmle (zero)", vfcmle0),
+    MISC_BOTH("0", "1", "01110", "fcmlt (zero)", vfcmlt0),
+    MISC("0", "1", "01111", "fabs (vector)", vfabs),
+    MISC("1", "1", "01111", "fneg (vector)", vfneg),
+    VECTOR("0", "0 1 0 10000 11100 10", "urecpe", decode_unary, FROM_S(vurecpe)),
+    VECTOR("1", "0 1 0 10000 11100 10", "ursqrte", decode_unary, FROM_S(vursqrte)),
+    MISC_BOTH("0", "1", "11101", "frecpe", vfrecpe),
+    MISC_BOTH("1", "1", "11101", "frsqrte", vfrsqrte),
+    SCALAR("0", "0 1 z 10000 11111 10", "frecpx", decode_unary, FROM_S(frecpx)),
+    MISC("1", "1", "11111", "fsqrt (vector)", vfsqrt),
 
     PAIR("0", "01100", "fmaxnmp", fmaxnmp_scalar),
     PAIR("1", "01100", "fminnmp", fminnmp_scalar),

@@ -9,29 +9,23 @@
 
 #include "a64.h"
 
-enum { SIZE_B = 1, SIZE_H = 2, SIZE_S = 4, SIZE_D = 8 };
-#define SIZE_HS (SIZE_H | SIZE_S)
-#define SIZE_BH (SIZE_B | SIZE_H)
-#define SIZE_SD (SIZE_S | SIZE_D)
-#define SIZE_BHS (SIZE_B | SIZE_HS)
+enum { SIZE_B = 1, SIZE_H = 2, SIZE_S = 4, SIZE_D = 8, SIZE_COUNT = 4 };
+#define SIZE_HS   (SIZE_H | SIZE_S)
+#define SIZE_BH   (SIZE_B | SIZE_H)
+#define SIZE_SD   (SIZE_S | SIZE_D)
+#define SIZE_BHS  (SIZE_B | SIZE_HS)
 #define SIZE_BHSD (SIZE_BHS | SIZE_D)
 
 /* The code of a name whose first opcode is for bytes, halfwords, words, … */
 #define FROM_B(name) MV_OPCODE_##name##_8
 #define FROM_H(name) (MV_OPCODE_##name##_16 - 1)
 #define FROM_S(name) (MV_OPCODE_##name##_32 - 2)
-#define ONLY(name) MV_OPCODE_##name
+#define ONLY(name)   MV_OPCODE_##name
 
 /* Scalar AdvSIMD forms have bit 28 set, where vector ones have it clear. */
 static inline bool mv_vector_is_scalar(uint32_t insn)
 {
     return mv_bit(insn, 28);
-}
-
-static inline void mv_vector_registers(uint32_t insn, struct mv_op *op)
-{
-    op->rd = (uint8_t)mv_bits(insn, 4, 0);
-    op->rn = (uint8_t)mv_bits(insn, 9, 5);
 }
 
 /* Elements of one size (log2 of bytes): op->aux of them. */
@@ -41,7 +35,6 @@ static inline bool mv_vector_arrange(uint32_t insn, struct mv_op *op, unsigned s
     bool scalar = mv_vector_is_scalar(insn);
     if (!(op->aux >> size & 1) || (!scalar && size == 3 && q == 0))
         return false;
-    mv_vector_registers(insn, op);
     op->code += (uint16_t)size;
     op->imm = q && !scalar ? UINT64_MAX : 0;
     op->aux = (uint16_t)(scalar ? 1 : (8u << q) >> size);
@@ -54,11 +47,24 @@ static inline bool mv_vector_arrange_halves(uint32_t insn, struct mv_op *op, uns
     bool scalar = mv_vector_is_scalar(insn);
     if (!(op->aux >> size & 1))
         return false;
-    mv_vector_registers(insn, op);
     op->code += (uint16_t)size;
     op->ra = (uint8_t)(scalar ? 0 : mv_bit(insn, 30));
     op->aux = (uint16_t)(scalar ? 1 : 8u >> size);
     return true;
 }
+
+/*
+ * Rows of vectors and of scalars, which differ in bits 30 and 28, and of both.  U is
+ * bit 29; `rest` goes from bit 24 to bit 10.
+ */
+#define VECTOR(u, rest, ...) MV_A64_FORM("0 q " u " 0111" rest " nnnnn ddddd", __VA_ARGS__)
+#define SCALAR(u, rest, name, ...)                                                                 \
+    MV_A64_FORM("01 " u " 1111" rest " nnnnn ddddd", name " (scalar)", __VA_ARGS__)
+#define BOTH(u, rest, name, code, decode, sizes, scalar_sizes)                                     \
+    VECTOR(u, rest, name, decode, code, sizes), SCALAR(u, rest, name, decode, code, scalar_sizes)
+/* Two rows of a kind, the first on signed and the second on unsigned elements. */
+#define SU(row, opcode, name, ...)                                                                 \
+    row("0", opcode, "s" #name, FROM_B(vs##name), __VA_ARGS__),                                    \
+        row("1", opcode, "u" #name, FROM_B(vu##name), __VA_ARGS__)
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKET_BITS 11
+#define BUCKET_BITS  11
 #define BUCKET_COUNT (1u << BUCKET_BITS)
 #define BUCKET_SHIFT (32 - BUCKET_BITS)
 
@@ -20,7 +20,7 @@ struct parsed_form {
 };
 
 /* Buckets are runs of indices into `parsed`, ended by NO_FORM. */
-#define NO_FORM UINT16_MAX
+#define NO_FORM   UINT16_MAX
 #define MAX_FORMS 1024
 static struct parsed_form parsed[MAX_FORMS];
 static unsigned parsed_count;
@@ -35,9 +35,9 @@ const uint16_t mv_condition_masks[16] = {
 };
 
 const struct mv_a64_group *const mv_a64_groups[] = {
-    &mv_a64_integer, &mv_a64_branch, &mv_a64_system, &mv_a64_memory, &mv_a64_atomic,
-    &mv_a64_fp, &mv_a64_vector, &mv_a64_vector_immediate, &mv_a64_vector_fp,
-    &mv_a64_structure, &mv_a64_crypto, NULL,
+    &mv_a64_integer,   &mv_a64_branch,    &mv_a64_system, &mv_a64_memory,
+    &mv_a64_atomic,    &mv_a64_fp,        &mv_a64_vector, &mv_a64_vector_immediate,
+    &mv_a64_vector_fp, &mv_a64_structure, &mv_a64_crypto, NULL,
 };
 
 bool mv_a64_pattern_parse(const char *pattern, uint32_t *ret_mask, uint32_t *ret_value)
@@ -100,38 +100,33 @@ const struct mv_a64_form *mv_a64_find(uint32_t insn)
 void mv_a64_decode(uint32_t insn, struct mv_op *op)
 {
     const struct mv_a64_form *form = mv_a64_find(insn);
-    memset(op, 0, sizeof *op);
     if (form != NULL) {
-        op->code = form->code;
-        op->aux = form->arg;
-        if (form->decode(insn, op))
+        *op = (struct mv_op){
+            .code = form->code,
+            .rd = (uint8_t)mv_bits(insn, 4, 0),
+            .rn = (uint8_t)mv_bits(insn, 9, 5),
+            .rm = (uint8_t)mv_bits(insn, 20, 16),
+            .ra = (uint8_t)mv_bits(insn, 14, 10),
+            .aux = form->arg,
+        };
+        if (form->decode == NULL || form->decode(insn, op))
             return;
     }
-    memset(op, 0, sizeof *op);
-    op->code = MV_OPCODE_undef;
-    op->imm = insn;
+    *op = (struct mv_op){.code = MV_OPCODE_undef, .imm = insn};
 }
 
-static uint64_t rotate_right(uint64_t value, unsigned amount, unsigned width)
+bool mv_a64_decode_dest(uint32_t insn, struct mv_op *op)
 {
-    uint64_t mask = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
-    value &= mask;
-    return amount == 0 ? value : (value >> amount | value << (width - amount)) & mask;
-}
-
-bool mv_a64_bit_masks(unsigned n, unsigned imms, unsigned immr, bool is64, uint64_t *ret_mask)
-{
-    unsigned combined = n << 6 | (~imms & 0x3f);
-    if (combined < 2)
-        return false;
-    unsigned len = 31 - (unsigned)__builtin_clz(combined);
-    unsigned levels = (1u << len) - 1, width = 1u << len;
-    unsigned s = imms & levels, r = immr & levels;
-    if (s == levels)
-        return false;
-    uint64_t element = rotate_right((UINT64_C(2) << s) - 1, r, width);
-    for (unsigned filled = width; filled < 64; filled *= 2)
-        element |= element << filled;
-    *ret_mask = is64 ? element : (uint32_t)element;
+    (void)insn;
+    op->rd = mv_reg_dest(op->rd);
     return true;
+}
+
+/* A sign, an exponent from -3 to 4, four bits of fraction. */
+uint64_t mv_a64_expand_float(unsigned imm8, bool is_double)
+{
+    uint64_t sign = imm8 >> 7, fraction = imm8 & 15;
+    int exponent = (int)(imm8 >> 4 & 3) + (imm8 >> 6 & 1 ? -3 : 1);
+    return is_double ? sign << 63 | (uint64_t)(1023 + exponent) << 52 | fraction << 48
+                     : sign << 31 | (uint64_t)(127 + exponent) << 23 | fraction << 19;
 }

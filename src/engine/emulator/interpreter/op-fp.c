@@ -62,11 +62,11 @@ BOTH(fabs, mv_fp32_abs(SN), mv_fp64_abs(DN))
 BOTH(fneg, mv_fp32_neg(SN), mv_fp64_neg(DN))
 BOTH(fsqrt, mv_fp32_sqrt(SN, ENV), mv_fp64_sqrt(DN, ENV))
 
-/* aux: the rounding, or imm: whether an inexact result is noted. */
+/* aux: the rounding, or whether an inexact result is noted. */
 #define ROUNDING ((enum mv_fp_rounding)op->aux)
 BOTH(frint, mv_fp32_rint(SN, ROUNDING, false, ENV), mv_fp64_rint(DN, ROUNDING, false, ENV))
-BOTH(frint_fpcr, mv_fp32_rint(SN, mv_fp_rounding(ENV), op->imm, ENV),
-     mv_fp64_rint(DN, mv_fp_rounding(ENV), op->imm, ENV))
+BOTH(frint_fpcr, mv_fp32_rint(SN, mv_fp_rounding(ENV), op->aux, ENV),
+     mv_fp64_rint(DN, mv_fp_rounding(ENV), op->aux, ENV))
 
 /* imm: whether a quiet NaN is an invalid operation; fccmp: ra, and imm the flags. */
 ONE(fcmp_s, cpu->nzcv = mv_fp32_cmp(SN, SM, op->imm, ENV) << 28)
