@@ -125,16 +125,16 @@ static int refuse_live(const char *name, int fd, struct mv_error *err)
     int pid = read_pid(fd);
     if (pid > 0)
         snprintf(text, sizeof text, " as process %d", pid);
-    return mv_error_set(err, EEXIST,
-                        "a VM named '%s' runs already%s: choose another name with -n", name, text);
+    return mv_error_set(err, EEXIST, "a VM named '%s' runs already%s: choose another name with -n",
+                        name, text);
 }
 
-/* Whether path still leads to fd: its owner may have removed it meanwhile. */
-static bool leads_to(const char *path, int fd)
+/* Whether the path still leads to fd: its owner may have removed it meanwhile. */
+static bool leads_to(int dir, const char *path, int fd)
 {
     struct stat by_path, by_fd;
-    return stat(path, &by_path) == 0 && fstat(fd, &by_fd) == 0 && by_path.st_dev == by_fd.st_dev &&
-           by_path.st_ino == by_fd.st_ino;
+    return fstatat(dir, path, &by_path, 0) == 0 && fstat(fd, &by_fd) == 0 &&
+           by_path.st_dev == by_fd.st_dev && by_path.st_ino == by_fd.st_ino;
 }
 
 /* Another process that removes the folder of a dead VM holds the lock for a moment, too. */
@@ -161,7 +161,7 @@ static int lock_once(struct mv_rundir *rundir, const char *name, struct mv_error
         return mv_error_set_errno(err, errno, "cannot write '%s'", rundir->pid_path);
     if (!lock_soon(fd))
         return refuse_live(name, fd, err);
-    if (!leads_to(rundir->pid_path, fd))
+    if (!leads_to(AT_FDCWD, rundir->pid_path, fd))
         return -EAGAIN;
     rundir->pid_fd = fd;
     fd = -1;
@@ -238,11 +238,6 @@ int mv_rundir_create(const char *name, struct mv_rundir **ret, struct mv_error *
     return 0;
 }
 
-const char *mv_rundir_path(const struct mv_rundir *rundir)
-{
-    return rundir->path;
-}
-
 char *mv_rundir_file(const struct mv_rundir *rundir, const char *name)
 {
     char *path;
@@ -293,7 +288,8 @@ int mv_rundir_link_block(struct mv_rundir *rundir, const char *id, const char *t
                          struct mv_error *err)
 {
     if (leads_elsewhere(id))
-        return mv_error_set(err, EINVAL, "block '%s' gets no link: its id is no name of a file", id);
+        return mv_error_set(err, EINVAL, "block '%s' gets no link: its id is no name of a file",
+                            id);
     size_t head = strlen(rundir->path) + sizeof "/ram/" - 1, size = head + strlen(id) + 1;
     struct link *link = malloc(sizeof *link + size);
     if (link == NULL)
@@ -374,9 +370,7 @@ static bool look_at(int base, const char *name, int *ret_pid)
         *ret_pid = read_pid(fd);
         return true;
     }
-    struct stat by_name, by_fd;
-    if (fstatat(dir, "pid", &by_name, 0) == 0 && fstat(fd, &by_fd) == 0 &&
-        by_name.st_ino == by_fd.st_ino && by_name.st_dev == by_fd.st_dev) {
+    if (leads_to(dir, "pid", fd)) {
         (void)remove_folder(base, name, dir);
         dir = -1;
     }
@@ -449,8 +443,8 @@ int mv_rundir_list(struct mv_rundir_vm **ret, size_t *ret_count, struct mv_error
         return r;
     for (struct dirent *entry; dir != NULL && r == 0 && (entry = readdir(dir)) != NULL;) {
         int pid = 0;
-        if (strcmp(entry->d_name, ".") != 0 &&
-            strcmp(entry->d_name, "..") != 0 && look_at(dirfd(dir), entry->d_name, &pid))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            look_at(dirfd(dir), entry->d_name, &pid))
             r = add_vm(&vms, &count, base, entry->d_name, pid);
     }
     if (dir != NULL)

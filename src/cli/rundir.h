@@ -20,7 +20,6 @@ struct mv_rundir;
  * where a VM of this name runs; other errors are a matter of the host's.
  */
 int mv_rundir_create(const char *name, struct mv_rundir **ret, struct mv_error *err);
-const char *mv_rundir_path(const struct mv_rundir *rundir);
 
 /* A file in it, to be freed; NULL where memory is out. */
 #define MV_RUNDIR_QMP "qmp.sock"

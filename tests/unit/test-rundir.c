@@ -56,7 +56,9 @@ static void test_life(void **state)
     char text[32] = "", own[32];
 
     assert_int_equal(mv_rundir_create("one", &a, &err), 0);
-    assert_string_equal(mv_rundir_path(a), in_base("one"));
+    char *pid_path = mv_rundir_file(a, "pid");
+    assert_string_equal(pid_path, in_base("one/pid"));
+    free(pid_path);
     assert_int_equal(stat(in_base("one"), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
     FILE *f = fopen(in_base("one/pid"), "r");
