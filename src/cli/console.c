@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * --serial stdio: standard output shows the guest's text, standard input is
- * what the guest reads.  A terminal becomes raw and has the Ctrl-A keys; other
- * input passes as it is.  The input side is the loop's thread's, the output
- * side is output.c's.
+ * --serial: picks the kind.  And the kinds stdio and file:PATH.  Standard output shows
+ * the guest's text, standard input is what the guest reads; a file takes the text, and
+ * there is no input.  A terminal becomes raw and has the Ctrl-A keys; other input
+ * passes as it is.  The input side is the loop's thread's, the output side is
+ * output.c's.  Called by run.c.
  *
  * All of them are read no further than the guest takes it, so nothing is lost.
  * A terminal is read further ahead, since Ctrl-A X has to work also behind a
@@ -19,6 +20,7 @@
 #include "loop.h"
 #include "signals.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -29,15 +31,17 @@ struct console {
     struct mv_serial serial;
     struct mv_loop *loop;
     const char *name; /* the machine's, for messages */
-    struct mv_serial_keys keys;
+    mv_serial_key_fn *on_key;
+    void *opaque;
+    int fd; /* of the output */
     struct mv_output *output;
     struct mv_input input;
     struct mv_loop_source *source; /* of standard input; NULL while not watched */
-    struct mv_escape escape;
+    bool prefixed;                 /* by Ctrl-A */
     bool terminal;
     bool unpollable; /* a regular file: always readable, epoll refuses it */
     bool chained;    /* read_chain is deferred */
-    bool ended;      /* end of file */
+    bool ended;      /* end of file, or there is no input */
     bool told;       /* that the terminal waits */
 };
 
@@ -58,29 +62,15 @@ static void show_keys(void)
 
 static void take_key(struct console *console, uint8_t byte)
 {
-    uint8_t send;
-    switch (mv_escape_take(&console->escape, byte, &send)) {
-    case MV_ESCAPE_SEND:
-        mv_input_put(&console->input, &send, 1);
-        break;
-    case MV_ESCAPE_QUIT:
-        console->keys.quit(console->keys.opaque);
-        break;
-    case MV_ESCAPE_POWER:
-        console->keys.power(console->keys.opaque);
-        break;
-    case MV_ESCAPE_RESET:
-        console->keys.reset(console->keys.opaque);
-        break;
-    case MV_ESCAPE_HELP:
+    enum mv_escape_action action = mv_escape_take(&console->prefixed, &byte);
+    if (action == MV_ESCAPE_SEND)
+        mv_input_put(&console->input, &byte, 1);
+    else if (action == MV_ESCAPE_HELP)
         show_keys();
-        break;
-    case MV_ESCAPE_UNKNOWN:
+    else if (action == MV_ESCAPE_UNKNOWN)
         mv_log("no such key: Ctrl-A H shows the keys");
-        break;
-    case MV_ESCAPE_NONE:
-        break;
-    }
+    else if (action != MV_ESCAPE_NONE)
+        console->on_key(console->opaque, action);
 }
 
 static void unwatch(struct console *console)
@@ -187,7 +177,7 @@ static void console_rx_ready(struct mv_serial_backend *backend)
 static int console_start(struct mv_serial *serial, struct mv_device *uart, struct mv_error *err)
 {
     struct console *console = (struct console *)serial;
-    console->terminal = isatty(STDIN_FILENO);
+    console->terminal = !console->ended && isatty(STDIN_FILENO);
     if (console->terminal) {
         console->input.limit = TYPED_AHEAD;
         int r = mv_terminal_enter(STDIN_FILENO, err);
@@ -214,7 +204,8 @@ static void console_stop(struct mv_serial *serial)
     mv_output_set_uart(console->output, NULL);
     mv_terminal_leave();
     /* The shell's prompt, and memvisor's last words, start on a line of their own. */
-    if (isatty(STDOUT_FILENO) && !mv_output_at_line_start(console->output)) {
+    if (console->fd == STDOUT_FILENO && isatty(STDOUT_FILENO) &&
+        !mv_output_at_line_start(console->output)) {
         mv_output_write(console->output, (const uint8_t *)"\n", 1);
         mv_output_drain(console->output, 100);
     }
@@ -225,35 +216,48 @@ static void console_destroy(struct mv_serial *serial)
     struct console *console = (struct console *)serial;
     mv_output_destroy(console->output);
     mv_input_free(&console->input);
+    if (console->fd != STDOUT_FILENO)
+        mv_cleanup_close(&console->fd);
     free(console);
 }
 
-static const struct mv_serial_ops console_ops = {.start = console_start,
-                                                 .drain = console_drain,
-                                                 .stop = console_stop,
-                                                 .destroy = console_destroy};
+static const struct mv_serial_ops console_ops = {console_start, console_drain, console_stop,
+                                                 console_destroy};
 
-int mv_console_create(const char *name, struct mv_loop *loop, const struct mv_serial_keys *keys,
-                      struct mv_serial **ret, struct mv_error *err)
+int mv_serial_create(const struct mv_config *config, struct mv_loop *loop, mv_serial_key_fn *on_key,
+                     void *opaque, struct mv_serial **ret, struct mv_error *err)
 {
+    const char *path = config->serial == MV_SERIAL_FILE ? config->serial_path : NULL;
+    *ret = NULL;
+    if (config->serial == MV_SERIAL_NONE)
+        return 0;
+    if (config->serial == MV_SERIAL_UNIX)
+        return mv_serial_socket_create(config->serial_path, loop, ret, err);
     struct console *console = calloc(1, sizeof *console);
     if (console == NULL)
         return mv_error_set_errno(err, ENOMEM, "console");
-    console->serial =
-        (struct mv_serial){.backend = {console_write, console_rx_ready}, .ops = &console_ops};
-    console->name = name;
-    console->loop = loop;
-    console->keys = *keys;
-    console->input.loop = loop;
-    console->input.on_room = go_on;
-    console->input.opaque = console;
-    int r = mv_input_room(&console->input, 1) == 0
-                ? mv_error_set_errno(err, ENOMEM, "console")
-                : mv_output_create(STDOUT_FILENO, "standard output", &console->output, err);
-    if (r < 0) {
+    *console = (struct console){
+        .serial = {.backend = {console_write, console_rx_ready}, .ops = &console_ops},
+        .loop = loop,
+        .name = config->name,
+        .on_key = on_key,
+        .opaque = opaque,
+        .fd = STDOUT_FILENO,
+        .input = {.loop = loop, .on_room = go_on, .opaque = console},
+        .ended = path != NULL};
+    if (path != NULL)
+        console->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+    int r = 0;
+    if (console->fd < 0)
+        r = mv_error_set_errno(err, errno, "cannot write the console to '%s'", path);
+    else if (path == NULL && mv_input_room(&console->input, 1) == 0)
+        r = mv_error_set_errno(err, ENOMEM, "console");
+    if (r == 0)
+        r = mv_output_create(console->fd, path == NULL ? "standard output" : path, &console->output,
+                             err);
+    if (r < 0)
         console_destroy(&console->serial);
-        return r;
-    }
-    *ret = &console->serial;
-    return 0;
+    else
+        *ret = &console->serial;
+    return r;
 }

@@ -18,30 +18,24 @@
 #define CTRL_A 0x01
 
 static const struct {
-    uint8_t key;
+    const char *keys;
     enum mv_escape_action action;
-} keys[] = {
-    {'x', MV_ESCAPE_QUIT}, {'X', MV_ESCAPE_QUIT}, {'h', MV_ESCAPE_HELP}, {'H', MV_ESCAPE_HELP},
-    {'p', MV_ESCAPE_POWER}, {'P', MV_ESCAPE_POWER}, {'r', MV_ESCAPE_RESET}, {'R', MV_ESCAPE_RESET},
-    {'?', MV_ESCAPE_HELP}, {'a', MV_ESCAPE_SEND}, {'A', MV_ESCAPE_SEND}, {CTRL_A, MV_ESCAPE_SEND},
+} actions[] = {
+    {"xX", MV_ESCAPE_QUIT},  {"pP", MV_ESCAPE_POWER},    {"rR", MV_ESCAPE_RESET},
+    {"hH?", MV_ESCAPE_HELP}, {"aA\001", MV_ESCAPE_SEND},
 };
 
-enum mv_escape_action mv_escape_take(struct mv_escape *escape, uint8_t byte, uint8_t *ret_byte)
+enum mv_escape_action mv_escape_take(bool *prefixed, uint8_t *byte)
 {
-    if (!escape->prefixed) {
-        escape->prefixed = byte == CTRL_A;
-        if (escape->prefixed)
-            return MV_ESCAPE_NONE;
-        *ret_byte = byte;
-        return MV_ESCAPE_SEND;
-    }
-    escape->prefixed = false;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (keys[i].key != byte)
+    bool second = *prefixed;
+    *prefixed = !second && *byte == CTRL_A;
+    if (!second)
+        return *prefixed ? MV_ESCAPE_NONE : MV_ESCAPE_SEND;
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        if (*byte == '\0' || strchr(actions[i].keys, *byte) == NULL)
             continue;
-        if (keys[i].action == MV_ESCAPE_SEND)
-            *ret_byte = CTRL_A;
-        return keys[i].action;
+        *byte = CTRL_A;
+        return actions[i].action;
     }
     return MV_ESCAPE_UNKNOWN;
 }

@@ -61,24 +61,16 @@ static void end_by_signal(void *opaque)
         mv_machine_request_quit(run->machine, MV_CAUSE_HOST_SIGNAL);
 }
 
-static void end_by_key(void *opaque)
+static void take_key(void *opaque, enum mv_escape_action action)
 {
     struct run *run = opaque;
-    if (run->machine != NULL)
+    if (run->machine == NULL)
+        return;
+    if (action == MV_ESCAPE_QUIT)
         mv_machine_request_quit(run->machine, MV_CAUSE_HOST_UI);
-}
-
-static void press_power(void *opaque)
-{
-    struct run *run = opaque;
-    if (run->machine != NULL)
+    else if (action == MV_ESCAPE_POWER)
         mv_machine_request_powerdown(run->machine);
-}
-
-static void request_reset(void *opaque)
-{
-    struct run *run = opaque;
-    if (run->machine != NULL)
+    else
         mv_machine_request_reset(run->machine, MV_CAUSE_HOST_UI);
 }
 
@@ -171,10 +163,9 @@ static void watch_devices(struct run *run)
 
 static int set_up(struct run *run, struct mv_error *err)
 {
-    const struct mv_serial_keys keys = {end_by_key, press_power, request_reset, run};
     int r = make_rundir(run, err);
     if (r == 0)
-        r = mv_serial_create(&run->config, run->loop, &keys, &run->serial, err);
+        r = mv_serial_create(&run->config, run->loop, take_key, run, &run->serial, err);
     if (r == 0)
         r = mv_machine_create(&run->config, run->loop,
                               run->serial == NULL ? NULL : &run->serial->backend, &run->machine,

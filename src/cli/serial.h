@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * struct mv_serial: the host's end of the guest's first UART, as --serial
- * chooses it: console.c (stdio), serial.c (file), serial-socket.c.  All calls but the
+ * chooses it: console.c (stdio and file), serial-socket.c.  All calls but the
  * backend's are the main thread's.  And what the kinds have in common.
  */
 #ifndef MV_CLI_SERIAL_H
@@ -36,26 +36,6 @@ struct mv_serial {
     const struct mv_serial_ops *ops;
 };
 
-/* What the Ctrl-A keys do; called in the loop's thread. */
-struct mv_serial_keys {
-    void (*quit)(void *opaque);
-    void (*power)(void *opaque); /* press the power button */
-    void (*reset)(void *opaque);
-    void *opaque;
-};
-
-/* *ret becomes NULL for --serial none. */
-int mv_serial_create(const struct mv_config *config, struct mv_loop *loop,
-                     const struct mv_serial_keys *keys, struct mv_serial **ret,
-                     struct mv_error *err);
-
-/* The kinds. */
-int mv_console_create(const char *name, struct mv_loop *loop, const struct mv_serial_keys *keys,
-                      struct mv_serial **ret, struct mv_error *err);
-int mv_serial_file_create(const char *path, struct mv_serial **ret, struct mv_error *err);
-int mv_serial_socket_create(const char *path, struct mv_loop *loop, struct mv_serial **ret,
-                            struct mv_error *err);
-
 /*
  * --- input.c: the keys by which a user at a raw terminal talks to memvisor and not to the
  * guest, Ctrl-A and one more.  A pure state machine.
@@ -71,12 +51,20 @@ enum mv_escape_action {
     MV_ESCAPE_UNKNOWN, /* Ctrl-A and a key that means nothing */
 };
 
-struct mv_escape {
-    bool prefixed; /* the byte before was Ctrl-A */
-};
+/* Take the next byte from the terminal, which for MV_ESCAPE_SEND becomes what is sent. */
+enum mv_escape_action mv_escape_take(bool *prefixed, uint8_t *byte);
 
-/* Take the next byte from the terminal; *ret_byte is set for MV_ESCAPE_SEND. */
-enum mv_escape_action mv_escape_take(struct mv_escape *escape, uint8_t byte, uint8_t *ret_byte);
+/* --- the kinds */
+
+/* Called in the loop's thread with QUIT, POWER or RESET. */
+typedef void mv_serial_key_fn(void *opaque, enum mv_escape_action action);
+
+/* *ret becomes NULL for --serial none. */
+int mv_serial_create(const struct mv_config *config, struct mv_loop *loop, mv_serial_key_fn *on_key,
+                     void *opaque, struct mv_serial **ret, struct mv_error *err);
+
+int mv_serial_socket_create(const char *path, struct mv_loop *loop, struct mv_serial **ret,
+                            struct mv_error *err);
 
 /*
  * --- input.c: struct mv_input: console input that waits until the guest's UART has room.
@@ -85,9 +73,6 @@ enum mv_escape_action mv_escape_take(struct mv_escape *escape, uint8_t byte, uin
 
 /* What waits of a pipe or a socket, which are not read beyond it. */
 #define MV_INPUT_SIZE (64 * 1024)
-
-struct mv_loop;
-struct mv_device;
 
 struct mv_input {
     struct mv_loop *loop;
