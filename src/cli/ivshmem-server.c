@@ -353,8 +353,8 @@ static int serve_until_signal(const struct mv_ivshmem_server_config *config, str
         mv_service_notify("READY=1");
         mv_loop_run(loop);
         mv_service_notify("STOPPING=1");
-        mv_log("ivshmem-server: ends on %s, %zu peers connected",
-               mv_signals_name(mv_signals_caught()), mv_ivshmem_server_peers(server));
+        mv_log("ivshmem-server: ends on SIG%s, %zu peers connected",
+               sigabbrev_np(mv_signals_caught()), mv_ivshmem_server_peers(server));
     }
     mv_ivshmem_server_destroy(server);
     mv_signals_release();

@@ -228,7 +228,7 @@ static int status_of(enum mv_machine_end end, enum mv_machine_cause cause)
         return MV_STATUS_GUEST_RESET;
     case MV_MACHINE_QUIT:
         if (number != 0) {
-            mv_log("ended by %s", mv_signals_name(number));
+            mv_log("ended by SIG%s", sigabbrev_np(number));
             return MV_STATUS_SIGNAL + number;
         }
         mv_log("ended by %s", cause == MV_CAUSE_HOST_QMP        ? "the command quit"

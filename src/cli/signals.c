@@ -26,9 +26,7 @@
 
 /* --- the terminal */
 
-enum state { STATE_COOKED, STATE_RAW };
-
-static _Atomic enum state state = STATE_COOKED;
+static atomic_bool is_raw; /* but while the process is stopped */
 static int terminal_fd;
 static bool shares_stderr; /* or it is a file, whose lines end as ever */
 static struct termios cooked;
@@ -44,11 +42,12 @@ static bool in_background(void)
     return foreground >= 0 && foreground != getpgrp();
 }
 
-/* TCSANOW: waiting for output to drain could hang on a stopped terminal. */
+/* Nothing where it is not raw.  TCSANOW: waiting for output to drain could hang on a stopped
+ * terminal. */
 static void set_modes(const struct termios *modes)
 {
     int saved_errno = errno;
-    if (!in_background()) {
+    if (atomic_load(&is_raw) && !in_background()) {
         sigset_t ttou, old;
         sigemptyset(&ttou);
         sigaddset(&ttou, SIGTTOU);
@@ -71,11 +70,11 @@ int mv_terminal_enter(int fd, struct mv_error *err)
     raw = cooked;
     cfmakeraw(&raw);
     /* First, so that a signal between the two finds something to restore. */
-    atomic_store(&state, STATE_RAW);
+    atomic_store(&is_raw, true);
     /* Started in the background, this stops here until it is brought forward. */
     if (tcsetattr(fd, TCSANOW, &raw) < 0) {
         int errnum = errno;
-        atomic_store(&state, STATE_COOKED);
+        atomic_store(&is_raw, false);
         return mv_error_set_errno(err, errnum, "cannot set the terminal");
     }
     mv_log_set_raw(shares_stderr);
@@ -87,21 +86,8 @@ int mv_terminal_enter(int fd, struct mv_error *err)
 
 void mv_terminal_leave(void)
 {
-    if (atomic_load(&state) == STATE_RAW)
-        set_modes(&cooked);
-    atomic_store(&state, STATE_COOKED);
-}
-
-void mv_terminal_suspend(void)
-{
-    if (atomic_load(&state) == STATE_RAW)
-        set_modes(&cooked);
-}
-
-void mv_terminal_resume(void)
-{
-    if (atomic_load(&state) == STATE_RAW)
-        set_modes(&raw);
+    set_modes(&cooked);
+    atomic_store(&is_raw, false);
 }
 
 /* --- signals */
@@ -112,34 +98,7 @@ static struct mv_loop_source *wake_source;
 static void (*end_fn)(void *opaque);
 static void *end_opaque;
 
-struct signal_kind {
-    int number;
-    const char *name;
-    void (*handler)(int number, siginfo_t *info, void *context);
-    bool unless_ignored; /* nohup's SIGHUP stays ignored */
-    struct sigaction old;
-};
-
-static void handle_end(int number, siginfo_t *info, void *context);
-static void handle_stop(int number, siginfo_t *info, void *context);
-static void handle_continue(int number, siginfo_t *info, void *context);
-static void handle_crash(int number, siginfo_t *info, void *context);
-static void handle_bus(int number, siginfo_t *info, void *context);
-
-static struct signal_kind kinds[] = {
-    {.number = SIGINT, .name = "SIGINT", .handler = handle_end},
-    {.number = SIGTERM, .name = "SIGTERM", .handler = handle_end},
-    {.number = SIGHUP, .name = "SIGHUP", .handler = handle_end, .unless_ignored = true},
-    {.number = SIGQUIT, .name = "SIGQUIT", .handler = handle_end, .unless_ignored = true},
-    {.number = SIGTSTP, .name = "SIGTSTP", .handler = handle_stop, .unless_ignored = true},
-    {.number = SIGCONT, .name = "SIGCONT", .handler = handle_continue},
-    {.number = SIGSEGV, .name = "SIGSEGV", .handler = handle_crash},
-    {.number = SIGBUS, .name = "SIGBUS", .handler = handle_bus},
-    {.number = SIGILL, .name = "SIGILL", .handler = handle_crash},
-    {.number = SIGFPE, .name = "SIGFPE", .handler = handle_crash},
-    {.number = SIGABRT, .name = "SIGABRT", .handler = handle_crash},
-};
-#define KIND_COUNT (sizeof kinds / sizeof kinds[0])
+static struct sigaction former[NSIG]; /* what each signal did before */
 
 static void handle_end(int number, siginfo_t *info, void *context)
 {
@@ -160,15 +119,15 @@ static void handle_end(int number, siginfo_t *info, void *context)
 static void handle_stop(int number, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
-    mv_terminal_suspend();
+    set_modes(&cooked);
     kill(getpid(), SIGSTOP);
-    mv_terminal_resume();
+    set_modes(&raw);
     errno = saved_errno;
 }
 
 static void handle_continue(int number, siginfo_t *info, void *context)
 {
-    mv_terminal_resume();
+    set_modes(&raw);
 }
 
 /*
@@ -178,10 +137,7 @@ static void handle_continue(int number, siginfo_t *info, void *context)
 static void handle_crash(int number, siginfo_t *info, void *context)
 {
     mv_terminal_leave();
-    for (size_t i = 0; i < KIND_COUNT; i++) {
-        if (kinds[i].number == number)
-            sigaction(number, &kinds[i].old, NULL);
-    }
+    sigaction(number, &former[number], NULL);
     if (info->si_code <= 0)
         raise(number);
 }
@@ -200,16 +156,28 @@ static void on_wake(void *opaque, uint32_t events)
         end_fn(end_opaque);
 }
 
-static int install(struct signal_kind *kind, struct mv_error *err)
+static const struct signal_kind {
+    int number;
+    void (*handler)(int number, siginfo_t *info, void *context);
+    bool unless_ignored; /* nohup's SIGHUP stays ignored */
+} kinds[] = {
+    {SIGINT, handle_end},        {SIGTERM, handle_end},        {SIGHUP, handle_end, true},
+    {SIGQUIT, handle_end, true}, {SIGTSTP, handle_stop, true}, {SIGCONT, handle_continue},
+    {SIGSEGV, handle_crash},     {SIGBUS, handle_bus},         {SIGILL, handle_crash},
+    {SIGFPE, handle_crash},      {SIGABRT, handle_crash},
+};
+
+static int install(const struct signal_kind *kind, struct mv_error *err)
 {
     struct sigaction action = {.sa_sigaction = kind->handler,
                                .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+    struct sigaction *old = &former[kind->number];
     sigemptyset(&action.sa_mask);
-    if (sigaction(kind->number, NULL, &kind->old) == 0 && kind->unless_ignored &&
-        kind->old.sa_handler == SIG_IGN)
+    if (sigaction(kind->number, NULL, old) == 0 && kind->unless_ignored &&
+        old->sa_handler == SIG_IGN)
         return 0;
     if (sigaction(kind->number, &action, NULL) < 0)
-        return mv_error_set_errno(err, errno, "cannot catch %s", kind->name);
+        return mv_error_set_errno(err, errno, "cannot catch SIG%s", sigabbrev_np(kind->number));
     return 0;
 }
 
@@ -222,7 +190,7 @@ int mv_signals_catch(struct mv_loop *loop, void (*on_end)(void *opaque), void *o
     if (wake_fd < 0)
         return mv_error_set_errno(err, errno, "cannot catch signals");
     int r = mv_loop_add(loop, wake_fd, EPOLLIN, on_wake, NULL, &wake_source, err);
-    for (size_t i = 0; r == 0 && i < KIND_COUNT; i++)
+    for (size_t i = 0; r == 0 && i < sizeof kinds / sizeof kinds[0]; i++)
         r = install(&kinds[i], err);
     return r;
 }
@@ -238,13 +206,4 @@ void mv_signals_release(void)
 int mv_signals_caught(void)
 {
     return atomic_load(&first_signal);
-}
-
-const char *mv_signals_name(int number)
-{
-    for (size_t i = 0; i < KIND_COUNT; i++) {
-        if (kinds[i].number == number)
-            return kinds[i].name;
-    }
-    return "a signal";
 }

@@ -25,21 +25,12 @@ void mv_signals_release(void);
 
 /* The number of the first signal that asked for an end; 0 while there is none. */
 int mv_signals_caught(void);
-/* "SIGTERM" */
-const char *mv_signals_name(int number);
 
-/*
- * --- the terminal: one a process.  All but mv_terminal_enter are async-signal-safe and
- * may be called by any thread, any number of times.
- */
+/* --- the terminal: one a process */
 
 /* Make the terminal fd raw, and remember how it was; also restores at exit(). */
 int mv_terminal_enter(int fd, struct mv_error *err);
-/* Put it back for good.  Nothing happens where it is not raw. */
+/* Put it back for good, where it is raw.  Async-signal-safe; any thread. */
 void mv_terminal_leave(void);
-
-/* Put it back while the process is stopped; make it raw again. */
-void mv_terminal_suspend(void);
-void mv_terminal_resume(void);
 
 #endif
