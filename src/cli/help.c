@@ -4,6 +4,7 @@
 
 #include "config-text.h"
 #include "log.h"
+#include "screen.h"
 
 #include <string.h>
 
@@ -11,38 +12,40 @@
 #define HELP_COLUMN 26
 #define VERB_COLUMN 18
 
-/* Write words from `column` on, wrapped, each further line indented to `indent`. */
-static void print_wrapped(FILE *out, const char *text, int column, int indent)
+static void print_row(const char *left, const char *text, unsigned indent)
 {
-    while (*text != '\0') {
-        int len = (int)strcspn(text, " ");
-        if (column > indent && column + 1 + len > WIDTH) {
-            fprintf(out, "\n%*s", indent, "");
-            column = indent;
-        } else if (column > indent) {
-            fputc(' ', out);
-            column++;
-        }
-        fprintf(out, "%.*s", len, text);
-        column += len;
-        text += len;
-        text += strspn(text, " ");
-    }
-    fputc('\n', out);
-}
-
-static void print_row(FILE *out, const char *left, const char *text, int indent)
-{
-    int used = fprintf(out, "  %s", left);
+    unsigned used = (unsigned)printf("  %s", left);
     if (used + 2 > indent) {
-        fputc('\n', out);
+        putchar('\n');
         used = 0;
     }
-    fprintf(out, "%*s", indent - used, "");
-    print_wrapped(out, text, indent, indent);
+    printf("%*s", (int)(indent - used), "");
+    mv_screen_print_wrapped(stdout, WIDTH, indent, text);
 }
 
-static void print_option(FILE *out, const struct mv_option *option)
+/* A list of what comes in later versions, which begins with its head. */
+struct later {
+    char text[512];
+    bool any;
+};
+
+static void add_later(struct later *later, const char *dashes, const char *name)
+{
+    size_t used = strlen(later->text);
+    snprintf(later->text + used, sizeof later->text - used, "%s %s%s",
+             later->any ? "," : "In later versions:", dashes, name);
+    later->any = true;
+}
+
+static void print_later(const struct later *later)
+{
+    if (later->any) {
+        putchar('\n');
+        mv_screen_print_wrapped(stdout, WIDTH, 0, later->text);
+    }
+}
+
+static void print_option(const struct mv_option *option)
 {
     char left[128];
     char letter[8] = "    ";
@@ -51,102 +54,75 @@ static void print_option(FILE *out, const struct mv_option *option)
     snprintf(left, sizeof left, "%s--%s%s%s%s%s", letter, option->name,
              option->alias == NULL ? "" : ", --", option->alias == NULL ? "" : option->alias,
              option->argument == NULL ? "" : " ", option->argument == NULL ? "" : option->argument);
-    print_row(out, left, option->help, HELP_COLUMN);
+    print_row(left, option->help, HELP_COLUMN);
 }
 
-static void print_options(FILE *out, const struct mv_option_table *table)
+static void print_options(const struct mv_option_table *table)
 {
-    char later[512] = "In later versions:";
-    bool any_later = false;
+    struct later later = {""};
     if (table->word_count > 0)
-        fprintf(out, "\nArguments:\n");
+        printf("\nArguments:\n");
     for (size_t i = 0; i < table->word_count; i++)
-        print_row(out, table->words[i].argument, table->words[i].help, HELP_COLUMN);
-    fprintf(out, "\nOptions:\n");
+        print_row(table->words[i].argument, table->words[i].help, HELP_COLUMN);
+    printf("\nOptions:\n");
     for (size_t i = 0; i < table->count; i++) {
-        const struct mv_option *option = &table->options[i];
-        if (option->later == NULL) {
-            print_option(out, option);
-            continue;
-        }
-        size_t used = strlen(later);
-        snprintf(later + used, sizeof later - used, "%s --%s", any_later ? "," : "", option->name);
-        any_later = true;
+        if (table->options[i].later == NULL)
+            print_option(&table->options[i]);
+        else
+            add_later(&later, "--", table->options[i].name);
     }
-    print_row(out, "-h, --help", "Show this help.", HELP_COLUMN);
-    if (any_later) {
-        fputc('\n', out);
-        print_wrapped(out, later, 0, 0);
-    }
+    print_row("-h, --help", "Show this help.", HELP_COLUMN);
+    print_later(&later);
 }
 
 /* What -m and --back take behind the comma. */
-static void print_backing_keys(FILE *out)
+static void print_backing_keys(void)
 {
-    fprintf(out, "\nKeys of a bank, behind commas, such as -m 256M,file=ram.img:\n");
-    print_row(out, "    id=NAME", "the bank's name; default ram0, ram1 ... in address order",
+    printf("\nKeys of a bank, behind commas, such as -m 256M,file=ram.img:\n");
+    print_row("    id=NAME", "the bank's name; default ram0, ram1 ... in address order",
               HELP_COLUMN);
     for (const struct mv_backing_key *key = mv_backing_keys; key->key != NULL; key++) {
         char left[128];
         snprintf(left, sizeof left, "    %s=%s", key->key, key->argument);
-        print_row(out, left, key->help, HELP_COLUMN);
+        print_row(left, key->help, HELP_COLUMN);
     }
 }
 
-void mv_help_print_verb(FILE *out, const struct mv_verb *verb)
+void mv_help_print_verb(const struct mv_verb *verb)
 {
-    fprintf(out, "Usage: %s\n\n%s\n", verb->synopsis, verb->summary);
+    printf("Usage: %s\n\n%s\n", verb->synopsis, verb->summary);
     if (verb->options != NULL)
-        print_options(out, verb->options);
+        print_options(verb->options);
     if (verb->options == &mv_run_options)
-        print_backing_keys(out);
+        print_backing_keys();
     if (verb->notes != NULL)
-        fprintf(out, "\n%s", verb->notes);
+        printf("\n%s", verb->notes);
 }
 
-static void print_verbs(FILE *out)
+static void print_all(void)
 {
-    char later[512] = "In later versions:";
-    bool any_later = false;
-    fprintf(out, "Verbs:\n");
-    for (size_t i = 0; i < mv_verb_count; i++) {
-        const struct mv_verb *verb = &mv_verbs[i];
-        if (verb->later == NULL) {
-            print_row(out, verb->name, verb->summary, VERB_COLUMN);
-            continue;
-        }
-        size_t used = strlen(later);
-        snprintf(later + used, sizeof later - used, "%s %s", any_later ? "," : "", verb->name);
-        any_later = true;
+    struct later later = {""};
+    printf("memvisor " MV_VERSION " runs arm64 Linux guests on any Linux host.\n\n"
+           "Usage: memvisor VERB [OPTION]...\n\n"
+           "Verbs:\n");
+    for (size_t i = 0; mv_verbs[i] != NULL; i++) {
+        if (mv_verbs[i]->later == NULL)
+            print_row(mv_verbs[i]->name, mv_verbs[i]->summary, VERB_COLUMN);
+        else
+            add_later(&later, "", mv_verbs[i]->name);
     }
-    fputc('\n', out);
-    print_wrapped(out, later, 0, 0);
+    print_later(&later);
+    printf("\n"
+           "'memvisor help VERB' or 'memvisor VERB --help' explains a verb.\n\n"
+           "Exit status: 0 success, or the guest powered itself off; 1 an error; 2 wrong\n"
+           "usage; 3 the guest reset itself under --no-reboot; 128 plus its number where a\n"
+           "signal ended it.\n");
 }
 
-void mv_help_print_all(FILE *out)
-{
-    fprintf(out, "memvisor " MV_VERSION " runs arm64 Linux guests on any Linux host.\n\n"
-                 "Usage: memvisor VERB [OPTION]...\n\n");
-    print_verbs(out);
-    fprintf(out, "\n"
-                 "'memvisor help VERB' or 'memvisor VERB --help' explains a verb.\n\n"
-                 "Exit status: 0 success, or the guest powered itself off; 1 an error; 2 wrong\n"
-                 "usage; 3 the guest reset itself under --no-reboot; 128 plus its number where a\n"
-                 "signal ended it.\n");
-}
-
-void mv_help_print_short(FILE *out)
-{
-    fprintf(out, "memvisor: a verb is missing, as in:\n"
-                 "  memvisor run -k KERNEL [-i INITRD] [-a CMDLINE] [-c CPUS] "
-                 "[-m SIZE[@ADDR]]...\n"
-                 "'memvisor help' lists all verbs, 'memvisor help run' all options.\n");
-}
-
-int mv_help_main(int argc, char **argv)
+static int help(int argc, char **argv)
 {
     if (argc == 0 || strcmp(argv[0], "-h") == 0 || strcmp(argv[0], "--help") == 0) {
-        mv_help_print_all(stdout);
+        print_all();
         return MV_STATUS_OK;
     }
     if (argc > 1) {
@@ -154,15 +130,20 @@ int mv_help_main(int argc, char **argv)
         return MV_STATUS_USAGE;
     }
     const struct mv_verb *verb = mv_verb_find(argv[0]);
-    if (verb == NULL || verb->later != NULL)
-        return mv_verb_refuse(argv[0]);
-    mv_help_print_verb(stdout, verb);
+    if (verb == NULL)
+        return MV_STATUS_USAGE;
+    mv_help_print_verb(verb);
     return MV_STATUS_OK;
 }
 
+const struct mv_verb mv_help_verb = {.name = "help",
+                                     .summary = "Explain memvisor, or one verb.",
+                                     .synopsis = "memvisor help [VERB]",
+                                     .main = help};
+
 /* --- memvisor version, --version, -V */
 
-int mv_version_main(int argc, char **argv)
+static int version(int argc, char **argv)
 {
     if (argc > 0) {
         mv_log("unexpected argument '%s': 'memvisor version' takes none", argv[0]);
@@ -171,3 +152,8 @@ int mv_version_main(int argc, char **argv)
     printf("memvisor " MV_VERSION "\n");
     return MV_STATUS_OK;
 }
+
+const struct mv_verb mv_version_verb = {.name = "version",
+                                        .summary = "Say which version this is.",
+                                        .synopsis = "memvisor version",
+                                        .main = version};

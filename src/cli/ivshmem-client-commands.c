@@ -6,12 +6,10 @@
 #include "ivshmem-verbs.h"
 
 #include "cleanup.h"
-#include "screen.h"
-#include "log.h"
 #include "memvisor-ivshmem.h"
 #include "os.h"
+#include "screen.h"
 #include "size.h"
-#include "verb.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -88,7 +86,7 @@ static void print_json(const struct client *client, const unsigned *ids, size_t 
     json_t *all = json_pack("{s:i, s:I, s:i, s:o}", "id", (int)self, "size",
                             (json_int_t)mv_ivshmem_size(client->shm), "vectors",
                             (int)mv_ivshmem_vectors(client->shm, self), "peers", peers);
-    mv_json_print(all);
+    mv_json_print(stdout, all);
     json_decref(all);
 }
 
@@ -321,8 +319,7 @@ size_t mv_ivshmem_command_names(const char *ret_names[COMMANDS_MAX])
     return count;
 }
 
-int mv_ivshmem_command_find(int argc, char **argv, const struct command **ret,
-                            struct mv_error *err)
+int mv_ivshmem_command_find(int argc, char **argv, const struct command **ret, struct mv_error *err)
 {
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         const struct command *command = &commands[i];

@@ -16,54 +16,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define JOIN_MS   5000
-#define RETRY_MS  20
-#define PROMPT    "> "
-
-#define FIELD(member) .offset = offsetof(struct client_options, member)
-static const struct mv_option options[] = {
-    {.name = "timeout",
-     .argument = "SECONDS",
-     .help = "How long 'wait' waits; default for ever. Giving up is exit status 1.",
-     .set = mv_option_set_string,
-     FIELD(timeout_text)},
-    {.name = "wait",
-     .argument = "SECONDS",
-     .help = "How long to wait for a server that is not there yet; default: not at all.",
-     .set = mv_option_set_string,
-     FIELD(wait_text)},
-    {.name = "reconnect",
-     .help = "When the server goes, join again as soon as there is one.",
-     .set = mv_option_set_flag,
-     FIELD(reconnect)},
-    {.name = "json",
-     .help = "'list' prints an object with id, size (bytes), vectors and peers, a list of objects "
-             "with id and vectors.",
-     .set = mv_option_set_flag,
-     FIELD(json)},
-};
-
-static const struct mv_option words[] = {
-    {.argument = "SOCKET",
-     .help = "Where the server listens.",
-     .set = mv_option_set_string,
-     FIELD(socket)},
-    {.argument = "COMMAND",
-     .help = "A command and its arguments, as below; without one, commands come from standard "
-             "input.",
-     .repeatable = true,
-     .set = mv_names_append,
-     FIELD(words)},
-};
-
-const struct mv_option_table mv_ivshmem_client_options = {
-    .verb = "ivshmem-client",
-    .options = options,
-    .count = sizeof options / sizeof options[0],
-    .words = words,
-    .word_count = 2,
-    .words_needed = 1,
-};
+#define JOIN_MS  5000
+#define RETRY_MS 20
+#define PROMPT   "> "
 
 const char mv_ivshmem_client_notes[] =
     "Commands:\n"
@@ -169,27 +124,27 @@ static int show_above_line(void *opaque, struct mv_error *err)
     return show_events(opaque, err);
 }
 
+static int take_line(void *opaque, char *line, struct mv_error *err)
+{
+    struct client *client = opaque;
+    run_line(client, line);
+    fflush(stdout);
+    return client->quit;
+}
+
 static int run_prompt(struct client *client, struct mv_error *err)
 {
-    const char *names[COMMANDS_MAX];
+    const char *names[COMMANDS_MAX + 1] = {NULL};
+    mv_ivshmem_command_names(names);
     struct mv_prompt_params params = {
         .text = PROMPT,
         .words = names,
-        .word_count = mv_ivshmem_command_names(names),
         .fd = mv_ivshmem_fd(client->shm),
         .show = show_above_line,
+        .take = take_line,
         .opaque = client,
     };
-    struct mv_prompt *prompt = NULL;
-    char *line;
-    int r = mv_prompt_open(&params, &prompt, err);
-    while (r == 0 && !client->quit && (r = mv_prompt_read(prompt, &line, err)) == 1) {
-        run_line(client, line);
-        fflush(stdout);
-        r = 0;
-    }
-    mv_prompt_close(prompt);
-    return r;
+    return mv_prompt_run(&params, err);
 }
 
 static int run_commands(struct client *client, struct mv_error *err)
@@ -213,18 +168,16 @@ static int take_seconds(const char *option, const char *text, int *ret_ms, struc
     return 0;
 }
 
-static int check_options(struct client_options *o, const struct command **ret_command,
-                         struct mv_error *err)
+static int check(void *config, struct mv_error *err)
 {
+    struct client_options *o = config;
     o->timeout_ms = -1;
     int r = take_seconds("--timeout", o->timeout_text, &o->timeout_ms, err);
     if (r == 0)
         r = take_seconds("--wait", o->wait_text, &o->wait_ms, err);
-    if (r < 0)
+    if (r < 0 || o->words.count == 0)
         return r;
-    if (o->words.count == 0)
-        return 0;
-    return mv_ivshmem_command_find((int)o->words.count, o->words.list, ret_command, err);
+    return mv_ivshmem_command_find((int)o->words.count, o->words.list, &o->command, err);
 }
 
 /* Each vector of each peer is a descriptor: a crowd has more than the usual soft limit. */
@@ -250,40 +203,54 @@ static struct mv_ivshmem *join(const struct client_options *o, char *ret_error)
     return shm;
 }
 
-static int run(const struct client_options *o, const struct command *command, struct mv_error *err)
+static int run(void *config, struct mv_error *err)
 {
+    const struct client_options *o = config;
     char text[MV_IVSHMEM_ERROR_SIZE];
     struct client client = {.options = o};
     allow_descriptors();
     client.shm = join(o, text);
     if (client.shm == NULL)
         return mv_error_set(err, EIO, "%s", text);
-    int r = command == NULL
+    int r = o->command == NULL
                 ? run_commands(&client, err)
-                : command->run(&client, (int)o->words.count - 1, o->words.list + 1, err);
+                : o->command->run(&client, (int)o->words.count - 1, o->words.list + 1, err);
     mv_ivshmem_close(client.shm);
     return r;
 }
 
-int mv_ivshmem_client_main(int argc, char **argv)
-{
-    struct client_options o = {0};
-    const struct command *command = NULL;
-    struct mv_error err;
-    int status = MV_STATUS_OK;
-    int r = mv_options_parse(&mv_ivshmem_client_options, argc, argv, &o, &err);
-    if (r == MV_OPTIONS_HELP) {
-        mv_help_print_verb(stdout, mv_verb_find("ivshmem-client"));
-    } else if (r < 0 || (r = check_options(&o, &command, &err)) < 0) {
-        mv_log("ivshmem-client: %s", err.text);
-        status = mv_verb_status_of_words(r);
-    } else if (run(&o, command, &err) < 0) {
-        mv_log("ivshmem-client: %s", err.text);
-        status = MV_STATUS_ERROR;
-    }
-    free(o.socket);
-    free(o.timeout_text);
-    free(o.wait_text);
-    mv_names_free(&o.words);
-    return status;
-}
+static const struct mv_option options[] = {
+    {MV_TEXT(client_options, timeout_text, "timeout", "SECONDS",
+             "How long 'wait' waits; default for ever. Giving up is exit status 1.")},
+    {MV_TEXT(client_options, wait_text, "wait", "SECONDS",
+             "How long to wait for a server that is not there yet; default: not at all.")},
+    {MV_FLAG(client_options, reconnect,
+             "When the server goes, join again as soon as there is one.")},
+    {MV_FLAG(client_options, json,
+             "'list' prints an object with id, size (bytes), vectors and peers, a list of objects "
+             "with id and vectors.")},
+};
+
+static const struct mv_option words[] = {
+    {MV_WORD(client_options, socket, "SOCKET", "Where the server listens.")},
+    {MV_WORDS(client_options, words, "COMMAND",
+              "A command and its arguments, as below; without one, commands come from standard "
+              "input.")},
+};
+
+const struct mv_verb mv_ivshmem_client_verb = {
+    .name = "ivshmem-client",
+    .summary = "Join shared memory: list peers, ring and wait, read and write.",
+    .synopsis = "memvisor ivshmem-client SOCKET [COMMAND [ARGUMENT]...] [OPTION]...",
+    .options = &(const struct mv_option_table){.verb = "ivshmem-client",
+                                               .options = options,
+                                               .count = sizeof options / sizeof options[0],
+                                               .words = words,
+                                               .word_count = 2,
+                                               .words_needed = 1},
+    .notes = mv_ivshmem_client_notes,
+    .names_itself = true,
+    .config_size = sizeof(struct client_options),
+    .check = check,
+    .run = run,
+};

@@ -35,84 +35,6 @@ struct server_options {
     gid_t gid;
 };
 
-#define FIELD(member) .offset = offsetof(struct server_options, member)
-static const struct mv_option options[] = {
-    {.name = "size",
-     .argument = "SIZE",
-     .help = "How much memory to share, rounded up to a power of two; a bare number counts MiB.",
-     .set = mv_option_set_string,
-     FIELD(size_text)},
-    {.name = "vectors",
-     .argument = "N",
-     .help = "Interrupt vectors a peer, 1 to 2048; default 1. QEMU rings up to 256.",
-     .set = mv_option_set_string,
-     FIELD(vectors_text)},
-    {.name = "mem",
-     .argument = "KIND",
-     .help = "Where the bytes are: memfd (default; sealed, so that no peer can shrink it), "
-             "shm:NAME, file:PATH, hugetlb, hugetlb:2M or hugetlb:1G. Named memory stays when "
-             "the server ends, and is found again.",
-     .set = mv_option_set_string,
-     FIELD(mem)},
-    {.name = "mode",
-     .argument = "MODE",
-     .help = "Permissions of the socket and of named memory that is made; octal, default 0660.",
-     .set = mv_option_set_string,
-     FIELD(mode_text)},
-    {.name = "owner",
-     .argument = "USER:GROUP",
-     .help = "Owner of the same; USER, USER:GROUP or :GROUP, names or numbers.",
-     .set = mv_option_set_string,
-     FIELD(owner_text)},
-    {.name = "max-peers",
-     .argument = "N",
-     .help = "Turn away more than so many; default as many as the limit of descriptors allows, "
-             "at most 65536.",
-     .set = mv_option_set_string,
-     FIELD(max_peers_text)},
-    {.name = "control",
-     .argument = "PATH",
-     .help = "Where the status socket is; default SOCKET.control; 'none' for none.",
-     .set = mv_option_set_string,
-     FIELD(control)},
-    {.name = "status",
-     .help = "Do not serve: print what the server of SOCKET, or the one whose status socket "
-             "--control names, says of itself and its peers.",
-     .set = mv_option_set_flag,
-     FIELD(status)},
-    {.name = "json",
-     .help = "With --status: print an object with pid, uptime (seconds), memory, size (bytes), "
-             "vectors, max-peers, joined, left, dropped, refused and peers, a list of objects "
-             "with id, pid, uid, gid, vectors, since and queue.",
-     .set = mv_option_set_flag,
-     FIELD(json)},
-    {.name = "watch",
-     .help = "With --status: again each second.",
-     .set = mv_option_set_flag,
-     FIELD(watch)},
-    {.name = "verbose",
-     .letter = 'v',
-     .help = "Say when a peer comes or goes.",
-     .set = mv_option_set_flag,
-     FIELD(verbose)},
-};
-
-static const struct mv_option words[] = {
-    {.argument = "SOCKET",
-     .help = "Path where peers connect. Sockets passed by a service manager (LISTEN_FDS) take "
-             "its place: the first is for peers, the second for the status.",
-     .set = mv_option_set_string,
-     FIELD(socket)},
-};
-
-const struct mv_option_table mv_ivshmem_server_options = {
-    .verb = "ivshmem-server",
-    .options = options,
-    .count = sizeof options / sizeof options[0],
-    .words = words,
-    .word_count = 1,
-};
-
 static int parse_count(const char *name, const char *text, unsigned max, unsigned *ret,
                        struct mv_error *err)
 {
@@ -208,8 +130,9 @@ static int check_status_options(const struct server_options *o, struct mv_error 
     return 0;
 }
 
-static int check_options(struct server_options *o, struct mv_error *err)
+static int check_options(void *config, struct mv_error *err)
 {
+    struct server_options *o = config;
     o->vectors = 1;
     o->max_peers = MV_IVSHMEM_ID_COUNT;
     o->max_peers_asked = o->max_peers_text != NULL;
@@ -406,12 +329,13 @@ static int serve(struct server_options *o, const char *control_path, struct mv_e
     return r;
 }
 
-static int run(struct server_options *o, struct mv_error *err)
+static int run(void *config, struct mv_error *err)
 {
+    struct server_options *o = config;
     CLEANUP_FREE char *default_path = NULL;
     const char *control_path = o->control;
     if (control_path == NULL && o->socket != NULL) {
-        if (asprintf(&default_path, "%s%s", o->socket, MV_IVSHMEM_CONTROL_SUFFIX) < 0)
+        if (asprintf(&default_path, "%s.control", o->socket) < 0)
             return mv_error_set_errno(err, ENOMEM, "ivshmem-server");
         control_path = default_path;
     } else if (control_path != NULL && strcmp(control_path, "none") == 0) {
@@ -421,32 +345,53 @@ static int run(struct server_options *o, struct mv_error *err)
                      : serve(o, control_path, err);
 }
 
-static void free_options(struct server_options *o)
-{
-    char *texts[] = {o->socket,    o->size_text,  o->vectors_text,   o->mem,
-                     o->mode_text, o->owner_text, o->max_peers_text, o->control};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        free(texts[i]);
-}
+static const struct mv_option options[] = {
+    {MV_TEXT(server_options, size_text, "size", "SIZE",
+             "How much memory to share, rounded up to a power of two; a bare number counts MiB.")},
+    {MV_TEXT(server_options, vectors_text, "vectors", "N",
+             "Interrupt vectors a peer, 1 to 2048; default 1. QEMU rings up to 256.")},
+    {MV_TEXT(server_options, mem, "mem", "KIND",
+             "Where the bytes are: memfd (default; sealed, so that no peer can shrink it), "
+             "shm:NAME, file:PATH, hugetlb, hugetlb:2M or hugetlb:1G. Named memory stays when "
+             "the server ends, and is found again.")},
+    {MV_TEXT(server_options, mode_text, "mode", "MODE",
+             "Permissions of the socket and of named memory that is made; octal, default 0660.")},
+    {MV_TEXT(server_options, owner_text, "owner", "USER:GROUP",
+             "Owner of the same; USER, USER:GROUP or :GROUP, names or numbers.")},
+    {MV_TEXT(server_options, max_peers_text, "max-peers", "N",
+             "Turn away more than so many; default as many as the limit of descriptors allows, "
+             "at most 65536.")},
+    {MV_TEXT(server_options, control, "control", "PATH",
+             "Where the status socket is; default SOCKET.control; 'none' for none.")},
+    {MV_FLAG(server_options, status,
+             "Do not serve: print what the server of SOCKET, or the one whose status socket "
+             "--control names, says of itself and its peers.")},
+    {MV_FLAG(server_options, json,
+             "With --status: print an object with pid, uptime (seconds), memory, size (bytes), "
+             "vectors, max-peers, joined, left, dropped, refused and peers, a list of objects "
+             "with id, pid, uid, gid, vectors, since and queue.")},
+    {MV_FLAG(server_options, watch, "With --status: again each second.")},
+    {.letter = 'v', MV_FLAG(server_options, verbose, "Say when a peer comes or goes.")},
+};
 
-int mv_ivshmem_server_main(int argc, char **argv)
-{
-    __attribute__((cleanup(free_options))) struct server_options o = {0};
-    struct mv_error err;
-    int r = mv_options_parse(&mv_ivshmem_server_options, argc, argv, &o, &err);
-    if (r == MV_OPTIONS_HELP) {
-        mv_help_print_verb(stdout, mv_verb_find("ivshmem-server"));
-        return MV_STATUS_OK;
-    }
-    if (r == 0)
-        r = check_options(&o, &err);
-    if (r < 0) {
-        mv_log("ivshmem-server: %s", err.text);
-        return mv_verb_status_of_words(r);
-    }
-    if (run(&o, &err) < 0) {
-        mv_log("ivshmem-server: %s", err.text);
-        return MV_STATUS_ERROR;
-    }
-    return MV_STATUS_OK;
-}
+static const struct mv_option words[] = {
+    {MV_WORD(server_options, socket, "SOCKET",
+             "Path where peers connect. Sockets passed by a service manager (LISTEN_FDS) take "
+             "its place: the first is for peers, the second for the status.")},
+};
+
+const struct mv_verb mv_ivshmem_server_verb = {
+    .name = "ivshmem-server",
+    .summary = "Serve memory that guests and programs share, or show the status of a server.",
+    .synopsis = "memvisor ivshmem-server SOCKET --size SIZE [OPTION]...\n"
+                "       memvisor ivshmem-server SOCKET|--control PATH --status [--json] [--watch]",
+    .options = &(const struct mv_option_table){.verb = "ivshmem-server",
+                                               .options = options,
+                                               .count = sizeof options / sizeof options[0],
+                                               .words = words,
+                                               .word_count = 1},
+    .names_itself = true,
+    .config_size = sizeof(struct server_options),
+    .check = check_options,
+    .run = run,
+};

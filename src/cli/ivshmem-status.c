@@ -3,20 +3,32 @@
 #include "ivshmem-verbs.h"
 
 #include "cleanup.h"
-#include "screen.h"
 #include "process.h"
+#include "screen.h"
 #include "size.h"
 #include "unix-socket.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define ANSWER_SECONDS 5
 /* Of 65536 peers, several times over. */
 #define ANSWER_BYTES_MAX (64 * MV_MIB)
+
+struct answer {
+    int fd, errnum;
+    size_t left; /* bytes that may yet come */
+};
+
+static size_t receive(void *buffer, size_t len, void *opaque)
+{
+    struct answer *a = opaque;
+    ssize_t n = recv(a->fd, buffer, len < a->left ? len : a->left, 0);
+    a->errnum = n < 0 ? errno : 0;
+    a->left -= n < 0 ? 0 : (size_t)n;
+    return (size_t)n;
+}
 
 static int fetch(const char *path, json_t **ret, struct mv_error *err)
 {
@@ -27,37 +39,22 @@ static int fetch(const char *path, json_t **ret, struct mv_error *err)
     struct timeval patience = {.tv_sec = ANSWER_SECONDS};
     fcntl(fd, F_SETFL, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    CLEANUP_FREE char *text = NULL;
-    size_t have = 0, room = 0;
-    ssize_t n;
-    do {
-        if (room - have < 4096) {
-            room = room * 2 + 16384;
-            char *larger = realloc(text, room);
-            if (larger == NULL)
-                return mv_error_set_errno(err, ENOMEM, "--status");
-            text = larger;
-        }
-        n = recv(fd, text + have, room - have, 0);
-        if (n < 0 && errno == EAGAIN) {
-            char hint[MV_PROCESS_HINT];
-            mv_process_hint(mv_process_of_peer(fd), hint);
-            return mv_error_set(err, ETIMEDOUT, "--status '%s': no answer within %d seconds: %s",
-                                path, ANSWER_SECONDS, hint);
-        }
-        if (n < 0)
-            return mv_error_set_errno(err, errno, "--status '%s'", path);
-        have += (size_t)n;
-    } while (n > 0 && have < ANSWER_BYTES_MAX);
-    json_error_t problem;
-    json_t *status = json_loadb(text, have, 0, &problem);
-    if (status == NULL)
-        return mv_error_set(err, EPROTO,
-                            "--status '%s': what answers there is no status socket of "
-                            "an ivshmem-server",
-                            path);
-    *ret = status;
-    return 0;
+    struct answer answer = {.fd = fd, .left = ANSWER_BYTES_MAX};
+    *ret = json_load_callback(receive, &answer, 0, NULL);
+    if (*ret != NULL)
+        return 0;
+    if (answer.errnum == EAGAIN) {
+        char hint[MV_PROCESS_HINT];
+        mv_process_hint(mv_process_of_peer(fd), hint);
+        return mv_error_set(err, ETIMEDOUT, "--status '%s': no answer within %d seconds: %s", path,
+                            ANSWER_SECONDS, hint);
+    }
+    if (answer.errnum != 0)
+        return mv_error_set_errno(err, answer.errnum, "--status '%s'", path);
+    return mv_error_set(err, EPROTO,
+                        "--status '%s': what answers there is no status socket of "
+                        "an ivshmem-server",
+                        path);
 }
 
 static long long number(const json_t *object, const char *key)
@@ -100,37 +97,33 @@ static void print_table(FILE *out, const struct mv_screen *screen, const json_t 
              number(status, "joined"), number(status, "left"), number(status, "dropped"),
              number(status, "refused"));
     fputs("peers    ", out);
-    mv_screen_print_wrapped(out, screen, 9, text);
+    mv_screen_print_wrapped(out, screen->columns, 9, text);
     if (json_array_size(peers) > 0)
         print_peers(out, screen, peers);
 }
 
-static int show(const char *control_path, bool json, bool watch, struct mv_error *err)
+struct show {
+    const char *path;
+    bool json;
+};
+
+static int show(void *opaque, FILE *out, const struct mv_screen *screen, struct mv_error *err)
 {
-    struct mv_screen screen = mv_screen_look();
+    const struct show *s = opaque;
     json_t *status;
-    int r = fetch(control_path, &status, err);
+    int r = fetch(s->path, &status, err);
     if (r < 0)
         return r;
-    FILE *out = watch ? mv_watch_frame(err) : stdout;
-    if (out != NULL && json)
-        mv_json_print_to(out, status);
-    else if (out != NULL)
-        print_table(out, &screen, status);
+    if (s->json)
+        mv_json_print(out, status);
+    else
+        print_table(out, screen, status);
     json_decref(status);
-    if (out == NULL)
-        return -ENOMEM;
-    return watch ? mv_watch_show(&screen, err) : 0;
+    return 0;
 }
 
 int mv_ivshmem_status_show(const char *control_path, bool json, bool watch, struct mv_error *err)
 {
-    if (!watch)
-        return show(control_path, json, false, err);
-    int r;
-    mv_watch_begin();
-    while ((r = show(control_path, json, true, err)) == 0)
-        usleep(MV_WATCH_MS * 1000);
-    mv_watch_end();
-    return r;
+    struct show s = {control_path, json};
+    return mv_watch(watch, show, &s, err);
 }

@@ -12,14 +12,18 @@
 
 #define WORDS_MAX 8 /* arguments of a command */
 
+struct command;
 struct mv_ivshmem;
 struct mv_ivshmem_event;
+
+extern const char mv_ivshmem_client_notes[];
 
 struct client_options {
     char *socket, *timeout_text, *wait_text;
     struct mv_names words;
     bool json, reconnect;
     int timeout_ms, wait_ms;
+    const struct command *command; /* NULL: a prompt */
 };
 
 struct client {
@@ -51,9 +55,6 @@ int mv_ivshmem_client_error(const struct client *client, int r, struct mv_error 
 void mv_ivshmem_client_print(const struct mv_ivshmem_event *event, const struct client *client);
 
 /* --- ivshmem-server */
-
-/* Where a server's status socket is unless --control says otherwise. */
-#define MV_IVSHMEM_CONTROL_SUFFIX ".control"
 
 /*
  * Ask the status socket at control_path and print what it says, as JSON or

@@ -6,7 +6,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,7 +28,10 @@ static void open_standard_descriptors(void)
 static int run_verb(int argc, char **argv)
 {
     if (argc < 2) {
-        mv_help_print_short(stderr);
+        fputs("memvisor: a verb is missing, as in:\n"
+              "  memvisor run -k KERNEL [-i INITRD] [-a CMDLINE] [-c CPUS] [-m SIZE[@ADDR]]...\n"
+              "'memvisor help' lists all verbs, 'memvisor help run' all options.\n",
+              stderr);
         return MV_STATUS_USAGE;
     }
     const char *name = argv[1];
@@ -37,9 +40,7 @@ static int run_verb(int argc, char **argv)
     if (strcmp(name, "-V") == 0 || strcmp(name, "--version") == 0)
         name = "version";
     const struct mv_verb *verb = mv_verb_find(name);
-    if (verb == NULL || verb->later != NULL)
-        return mv_verb_refuse(name);
-    return verb->run(argc - 2, argv + 2);
+    return verb == NULL ? MV_STATUS_USAGE : mv_verb_run(verb, argc - 2, argv + 2);
 }
 
 int main(int argc, char **argv)

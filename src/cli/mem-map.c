@@ -239,7 +239,7 @@ static void print_segments(FILE *out, const struct map *map, const struct mv_scr
     snprintf(key, sizeof key, "A cell is %s%s%s%s.", mv_mem_size((uint64_t)(1 / l.scale), text),
              folds ? "; what is drawn as " : "", folds ? fold_cells[screen->utf8] : "",
              folds ? " is larger" : "");
-    mv_screen_print_wrapped(out, screen, 0, key);
+    mv_screen_print_wrapped(out, screen->columns, 0, key);
 }
 
 static void print(FILE *out, const json_t *rows, const struct mv_screen *screen)

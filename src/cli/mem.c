@@ -49,7 +49,7 @@ static const char *join(const json_t *list, char buf[MV_TEXT_CELL])
     return used == 0 ? "-" : buf;
 }
 
-static const char *cell(const json_t *row, const char *key, char buf[MV_TEXT_CELL])
+const char *mv_mem_cell(const json_t *row, const char *key, char buf[MV_TEXT_CELL])
 {
     const json_t *value = json_object_get(row, key);
     /* A part of a file: where in it. */
@@ -74,11 +74,10 @@ static const char *cell(const json_t *row, const char *key, char buf[MV_TEXT_CEL
 
 static void print_table(FILE *out, const json_t *rows, const struct mv_screen *screen)
 {
-    static const struct mv_text_table table = {columns, sizeof columns / sizeof columns[0], cell};
+    static const struct mv_text_table table = {columns, sizeof columns / sizeof columns[0],
+                                               mv_mem_cell};
     mv_text_table_print(out, screen, &table, rows);
 }
-
-const struct mv_mem_view mv_mem_table = {.needs_blocks = true, .print = print_table};
 
 static json_t *describe(const json_t *block)
 {
@@ -106,127 +105,44 @@ static void print_json(FILE *out, const json_t *rows, const struct mv_screen *sc
     size_t i;
     json_t *block, *list = json_array();
     json_array_foreach(rows, i, block) json_array_append_new(list, describe(block));
-    mv_json_print_to(out, list);
+    mv_json_print(out, list);
     json_decref(list);
 }
 
-const struct mv_mem_view mv_mem_json = {.needs_blocks = true, .print = print_json};
+static const struct mv_mem_view table_view = {.needs_blocks = true, .print = print_table};
+static const struct mv_mem_view json_view = {.needs_blocks = true, .print = print_json};
 
 /* --- the verb */
 
 #define ONCE_MS 250
 
 struct mem_config {
-    char *name;
-    char *read;
-    char *length;
+    char *name, *read, *length;
     bool json, map, heat, watch;
+    uint64_t gpa, bytes; /* of --read */
 };
 
-static const struct mv_option words[] = {
-    {.argument = "NAME",
-     .help = "Name of the VM, as 'memvisor ps' lists it.",
-     .set = mv_option_set_string,
-     .offset = offsetof(struct mem_config, name)},
-    {.argument = "LEN",
-     .help = "Behind --read: how much, in bytes, or with a suffix K M G.",
-     .set = mv_option_set_string,
-     .offset = offsetof(struct mem_config, length)},
+struct show {
+    struct mv_vm_client *client;
+    const struct mv_mem_view *view;
+    unsigned milliseconds;
 };
-
-#define FLAG(word, text)                                                                           \
-    {                                                                                              \
-        .name = #word, .help = text, .set = mv_option_set_flag,                                    \
-        .offset = offsetof(struct mem_config, word)                                                \
-    }
-static const struct mv_option options[] = {
-    FLAG(json, "Print a list of objects with id, gpa (hex, or null), size, backing, path, share, "
-               "save, resident, huge and dirty_rate (bytes, bytes a second)."),
-    FLAG(map, "Draw the guest-physical map: banks, holes and device windows, to scale."),
-    FLAG(heat, "Draw which parts of each block are resident and which are being written."),
-    FLAG(watch, "Show it anew each second, until Ctrl-C or the VM's end."),
-    {.name = "read",
-     .argument = "GPA",
-     .help = "Write LEN bytes of guest memory from this address on to standard output; to a "
-             "terminal, in hex. GPA is 0x... in bytes, or a number with a suffix.",
-     .set = mv_option_set_string,
-     .offset = offsetof(struct mem_config, read)},
-};
-
-const struct mv_option_table mv_mem_options = {.verb = "mem",
-                                               .options = options,
-                                               .count = sizeof options / sizeof options[0],
-                                               .words = words,
-                                               .word_count = 2,
-                                               .words_needed = 1};
-
-const char mv_mem_notes[] = "Examples:\n"
-                            "  memvisor mem vm1\n"
-                            "  memvisor mem vm1 --heat --watch\n"
-                            "  memvisor mem vm1 --read 0x80000000 4K >page\n";
-
-static int query(struct mv_vm_client *client, const struct mv_mem_view *view,
-                 const struct mv_screen *screen, unsigned milliseconds, json_t **ret,
-                 struct mv_error *err)
-{
-    unsigned parts = view->parts == NULL ? 0 : view->parts(screen);
-    return view->needs_blocks ? mv_mem_query(client, parts, milliseconds, ret, err)
-                              : mv_vm_client_execute(client, "x-query-space", NULL, ret, err);
-}
-
-static int show_once(struct mv_vm_client *client, const struct mv_mem_view *view,
-                     struct mv_error *err)
-{
-    struct mv_screen screen = mv_screen_look();
-    json_t *rows;
-    int r = query(client, view, &screen, ONCE_MS, &rows, err);
-    if (r < 0)
-        return r;
-    view->print(stdout, rows, &screen);
-    json_decref(rows);
-    return 0;
-}
 
 /* Blocks are looked at for as long as a frame stands, by the VM. */
-static int show_frame(struct mv_vm_client *client, const struct mv_mem_view *view,
-                      unsigned milliseconds, struct mv_error *err)
+static int show(void *opaque, FILE *out, const struct mv_screen *screen, struct mv_error *err)
 {
-    struct mv_screen screen = mv_screen_look();
+    struct show *s = opaque;
+    bool blocks = s->view->needs_blocks;
     json_t *rows;
-    int r = query(client, view, &screen, milliseconds, &rows, err);
+    int r = blocks ? mv_mem_query(s->client, s->view->parts == NULL ? 0 : s->view->parts(screen),
+                                  s->milliseconds, &rows, err)
+                   : mv_vm_client_execute(s->client, "x-query-space", NULL, &rows, err);
     if (r < 0)
         return r;
-    FILE *out = mv_watch_frame(err);
-    if (out != NULL)
-        view->print(out, rows, &screen);
+    s->view->print(out, rows, screen);
+    s->milliseconds = MV_WATCH_MS;
     json_decref(rows);
-    r = out == NULL ? -ENOMEM : mv_watch_show(&screen, err);
-    if (r == 0 && !view->needs_blocks)
-        usleep(MV_WATCH_MS * 1000);
-    return r;
-}
-
-static int watch(struct mv_vm_client *client, const struct mv_mem_view *view, const char *name,
-                 struct mv_error *err)
-{
-    mv_watch_begin();
-    int r = show_frame(client, view, ONCE_MS, err);
-    while (r == 0)
-        r = show_frame(client, view, MV_WATCH_MS, err);
-    mv_watch_end();
-    if (r != -ESHUTDOWN)
-        return r;
-    mv_log("%s has ended", name);
-    return 0;
-}
-
-static int show(struct mv_vm_client *client, const struct mem_config *config, struct mv_error *err)
-{
-    const struct mv_mem_view *view = config->json   ? &mv_mem_json
-                                     : config->map  ? &mv_mem_map
-                                     : config->heat ? &mv_mem_heat
-                                                    : &mv_mem_table;
-    return config->watch ? watch(client, view, config->name, err) : show_once(client, view, err);
+    return blocks;
 }
 
 /* A number of bytes: unlike sizes of memory, a bare number is not MiB. */
@@ -240,66 +156,92 @@ static int parse_length(const char *text, uint64_t *ret, struct mv_error *err)
     return errno == 0 ? 0 : mv_error_set(err, ERANGE, "'%s' is too large", text);
 }
 
-static int check(const struct mem_config *config, uint64_t *ret_gpa, uint64_t *ret_len,
-                 struct mv_error *err)
+static int check(void *config, struct mv_error *err)
 {
-    int views = config->json + config->map + config->heat + (config->read != NULL);
-    if (views > 1)
+    struct mem_config *c = config;
+    if (c->json + c->map + c->heat + (c->read != NULL) > 1)
         return mv_error_set(err, EINVAL, "--json, --map, --heat and --read exclude each other");
-    if (config->read == NULL && config->length != NULL)
+    if (c->read == NULL && c->length != NULL)
         return mv_error_set(err, EINVAL, "unexpected argument '%s': LEN is for --read alone",
-                            config->length);
-    if (config->read == NULL)
+                            c->length);
+    if (c->read == NULL)
         return 0;
-    if (config->length == NULL)
+    if (c->length == NULL)
         return mv_error_set(err, EINVAL, "--read: LEN is missing, as in --read 0x80000000 4K");
-    if (config->watch)
+    if (c->watch)
         return mv_error_set(err, EINVAL, "--read and --watch exclude each other");
-    int r = mv_address_parse(config->read, ret_gpa, err);
+    int r = mv_address_parse(c->read, &c->gpa, err);
     if (r < 0) {
-        mv_error_prefix(err, "--read %s", config->read);
+        mv_error_prefix(err, "--read %s", c->read);
         return r;
     }
-    r = parse_length(config->length, ret_len, err);
+    r = parse_length(c->length, &c->bytes, err);
     if (r < 0)
         mv_error_prefix(err, "LEN");
-    else if (*ret_len == 0 || *ret_len > INT64_MAX || *ret_gpa > INT64_MAX)
-        r = mv_error_set(err, ERANGE, "--read %s %s: no guest memory is that %s", config->read,
-                         config->length, *ret_len == 0 ? "small" : "large");
+    else if (c->bytes == 0 || c->bytes > INT64_MAX || c->gpa > INT64_MAX)
+        r = mv_error_set(err, ERANGE, "--read %s %s: no guest memory is that %s", c->read,
+                         c->length, c->bytes == 0 ? "small" : "large");
     return r;
 }
 
-static int serve(const struct mem_config *config, uint64_t gpa, uint64_t len, struct mv_error *err)
+static int serve(void *config, struct mv_error *err)
 {
-    struct mv_vm_client *client = NULL;
-    int r = mv_vm_client_open(config->name, &client, err);
+    const struct mem_config *c = config;
+    struct show s = {.milliseconds = ONCE_MS,
+                     .view = c->json   ? &json_view
+                             : c->map  ? &mv_mem_map
+                             : c->heat ? &mv_mem_heat
+                                       : &table_view};
+    int r = mv_vm_client_open(c->name, &s.client, err);
     if (r < 0)
         return r;
-    r = config->read != NULL ? mv_mem_read(client, gpa, len, err) : show(client, config, err);
+    r = c->read != NULL ? mv_mem_read(s.client, c->gpa, c->bytes, err)
+                        : mv_watch(c->watch, show, &s, err);
+    mv_vm_client_close(s.client);
+    if (c->watch && r == -ESHUTDOWN) {
+        mv_log("%s has ended", c->name);
+        return 0;
+    }
     if (r < 0)
-        mv_error_prefix(err, "%s", config->name);
-    mv_vm_client_close(client);
+        mv_error_prefix(err, "%s", c->name);
     return r;
 }
 
-int mv_mem_main(int argc, char **argv)
-{
-    struct mem_config config = {0};
-    uint64_t gpa = 0, len = 0;
-    struct mv_error err;
-    int status = MV_STATUS_OK;
-    int r = mv_options_parse(&mv_mem_options, argc, argv, &config, &err);
-    if (r == MV_OPTIONS_HELP) {
-        mv_help_print_verb(stdout, mv_verb_find("mem"));
-    } else if (r < 0 || (r = check(&config, &gpa, &len, &err)) < 0) {
-        mv_log("%s", err.text);
-        status = mv_verb_status_of_words(r);
-    } else if (serve(&config, gpa, len, &err) < 0) {
-        mv_log("%s", err.text);
-        status = MV_STATUS_ERROR;
-    }
-    free(config.name);
-    free(config.read);
-    free(config.length);
-    return status;
-}
+static const struct mv_option words[] = {
+    {MV_WORD(mem_config, name, "NAME", "Name of the VM, as 'memvisor ps' lists it.")},
+    {MV_WORD(mem_config, length, "LEN",
+             "Behind --read: how much, in bytes, or with a suffix K M G.")},
+};
+
+static const struct mv_option options[] = {
+    {MV_FLAG(mem_config, json,
+             "Print a list of objects with id, gpa (hex, or null), size, backing, path, share, "
+             "save, resident, huge and dirty_rate (bytes, bytes a second).")},
+    {MV_FLAG(mem_config, map,
+             "Draw the guest-physical map: banks, holes and device windows, to scale.")},
+    {MV_FLAG(mem_config, heat,
+             "Draw which parts of each block are resident and which are being written.")},
+    {MV_FLAG(mem_config, watch, "Show it anew each second, until Ctrl-C or the VM's end.")},
+    {MV_TEXT(mem_config, read, "read", "GPA",
+             "Write LEN bytes of guest memory from this address on to standard output; to a "
+             "terminal, in hex. GPA is 0x... in bytes, or a number with a suffix.")},
+};
+
+const struct mv_verb mv_mem_verb = {
+    .name = "mem",
+    .summary = "Show the memory of a VM.",
+    .synopsis = "memvisor mem NAME [--json | --map | --heat] [--watch] | --read GPA LEN",
+    .options = &(const struct mv_option_table){.verb = "mem",
+                                               .options = options,
+                                               .count = 5,
+                                               .words = words,
+                                               .word_count = 2,
+                                               .words_needed = 1},
+    .notes = "Examples:\n"
+             "  memvisor mem vm1\n"
+             "  memvisor mem vm1 --heat --watch\n"
+             "  memvisor mem vm1 --read 0x80000000 4K >page\n",
+    .config_size = sizeof(struct mem_config),
+    .check = check,
+    .run = serve,
+};

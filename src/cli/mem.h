@@ -18,9 +18,10 @@ struct mv_mem_view {
     bool needs_blocks; /* mv_mem_query's rows; else *rows is what x-query-space returns */
     void (*print)(FILE *out, const json_t *rows, const struct mv_screen *screen);
 };
-extern const struct mv_mem_view mv_mem_table, mv_mem_json; /* mem.c */
-extern const struct mv_mem_view mv_mem_map;                /* mem-map.c */
-extern const struct mv_mem_view mv_mem_heat;               /* mem-heat.c */
+extern const struct mv_mem_view mv_mem_map, mv_mem_heat;
+
+/* The text of a block's field, as a table shows it.  mem.c */
+const char *mv_mem_cell(const json_t *row, const char *key, char buf[MV_TEXT_CELL]);
 
 /*
  * The blocks as x-query-blocks tells of them, each with dirty_rate (bytes a

@@ -3,10 +3,9 @@
 #include "verb.h"
 
 #include "cleanup.h"
-#include "log.h"
 #include "rundir.h"
-#include "size.h"
 #include "screen.h"
+#include "size.h"
 #include "vm-client.h"
 
 #include <string.h>
@@ -18,42 +17,18 @@ struct ps_config {
     bool json;
 };
 
-static const struct mv_option options[] = {
-    {.name = "json",
-     .help = "Print a list of objects with name, pid, status, cpus, memory (bytes) and path. What "
-             "a VM does not tell is null.",
-     .set = mv_option_set_flag,
-     .offset = offsetof(struct ps_config, json)},
-};
-
-const struct mv_option_table mv_ps_options = {
-    .verb = "ps", .options = options, .count = sizeof options / sizeof options[0]};
-
-/* Put what a query returned into the row, by `pick`. */
+/* Put what a query returned into the row: the field that has a name, or how many there are. */
 static void ask(struct mv_vm_client *client, const char *command, json_t *row, const char *key,
-                json_t *(*pick)(const json_t *result))
+                const char *field)
 {
     struct mv_error err;
     json_t *result;
     if (mv_vm_client_execute(client, command, NULL, &result, &err) < 0)
         return;
-    json_object_set_new(row, key, pick(result));
+    json_object_set_new(row, key,
+                        field == NULL ? json_integer((json_int_t)json_array_size(result))
+                                      : json_incref(json_object_get(result, field)));
     json_decref(result);
-}
-
-static json_t *pick_status(const json_t *result)
-{
-    return json_incref(json_object_get(result, "status"));
-}
-
-static json_t *pick_count(const json_t *result)
-{
-    return json_integer((json_int_t)json_array_size(result));
-}
-
-static json_t *pick_memory(const json_t *result)
-{
-    return json_incref(json_object_get(result, "base-memory"));
 }
 
 static json_t *describe(const struct mv_rundir_vm *vm)
@@ -68,9 +43,9 @@ static json_t *describe(const struct mv_rundir_vm *vm)
         json_object_set_new(row, "pid", json_integer(vm->pid));
     int r = mv_vm_client_open_at(vm->path, ANSWER_MS, &client, &err);
     if (r == 0) {
-        ask(client, "query-status", row, "status", pick_status);
-        ask(client, "query-cpus-fast", row, "cpus", pick_count);
-        ask(client, "query-memory-size-summary", row, "memory", pick_memory);
+        ask(client, "query-status", row, "status", "status");
+        ask(client, "query-cpus-fast", row, "cpus", NULL);
+        ask(client, "query-memory-size-summary", row, "memory", "base-memory");
     } else if (r != -ENOENT && r != -ECONNREFUSED) {
         json_object_set_new(row, "status", json_string("no answer"));
     }
@@ -95,49 +70,39 @@ static const struct mv_text_column columns[] = {
     {"name", "NAME"}, {"pid", "PID"}, {"status", "STATUS"}, {"cpus", "CPUS"}, {"memory", "MEMORY"},
 };
 
-static void print_table(const json_t *rows)
-{
-    static const struct mv_text_table table = {columns, sizeof columns / sizeof columns[0],
-                                               text_of};
-    struct mv_screen screen = mv_screen_look();
-    mv_text_table_print(stdout, &screen, &table, rows);
-}
+static const struct mv_text_table table = {columns, sizeof columns / sizeof columns[0], text_of};
 
-static int list_vms(const struct ps_config *config, struct mv_error *err)
+static int list_vms(void *config, struct mv_error *err)
 {
+    const struct ps_config *c = config;
     struct mv_rundir_vm *vms;
     size_t count;
     int r = mv_rundir_list(&vms, &count, err);
     if (r < 0)
         return r;
+    struct mv_screen screen = mv_screen_look();
     json_t *rows = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(rows, describe(&vms[i]));
     mv_rundir_list_free(vms, count);
-    if (config->json)
-        mv_json_print(rows);
+    if (c->json)
+        mv_json_print(stdout, rows);
     else
-        print_table(rows);
+        mv_text_table_print(stdout, &screen, &table, rows);
     json_decref(rows);
-    return 0;
-}
-
-int mv_ps_main(int argc, char **argv)
-{
-    struct ps_config config = {0};
-    struct mv_error err;
-    int r = mv_options_parse(&mv_ps_options, argc, argv, &config, &err);
-    if (r == MV_OPTIONS_HELP) {
-        mv_help_print_verb(stdout, mv_verb_find("ps"));
-        return MV_STATUS_OK;
-    }
-    if (r < 0) {
-        mv_log("%s", err.text);
-        return mv_verb_status_of_words(r);
-    }
-    if (list_vms(&config, &err) < 0) {
-        mv_log("%s", err.text);
-        return MV_STATUS_ERROR;
-    }
     return MV_STATUS_OK;
 }
+
+static const struct mv_option options[] = {
+    {MV_FLAG(ps_config, json,
+             "Print a list of objects with name, pid, status, cpus, memory (bytes) and path. What "
+             "a VM does not tell is null.")},
+};
+
+const struct mv_verb mv_ps_verb = {
+    .name = "ps",
+    .summary = "List the VMs that run.",
+    .synopsis = "memvisor ps [--json]",
+    .options = &(const struct mv_option_table){.verb = "ps", .options = options, .count = 1},
+    .config_size = sizeof(struct ps_config),
+    .run = list_vms};

@@ -6,10 +6,9 @@
 #include "verb.h"
 
 #include "cleanup.h"
-#include "screen.h"
-#include "log.h"
 #include "prompt.h"
 #include "qmp-json.h"
+#include "screen.h"
 #include "vm-client.h"
 
 #include <poll.h>
@@ -21,35 +20,6 @@ struct qmp_config {
     char *command;
     struct mv_names arguments;
 };
-
-static const struct mv_option words[] = {
-    {.argument = "NAME",
-     .help = "Name of the VM, as 'memvisor ps' lists it.",
-     .set = mv_option_set_string,
-     .offset = offsetof(struct qmp_config, name)},
-    {.argument = "COMMAND",
-     .help = "A QMP command, such as query-status; what it returns is printed as JSON. Without "
-             "one, commands are read from standard input as JSON, and all that the VM sends is "
-             "printed.",
-     .set = mv_option_set_string,
-     .offset = offsetof(struct qmp_config, command)},
-    {.argument = "KEY=VALUE",
-     .help = "An argument of the command. VALUE is JSON, or a number in hex (0x...), or else "
-             "text. A word that starts with { is an object with all arguments.",
-     .repeatable = true,
-     .set = mv_names_append,
-     .offset = offsetof(struct qmp_config, arguments)},
-};
-
-const struct mv_option_table mv_qmp_options = {
-    .verb = "qmp", .words = words, .word_count = 3, .words_needed = 1};
-
-const char mv_qmp_notes[] =
-    "Examples:\n"
-    "  memvisor qmp vm1 query-status\n"
-    "  memvisor qmp vm1 pmemsave val=0x80000000 size=4096 filename=/tmp/page\n"
-    "  echo '{\"execute\": \"stop\"} {\"execute\": \"query-cpus-fast\"}' | memvisor qmp vm1\n"
-    "  memvisor qmp vm1 query-commands\n";
 
 /* --- one command */
 
@@ -102,7 +72,7 @@ static int run_command(struct mv_vm_client *client, const struct qmp_config *con
     int r = mv_vm_client_execute(client, config->command, arguments, &result, err);
     if (r < 0)
         return r;
-    mv_json_print(result);
+    mv_json_print(stdout, result);
     json_decref(result);
     return 0;
 }
@@ -133,7 +103,7 @@ static int pass_line(struct mv_vm_client *client, struct mv_error *err)
     int r = mv_vm_client_receive(client, &line, err);
     if (r < 0)
         return r;
-    mv_json_print(line);
+    mv_json_print(stdout, line);
     fflush(stdout);
     json_decref(line);
     return 0;
@@ -174,95 +144,83 @@ static int pass_lines(void *opaque, struct mv_error *err)
 
 /* --- a session at a terminal */
 
-/* The names of the commands that the VM has, as long as *ret_list lives; NULL without memory. */
-static const char **list_commands(const json_t *list)
+static int send_line(void *opaque, char *line, struct mv_error *err)
 {
-    size_t i;
-    json_t *command;
-    const char **names = calloc(json_array_size(list) + 1, sizeof *names);
-    json_array_foreach((json_t *)list, i, command)
-    {
-        const char *name = json_string_value(json_object_get(command, "name"));
-        if (names != NULL)
-            names[i] = name == NULL ? "" : name;
-    }
-    return names;
-}
-
-static int send_line(struct mv_vm_client *client, const char *line, struct mv_error *err)
-{
-    int r = mv_vm_client_send(client, line, strlen(line), err);
-    return r < 0 ? r : mv_vm_client_send(client, "\n", 1, err);
-}
-
-static int read_prompt(struct mv_vm_client *client, struct mv_prompt *prompt, struct mv_error *err)
-{
-    char *line;
-    int r = 0;
-    while (r == 0 && mv_vm_client_has_line(client))
-        r = pass_line(client, err);
-    while (r == 0 && (r = mv_prompt_read(prompt, &line, err)) == 1)
-        r = send_line(client, line, err);
-    return r;
+    int r = mv_vm_client_send(opaque, line, strlen(line), err);
+    return r < 0 ? r : mv_vm_client_send(opaque, "\n", 1, err);
 }
 
 static int run_prompt(struct mv_vm_client *client, struct mv_error *err)
 {
     json_t *list = NULL;
-    struct mv_prompt *prompt = NULL;
     int r = mv_vm_client_execute(client, "query-commands", NULL, &list, err);
     if (r < 0)
         return r;
-    CLEANUP_FREE const char **names = list_commands(list);
+    size_t count = json_array_size(list);
+    CLEANUP_FREE const char **names = calloc(count + 1, sizeof *names);
+    for (size_t i = 0; names != NULL && i < count; i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(list, i), "name"));
+        names[i] = name == NULL ? "" : name;
+    }
     struct mv_prompt_params params = {
         .text = "(qmp) ",
         .words = names,
-        .word_count = names == NULL ? 0 : json_array_size(list),
         .fd = mv_vm_client_fd(client),
         .show = pass_lines,
+        .take = send_line,
         .opaque = client,
     };
     puts("Commands are JSON, as {\"execute\": \"query-status\"}; Tab completes their names, Ctrl-D "
          "leaves.");
-    r = mv_prompt_open(&params, &prompt, err);
+    if (names == NULL)
+        r = mv_error_set_errno(err, ENOMEM, "the prompt");
+    while (r == 0 && mv_vm_client_has_line(client))
+        r = pass_line(client, err);
     if (r == 0)
-        r = read_prompt(client, prompt, err);
-    mv_prompt_close(prompt);
+        r = mv_prompt_run(&params, err);
     json_decref(list);
     return r == -ESHUTDOWN ? 0 : r;
 }
 
-static int speak(const struct qmp_config *config, struct mv_error *err)
+static int speak(void *config, struct mv_error *err)
 {
+    const struct qmp_config *c = config;
     struct mv_vm_client *client;
-    int r = mv_vm_client_open(config->name, &client, err);
+    int r = mv_vm_client_open(c->name, &client, err);
     if (r < 0)
         return r;
-    if (config->command != NULL)
-        r = run_command(client, config, err);
+    if (c->command != NULL)
+        r = run_command(client, c, err);
     else
         r = mv_prompt_possible() ? run_prompt(client, err) : run_session(client, err);
     mv_vm_client_close(client);
     return r;
 }
 
-int mv_qmp_main(int argc, char **argv)
-{
-    struct qmp_config config = {0};
-    struct mv_error err;
-    int status = MV_STATUS_OK;
-    int r = mv_options_parse(&mv_qmp_options, argc, argv, &config, &err);
-    if (r == MV_OPTIONS_HELP) {
-        mv_help_print_verb(stdout, mv_verb_find("qmp"));
-    } else if (r < 0) {
-        mv_log("%s", err.text);
-        status = mv_verb_status_of_words(r);
-    } else if (speak(&config, &err) < 0) {
-        mv_log("%s", err.text);
-        status = MV_STATUS_ERROR;
-    }
-    free(config.name);
-    free(config.command);
-    mv_names_free(&config.arguments);
-    return status;
-}
+static const struct mv_option words[] = {
+    {MV_WORD(qmp_config, name, "NAME", "Name of the VM, as 'memvisor ps' lists it.")},
+    {MV_WORD(qmp_config, command, "COMMAND",
+             "A QMP command, such as query-status; what it returns is printed as JSON. Without "
+             "one, commands are read from standard input as JSON, and all that the VM sends is "
+             "printed.")},
+    {MV_WORDS(qmp_config, arguments, "KEY=VALUE",
+              "An argument of the command. VALUE is JSON, or a number in hex (0x...), or else "
+              "text. A word that starts with { is an object with all arguments.")},
+};
+
+const struct mv_verb mv_qmp_verb = {
+    .name = "qmp",
+    .summary = "Send commands to a VM's control socket.",
+    .synopsis = "memvisor qmp NAME [COMMAND [KEY=VALUE]...]",
+    .options =
+        &(const struct mv_option_table){
+            .verb = "qmp", .words = words, .word_count = 3, .words_needed = 1},
+    .notes =
+        "Examples:\n"
+        "  memvisor qmp vm1 query-status\n"
+        "  memvisor qmp vm1 pmemsave val=0x80000000 size=4096 filename=/tmp/page\n"
+        "  echo '{\"execute\": \"stop\"} {\"execute\": \"query-cpus-fast\"}' | memvisor qmp vm1\n"
+        "  memvisor qmp vm1 query-commands\n",
+    .config_size = sizeof(struct qmp_config),
+    .run = speak,
+};

@@ -8,7 +8,7 @@
 #include "block-info.h"
 #include "block.h"
 #include "cleanup.h"
-#include "config.h"
+#include "config-text.h"
 #include "control.h"
 #include "gdb.h"
 #include "log.h"
@@ -21,24 +21,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-
-const char mv_run_synopsis[] = "memvisor run -k KERNEL | --firmware FILE [-i INITRD] [-a CMDLINE]\n"
-                               "                    [-c CPUS] [-m SIZE[@ADDR]]... [OPTION]...";
-
-const char mv_run_notes[] =
-    "At a terminal Ctrl-A X ends memvisor, Ctrl-A H shows the keys, and all others go\n"
-    "to the guest. SIGINT and SIGTERM end it in order, a second one at once.\n"
-    "\n"
-    "Examples:\n"
-    "  memvisor run -k vmlinuz -i initrd -a console=ttyS0\n"
-    "  memvisor run -k vmlinuz -i initrd -m 256M@2G -m 256M@8G -c 2 \\\n"
-    "      -a 'console=ttyS0 panic=-1'\n"
-    "  memvisor run --firmware test.bin -m 64M --no-reboot\n"
-    "  memvisor run -k vmlinuz -c 4 --dump-dtb guest.dtb\n"
-    "\n"
-    "Exit status: 0 where the guest powered itself off or the user left it, 1 on an\n"
-    "error, 2 on wrong usage, 3 where the guest reset itself under --no-reboot, 130\n"
-    "after SIGINT and 143 after SIGTERM.\n";
 
 /* After the end of a guest that nobody waits for, its last output gets this long. */
 #define DRAIN_MS 1000
@@ -268,30 +250,18 @@ static int run_machine(struct run *run, struct mv_error *err)
     return status_of(end, cause);
 }
 
-static int name_vm(struct mv_config *config, struct mv_error *err)
-{
-    if (config->name == NULL && asprintf(&config->name, "vm-%d", (int)getpid()) < 0) {
-        config->name = NULL;
-        return mv_error_set_errno(err, ENOMEM, "the VM's name");
-    }
-    return 0;
-}
-
-int mv_run_main(int argc, char **argv)
+static int main_of_run(int argc, char **argv)
 {
     struct run run = {0};
     struct mv_error err;
     int status;
     int r = mv_config_parse_run(argc, argv, &run.config, &err);
-    if (r == MV_OPTIONS_HELP) {
-        mv_help_print_verb(stdout, mv_verb_find("run"));
-        return MV_STATUS_OK;
+    if (r != 0)
+        return mv_verb_answer(&mv_run_verb, r, &err);
+    if (run.config.name == NULL && asprintf(&run.config.name, "vm-%d", (int)getpid()) < 0) {
+        run.config.name = NULL;
+        r = mv_error_set_errno(&err, ENOMEM, "the VM's name");
     }
-    if (r < 0) {
-        mv_log("%s", err.text);
-        return mv_verb_status_of_words(r);
-    }
-    r = name_vm(&run.config, &err);
     if (r == 0)
         r = mv_loop_create(&run.loop, &err);
     if (r < 0 || run.config.dump_dtb != NULL) {
@@ -307,3 +277,25 @@ int mv_run_main(int argc, char **argv)
     mv_config_free(&run.config);
     return status;
 }
+
+const struct mv_verb mv_run_verb = {
+    .name = "run",
+    .summary = "Boot a guest.",
+    .synopsis = "memvisor run -k KERNEL | --firmware FILE [-i INITRD] [-a CMDLINE]\n"
+                "                    [-c CPUS] [-m SIZE[@ADDR]]... [OPTION]...",
+    .options = &mv_run_options,
+    .notes = "At a terminal Ctrl-A X ends memvisor, Ctrl-A H shows the keys, and all others go\n"
+             "to the guest. SIGINT and SIGTERM end it in order, a second one at once.\n"
+             "\n"
+             "Examples:\n"
+             "  memvisor run -k vmlinuz -i initrd -a console=ttyS0\n"
+             "  memvisor run -k vmlinuz -i initrd -m 256M@2G -m 256M@8G -c 2 \\\n"
+             "      -a 'console=ttyS0 panic=-1'\n"
+             "  memvisor run --firmware test.bin -m 64M --no-reboot\n"
+             "  memvisor run -k vmlinuz -c 4 --dump-dtb guest.dtb\n"
+             "\n"
+             "Exit status: 0 where the guest powered itself off or the user left it, 1 on an\n"
+             "error, 2 on wrong usage, 3 where the guest reset itself under --no-reboot, 130\n"
+             "after SIGINT and 143 after SIGTERM.\n",
+    .main = main_of_run,
+};

@@ -99,23 +99,22 @@ void mv_screen_print_cut(FILE *out, const char *line, size_t len, unsigned colum
         fwrite(at, 1, sequence(at, line + len), out);
 }
 
-void mv_screen_print_wrapped(FILE *out, const struct mv_screen *screen, unsigned indent,
-                             const char *text)
+void mv_screen_print_wrapped(FILE *out, unsigned columns, unsigned indent, const char *text)
 {
-    size_t used = 0;
+    size_t used = indent;
     while (*text != '\0') {
         const char *cut, *end = text + strcspn(text, " ");
         size_t width = measure(text, end, SIZE_MAX, &cut);
-        if (used > 0 && used + 1 + width > screen->columns) {
+        if (used > indent && used + 1 + width > columns) {
             fprintf(out, "\n%*s", (int)indent, "");
             used = indent;
-        } else if (used > 0) {
+        } else if (used > indent) {
             fputc(' ', out);
             used++;
         }
         fwrite(text, 1, (size_t)(end - text), out);
         used += width;
-        text = end + (*end == ' ');
+        text = end + strspn(end, " ");
     }
     fputc('\n', out);
 }
@@ -129,7 +128,8 @@ struct layout {
     const struct mv_screen *screen;
     const struct mv_text_table *table;
     const json_t *rows;
-    size_t room; /* SIZE_MAX: any */
+    size_t room;  /* SIZE_MAX: any */
+    bool stacked; /* the first column has a line of its own */
 };
 
 /* The first column stands in front of each of the others. */
@@ -168,48 +168,58 @@ static void print_cell(const struct layout *l, size_t c, const char *text, bool 
 }
 
 /* The first column, and those from `from` on that there is room for: the one behind them. */
-static size_t find_end(const struct layout *l, size_t from)
+static size_t find_end(const struct layout *l, size_t from, size_t room)
 {
     size_t used = width_of(l, 0), end = from;
     for (; end < l->table->count; end++) {
-        size_t width = GAP + width_of(l, end);
-        if (end > from && width > l->room - used)
+        used += GAP + width_of(l, end);
+        if (end > from && used > room)
             break;
-        used += width;
     }
     return end;
 }
 
-static void print_heads(const struct layout *l, size_t from, size_t end)
-{
-    fputs(mv_screen_style(l->screen, MV_STYLE_HEAD), l->out);
-    print_cell(l, 0, l->table->columns[0].head, false);
-    for (size_t c = from; c < end; c++)
-        print_cell(l, c, l->table->columns[c].head, c + 1 == end);
-    fprintf(l->out, "%s\n", mv_screen_style(l->screen, MV_STYLE_PLAIN));
-}
-
+/* NULL: the heads. */
 static void print_row(const struct layout *l, const json_t *row, size_t from, size_t end)
 {
     char buf[MV_TEXT_CELL];
-    print_cell(l, 0, l->table->cell(row, l->table->columns[0].key, buf), false);
-    for (size_t c = from; c < end; c++)
-        print_cell(l, c, l->table->cell(row, l->table->columns[c].key, buf), c + 1 == end);
-    fputc('\n', l->out);
+    for (size_t c = 0; c < end; c = c == 0 ? from : c + 1) {
+        const struct mv_text_column *column = &l->table->columns[c];
+        const char *text = row == NULL ? column->head : l->table->cell(row, column->key, buf);
+        if (c == 0 && l->stacked)
+            fprintf(l->out, "%s\n%*s", text, GAP, "");
+        else
+            print_cell(l, c, text, c + 1 == end);
+    }
+}
+
+static void print_part(const struct layout *l, size_t from, size_t end)
+{
+    size_t i;
+    json_t *row;
+    fputs(mv_screen_style(l->screen, MV_STYLE_HEAD), l->out);
+    print_row(l, NULL, from, end);
+    fprintf(l->out, "%s\n", mv_screen_style(l->screen, MV_STYLE_PLAIN));
+    json_array_foreach((json_t *)l->rows, i, row)
+    {
+        print_row(l, row, from, end);
+        fputc('\n', l->out);
+        if (l->table->below != NULL)
+            l->table->below(l->out, l->screen, row);
+    }
 }
 
 void mv_text_table_print(FILE *out, const struct mv_screen *screen,
                          const struct mv_text_table *table, const json_t *rows)
 {
-    struct layout l = {out, screen, table, rows, screen->terminal ? screen->columns : SIZE_MAX};
-    size_t i;
-    json_t *row;
+    bool whole = table->below != NULL || !screen->terminal;
+    struct layout l = {out, screen, table, rows, whole ? SIZE_MAX : screen->columns, false};
+    l.stacked = table->below != NULL && find_end(&l, 1, screen->columns) < table->count;
     for (size_t from = 1, end; from < table->count; from = end) {
-        end = find_end(&l, from);
+        end = find_end(&l, from, l.room);
         if (from > 1)
             fputc('\n', out);
-        print_heads(&l, from, end);
-        json_array_foreach((json_t *)rows, i, row) print_row(&l, row, from, end);
+        print_part(&l, from, end);
     }
 }
 
@@ -222,7 +232,7 @@ static void print_value(FILE *out, const json_t *value)
         fputs(text, out);
 }
 
-void mv_json_print_to(FILE *out, const json_t *value)
+void mv_json_print(FILE *out, const json_t *value)
 {
     if (!json_is_array(value)) {
         print_value(out, value);
@@ -238,9 +248,4 @@ void mv_json_print_to(FILE *out, const json_t *value)
         print_value(out, element);
     }
     fputs("]\n", out);
-}
-
-void mv_json_print(const json_t *value)
-{
-    mv_json_print_to(stdout, value);
 }

@@ -48,9 +48,8 @@ size_t mv_screen_width(const char *text);
 /* A line without its end, cut after so many columns. */
 void mv_screen_print_cut(FILE *out, const char *line, size_t len, unsigned columns);
 
-/* A line, broken at spaces where it is wider than the screen; what follows stands `indent` in. */
-void mv_screen_print_wrapped(FILE *out, const struct mv_screen *screen, unsigned indent,
-                             const char *text);
+/* Words from column `indent` on, where what follows stands too once so many columns are full. */
+void mv_screen_print_wrapped(FILE *out, unsigned columns, unsigned indent, const char *text);
 
 /* --- rows of text under heads, as wide as what is in them */
 
@@ -67,6 +66,8 @@ struct mv_text_table {
     size_t count;
     /* The text of a row under a key; it lives as long as the row or buf. */
     const char *(*cell)(const json_t *row, const char *key, char buf[MV_TEXT_CELL]);
+    /* Print what stands below a row, whose first column has its own line where room is short. */
+    void (*below)(FILE *out, const struct mv_screen *screen, const json_t *row);
 };
 
 /*
@@ -76,11 +77,10 @@ struct mv_text_table {
 void mv_text_table_print(FILE *out, const struct mv_screen *screen,
                          const struct mv_text_table *table, const json_t *rows);
 
-/* --- JSON on standard output, as --json prints it */
+/* --- JSON, as --json prints it */
 
 /* A list has a line for each element, anything else a line of its own. */
-void mv_json_print(const json_t *value);
-void mv_json_print_to(FILE *out, const json_t *value);
+void mv_json_print(FILE *out, const json_t *value);
 
 /*
  * --- watch.c: what is shown anew each second.  On a terminal each frame takes the place of
@@ -91,13 +91,11 @@ void mv_json_print_to(FILE *out, const json_t *value);
 
 #define MV_WATCH_MS 1000
 
-/* At most one at a time in a process.  Ctrl-C and its kin end the process in order. */
-void mv_watch_begin(void);
+/* Print a frame: 0, 1 where that has taken MV_WATCH_MS already, or a negative errno. */
+typedef int mv_frame_fn(void *opaque, FILE *out, const struct mv_screen *screen,
+                        struct mv_error *err);
 
-/* Where the next frame is to be printed (NULL: no memory), and then: show it. */
-FILE *mv_watch_frame(struct mv_error *err);
-int mv_watch_show(const struct mv_screen *screen, struct mv_error *err);
-
-void mv_watch_end(void);
+/* Once, or again and again until an error.  Ctrl-C and its kin end the process in order. */
+int mv_watch(bool again, mv_frame_fn *print, void *opaque, struct mv_error *err);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/pidfd.h>
 
 /* --- the end of a VM */
@@ -24,10 +25,8 @@
 #define KILL_MS 30000 /* the kernel's time for the memory of the largest guest */
 
 static const struct step {
-    int signal;
-    const char *name;
-    int grace_ms;
-} steps[] = {{SIGTERM, "SIGTERM", TERM_MS}, {SIGKILL, "SIGKILL", KILL_MS}};
+    int signal, grace_ms;
+} steps[] = {{SIGTERM, TERM_MS}, {SIGKILL, KILL_MS}};
 
 static int ask(const char *path, struct mv_error *err)
 {
@@ -54,7 +53,7 @@ static int end_by_signal(const char *name, int pidfd, const char *why, struct mv
                                       why);
         pidfd_send_signal(pidfd, SIGCONT, NULL, 0); /* a stopped one takes it then */
         if (has_ended(pidfd, steps[i].grace_ms)) {
-            mv_log("%s: %s: ended by %s", name, why, steps[i].name);
+            mv_log("%s: %s: ended by SIG%s", name, why, sigabbrev_np(steps[i].signal));
             return 0;
         }
     }
@@ -101,45 +100,6 @@ static int end_vm(const char *name, struct mv_error *err)
 
 /* --- the verbs */
 
-struct steer_config {
-    struct mv_names names;
-};
-
-static const struct mv_option words[] = {
-    {.argument = "NAME",
-     .help = "Name of the VM, as 'memvisor ps' lists it; any number of them.",
-     .repeatable = true,
-     .set = mv_names_append,
-     .offset = offsetof(struct steer_config, names)},
-};
-
-#define TABLE(name)                                                                                \
-    {                                                                                              \
-        .verb = name, .words = words, .word_count = 1, .words_needed = 1                           \
-    }
-const struct mv_option_table mv_stop_options = TABLE("stop");
-const struct mv_option_table mv_cont_options = TABLE("cont");
-const struct mv_option_table mv_quit_options = TABLE("quit");
-
-static int steer(const struct mv_option_table *table, int argc, char **argv,
-                 int (*fn)(const char *name, struct mv_error *err))
-{
-    struct steer_config config = {0};
-    struct mv_error err;
-    int status = MV_STATUS_OK;
-    int r = mv_options_parse(table, argc, argv, &config, &err);
-    if (r == MV_OPTIONS_HELP) {
-        mv_help_print_verb(stdout, mv_verb_find(table->verb));
-    } else if (r < 0) {
-        mv_log("%s", err.text);
-        status = mv_verb_status_of_words(r);
-    } else {
-        status = mv_names_for_each(&config.names, fn);
-    }
-    mv_names_free(&config.names);
-    return status;
-}
-
 static int execute(const char *name, const char *command, struct mv_error *err)
 {
     struct mv_vm_client *client;
@@ -153,27 +113,55 @@ static int execute(const char *name, const char *command, struct mv_error *err)
     return r;
 }
 
-static int stop(const char *name, struct mv_error *err)
+struct steer_config {
+    struct mv_names names;
+};
+
+/* Each is tried; the errors are logged, one line each.  No command: its end. */
+static int steer(const struct steer_config *config, const char *command)
 {
-    return execute(name, "stop", err);
+    int status = MV_STATUS_OK;
+    for (size_t i = 0; i < config->names.count; i++) {
+        const char *name = config->names.list[i];
+        struct mv_error err;
+        if ((command == NULL ? end_vm(name, &err) : execute(name, command, &err)) < 0) {
+            mv_log("%s", err.text);
+            status = MV_STATUS_ERROR;
+        }
+    }
+    return status;
 }
 
-static int cont(const char *name, struct mv_error *err)
+static int stop(void *config, struct mv_error *err)
 {
-    return execute(name, "cont", err);
+    return steer(config, "stop");
 }
 
-int mv_stop_main(int argc, char **argv)
+static int cont(void *config, struct mv_error *err)
 {
-    return steer(&mv_stop_options, argc, argv, stop);
+    return steer(config, "cont");
 }
 
-int mv_cont_main(int argc, char **argv)
+static int quit(void *config, struct mv_error *err)
 {
-    return steer(&mv_cont_options, argc, argv, cont);
+    return steer(config, NULL);
 }
 
-int mv_quit_main(int argc, char **argv)
-{
-    return steer(&mv_quit_options, argc, argv, end_vm);
-}
+static const struct mv_option words[] = {
+    {MV_WORDS(steer_config, names, "NAME",
+              "Name of the VM, as 'memvisor ps' lists it; any number of them.")},
+};
+
+#define VERB(word, text, fn)                                                                       \
+    {                                                                                              \
+        .name = word, .summary = text, .synopsis = "memvisor " word " NAME...",                    \
+        .options =                                                                                 \
+            &(const struct mv_option_table){                                                       \
+                .verb = word, .words = words, .word_count = 1, .words_needed = 1},                 \
+        .config_size = sizeof(struct steer_config), .run = fn                                      \
+    }
+const struct mv_verb mv_stop_verb = VERB("stop", "Pause a VM.", stop);
+const struct mv_verb mv_cont_verb =
+    VERB("cont", "Continue a VM that is paused, or was started so.", cont);
+const struct mv_verb mv_quit_verb =
+    VERB("quit", "End a VM at once, without a word to its guest, and wait until it is gone.", quit);

@@ -7,7 +7,6 @@
 #include "options.h"
 
 #include <stddef.h>
-#include <stdio.h>
 
 /* Exit statuses (docs/DESIGN.md, command line); checks rely on them. */
 enum {
@@ -25,67 +24,54 @@ struct mv_verb {
     const char *synopsis;
     const struct mv_option_table *options; /* NULL: takes none */
     const char *notes;                     /* behind the options in its help; may be NULL */
-    /* argv[0] is the word behind the verb.  The process's exit status. */
-    int (*run)(int argc, char **argv);
+    bool names_itself;                     /* its errors begin with its name */
+    /* The struct that the options are stored to, which begins as zeroes. */
+    size_t config_size;
+    /* What is wrong with the words as a whole; may be NULL. */
+    int (*check)(void *config, struct mv_error *err);
+    /* An exit status, or a negative errno. */
+    int (*run)(void *config, struct mv_error *err);
+    /* In place of all this: argv[0] is the word behind the verb.  The exit status. */
+    int (*main)(int argc, char **argv);
 };
 
-extern const struct mv_verb mv_verbs[];
-extern const size_t mv_verb_count;
+/* The verbs, each in the file of its name; stop, cont and quit in steer.c, version in help.c. */
+extern const struct mv_verb mv_run_verb, mv_ps_verb, mv_mem_verb, mv_stop_verb, mv_cont_verb,
+    mv_quit_verb, mv_qmp_verb, mv_ivshmem_server_verb, mv_ivshmem_client_verb, mv_engines_verb,
+    mv_help_verb, mv_version_verb;
 
-/* NULL where there is none of this name. */
+/* All of them, ended by NULL. */
+extern const struct mv_verb *const mv_verbs[];
+
+/* NULL where this version has none of this name, which is said on stderr. */
 const struct mv_verb *mv_verb_find(const char *name);
 
-/* Say on stderr that there is no such verb, or not yet: MV_STATUS_USAGE. */
-int mv_verb_refuse(const char *name);
+/* The exit status. */
+int mv_verb_run(const struct mv_verb *verb, int argc, char **argv);
 
-/* The status where words were refused with r: a host without memory is no wrong usage. */
-int mv_verb_status_of_words(int r);
+/* What parsing its words came to, which is not 0: help, or an error that is said; the status. */
+int mv_verb_answer(const struct mv_verb *verb, int r, struct mv_error *err);
 
-/* The verbs, each in the file of its name. */
-extern const char mv_run_synopsis[];
-extern const char mv_run_notes[];
-int mv_run_main(int argc, char **argv);
-extern const struct mv_option_table mv_engines_options;
-int mv_engines_main(int argc, char **argv);
-extern const struct mv_option_table mv_ps_options;
-int mv_ps_main(int argc, char **argv);
-extern const struct mv_option_table mv_mem_options;
-extern const char mv_mem_notes[];
-int mv_mem_main(int argc, char **argv);
-/* steer.c */
-extern const struct mv_option_table mv_stop_options, mv_cont_options, mv_quit_options;
-int mv_stop_main(int argc, char **argv);
-int mv_cont_main(int argc, char **argv);
-int mv_quit_main(int argc, char **argv);
-extern const struct mv_option_table mv_qmp_options;
-extern const char mv_qmp_notes[];
-int mv_qmp_main(int argc, char **argv);
-extern const struct mv_option_table mv_ivshmem_server_options;
-int mv_ivshmem_server_main(int argc, char **argv);
-extern const struct mv_option_table mv_ivshmem_client_options;
-extern const char mv_ivshmem_client_notes[];
-int mv_ivshmem_client_main(int argc, char **argv);
-int mv_help_main(int argc, char **argv);
-int mv_version_main(int argc, char **argv);
+/* help.c, on standard output. */
+void mv_help_print_verb(const struct mv_verb *verb);
 
-/* help.c: the help of one verb, all verbs, and the few lines for a bare `memvisor`. */
-void mv_help_print_verb(FILE *out, const struct mv_verb *verb);
-void mv_help_print_all(FILE *out);
-void mv_help_print_short(FILE *out);
-
-/* --- what verbs that take the names of VMs have in common */
-
+/* Words of which there may be any number, such as the names of VMs. */
 struct mv_names {
     char **list;
     size_t count;
 };
-
 /* A word's setter: appends to the struct mv_names at option->offset. */
 mv_option_set_fn mv_names_append;
-void mv_names_free(struct mv_names *names);
 
-/* Do fn with each name; the errors are logged with it, one line each: an exit status. */
-int mv_names_for_each(const struct mv_names *names,
-                      int (*fn)(const char *name, struct mv_error *err));
+/* --- rows of a table of options and words, by the member of the config that each is stored to */
+
+#define MV_ROW(type, member, setter, text)                                                         \
+    .help = text, .set = setter, .offset = offsetof(struct type, member)
+#define MV_FLAG(type, member, text)              .name = #member, MV_ROW(type, member, mv_option_set_flag, text)
+#define MV_TEXT(type, member, word, value, text) .name = word, MV_WORD(type, member, value, text)
+#define MV_WORD(type, member, value, text)                                                         \
+    .argument = value, MV_ROW(type, member, mv_option_set_string, text)
+#define MV_WORDS(type, member, value, text)                                                        \
+    .argument = value, .repeatable = true, MV_ROW(type, member, mv_names_append, text)
 
 #endif

@@ -26,25 +26,11 @@ struct mv_vm_client {
     bool negotiated;
     char *buf;
     size_t used, capacity;
-    void (*on_event)(void *opaque, const json_t *event);
-    void *opaque;
 };
-
-const char *mv_vm_client_path(const struct mv_vm_client *client)
-{
-    return client->path;
-}
 
 int mv_vm_client_fd(const struct mv_vm_client *client)
 {
     return client->fd;
-}
-
-void mv_vm_client_on_event(struct mv_vm_client *client,
-                           void (*fn)(void *opaque, const json_t *event), void *opaque)
-{
-    client->on_event = fn;
-    client->opaque = opaque;
 }
 
 void mv_vm_client_close(struct mv_vm_client *client)
@@ -157,24 +143,6 @@ int mv_vm_client_receive(struct mv_vm_client *client, json_t **ret, struct mv_er
     return 0;
 }
 
-/* The next line that is an answer. */
-static int receive_answer(struct mv_vm_client *client, json_t **ret, struct mv_error *err)
-{
-    for (;;) {
-        json_t *line;
-        int r = mv_vm_client_receive(client, &line, err);
-        if (r < 0)
-            return r;
-        if (json_object_get(line, "event") == NULL) {
-            *ret = line;
-            return 0;
-        }
-        if (client->on_event != NULL)
-            client->on_event(client->opaque, line);
-        json_decref(line);
-    }
-}
-
 static int send_command(struct mv_vm_client *client, const char *command, json_t *arguments,
                         struct mv_error *err)
 {
@@ -191,10 +159,13 @@ int mv_vm_client_execute(struct mv_vm_client *client, const char *command, json_
 {
     json_t *answer = NULL;
     int r = send_command(client, command, arguments, err);
-    if (r == 0)
-        r = receive_answer(client, &answer, err);
-    if (r < 0)
-        return r;
+    do { /* events may come before it */
+        json_decref(answer);
+        if (r == 0)
+            r = mv_vm_client_receive(client, &answer, err);
+        if (r < 0)
+            return r;
+    } while (json_object_get(answer, "event") != NULL);
     json_t *result = json_object_get(answer, "return");
     const char *desc = json_string_value(json_object_get(json_object_get(answer, "error"), "desc"));
     if (result == NULL)

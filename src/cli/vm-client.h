@@ -29,8 +29,6 @@ int mv_vm_client_open_at(const char *path, unsigned timeout_ms, struct mv_vm_cli
                          struct mv_error *err);
 void mv_vm_client_close(struct mv_vm_client *client);
 
-/* The VM's folder. */
-const char *mv_vm_client_path(const struct mv_vm_client *client);
 int mv_vm_client_fd(const struct mv_vm_client *client);
 
 /*
@@ -40,10 +38,6 @@ int mv_vm_client_fd(const struct mv_vm_client *client);
  */
 int mv_vm_client_execute(struct mv_vm_client *client, const char *command, json_t *arguments,
                          json_t **ret, struct mv_error *err);
-
-/* Have fn hear of the events that come while an answer is waited for. */
-void mv_vm_client_on_event(struct mv_vm_client *client,
-                           void (*fn)(void *opaque, const json_t *event), void *opaque);
 
 /* Whether mv_vm_client_receive would return without waiting. */
 bool mv_vm_client_has_line(const struct mv_vm_client *client);

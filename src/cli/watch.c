@@ -7,11 +7,11 @@
  */
 #include "screen.h"
 
+#include "cleanup.h"
 #include "os.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,9 +24,6 @@ static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 #define SIGNALS (sizeof signals / sizeof signals[0])
 
 static struct {
-    FILE *stream; /* of the frame that is being made */
-    char *text;   /* what it has */
-    size_t len;
     char *last; /* what is on the screen */
     size_t last_len;
     bool entered;
@@ -87,63 +84,42 @@ static void block_signals(sigset_t *ret_old)
     sigprocmask(SIG_BLOCK, &set, ret_old);
 }
 
-void mv_watch_begin(void)
-{
-    catch_signals();
-}
-
-FILE *mv_watch_frame(struct mv_error *err)
-{
-    watch.stream = open_memstream(&watch.text, &watch.len);
-    if (watch.stream == NULL)
-        mv_error_set_errno(err, ENOMEM, "--watch");
-    return watch.stream;
-}
-
-static size_t count_lines(const char *text, size_t len)
-{
-    size_t lines = 0;
-    for (size_t i = 0; i < len; i++)
-        lines += text[i] == '\n';
-    return lines;
-}
-
 /*
  * The frame as the window has room for it.  Each line wipes what is left of the
  * one before it, so that nothing flickers; none ends the last row, which would
  * roll all of it.
  */
-static void draw(FILE *out, const struct mv_screen *screen, const char *line_end)
+static void draw(FILE *out, const struct mv_screen *screen, const char *frame, const char *line_end)
 {
-    size_t lines = count_lines(watch.text, watch.len), shown = lines;
-    const char *at = watch.text;
-    if (screen->rows > 0 && lines > screen->rows)
-        shown = screen->rows - 1;
+    size_t lines = 0;
+    for (const char *at = frame; *at != '\0'; at++)
+        lines += *at == '\n';
+    size_t shown = screen->rows > 0 && lines > screen->rows ? screen->rows - 1 : lines;
     for (size_t i = 0; i < shown; i++) {
-        size_t len = strcspn(at, "\n");
+        size_t len = strcspn(frame, "\n");
         fputs(i == 0 ? "" : line_end, out);
-        mv_screen_print_cut(out, at, len, screen->columns);
-        at += len + 1;
+        mv_screen_print_cut(out, frame, len, screen->columns);
+        frame += len + 1;
     }
     if (shown < lines) {
         char text[64];
-        int len = snprintf(text, sizeof text, "%zu more lines: the window is too short",
-                           lines - shown);
+        int len =
+            snprintf(text, sizeof text, "%zu more lines: the window is too short", lines - shown);
         fputs(shown == 0 ? "" : line_end, out);
         mv_screen_print_cut(out, text, (size_t)len, screen->columns);
     }
 }
 
 /* What draw() makes of it, or NULL where memory is out. */
-static char *make(const struct mv_screen *screen, const char *head, const char *line_end,
-                  const char *tail, size_t *ret_len)
+static char *make(const struct mv_screen *screen, const char *frame, const char *head,
+                  const char *line_end, const char *tail, size_t *ret_len)
 {
     char *text = NULL;
     FILE *out = open_memstream(&text, ret_len);
     if (out == NULL)
         return NULL;
     fputs(head, out);
-    draw(out, screen, line_end);
+    draw(out, screen, frame, line_end);
     fputs(tail, out);
     if (fclose(out) == 0)
         return text;
@@ -151,13 +127,12 @@ static char *make(const struct mv_screen *screen, const char *head, const char *
     return NULL;
 }
 
-static int show_frame(const struct mv_screen *screen, struct mv_error *err)
+static int show(const struct mv_screen *screen, const char *frame, struct mv_error *err)
 {
     size_t len, last_len;
-    char *text = make(screen, "\033[H", "\033[K\n", "\033[K\033[J", &len);
-    char *last = make(screen, "", "\n", "\n", &last_len);
+    CLEANUP_FREE char *text = make(screen, frame, "\033[H", "\033[K\n", "\033[K\033[J", &len);
+    char *last = make(screen, frame, "", "\n", "\n", &last_len);
     if (text == NULL || last == NULL) {
-        free(text);
         free(last);
         return mv_error_set_errno(err, ENOMEM, "--watch");
     }
@@ -171,23 +146,39 @@ static int show_frame(const struct mv_screen *screen, struct mv_error *err)
     watch.entered = true;
     put(text, len);
     sigprocmask(SIG_SETMASK, &old, NULL);
-    free(text);
     return 0;
 }
 
-int mv_watch_show(const struct mv_screen *screen, struct mv_error *err)
+static int make_frame(mv_frame_fn *print, void *opaque, struct mv_error *err)
 {
-    int r = fclose(watch.stream) == 0 ? 0 : mv_error_set_errno(err, ENOMEM, "--watch");
-    if (r == 0 && screen->steered)
-        r = show_frame(screen, err);
-    else if (r == 0 && (fwrite(watch.text, 1, watch.len, stdout) != watch.len || fflush(stdout)))
+    struct mv_screen screen = mv_screen_look();
+    CLEANUP_FREE char *frame = NULL;
+    size_t len;
+    FILE *out = open_memstream(&frame, &len);
+    if (out == NULL)
+        return mv_error_set_errno(err, ENOMEM, "--watch");
+    int waited = print(opaque, out, &screen, err);
+    int r = waited < 0 ? waited : 0;
+    if (fclose(out) != 0 && r == 0)
+        r = mv_error_set_errno(err, ENOMEM, "--watch");
+    if (r == 0 && screen.steered)
+        r = show(&screen, frame, err);
+    else if (r == 0 && (fwrite(frame, 1, len, stdout) != len || fflush(stdout) != 0))
         r = mv_error_set_errno(err, errno, "standard output");
-    free(watch.text);
-    return r;
+    return r < 0 ? r : waited;
 }
 
-void mv_watch_end(void)
+int mv_watch(bool again, mv_frame_fn *print, void *opaque, struct mv_error *err)
 {
+    struct mv_screen screen = mv_screen_look();
+    int r = again ? 0 : print(opaque, stdout, &screen, err);
+    if (!again)
+        return r < 0 ? r : 0;
+    catch_signals();
+    while ((r = make_frame(print, opaque, err)) >= 0) {
+        if (r == 0)
+            usleep(MV_WATCH_MS * 1000);
+    }
     sigset_t old;
     block_signals(&old);
     leave();
@@ -195,4 +186,5 @@ void mv_watch_end(void)
     watch.last = NULL;
     watch.last_len = 0;
     sigprocmask(SIG_SETMASK, &old, NULL);
+    return r;
 }
