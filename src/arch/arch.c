@@ -6,14 +6,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-static size_t offset_of(const struct mv_register *reg, const void *state)
-{
-    return reg->place == NULL ? reg->offset : reg->place(state);
-}
-
 void *mv_register_bytes(const struct mv_register *reg, void *state)
 {
-    return (char *)state + offset_of(reg, state);
+    return (char *)state + (reg->place == NULL ? reg->offset : reg->place(state));
 }
 
 void mv_register_write(const struct mv_register *reg, void *state, const void *bytes)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct mv_state_table;
+struct mv_vcpus;
 
 enum mv_register_group {
     MV_REGISTER_CORE,
@@ -54,16 +55,20 @@ enum mv_vcpu_power {
 
 /* What the machine does for a vCPU that makes a hypercall.  Any thread. */
 struct mv_arch_calls {
-    void *opaque;
-    unsigned caller; /* the vCPU's index */
-    unsigned count;  /* of vCPUs */
-    enum mv_vcpu_power (*power)(void *opaque, unsigned index);
+    struct mv_vcpus *vcpus;
+    unsigned count; /* of them */
+    enum mv_vcpu_power (*power)(struct mv_vcpus *vcpus, unsigned index);
     /* Have one that is off start, as `enter` says; returns what it was, and does nothing else. */
-    enum mv_vcpu_power (*power_on)(void *opaque, unsigned index, uint64_t pc, uint64_t argument);
-    /* The caller runs no more guest code once the call has returned. */
-    void (*power_off)(void *opaque, unsigned caller);
-    void (*system_off)(void *opaque, unsigned caller);
-    void (*system_reset)(void *opaque, unsigned caller);
+    enum mv_vcpu_power (*power_on)(struct mv_vcpus *vcpus, unsigned index, uint64_t pc,
+                                   uint64_t argument);
+};
+
+/* What comes of a hypercall, beside its result. */
+enum mv_arch_end {
+    MV_CALL_GOES_ON,
+    MV_CALL_CPU_OFF, /* the caller runs no more guest code, nor does it after those below */
+    MV_CALL_SYSTEM_OFF,
+    MV_CALL_SYSTEM_RESET,
 };
 
 struct mv_arch {
@@ -80,8 +85,7 @@ struct mv_arch {
     /* A state at reset is to start at pc as a boot loader or firmware leaves it. */
     void (*enter)(void *state, uint64_t pc, uint64_t argument);
     /* Serve the call that a state has just made, and put the result into it. */
-    void (*hypercall)(void *state, const struct mv_arch_calls *calls);
-    uint64_t (*pc)(const void *state);
+    enum mv_arch_end (*hypercall)(void *state, const struct mv_arch_calls *calls);
     void (*set_pc)(void *state, uint64_t pc);
 };
 

@@ -175,54 +175,23 @@ static void leave_for(struct mv_vcpu_thread *t, enum mv_vcpu_event event, const 
     vcpus->event_fn(vcpus->opaque, event, fault);
 }
 
-/* --- hypercalls */
-
-static enum mv_vcpu_power power_of(void *opaque, unsigned index)
-{
-    return mv_vcpus_power(opaque, index);
-}
-
-static enum mv_vcpu_power power_on(void *opaque, unsigned index, uint64_t pc, uint64_t argument)
-{
-    return mv_vcpus_power_on(opaque, index, pc, argument);
-}
-
-static void power_off(void *opaque, unsigned caller)
-{
-    struct mv_vcpus *vcpus = opaque;
-    MV_LOCK_SCOPE(&vcpus->lock);
-    vcpus->threads[caller].power = MV_VCPU_OFF;
-}
-
-static void system_event(struct mv_vcpus *vcpus, unsigned caller, enum mv_vcpu_event event)
-{
-    power_off(vcpus, caller);
-    vcpus->event_fn(vcpus->opaque, event, NULL);
-}
-
-static void system_off(void *opaque, unsigned caller)
-{
-    system_event(opaque, caller, MV_VCPU_SYSTEM_OFF);
-}
-
-static void system_reset(void *opaque, unsigned caller)
-{
-    system_event(opaque, caller, MV_VCPU_SYSTEM_RESET);
-}
-
 static void serve_hypercall(struct mv_vcpu_thread *t)
 {
-    const struct mv_arch_calls calls = {.opaque = t->vcpus,
-                                        .caller = t->index,
-                                        .count = t->vcpus->count,
-                                        .power = power_of,
-                                        .power_on = power_on,
-                                        .power_off = power_off,
-                                        .system_off = system_off,
-                                        .system_reset = system_reset};
+    struct mv_vcpus *vcpus = t->vcpus;
+    const struct mv_arch_calls calls = {
+        vcpus, vcpus->count, mv_vcpus_power, mv_vcpus_power_on};
     t->vcpu->ops->vcpu_get_state(t->vcpu, t->state);
-    t->vcpu->ops->arch->hypercall(t->state, &calls);
+    enum mv_arch_end end = t->vcpu->ops->arch->hypercall(t->state, &calls);
     put_state(t);
+    if (end == MV_CALL_GOES_ON)
+        return;
+    {
+        MV_LOCK_SCOPE(&vcpus->lock);
+        t->power = MV_VCPU_OFF;
+    }
+    if (end != MV_CALL_CPU_OFF)
+        vcpus->event_fn(vcpus->opaque,
+                        end == MV_CALL_SYSTEM_OFF ? MV_VCPU_SYSTEM_OFF : MV_VCPU_SYSTEM_RESET, NULL);
 }
 
 static void *run_thread(void *opaque)

@@ -152,6 +152,6 @@ enum mv_icc_reg {
  * PSCI 1.1 (Arm DEN 0022) and the discovery calls of SMCCC 1.1 (Arm DEN 0028):
  * the arguments stand in x0-x3, the result goes to x0.
  */
-void mv_psci_call(struct mv_arm64_state *state, const struct mv_arch_calls *calls);
+enum mv_arch_end mv_psci_call(void *state, const struct mv_arch_calls *calls);
 
 #endif

@@ -25,28 +25,6 @@ struct call {
 
 typedef int64_t psci_fn(const struct call *call);
 
-static int64_t psci_version(const struct call *call)
-{
-    (void)call;
-    return PSCI_VERSION_1_1;
-}
-
-/*
- * Every power state is taken as the shallowest standby, out of which any event
- * may wake a CPU: at once, here.  An idle guest has WFI to sleep.
- */
-static int64_t cpu_suspend(const struct call *call)
-{
-    (void)call;
-    return SUCCESS;
-}
-
-static int64_t cpu_off(const struct call *call)
-{
-    call->machine->power_off(call->machine->opaque, call->machine->caller);
-    return SUCCESS;
-}
-
 static int64_t cpu_on(const struct call *call)
 {
     int cpu = mv_arm64_cpu_of(call->arg[0], call->machine->count);
@@ -54,7 +32,7 @@ static int64_t cpu_on(const struct call *call)
         return INVALID_PARAMETERS;
     if (call->arg[1] % 4 != 0)
         return INVALID_ADDRESS;
-    switch (call->machine->power_on(call->machine->opaque, (unsigned)cpu, call->arg[1],
+    switch (call->machine->power_on(call->machine->vcpus, (unsigned)cpu, call->arg[1],
                                     call->arg[2])) {
     case MV_VCPU_ON:
         return ALREADY_ON;
@@ -73,31 +51,7 @@ static int64_t affinity_info(const struct call *call)
     int cpu = mv_arm64_cpu_of(call->arg[0], call->machine->count);
     if (cpu < 0 || call->arg[1] != 0)
         return INVALID_PARAMETERS;
-    return states[call->machine->power(call->machine->opaque, (unsigned)cpu)];
-}
-
-static int64_t migrate_info_type(const struct call *call)
-{
-    (void)call;
-    return NO_TRUSTED_OS;
-}
-
-static int64_t system_off(const struct call *call)
-{
-    call->machine->system_off(call->machine->opaque, call->machine->caller);
-    return SUCCESS;
-}
-
-static int64_t system_reset(const struct call *call)
-{
-    call->machine->system_reset(call->machine->opaque, call->machine->caller);
-    return SUCCESS;
-}
-
-static int64_t smccc_version(const struct call *call)
-{
-    (void)call;
-    return SMCCC_VERSION_1_1;
+    return states[call->machine->power(call->machine->vcpus, (unsigned)cpu)];
 }
 
 static psci_fn psci_features, smccc_arch_features;
@@ -105,19 +59,25 @@ static psci_fn psci_features, smccc_arch_features;
 static const struct function {
     uint32_t id;
     bool has_64; /* a second id for 64-bit arguments */
-    psci_fn *fn;
+    psci_fn *fn; /* or NULL: always the same */
+    int64_t result;
+    enum mv_arch_end end;
 } functions[] = {
-    {UINT32_C(0x80000000), false, smccc_version},
-    {UINT32_C(0x80000001), false, smccc_arch_features},
-    {UINT32_C(0x84000000), false, psci_version},
-    {UINT32_C(0x84000001), true, cpu_suspend},
-    {UINT32_C(0x84000002), false, cpu_off},
-    {UINT32_C(0x84000003), true, cpu_on},
-    {UINT32_C(0x84000004), true, affinity_info},
-    {UINT32_C(0x84000006), false, migrate_info_type},
-    {UINT32_C(0x84000008), false, system_off},
-    {UINT32_C(0x84000009), false, system_reset},
-    {UINT32_C(0x8400000a), false, psci_features},
+    {UINT32_C(0x80000000), .result = SMCCC_VERSION_1_1},
+    {UINT32_C(0x80000001), .fn = smccc_arch_features},
+    {UINT32_C(0x84000000), .result = PSCI_VERSION_1_1},
+    /*
+     * CPU_SUSPEND: every power state is taken as the shallowest standby, out of which any
+     * event may wake a CPU: at once, here.  An idle guest has WFI to sleep.
+     */
+    {UINT32_C(0x84000001), .has_64 = true, .result = SUCCESS},
+    {UINT32_C(0x84000002), .end = MV_CALL_CPU_OFF},
+    {UINT32_C(0x84000003), .has_64 = true, .fn = cpu_on},
+    {UINT32_C(0x84000004), .has_64 = true, .fn = affinity_info},
+    {UINT32_C(0x84000006), .result = NO_TRUSTED_OS},
+    {UINT32_C(0x84000008), .end = MV_CALL_SYSTEM_OFF},
+    {UINT32_C(0x84000009), .end = MV_CALL_SYSTEM_RESET},
+    {UINT32_C(0x8400000a), .fn = psci_features},
 };
 
 static const struct function *find_function(uint32_t id)
@@ -150,13 +110,17 @@ static int64_t smccc_arch_features(const struct call *call)
     return NOT_SUPPORTED;
 }
 
-void mv_psci_call(struct mv_arm64_state *state, const struct mv_arch_calls *calls)
+/* Behind the call stands an ERET of ours, which sets the event register and clears the monitor. */
+enum mv_arch_end mv_psci_call(void *opaque, const struct mv_arch_calls *calls)
 {
+    struct mv_arm64_state *state = opaque;
     /* W0 has the function; the 32-bit ones have 32-bit arguments (DEN 0028, 2.6). */
-    const uint64_t *x = state->x;
-    uint32_t id = (uint32_t)x[0];
-    uint64_t mask = id & FUNCTION_64 ? UINT64_MAX : UINT32_MAX;
+    uint64_t *x = state->x;
+    uint64_t mask = x[0] & FUNCTION_64 ? UINT64_MAX : UINT32_MAX;
     struct call call = {calls, {x[1] & mask, x[2] & mask, x[3] & mask}};
-    const struct function *f = find_function(id);
-    state->x[0] = (uint64_t)(f == NULL ? NOT_SUPPORTED : f->fn(&call));
+    const struct function *f = find_function((uint32_t)x[0]);
+    x[0] = (uint64_t)(f == NULL ? NOT_SUPPORTED : f->fn == NULL ? f->result : f->fn(&call));
+    state->event = true;
+    state->monitor.armed = false;
+    return f == NULL ? MV_CALL_GOES_ON : f->end;
 }

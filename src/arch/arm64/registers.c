@@ -37,28 +37,22 @@ static size_t sp_place(const void *state)
     SYSTEM(R, "DBGWCR" #n "_EL1", "dbgwcr" #n "_el1", dbgwcr[n])
 #define ID(R, name, id_name, member) R(name, id_name, ID, id.member, U64, ALL, NULL)
 #define FOUR(ROW, R, a, b, c, d) ROW(R, a) ROW(R, b) ROW(R, c) ROW(R, d)
+#define EIGHT(ROW, R, a, b, c, d, e, f, g, h) FOUR(ROW, R, a, b, c, d) FOUR(ROW, R, e, f, g, h)
 
 #define GENERAL_REGISTERS(R)                                                                       \
-    FOUR(X, R, 0, 1, 2, 3)                                                                         \
-    FOUR(X, R, 4, 5, 6, 7)                                                                         \
-    FOUR(X, R, 8, 9, 10, 11)                                                                       \
-    FOUR(X, R, 12, 13, 14, 15)                                                                     \
-    FOUR(X, R, 16, 17, 18, 19)                                                                     \
-    FOUR(X, R, 20, 21, 22, 23)                                                                     \
+    EIGHT(X, R, 0, 1, 2, 3, 4, 5, 6, 7)                                                            \
+    EIGHT(X, R, 8, 9, 10, 11, 12, 13, 14, 15)                                                      \
+    EIGHT(X, R, 16, 17, 18, 19, 20, 21, 22, 23)                                                    \
     FOUR(X, R, 24, 25, 26, 27)                                                                     \
     X(R, 28) X(R, 29) X(R, 30)
 
 #define OTHER_REGISTERS(R)                                                                         \
     R("pc", "pc", CORE, pc, U64, ALL, "code_ptr")                                                  \
     R("cpsr", "pstate", CORE, pstate, U32, PSTATE_MASK, "pstate")                                  \
-    FOUR(V, R, 0, 1, 2, 3)                                                                         \
-    FOUR(V, R, 4, 5, 6, 7)                                                                         \
-    FOUR(V, R, 8, 9, 10, 11)                                                                       \
-    FOUR(V, R, 12, 13, 14, 15)                                                                     \
-    FOUR(V, R, 16, 17, 18, 19)                                                                     \
-    FOUR(V, R, 20, 21, 22, 23)                                                                     \
-    FOUR(V, R, 24, 25, 26, 27)                                                                     \
-    FOUR(V, R, 28, 29, 30, 31)                                                                     \
+    EIGHT(V, R, 0, 1, 2, 3, 4, 5, 6, 7)                                                            \
+    EIGHT(V, R, 8, 9, 10, 11, 12, 13, 14, 15)                                                      \
+    EIGHT(V, R, 16, 17, 18, 19, 20, 21, 22, 23)                                                    \
+    EIGHT(V, R, 24, 25, 26, 27, 28, 29, 30, 31)                                                    \
     R("fpsr", "fpsr", VECTOR, fpsr, U32, MV_FPSR_MASK, NULL)                                       \
     R("fpcr", "fpcr", VECTOR, fpcr, U32, MV_FPCR_MASK, NULL)                                       \
     SYSTEM(R, "SCTLR_EL1", "sctlr_el1", sctlr)                                                     \
@@ -173,20 +167,6 @@ static void enter(void *opaque, uint64_t pc, uint64_t argument)
     state->pstate = MV_DAIF_ALL | MV_SPSR_EL1 | MV_SPSR_SP;
 }
 
-/* Behind the call stands an ERET of ours, which sets the event register and clears the monitor. */
-static void hypercall(void *opaque, const struct mv_arch_calls *calls)
-{
-    struct mv_arm64_state *state = opaque;
-    mv_psci_call(state, calls);
-    state->event = true;
-    state->monitor.armed = false;
-}
-
-static uint64_t pc_of(const void *state)
-{
-    return ((const struct mv_arm64_state *)state)->pc;
-}
-
 static void set_pc(void *state, uint64_t pc)
 {
     ((struct mv_arm64_state *)state)->pc = pc;
@@ -257,7 +237,6 @@ const struct mv_arch mv_arm64 = {
     .features = features,
     .feature_count = sizeof features / sizeof features[0],
     .enter = enter,
-    .hypercall = hypercall,
-    .pc = pc_of,
+    .hypercall = mv_psci_call,
     .set_pc = set_pc,
 };
