@@ -16,40 +16,11 @@
 #include "space.h"
 
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #define CHUNK (256 * MV_KIB)
 #define LOAD_CHUNK (64 * MV_KIB)
-
-int mv_boot_file_create(const char *role, const char *path, struct mv_boot_file **ret,
-                        struct mv_error *err)
-{
-    struct mv_boot_file *file = calloc(1, sizeof *file);
-    if (file == NULL || (file->path = strdup(path)) == NULL) {
-        free(file);
-        return mv_error_set(err, ENOMEM, "no memory for the %s", role);
-    }
-    file->role = role;
-    file->fd = -1;
-    *ret = file;
-    return 0;
-}
-
-void mv_boot_file_destroy(struct mv_boot_file *file)
-{
-    if (file == NULL)
-        return;
-    mv_cleanup_close(&file->fd);
-    free(file->path);
-    free(file);
-}
-
-void mv_boot_file_drop(struct mv_boot_file *file)
-{
-    mv_boot_file_replace(file, -1, 0);
-}
 
 void mv_boot_file_replace(struct mv_boot_file *file, int copy, uint64_t size)
 {

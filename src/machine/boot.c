@@ -10,16 +10,14 @@
 #include "size.h"
 #include "space.h"
 
-#include <string.h>
-
 struct mv_boot {
     const struct mv_loader *loader;
-    struct mv_boot_file *kernel; /* or firmware */
-    struct mv_boot_file *initrd; /* or NULL */
+    struct mv_boot_file kernel; /* or firmware */
+    struct mv_boot_file initrd;
     bool firmware;
     bool reload; /* read the files anew before a reset */
     bool loaded; /* what was read is in the guest's memory */
-    char *cmdline;
+    const char *cmdline;
     struct mv_image image;
     struct mv_placement place;
     void *fdt;
@@ -36,18 +34,18 @@ static uint64_t total_ram(const struct mv_bank_layout *layout)
 static int look_at_kernel(struct mv_boot *boot, uint64_t most, struct mv_error *err)
 {
     if (boot->firmware) {
-        boot->image = (struct mv_image){0, boot->kernel->size};
+        boot->image = (struct mv_image){0, boot->kernel.size};
         return 0;
     }
     uint8_t head[MV_IMAGE_HEAD];
     const char *packed;
-    int r = mv_kernel_unpack(boot->kernel, most, &packed, err);
+    int r = mv_kernel_unpack(&boot->kernel, most, &packed, err);
     if (r < 0)
         return r;
-    ssize_t len = mv_boot_file_bytes(boot->kernel, 0, head, sizeof head, err);
+    ssize_t len = mv_boot_file_bytes(&boot->kernel, 0, head, sizeof head, err);
     if (len < 0)
         return (int)len;
-    r = boot->loader->look(boot->kernel->path, head, (size_t)len, boot->kernel->size, &boot->image,
+    r = boot->loader->look(boot->kernel.path, head, (size_t)len, boot->kernel.size, &boot->image,
                            err);
     if (r < 0 && packed != NULL)
         mv_error_prefix(err, "unpacked from %s", packed);
@@ -58,47 +56,45 @@ static int read_files(struct mv_boot *boot, const struct mv_bank_layout *layout,
                       struct mv_error *err)
 {
     uint64_t most = total_ram(layout);
-    int r = mv_boot_file_read(boot->kernel, most, boot->reload, err);
+    int r = mv_boot_file_read(&boot->kernel, most, boot->reload, err);
     if (r == 0)
         r = look_at_kernel(boot, most, err);
-    if (r == 0 && boot->initrd != NULL)
-        r = mv_boot_file_read(boot->initrd, most, boot->reload, err);
+    if (r == 0 && boot->initrd.path != NULL)
+        r = mv_boot_file_read(&boot->initrd, most, boot->reload, err);
     return r;
 }
 
 int mv_boot_create(const struct mv_config *config, const struct mv_loader *loader,
                    const struct mv_bank_layout *layout, struct mv_boot **ret, struct mv_error *err)
 {
-    struct mv_boot *boot = calloc(1, sizeof *boot);
-    if (boot == NULL || (boot->cmdline = strdup(config->cmdline)) == NULL) {
-        free(boot);
+    struct mv_boot *boot = malloc(sizeof *boot);
+    if (boot == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the boot loader");
-    }
-    boot->loader = loader;
-    boot->firmware = config->firmware != NULL;
-    boot->reload = config->reload;
-    int r = mv_boot_file_create(boot->firmware ? "firmware" : "kernel",
-                                boot->firmware ? config->firmware : config->kernel, &boot->kernel,
-                                err);
-    if (r == 0 && config->initrd != NULL)
-        r = mv_boot_file_create("initrd", config->initrd, &boot->initrd, err);
-    if (r == 0)
-        r = read_files(boot, layout, err);
-    if (r < 0) {
+    bool firmware = config->firmware != NULL;
+    *boot = (struct mv_boot){
+        .loader = loader,
+        .firmware = firmware,
+        .reload = config->reload,
+        .cmdline = config->cmdline,
+        .kernel = {.role = firmware ? "firmware" : "kernel",
+                   .path = firmware ? config->firmware : config->kernel,
+                   .fd = -1},
+        .initrd = {.role = "initrd", .path = config->initrd, .fd = -1},
+    };
+    int r = read_files(boot, layout, err);
+    if (r < 0)
         mv_boot_destroy(boot);
-        return r;
-    }
-    *ret = boot;
-    return 0;
+    else
+        *ret = boot;
+    return r;
 }
 
 void mv_boot_destroy(struct mv_boot *boot)
 {
     if (boot == NULL)
         return;
-    mv_boot_file_destroy(boot->kernel);
-    mv_boot_file_destroy(boot->initrd);
-    free(boot->cmdline);
+    mv_cleanup_close(&boot->kernel.fd);
+    mv_cleanup_close(&boot->initrd.fd);
     free(boot->fdt);
     free(boot);
 }
@@ -108,14 +104,14 @@ static int place(struct mv_boot *boot, const struct mv_bank_layout *layout, stru
     struct mv_placement_request request = {
         .firmware = boot->firmware,
         .image = boot->image,
-        .initrd_size = boot->initrd == NULL ? 0 : boot->initrd->size,
+        .initrd_size = boot->initrd.size,
         .fdt_size = boot->loader->size(boot->fdt),
     };
     int r = boot->loader->place(&request, layout, &boot->place, err);
     if (r == 0)
         boot->loader->warn(&request, layout);
-    if (r == 0 && boot->initrd != NULL)
-        r = boot->loader->set_initrd(boot->fdt, boot->place.initrd, boot->initrd->size, err);
+    if (r == 0 && boot->initrd.path != NULL)
+        r = boot->loader->set_initrd(boot->fdt, boot->place.initrd, boot->initrd.size, err);
     return r;
 }
 
@@ -126,7 +122,7 @@ int mv_boot_place(struct mv_boot *boot, const struct mv_board *board,
     const struct mv_description_params params = {.board = board,
                                                  .layout = layout,
                                                  .cmdline = boot->cmdline,
-                                                 .has_initrd = boot->initrd != NULL,
+                                                 .has_initrd = boot->initrd.path != NULL,
                                                  .caches = caches};
     int r = boot->loader->describe(&params, &boot->fdt, err);
     if (r == 0)
@@ -155,9 +151,9 @@ const void *mv_boot_fdt(const struct mv_boot *boot, uint32_t *ret_size)
 
 int mv_boot_load(struct mv_boot *boot, struct mv_space *space, struct mv_error *err)
 {
-    int r = mv_boot_file_load(boot->kernel, space, boot->place.kernel, err);
-    if (r == 0 && boot->initrd != NULL)
-        r = mv_boot_file_load(boot->initrd, space, boot->place.initrd, err);
+    int r = mv_boot_file_load(&boot->kernel, space, boot->place.kernel, err);
+    if (r == 0 && boot->initrd.path != NULL)
+        r = mv_boot_file_load(&boot->initrd, space, boot->place.initrd, err);
     if (r == 0)
         r = boot->loader->set_seeds(boot->fdt, err);
     if (r < 0)
@@ -167,10 +163,10 @@ int mv_boot_load(struct mv_boot *boot, struct mv_space *space, struct mv_error *
         return mv_error_set(err, -r, "no RAM for the device tree at 0x%llx",
                             (unsigned long long)boot->place.fdt);
     boot->loaded = true;
-    if (boot->reload)
-        mv_boot_file_drop(boot->kernel);
-    if (boot->reload && boot->initrd != NULL)
-        mv_boot_file_drop(boot->initrd);
+    if (boot->reload) {
+        mv_boot_file_replace(&boot->kernel, -1, 0);
+        mv_boot_file_replace(&boot->initrd, -1, 0);
+    }
     return 0;
 }
 

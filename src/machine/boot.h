@@ -30,16 +30,11 @@ struct mv_space;
  */
 
 struct mv_boot_file {
-    const char *role; /* "kernel", "initrd", "firmware"; not owned */
-    char *path;
-    int fd;        /* of the copy; -1: none now */
+    const char *role; /* "kernel", "initrd", "firmware"; not owned, as is the path */
+    const char *path; /* NULL: the guest has none */
+    int fd;           /* of the copy; -1: none now */
     uint64_t size; /* bytes, not 0 */
 };
-
-/* A file by its path, not read yet. */
-int mv_boot_file_create(const char *role, const char *path, struct mv_boot_file **ret,
-                        struct mv_error *err);
-void mv_boot_file_destroy(struct mv_boot_file *file);
 
 /*
  * Read it to its end into a copy of its bytes, which takes the place of the one
@@ -51,9 +46,6 @@ void mv_boot_file_destroy(struct mv_boot_file *file);
  */
 int mv_boot_file_read(struct mv_boot_file *file, uint64_t most, bool again, struct mv_error *err);
 
-/* Give the copy up, until it is read anew. */
-void mv_boot_file_drop(struct mv_boot_file *file);
-
 /* At most len bytes from offset `at` on: their number, 0 at the end, or a negative errno. */
 ssize_t mv_boot_file_bytes(const struct mv_boot_file *file, uint64_t at, void *buf, size_t len,
                            struct mv_error *err);
@@ -62,7 +54,7 @@ ssize_t mv_boot_file_bytes(const struct mv_boot_file *file, uint64_t at, void *b
 int mv_boot_file_copy(const struct mv_boot_file *file, struct mv_error *err);
 int mv_boot_file_copy_add(const struct mv_boot_file *file, int copy, const void *buf, size_t len,
                           struct mv_error *err);
-void mv_boot_file_replace(struct mv_boot_file *file, int copy, uint64_t size);
+void mv_boot_file_replace(struct mv_boot_file *file, int copy, uint64_t size); /* -1: with none */
 
 /* Copy it all to gpa, where `size` bytes of RAM are. */
 int mv_boot_file_load(const struct mv_boot_file *file, struct mv_space *space, uint64_t gpa,
@@ -86,7 +78,7 @@ int mv_kernel_unpack(struct mv_boot_file *file, uint64_t ram, const char **ret_p
 
 /* --- boot.c */
 
-/* Read and check the files; the banks' total bounds how much. */
+/* Read and check the files; the banks' total bounds how much.  The configuration outlives it. */
 int mv_boot_create(const struct mv_config *config, const struct mv_loader *loader,
                    const struct mv_bank_layout *layout, struct mv_boot **ret,
                    struct mv_error *err);

@@ -37,7 +37,7 @@ struct unpacker {
     const char *magic;
     size_t magic_len;
     bool (*open)(struct unpack *u);
-    /* Begin the next stream of several. */
+    /* Begin the next stream of several; NULL: a stream's end is its own, and the next may follow. */
     void (*again)(struct unpack *u);
     void (*close)(struct unpack *u);
     /* From `in` to `out`; why it is broken, or NULL. */
@@ -84,12 +84,6 @@ static bool zstd_open(struct unpack *u)
     return u->zstd != NULL;
 }
 
-/* A frame's end is its own; the next one may follow. */
-static void zstd_again(struct unpack *u)
-{
-    (void)u;
-}
-
 static void zstd_close(struct unpack *u)
 {
     ZSTD_freeDStream(u->zstd);
@@ -106,40 +100,13 @@ static const char *zstd_step(struct unpack *u, bool *ret_end)
     return ZSTD_isError(r) ? ZSTD_getErrorName(r) : NULL;
 }
 
-#define MAGIC(text) .magic = text, .magic_len = sizeof(text) - 1
+#define MAGIC(text) text, sizeof(text) - 1
 
+enum { GZIP, ZSTD, UNPACKERS };
 static const struct unpacker unpackers[] = {
-    {.name = "gzip",
-     MAGIC("\x1f\x8b"),
-     .open = gzip_open,
-     .again = gzip_again,
-     .close = gzip_close,
-     .step = gzip_step},
-    {.name = "zstd",
-     MAGIC("\x28\xb5\x2f\xfd"),
-     .open = zstd_open,
-     .again = zstd_again,
-     .close = zstd_close,
-     .step = zstd_step},
+    [GZIP] = {"gzip", MAGIC("\x1f\x8b"), gzip_open, gzip_again, gzip_close, gzip_step},
+    [ZSTD] = {"zstd", MAGIC("\x28\xb5\x2f\xfd"), zstd_open, NULL, zstd_close, zstd_step},
 };
-#define UNPACKERS (sizeof unpackers / sizeof unpackers[0])
-
-static const struct unpacker *unpacker_by_magic(const uint8_t *bytes, size_t len)
-{
-    for (size_t i = 0; i < UNPACKERS; i++)
-        if (len >= unpackers[i].magic_len &&
-            memcmp(bytes, unpackers[i].magic, unpackers[i].magic_len) == 0)
-            return &unpackers[i];
-    return NULL;
-}
-
-static const struct unpacker *unpacker_by_name(const char *name)
-{
-    for (size_t i = 0; i < UNPACKERS; i++)
-        if (strcmp(name, unpackers[i].name) == 0)
-            return &unpackers[i];
-    return NULL;
-}
 
 /* --- the loop */
 
@@ -217,7 +184,8 @@ static int run(struct unpack *u, struct mv_error *err)
             r = look_behind(u, err);
             if (r <= 0)
                 return r;
-            u->unpacker->again(u);
+            if (u->unpacker->again != NULL)
+                u->unpacker->again(u);
         } else if (u->in_at == u->in_len && u->at == u->end && u->out_len < CHUNK) {
             return refuse(u, err, "is truncated: copy the file anew");
         } else if (u->in_at == in_at && u->out_len == 0) {
@@ -284,12 +252,12 @@ static uint32_t field(const uint8_t *at)
 /* How the kernel's build calls its compressions, and what else reads them. */
 static const struct {
     const char *method;
-    const char *unpacker; /* ours, or NULL */
+    const struct unpacker *unpacker; /* ours, or NULL */
     const char *command;
 } methods[] = {
-    {"gzip", "gzip", NULL},
-    {"zstd22", "zstd", NULL},
-    {"zstd", "zstd", NULL},
+    {"gzip", &unpackers[GZIP], NULL},
+    {"zstd22", &unpackers[ZSTD], NULL},
+    {"zstd", &unpackers[ZSTD], NULL},
     {"lz4", NULL, "unlz4 -c"},
     {"lzma", NULL, "unlzma -c"},
     {"lzo", NULL, "lzop -dc"},
@@ -369,8 +337,7 @@ static int unpack_zboot(struct mv_boot_file *file, const uint8_t *head, uint64_t
         if (methods[i].unpacker == NULL)
             return refuse_method(file, &payload, methods[i].command, err);
         *ret_packed = "an EFI zboot image";
-        return unpack(unpacker_by_name(methods[i].unpacker), file, payload.at, payload.size, ram,
-                      err);
+        return unpack(methods[i].unpacker, file, payload.at, payload.size, ram, err);
     }
     return refuse_method(file, &payload, NULL, err);
 }
@@ -386,9 +353,11 @@ int mv_kernel_unpack(struct mv_boot_file *file, uint64_t ram, const char **ret_p
     if (len == sizeof head && memcmp(head, "MZ", 2) == 0 &&
         memcmp(head + ZBOOT_MAGIC_AT, ZBOOT_MAGIC, strlen(ZBOOT_MAGIC)) == 0)
         return unpack_zboot(file, head, ram, ret_packed, err);
-    const struct unpacker *unpacker = unpacker_by_magic(head, (size_t)len);
-    if (unpacker == NULL)
-        return 0;
-    *ret_packed = unpacker->name;
-    return unpack(unpacker, file, 0, file->size, ram, err);
+    for (const struct unpacker *u = unpackers; u < unpackers + UNPACKERS; u++) {
+        if ((size_t)len < u->magic_len || memcmp(head, u->magic, u->magic_len) != 0)
+            continue;
+        *ret_packed = u->name;
+        return unpack(u, file, 0, file->size, ram, err);
+    }
+    return 0;
 }

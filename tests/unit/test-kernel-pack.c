@@ -2,6 +2,7 @@
 /* machine/kernel-pack.c: what comes out of packed files, and of broken ones. */
 #include "boot.h"
 
+#include "cleanup.h"
 #include "fake-kernel.h"
 #include "size.h"
 
@@ -15,17 +16,17 @@
 static struct mv_error err;
 static uint8_t kernel[FAKE_KERNEL_SIZE];
 
-/* A file of these bytes, unpacked: what mv_kernel_unpack returns; *ret is to be destroyed. */
-static int unpack(const uint8_t *bytes, size_t len, uint64_t ram, struct mv_boot_file **ret)
+/* A file of these bytes, unpacked: what mv_kernel_unpack returns; ret->fd is to be closed. */
+static int unpack(const uint8_t *bytes, size_t len, uint64_t ram, struct mv_boot_file *ret)
 {
     char path[64];
     const char *packed;
     err.text[0] = '\0';
     fake_file(path, bytes, len);
-    assert_int_equal(mv_boot_file_create("kernel", path, ret, &err), 0);
-    assert_int_equal(mv_boot_file_read(*ret, RAM, false, &err), 0);
+    *ret = (struct mv_boot_file){.role = "kernel", .path = path, .fd = -1};
+    assert_int_equal(mv_boot_file_read(ret, RAM, false, &err), 0);
     unlink(path);
-    return mv_kernel_unpack(*ret, ram, &packed, &err);
+    return mv_kernel_unpack(ret, ram, &packed, &err);
 }
 
 static bool holds_kernel(const struct mv_boot_file *file)
@@ -76,28 +77,28 @@ static void test_whole(void **state)
 {
     for (size_t i = 0; i < PACKERS; i++) {
         uint8_t packed[PACKED_MAX];
-        struct mv_boot_file *file;
+        struct mv_boot_file file;
         size_t len = packers[i](packed);
         assert_int_equal(unpack(packed, len, RAM, &file), 0);
-        assert_true(holds_kernel(file));
-        mv_boot_file_destroy(file);
+        assert_true(holds_kernel(&file));
+        mv_cleanup_close(&file.fd);
         /* To the byte, and no further. */
         assert_int_equal(unpack(packed, len, sizeof kernel, &file), 0);
-        mv_boot_file_destroy(file);
+        mv_cleanup_close(&file.fd);
         assert_int_equal(unpack(packed, len, sizeof kernel - 1, &file), -EFBIG);
         assert_non_null(strstr(err.text, "-m"));
-        assert_int_equal(file->size, len);
-        mv_boot_file_destroy(file);
+        assert_int_equal(file.size, len);
+        mv_cleanup_close(&file.fd);
     }
 }
 
 /* What is not packed stays as it is. */
 static void test_not_packed(void **state)
 {
-    struct mv_boot_file *file;
+    struct mv_boot_file file;
     assert_int_equal(unpack(kernel, sizeof kernel, RAM, &file), 0);
-    assert_true(holds_kernel(file));
-    mv_boot_file_destroy(file);
+    assert_true(holds_kernel(&file));
+    mv_cleanup_close(&file.fd);
 }
 
 static void test_cut(void **state)
@@ -106,12 +107,12 @@ static void test_cut(void **state)
         uint8_t packed[PACKED_MAX];
         size_t len = packers[i](packed);
         for (size_t n = packers[i] == pack_zboot ? 64 : 4; n < len; n += 1 + len / 150) {
-            struct mv_boot_file *file;
+            struct mv_boot_file file;
             int r = unpack(packed, n, RAM, &file);
             assert_true(r == -EBADMSG || r == -ENOEXEC);
             assert_non_null(strstr(err.text, "truncated"));
-            assert_int_equal(file->size, n);
-            mv_boot_file_destroy(file);
+            assert_int_equal(file.size, n);
+            mv_cleanup_close(&file.fd);
         }
     }
 }
@@ -122,18 +123,18 @@ static void test_broken(void **state)
     unsigned seed = 3, refused = 0;
     for (unsigned round = 0; round < 1500; round++) {
         uint8_t packed[PACKED_MAX];
-        struct mv_boot_file *file;
+        struct mv_boot_file file;
         size_t (*pack)(uint8_t *ret) = packers[round % PACKERS];
         size_t len = pack(packed), skip = pack == pack_zboot ? 8 : 4;
         for (int n = rand_r(&seed) % 8; n >= 0; n--)
             packed[skip + (size_t)rand_r(&seed) % (len - skip)] = (uint8_t)rand_r(&seed);
         int r = unpack(packed, len, RAM, &file);
         if (r == 0)
-            assert_true(holds_kernel(file));
+            assert_true(holds_kernel(&file));
         else
             assert_non_null(strstr(err.text, "the kernel '/tmp/"));
         refused += r < 0;
-        mv_boot_file_destroy(file);
+        mv_cleanup_close(&file.fd);
     }
     assert_true(refused > 1000);
 }
