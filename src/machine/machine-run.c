@@ -39,14 +39,18 @@ static const struct request {
 
 /* --- requests */
 
+/* Call one of each observer's functions, if it has that; it may take itself away. */
+#define TELL(machine, fn, ...)                                                                     \
+    for (struct mv_machine_observer *o = (machine)->observers, *next; o != NULL; o = next) {       \
+        next = o->next;                                                                            \
+        if (o->fn != NULL)                                                                         \
+            o->fn(o->opaque, __VA_ARGS__);                                                         \
+    }
+
 static void tell(struct mv_machine *machine, enum mv_machine_event event,
                  enum mv_machine_cause cause)
 {
-    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
-        next = o->next;
-        if (o->event != NULL)
-            o->event(o->opaque, event, cause);
-    }
+    TELL(machine, event, event, cause);
 }
 
 static void request(struct mv_machine *machine, int want, enum mv_machine_cause cause)
@@ -162,11 +166,7 @@ static void stop_for_debugger(struct mv_machine *machine)
     mv_vcpus_stop(machine->vcpus);
     mv_guest_timers_run(&machine->timers, false);
     machine->paused = true;
-    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
-        next = o->next;
-        if (o->debug != NULL)
-            o->debug(o->opaque, cpu);
-    }
+    TELL(machine, debug, cpu);
     tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_DEBUGGER);
 }
 
@@ -176,11 +176,7 @@ static void tell_fault(struct mv_machine *machine, const struct mv_block *block,
     mv_block_fault_explain(block, offset, &why);
     mv_log("%s; the guest is paused: %s, then type 'memvisor cont %s'", why.what.text,
            why.remedy.text, machine->name == NULL ? "NAME" : machine->name);
-    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
-        next = o->next;
-        if (o->fault != NULL)
-            o->fault(o->opaque, block, offset, &why);
-    }
+    TELL(machine, fault, block, offset, &why);
 }
 
 /* Guest memory is not to be had: nothing goes on until somebody has seen to it. */
@@ -193,12 +189,6 @@ static void stop_for_fault(struct mv_machine *machine)
         tell_fault(machine, block, offset);
     machine->faulted = true;
     mv_machine_pause(machine);
-}
-
-static void guest_reset(struct mv_machine *machine, enum mv_machine_cause cause)
-{
-    mv_vcpus_stop(machine->vcpus);
-    reset_and_go(machine, cause);
 }
 
 static void host_reset(struct mv_machine *machine, enum mv_machine_cause cause)
@@ -218,10 +208,12 @@ static void serve(struct mv_machine *machine, const struct request *r)
         stop_for_debugger(machine);
     else if (r->want == WANT_FAULT)
         stop_for_fault(machine);
-    else if (r->want == WANT_GUEST_RESET)
-        guest_reset(machine, r->cause);
-    else
+    else if (r->want == WANT_RESET)
         host_reset(machine, r->cause);
+    else {
+        mv_vcpus_stop(machine->vcpus);
+        reset_and_go(machine, r->cause);
+    }
 }
 
 /* Of several requests the first of the table counts; a stop for one of the last two does always. */
@@ -229,7 +221,6 @@ static void serve_requests(void *opaque, uint32_t events)
 {
     struct mv_machine *machine = opaque;
     uint64_t count;
-    (void)events;
     ssize_t n = read(machine->request_fd, &count, sizeof count);
     (void)n;
     unsigned wanted = atomic_exchange(&machine->requests, 0);
@@ -320,11 +311,7 @@ enum mv_machine_state mv_machine_state(const struct mv_machine *machine)
 void mv_machine_tell_device(void *opaque, const char *path, const char *id, bool is_there)
 {
     struct mv_machine *machine = opaque;
-    for (struct mv_machine_observer *o = machine->observers, *next; o != NULL; o = next) {
-        next = o->next;
-        if (o->device != NULL)
-            o->device(o->opaque, path, id, is_there);
-    }
+    TELL(machine, device, path, id, is_there);
 }
 
 int mv_machine_watch_requests(struct mv_machine *machine, struct mv_error *err)

@@ -57,10 +57,6 @@ enum mv_machine_event {
     MV_MACHINE_EVENT_SHUTDOWN,  /* it ends */
 };
 
-/* `cause` means something for RESET and SHUTDOWN.  Main thread. */
-typedef void mv_machine_event_fn(void *opaque, enum mv_machine_event event,
-                                 enum mv_machine_cause cause);
-
 enum mv_machine_state {
     MV_MACHINE_PRELAUNCH, /* the vCPUs have not been let go yet */
     MV_MACHINE_RUNNING,
@@ -138,7 +134,8 @@ enum mv_machine_cause mv_machine_end_cause(const struct mv_machine *machine);
  * set, of bytes of guest memory that the host could not access, and of devices.
  */
 struct mv_machine_observer {
-    mv_machine_event_fn *event; /* or NULL */
+    /* NULL, or: `cause` means something for RESET and SHUTDOWN. */
+    void (*event)(void *opaque, enum mv_machine_event event, enum mv_machine_cause cause);
     void (*debug)(void *opaque, unsigned cpu);
     /* NULL, or: the machine pauses for that. */
     void (*fault)(void *opaque, const struct mv_block *block, uint64_t offset,
