@@ -36,6 +36,8 @@ int mv_address_parse(const char *text, uint64_t *ret_gpa, struct mv_error *err);
  * "17 bytes") into buf and return buf.
  */
 const char *mv_size_format(uint64_t bytes, char buf[MV_SIZE_TEXT]);
+/* The same in memory of the block that it stands in. */
+#define mv_size_text(bytes) mv_size_format(bytes, (char[MV_SIZE_TEXT]){""})
 
 static inline bool mv_add_overflows(uint64_t a, uint64_t b, uint64_t *ret)
 {

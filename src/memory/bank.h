@@ -2,7 +2,12 @@
 /*
  * Bank layout: from the user's wishes (-m SIZE[@ADDR]) to a sorted list of
  * RAM banks, checked against one another, the device windows of the board and
- * the size of the guest-physical space.  Pure: allocates only the result.
+ * the size of the guest-physical space.  Pure functions on arrays: no state, no lock;
+ * called by the machine before anything is allocated for the guest.
+ *
+ * Banks with an address are sorted and checked first; those without one then
+ * take the lowest gaps.  Ends are kept exclusive, and since the guest's space
+ * has fewer than 64 address bits, they always fit.
  */
 #ifndef MV_MEMORY_BANK_H
 #define MV_MEMORY_BANK_H
