@@ -35,42 +35,58 @@ static int set_text(struct mv_config_backing *backing, const struct mv_backing_k
     return *field == NULL ? mv_error_set_errno(err, ENOMEM, "%s=%s", key->key, value) : 0;
 }
 
+/* Which of the words of the key's argument the value is. */
+static int choose(const struct mv_backing_key *key, const char *value, struct mv_error *err)
+{
+    const char *word = key->argument;
+    for (int i = 0;; i++) {
+        size_t len = strcspn(word, "|");
+        if (len == strlen(value) && strncmp(word, value, len) == 0)
+            return i;
+        if (word[len] == '\0')
+            return refuse_value(key, value, err);
+        word += len + 1;
+    }
+}
+
 static int set_switch(struct mv_config_backing *backing, const struct mv_backing_key *key,
                       const char *value, struct mv_error *err)
 {
-    enum mv_config_switch *field = field_of(backing, key);
-    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-        return refuse_value(key, value, err);
-    *field = strcmp(value, "on") == 0 ? MV_SWITCH_ON : MV_SWITCH_OFF;
-    return 0;
+    int r = choose(key, value, err);
+    if (r >= 0)
+        *(enum mv_config_switch *)field_of(backing, key) = r == 0 ? MV_SWITCH_ON : MV_SWITCH_OFF;
+    return r < 0 ? r : 0;
 }
 
+/* The first word is what sets it. */
 static int set_flag(struct mv_config_backing *backing, const struct mv_backing_key *key,
                     const char *value, struct mv_error *err)
 {
-    bool *field = field_of(backing, key);
-    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-        return refuse_value(key, value, err);
-    *field = strcmp(value, "on") == 0;
-    return 0;
+    int r = choose(key, value, err);
+    *(bool *)field_of(backing, key) = r == 0;
+    return r < 0 ? r : 0;
 }
 
-static int set_same_file(struct mv_config_backing *backing, const struct mv_backing_key *key,
-                         const char *value, struct mv_error *err)
+static int set_word(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                    const char *value, struct mv_error *err)
 {
-    if (strcmp(value, "ok") != 0)
-        return refuse_value(key, value, err);
-    backing->same_file = true;
-    return 0;
+    int r = choose(key, value, err);
+    return r < 0 ? r : set_text(backing, key, value, err);
+}
+
+bool mv_config_number(const char *text, unsigned long max, unsigned long *ret)
+{
+    size_t digits = strspn(text, "0123456789");
+    errno = 0;
+    *ret = strtoul(text, NULL, 10);
+    return digits > 0 && text[digits] == '\0' && errno == 0 && *ret <= max;
 }
 
 static int set_fd(struct mv_config_backing *backing, const struct mv_backing_key *key,
                   const char *value, struct mv_error *err)
 {
-    size_t digits = strspn(value, "0123456789");
-    errno = 0;
-    unsigned long number = strtoul(value, NULL, 10);
-    if (digits == 0 || value[digits] != '\0' || errno != 0 || number > INT_MAX)
+    unsigned long number;
+    if (!mv_config_number(value, INT_MAX, &number))
         return mv_error_set(err, EINVAL,
                             "fd=%s is no descriptor: give the number of one that the parent "
                             "process left open, such as fd=3",
@@ -84,42 +100,28 @@ static int set_fd(struct mv_config_backing *backing, const struct mv_backing_key
 static int set_offset(struct mv_config_backing *backing, const struct mv_backing_key *key,
                       const char *value, struct mv_error *err)
 {
+    unsigned long number;
     size_t digits = strspn(value, "0123456789");
-    if (digits > 0 && value[digits] == '\0') {
-        errno = 0;
-        backing->offset = strtoull(value, NULL, 10);
-        if (errno != 0)
-            return mv_error_set(err, ERANGE, "offset=%s is too large", value);
-    } else if (mv_address_parse(value, &backing->offset, err) < 0) {
-        if (strstr(err->text, "too large") != NULL)
-            return mv_error_set(err, ERANGE, "offset=%s is too large", value);
-        return refuse_value(key, value, err);
+    bool bare = digits > 0 && value[digits] == '\0';
+    int r = bare ? -ERANGE : mv_address_parse(value, &backing->offset, err);
+    if (mv_config_number(value, ULONG_MAX, &number)) {
+        backing->offset = number;
+        r = 0;
     }
-    backing->has_offset = true;
-    return 0;
+    backing->has_offset = r == 0;
+    if (r == -ERANGE)
+        return mv_error_set(err, ERANGE, "offset=%s is too large", value);
+    return r < 0 ? refuse_value(key, value, err) : 0;
 }
 
 static int set_hugetlb(struct mv_config_backing *backing, const struct mv_backing_key *key,
                        const char *value, struct mv_error *err)
 {
-    if (strcmp(value, "2M") == 0 || strcmp(value, "2m") == 0)
-        backing->hugetlb = 2 * MV_MIB;
-    else if (strcmp(value, "1G") == 0 || strcmp(value, "1g") == 0)
-        backing->hugetlb = MV_GIB;
-    else
+    bool large = strcasecmp(value, "1G") == 0;
+    if (!large && strcasecmp(value, "2M") != 0)
         return refuse_value(key, value, err);
+    backing->hugetlb = large ? MV_GIB : 2 * MV_MIB;
     return 0;
-}
-
-static int set_policy(struct mv_config_backing *backing, const struct mv_backing_key *key,
-                      const char *value, struct mv_error *err)
-{
-    static const char *const policies[] = {"default", "bind", "interleave", "preferred"};
-    for (size_t i = 0; i < sizeof policies / sizeof policies[0]; i++) {
-        if (strcmp(value, policies[i]) == 0)
-            return set_text(backing, key, value, err);
-    }
-    return refuse_value(key, value, err);
 }
 
 /* The text behind a node's number, or NULL where there is none. */
@@ -150,8 +152,8 @@ static int set_nodes(struct mv_config_backing *backing, const struct mv_backing_
     while (end != NULL && *end == ',')
         end = skip_node_range(end + 1);
     if (end == NULL || *end != '\0')
-        return mv_error_set(err, EINVAL,
-                            "host-nodes=%s is no list of nodes: write 0, 0-1 or 0,,2", value);
+        return mv_error_set(err, EINVAL, "host-nodes=%s is no list of nodes: write 0, 0-1 or 0,,2",
+                            value);
     return set_text(backing, key, value, err);
 }
 
@@ -160,32 +162,30 @@ static int set_nodes(struct mv_config_backing *backing, const struct mv_backing_
 const struct mv_backing_key mv_backing_keys[] = {
     {"file", "PATH", "keep the bytes in this file", set_text, FIELD(file)},
     {"offset", "BYTES",
-     "the bytes are a part of the file, from here on: bytes, 0x..., or with a suffix", set_offset,
-     FIELD(offset)},
+     "the bytes are a part of the file, from here on: bytes, 0x..., or with a suffix", set_offset},
     {"share", "on|off",
      "whether others who map the file see what the guest writes; a file's default is on",
      set_switch, FIELD(share)},
     {"create", "on|off", "make the file where there is none", set_flag, FIELD(create)},
-    {"same-file", "ok", "others may map the same file", set_same_file, FIELD(same_file)},
+    {"same-file", "ok", "others may map the same file", set_flag, FIELD(same_file)},
     {"memfd", "on|off", "memory that others can map, without a file's name", set_flag,
      FIELD(memfd)},
-    {"fd", "N", "what the parent process opened as descriptor N", set_fd, FIELD(fd)},
-    {"hugetlb", "2M|1G", "pages of the host's pool of huge pages", set_hugetlb,
-     FIELD(hugetlb)},
-    {"thp", "on|off", "have the host use transparent huge pages, or not", set_switch,
-     FIELD(thp)},
+    {"fd", "N", "what the parent process opened as descriptor N", set_fd},
+    {"hugetlb", "2M|1G", "pages of the host's pool of huge pages", set_hugetlb},
+    {"thp", "on|off", "have the host use transparent huge pages, or not", set_switch, FIELD(thp)},
     {"prealloc", "on|off", "allocate all pages before the guest starts", set_switch,
      FIELD(prealloc)},
     {"lock", "on|off", "keep the pages from being swapped", set_switch, FIELD(lock)},
     {"merge", "on|off", "let the host merge equal pages (KSM)", set_switch, FIELD(merge)},
-    {"dump", "on|off", "whether core dumps of memvisor hold the bytes; default on",
-     set_switch, FIELD(dump)},
+    {"dump", "on|off", "whether core dumps of memvisor hold the bytes; default on", set_switch,
+     FIELD(dump)},
     {"policy", "default|bind|interleave|preferred",
-     "from which NUMA nodes of the host the pages come", set_policy, FIELD(policy)},
-    {"host-nodes", "NODES", "the nodes that policy= is about: 0, 0-1 or 0,,2", set_nodes, FIELD(host_nodes)},
+     "from which NUMA nodes of the host the pages come", set_word, FIELD(policy)},
+    {"host-nodes", "NODES", "the nodes that policy= is about: 0, 0-1 or 0,,2", set_nodes,
+     FIELD(host_nodes)},
     {"save", "on|off",
-     "whether a saved state holds the bytes; off where they stay in a shared file",
-     set_switch, FIELD(save)},
+     "whether a saved state holds the bytes; off where they stay in a shared file", set_switch,
+     FIELD(save)},
     {0},
 };
 
@@ -221,15 +221,15 @@ char *mv_backing_split(char *word)
 }
 
 int mv_backing_set(struct mv_config_backing *backing, const struct mv_backing_key *key,
-                   const char *value, uint32_t *seen, struct mv_error *err)
+                   const char *value, struct mv_error *err)
 {
     uint32_t bit = UINT32_C(1) << (key - mv_backing_keys);
     if (value == NULL)
         return mv_error_set(err, EINVAL, "'%s' needs a value: %s=%s", key->key, key->key,
                             key->argument);
-    if (*seen & bit)
+    if (backing->seen & bit)
         return mv_error_set(err, EINVAL, "%s= is given twice: give it once", key->key);
-    *seen |= bit;
+    backing->seen |= bit;
     return key->set(backing, key, value, err);
 }
 

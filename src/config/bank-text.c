@@ -14,6 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The text where `key` is none of theirs: "did you mean share=?" or `otherwise`. */
+static int refuse_key(const char *start, const char *key, const char *otherwise, bool is_bank,
+                      struct mv_error *err)
+{
+    struct mv_suggestion near;
+    mv_suggestion_init(&near, key);
+    mv_suggestion_offer(&near, is_bank ? "id" : NULL);
+    for (const struct mv_backing_key *k = mv_backing_keys; k->key != NULL; k++)
+        mv_suggestion_offer(&near, is_bank || k != mv_backing_keys ? k->key : NULL);
+    if (near.nearest != NULL)
+        return mv_error_set(err, EINVAL, "%s '%s': did you mean %s=?", start, key, near.nearest);
+    return mv_error_set(err, EINVAL, "%s '%s': %s", start, key, otherwise);
+}
+
 /* --- -m */
 
 void mv_config_bank_clear(struct mv_config_bank *bank)
@@ -48,36 +62,22 @@ static int set_id(struct mv_config_bank *bank, const char *value, struct mv_erro
     return bank->id == NULL ? mv_error_set_errno(err, ENOMEM, "id '%s'", value) : 0;
 }
 
-static int refuse_unknown_key(const char *key, struct mv_error *err)
+static int parse_bank_key(struct mv_config_bank *bank, char *word, struct mv_error *err)
 {
-    struct mv_suggestion near;
-    if (key[0] != '\0' && key[strspn(key, "0123456789-")] == '\0')
+    const char *value = mv_backing_split(word);
+    const struct mv_backing_key *key = mv_backing_find_key(word);
+    if (strcmp(word, "id") == 0)
+        return set_id(bank, value, err);
+    if (key != NULL)
+        return mv_backing_set(&bank->backing, key, value, err);
+    if (word[0] != '\0' && word[strspn(word, "0123456789-")] == '\0')
         return mv_error_set(err, EINVAL,
                             "a bank has no key '%s': in a value, a comma is written twice, as in "
                             "host-nodes=0,,2",
-                            key);
-    mv_suggestion_init(&near, key);
-    mv_suggestion_offer(&near, "id");
-    for (const struct mv_backing_key *k = mv_backing_keys; k->key != NULL; k++)
-        mv_suggestion_offer(&near, k->key);
-    if (near.nearest != NULL)
-        return mv_error_set(err, EINVAL, "a bank has no key '%s': did you mean %s=?", key,
-                            near.nearest);
-    return mv_error_set(err, EINVAL,
-                        "a bank has no key '%s': a bank is SIZE[@ADDR][,key=value...], such as "
-                        "256M@2G,file=ram.img",
-                        key);
-}
-
-static int parse_bank_key(struct mv_config_bank *bank, char *word, uint32_t *seen, struct mv_error *err)
-{
-    const char *value = mv_backing_split(word);
-    if (strcmp(word, "id") == 0)
-        return set_id(bank, value, err);
-    const struct mv_backing_key *key = mv_backing_find_key(word);
-    if (key == NULL)
-        return refuse_unknown_key(word, err);
-    return mv_backing_set(&bank->backing, key, value, seen, err);
+                            word);
+    return refuse_key("a bank has no key", word,
+                      "a bank is SIZE[@ADDR][,key=value...], such as 256M@2G,file=ram.img", true,
+                      err);
 }
 
 static int parse_place(struct mv_config_bank *bank, char *text, struct mv_error *err)
@@ -85,52 +85,28 @@ static int parse_place(struct mv_config_bank *bank, char *text, struct mv_error 
     char *address = strchr(text, '@');
     if (address != NULL)
         *address++ = '\0';
+    bank->has_gpa = address != NULL;
     int r = mv_size_parse(text, &bank->size, err);
-    if (r == 0 && address != NULL) {
-        bank->has_gpa = true;
-        r = mv_address_parse(address, &bank->gpa, err);
-    }
-    return r;
+    return r < 0 || address == NULL ? r : mv_address_parse(address, &bank->gpa, err);
 }
 
 int mv_config_parse_bank(const char *text, struct mv_config_bank *ret, struct mv_error *err)
 {
     struct mv_config_bank bank = {.text = strdup(text)};
     CLEANUP_FREE char *words = strdup(text);
-    if (bank.text == NULL || words == NULL) {
-        mv_config_bank_clear(&bank);
-        return mv_error_set_errno(err, ENOMEM, "bank '%s'", text);
-    }
     char *rest = words;
-    uint32_t seen = 0;
-    int r = parse_place(&bank, mv_backing_next_word(&rest), err);
+    int r = bank.text == NULL || words == NULL
+                ? mv_error_set_errno(err, ENOMEM, "bank '%s'", text)
+                : parse_place(&bank, mv_backing_next_word(&rest), err);
     while (r == 0 && rest != NULL)
-        r = parse_bank_key(&bank, mv_backing_next_word(&rest), &seen, err);
+        r = parse_bank_key(&bank, mv_backing_next_word(&rest), err);
     if (r == 0)
         r = mv_backing_check(&bank.backing, err);
-    if (r < 0) {
-        mv_config_bank_clear(&bank);
-        return r;
-    }
-    *ret = bank;
-    return 0;
-}
-
-int mv_config_add_bank(struct mv_config *config, const char *text, struct mv_error *err)
-{
-    struct mv_config_bank bank;
-    int r = mv_config_parse_bank(text, &bank, err);
     if (r < 0)
-        return r;
-    struct mv_config_bank *banks =
-        reallocarray(config->banks, config->bank_count + 1, sizeof *banks);
-    if (banks == NULL) {
         mv_config_bank_clear(&bank);
-        return mv_error_set_errno(err, ENOMEM, "bank '%s'", text);
-    }
-    config->banks = banks;
-    banks[config->bank_count++] = bank;
-    return 0;
+    else
+        *ret = bank;
+    return r;
 }
 
 /* --- --back */
@@ -155,23 +131,16 @@ static int parse_target(struct mv_config_back *back, char *word, struct mv_error
     return 0;
 }
 
-static int parse_back_key(struct mv_config_back *back, char *word, uint32_t *seen, struct mv_error *err)
+static int parse_back_key(struct mv_config_back *back, char *word, struct mv_error *err)
 {
     const char *value = mv_backing_split(word);
     const struct mv_backing_key *key = mv_backing_find_key(word);
-    if (key != NULL && key->offset != offsetof(struct mv_config_backing, file))
-        return mv_backing_set(&back->backing, key, value, seen, err);
-    struct mv_suggestion near;
-    mv_suggestion_init(&near, word);
-    for (const struct mv_backing_key *k = mv_backing_keys + 1; k->key != NULL; k++)
-        mv_suggestion_offer(&near, k->key);
-    if (near.nearest != NULL)
-        return mv_error_set(err, EINVAL, "there is no key '%s': did you mean %s=?", word,
-                            near.nearest);
-    return mv_error_set(err, EINVAL,
-                        "there is no key '%s': behind ID=FILE come keys such as share=off; a comma "
-                        "of the file's name is written twice",
-                        word);
+    if (key != NULL && key != mv_backing_find_key("file"))
+        return mv_backing_set(&back->backing, key, value, err);
+    return refuse_key("there is no key", word,
+                      "behind ID=FILE come keys such as share=off; a comma of the file's name is "
+                      "written twice",
+                      false, err);
 }
 
 int mv_config_parse_back(const char *text, struct mv_config_back *ret, struct mv_error *err)
@@ -179,34 +148,16 @@ int mv_config_parse_back(const char *text, struct mv_config_back *ret, struct mv
     struct mv_config_back back = {.text = strdup(text)};
     CLEANUP_FREE char *words = strdup(text);
     char *rest = words;
-    uint32_t seen = 0;
-    int r = 0;
-    if (back.text == NULL || words == NULL)
-        r = mv_error_set_errno(err, ENOMEM, "copying it");
-    if (r == 0)
-        r = parse_target(&back, mv_backing_next_word(&rest), err);
+    int r = back.text == NULL || words == NULL
+                ? mv_error_set_errno(err, ENOMEM, "copying it")
+                : parse_target(&back, mv_backing_next_word(&rest), err);
     while (r == 0 && rest != NULL)
-        r = parse_back_key(&back, mv_backing_next_word(&rest), &seen, err);
+        r = parse_back_key(&back, mv_backing_next_word(&rest), err);
     if (r == 0)
         r = mv_backing_check(&back.backing, err);
-    if (r < 0) {
+    if (r < 0)
         mv_config_back_clear(&back);
-        return r;
-    }
-    *ret = back;
-    return 0;
-}
-
-int mv_config_add_back(struct mv_config *config, struct mv_config_back *back,
-                       struct mv_error *err)
-{
-    struct mv_config_back *backs =
-        reallocarray(config->backs, config->back_count + 1, sizeof *backs);
-    if (backs == NULL) {
-        mv_config_back_clear(back);
-        return mv_error_set_errno(err, ENOMEM, "keeping it");
-    }
-    config->backs = backs;
-    backs[config->back_count++] = *back;
-    return 0;
+    else
+        *ret = back;
+    return r;
 }

@@ -17,22 +17,17 @@ enum mv_config_switch { MV_SWITCH_DEFAULT, MV_SWITCH_ON, MV_SWITCH_OFF };
 
 /* Where a block's bytes live, and how the host is to treat them. */
 struct mv_config_backing {
-    char *file;       /* or NULL */
-    bool has_offset;  /* the bytes are a part of the file */
-    uint64_t offset;  /* in bytes, where that begins */
-    bool create;      /* make the file where there is none */
-    bool same_file;   /* others may map the file, too */
+    uint32_t seen;   /* a bit for each key that was given (backing-text.c) */
+    char *file;      /* or NULL */
+    bool has_offset; /* the bytes are a part of the file */
+    uint64_t offset; /* in bytes, where that begins */
+    bool create;     /* make the file where there is none */
+    bool same_file;  /* others may map the file, too */
     bool memfd;
     bool has_fd;
     int fd;           /* a descriptor that the parent opened */
     uint64_t hugetlb; /* bytes of a huge page; 0: none wanted */
-    enum mv_config_switch share;
-    enum mv_config_switch thp;
-    enum mv_config_switch prealloc;
-    enum mv_config_switch lock;
-    enum mv_config_switch merge;
-    enum mv_config_switch dump;
-    enum mv_config_switch save;
+    enum mv_config_switch share, thp, prealloc, lock, merge, dump, save;
     char *policy;     /* "default", "bind", "interleave", "preferred", or NULL */
     char *host_nodes; /* a list of NUMA nodes, such as "0-1,3", or NULL */
 };
@@ -55,15 +50,15 @@ struct mv_config_back {
 
 /* --device, --ivshmem and device_add: a PCI function. */
 struct mv_config_device {
-    char *type; /* "edu", "ivshmem-plain", "ivshmem-doorbell", "ivshmem-2009" */
-    char *text; /* as the user wrote it, for messages */
-    char *id;   /* or NULL */
-    char *bus;  /* the id of a root port; NULL: the host bridge's bus */
-    int slot;   /* 0 to 31; -1: the next free one */
-    int slot_number; /* of a root port, up to 8191; -1: the slot that it is in */
-    int chassis;     /* of a root port, up to 255; -1: none given */
+    char *type;        /* "edu", "ivshmem-plain", "ivshmem-doorbell", "ivshmem-2009" */
+    char *text;        /* as the user wrote it, for messages */
+    char *id;          /* or NULL */
+    char *bus;         /* the id of a root port; NULL: the host bridge's bus */
+    int slot;          /* 0 to 31; -1: the next free one */
+    int slot_number;   /* of a root port, up to 8191; -1: the slot that it is in */
+    int chassis;       /* of a root port, up to 255; -1: none given */
     uint64_t dma_mask; /* of edu: the addresses that it can send */
-    uint64_t size; /* of a memory device: bytes */
+    uint64_t size;     /* of a memory device: bytes */
     struct mv_config_backing backing;
     char *mem_id;     /* of a memory device: the block that it shows, or NULL */
     char *socket;     /* of a device with a server, or NULL */

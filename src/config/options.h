@@ -19,17 +19,16 @@ typedef int mv_option_set_fn(void *target, const struct mv_option *option, const
                              struct mv_error *err);
 
 struct mv_option {
-    const char *name;     /* long name without dashes */
-    const char *alias;    /* a second long name, or NULL */
-    char letter;          /* short name, or 0 */
-    const char *argument; /* what the help calls its value; NULL: a flag */
-    const char *help;     /* one or more sentences; lists of values and defaults */
-    /* What it is for, where this version does not have it yet; else NULL. */
-    const char *later;
-    bool repeatable;
-    bool dash_value;       /* a separate value may start with '-' */
+    const char *name;      /* long name without dashes */
+    char letter;           /* short name, or 0 */
+    const char *argument;  /* what the help calls its value; NULL: a flag */
     mv_option_set_fn *set; /* NULL only where `later` is set */
     size_t offset;         /* of the field that the common setters store to */
+    const char *help;      /* one or more sentences; lists of values and defaults */
+    const char *alias;     /* a second long name, or NULL */
+    const char *later;     /* what it is for, where this version does not have it yet; else NULL */
+    bool repeatable;
+    bool dash_value; /* a separate value may start with '-' */
 };
 
 /* An option of another VMM's that users try, and what to do here instead. */

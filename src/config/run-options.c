@@ -59,10 +59,43 @@ static int set_cpus(void *target, const struct mv_option *option, const char *va
     return 0;
 }
 
+/* Room for one more at the end of a list; NULL where there is none, which is told. */
+static void *more(void *list, size_t count, size_t size, struct mv_error *err)
+{
+    void *longer = reallocarray(list, count + 1, size);
+    if (longer == NULL)
+        mv_error_set_errno(err, ENOMEM, "keeping it");
+    return longer;
+}
+
+static int add_bank(struct mv_config *config, const char *text, struct mv_error *err)
+{
+    struct mv_config_bank *banks = more(config->banks, config->bank_count, sizeof *banks, err);
+    if (banks == NULL)
+        return -ENOMEM;
+    config->banks = banks;
+    int r = mv_config_parse_bank(text, &banks[config->bank_count], err);
+    config->bank_count += r == 0;
+    return r;
+}
+
 static int set_bank(void *target, const struct mv_option *option, const char *value,
                     struct mv_error *err)
 {
-    return mv_config_add_bank(target, value, err);
+    return add_bank(target, value, err);
+}
+
+/* It becomes the configuration's, also where it cannot be kept. */
+static int add_back(struct mv_config *config, struct mv_config_back *back, struct mv_error *err)
+{
+    struct mv_config_back *backs = more(config->backs, config->back_count, sizeof *backs, err);
+    if (backs == NULL) {
+        mv_config_back_clear(back);
+        return -ENOMEM;
+    }
+    config->backs = backs;
+    backs[config->back_count++] = *back;
+    return 0;
 }
 
 static int set_back(void *target, const struct mv_option *option, const char *value,
@@ -70,39 +103,47 @@ static int set_back(void *target, const struct mv_option *option, const char *va
 {
     struct mv_config_back back;
     int r = mv_config_parse_back(value, &back, err);
-    return r < 0 ? r : mv_config_add_back(target, &back, err);
-}
-
-static int set_device(void *target, const struct mv_option *option, const char *value,
-                      struct mv_error *err)
-{
-    struct mv_config_device device;
-    int r = mv_config_parse_device(value, &device, err);
-    return r < 0 ? r : mv_config_add_device(target, &device, err);
-}
-
-static int set_ivshmem(void *target, const struct mv_option *option, const char *value,
-                       struct mv_error *err)
-{
-    struct mv_config_device device;
-    int r = mv_config_parse_ivshmem(value, &device, err);
-    return r < 0 ? r : mv_config_add_device(target, &device, err);
+    return r < 0 ? r : add_back(target, &back, err);
 }
 
 static int set_pcram_file(void *target, const struct mv_option *option, const char *value,
                           struct mv_error *err)
 {
-    struct mv_config_back back = {.backing.share = MV_SWITCH_ON};
-    if (value[0] == '\0')
-        return mv_error_set(err, EINVAL, "the PATH is empty");
+    struct mv_config_back back = {.backing = {.file = strdup(value), .share = MV_SWITCH_ON}};
+    int r = value[0] == '\0' ? mv_error_set(err, EINVAL, "the PATH is empty") : 0;
     if (asprintf(&back.text, "--pcram-file %s", value) < 0)
         back.text = NULL;
-    back.backing.file = strdup(value);
-    if (back.text == NULL || back.backing.file == NULL) {
+    if (r == 0 && (back.text == NULL || back.backing.file == NULL))
+        r = mv_error_set_errno(err, ENOMEM, "copying it");
+    if (r < 0)
         mv_config_back_clear(&back);
-        return mv_error_set_errno(err, ENOMEM, "copying it");
-    }
-    return mv_config_add_back(target, &back, err);
+    return r < 0 ? r : add_back(target, &back, err);
+}
+
+static int add_device(struct mv_config *config, const char *text, struct mv_error *err,
+                      int (*parse)(const char *text, struct mv_config_device *ret,
+                                   struct mv_error *err))
+{
+    struct mv_config_device *devices =
+        more(config->devices, config->device_count, sizeof *devices, err);
+    if (devices == NULL)
+        return -ENOMEM;
+    config->devices = devices;
+    int r = parse(text, &devices[config->device_count], err);
+    config->device_count += r == 0;
+    return r;
+}
+
+static int set_device(void *target, const struct mv_option *option, const char *value,
+                      struct mv_error *err)
+{
+    return add_device(target, value, err, mv_config_parse_device);
+}
+
+static int set_ivshmem(void *target, const struct mv_option *option, const char *value,
+                       struct mv_error *err)
+{
+    return add_device(target, value, err, mv_config_parse_ivshmem);
 }
 
 /* One of a few words, some of which later versions bring. */
@@ -187,138 +228,72 @@ static int set_reload(void *target, const struct mv_option *option, const char *
     return 0;
 }
 
-#define FIELD(name) .offset = offsetof(struct mv_config, name)
+#define TEXT(name) mv_option_set_string, offsetof(struct mv_config, name)
+#define FLAG(name) mv_option_set_flag, offsetof(struct mv_config, name)
 
 static const struct mv_option options[] = {
-    {.name = "kernel",
-     .letter = 'k',
-     .argument = "FILE",
-     .help = "Kernel to boot: an arm64 Linux Image, which may be compressed by gzip or zstd, or "
-             "an EFI zboot image with one of these in it.",
-     .set = mv_option_set_string,
-     FIELD(kernel)},
-    {.name = "firmware",
-     .argument = "FILE",
-     .help = "Flat bare-metal binary to run instead of a kernel: loaded 512 KiB into the lowest "
-             "bank and entered as a kernel is.",
-     .set = mv_option_set_string,
-     FIELD(firmware)},
-    {.name = "initrd",
-     .letter = 'i',
-     .argument = "FILE",
-     .help = "Initial RAM disk for the kernel.",
-     .set = mv_option_set_string,
-     FIELD(initrd)},
-    {.name = "append",
-     .alias = "cmdline",
-     .letter = 'a',
-     .argument = "TEXT",
-     .help = "Kernel command line.",
-     .dash_value = true,
-     .set = set_cmdline},
-    {.name = "cpus",
-     .letter = 'c',
-     .argument = "N",
-     .help = "Number of virtual CPUs, from 1 to 64; default 1.",
-     .set = set_cpus},
-    {.name = "memory",
-     .alias = "mem",
-     .letter = 'm',
-     .argument = "BANK",
-     .repeatable = true,
-     .help = "One bank of RAM, as SIZE[@ADDR][,key=value...]; once for each bank. SIZE is a "
-             "number with K, M, G, T or P, or a number of MiB. ADDR is 0x... in bytes, or a number "
-             "with such a letter. A bank without one takes the lowest free place from 2G up. "
-             "Default 512M. The keys are listed below.",
-     .set = set_bank},
-    {.name = "back",
-     .argument = "ID=FILE",
-     .repeatable = true,
-     .help = "Keep the bytes of the block ID, such as ram0, in FILE; a bank's keys, such as "
-             "share=off, may follow behind commas.",
-     .set = set_back},
-    {.name = "pcram-file",
-     .argument = "PATH",
-     .help = "Keep the first bank's bytes in this file, shared with others who map it.",
-     .set = set_pcram_file},
-    {.name = "mem-dir",
-     .argument = "DIR",
-     .help = "Keep the bytes of banks that name no place of their own in unnamed files in this "
-             "folder; default $MEMVISOR_MEM_DIR.",
-     .set = mv_option_set_string,
-     FIELD(mem_dir)},
-    {.name = "name",
-     .letter = 'n',
-     .argument = "NAME",
-     .help = "Name of the VM; default vm-PID. Two VMs of one name cannot run at once.",
-     .set = set_name,
-     FIELD(name)},
-    {.name = "serial",
-     .argument = "WHERE",
-     .help = "Where the guest's console is: stdio, none, file:PATH (output only) or unix:PATH (a "
-             "socket that memvisor listens on); default stdio.",
-     .set = set_serial,
-     FIELD(serial_path)},
-    {.name = "engine",
-     .argument = "NAME",
-     .help = "What runs the virtual CPUs: auto or emulator; default auto. 'memvisor engines' "
-             "lists them.",
-     .set = set_engine,
-     FIELD(engine)},
-    {.name = "machine",
-     .argument = "NAME",
-     .help = "The board: arm64, which is the default.",
-     .set = set_machine,
-     FIELD(machine)},
-    {.name = "qmp",
-     .argument = "PATH",
-     .help = "Listen for QMP clients on a socket at PATH as well as on qmp.sock in the VM's "
-             "run-time folder.",
-     .set = mv_option_set_string,
-     FIELD(qmp_path)},
-    {.name = "gdb",
-     .argument = "ADDRESS",
-     .help = "Listen for GDB at [HOST]:PORT (loopback where HOST is left out) or on a Unix socket, "
-             "whose path has a '/'. With --paused the guest waits for the debugger's continue.",
-     .set = mv_option_set_string,
-     FIELD(gdb)},
-    {.name = "dump-dtb",
-     .argument = "FILE",
-     .help = "Write the guest's device tree to FILE and exit without running.",
-     .set = mv_option_set_string,
-     FIELD(dump_dtb)},
-    {.name = "paused",
-     .help = "Start with the virtual CPUs paused.",
-     .set = mv_option_set_flag,
-     FIELD(paused)},
-    {.name = "no-reboot",
-     .help = "End with exit status 3 where the guest resets itself, instead of booting it again.",
-     .set = mv_option_set_flag,
-     FIELD(no_reboot)},
-    {.name = "reload",
-     .argument = "on|off",
-     .help = "Whether a reset reads kernel (or firmware) and initrd anew; off, the default: it "
-             "boots the bytes of the start, of which a copy is kept.",
-     .set = set_reload},
-    {.name = "ivshmem",
-     .argument = "SPEC",
-     .repeatable = true,
-     .help = "Memory that other guests and programs share, as a PCI device. With doorbells, of "
-             "QEMU's kind ivshmem-doorbell, from a server (ivshmem-server): SOCKET[,vectors=N]"
-             "[,addr=SLOT.0][,bus=ID][,id=ID]; ext=on tells the guest who is connected, and "
-             "SIZE_IN_MB,unix:SOCKET gives it the registers of 2009. Without, of its kind ivshmem-plain: "
-             "mem=FILE,size=SIZE and the same; a bank's keys, such as create=on, may follow. SIZE "
-             "is a power of two. mem-id=ID shows the guest a block that it has, such as a bank, "
-             "in such a device.",
-     .set = set_ivshmem},
-    {.name = "device",
-     .argument = "SPEC",
-     .repeatable = true,
-     .help = "A PCI device, as TYPE[,addr=SLOT.0][,bus=ID][,id=ID]; without addr it takes the next "
-             "free slot. Types: pcie-root-port[,slot=N][,chassis=N], a slot for one device, with "
-             "bus= its id, that may come and go while the guest runs; edu[,dma_mask=MASK], "
-             "QEMU's device for writers of drivers.",
-     .set = set_device},
+    {"kernel", 'k', "FILE", TEXT(kernel),
+     "Kernel to boot: an arm64 Linux Image, which may be compressed by gzip or zstd, or an EFI "
+     "zboot image with one of these in it."},
+    {"firmware", 0, "FILE", TEXT(firmware),
+     "Flat bare-metal binary to run instead of a kernel: loaded 512 KiB into the lowest bank and "
+     "entered as a kernel is."},
+    {"initrd", 'i', "FILE", TEXT(initrd), "Initial RAM disk for the kernel."},
+    {"append", 'a', "TEXT", set_cmdline, 0, "Kernel command line.", .alias = "cmdline",
+     .dash_value = true},
+    {"cpus", 'c', "N", set_cpus, 0, "Number of virtual CPUs, from 1 to 64; default 1."},
+    {"memory", 'm', "BANK", set_bank, 0,
+     "One bank of RAM, as SIZE[@ADDR][,key=value...]; once for each bank. SIZE is a number with "
+     "K, M, G, T or P, or a number of MiB. ADDR is 0x... in bytes, or a number with such a letter. "
+     "A bank without one takes the lowest free place from 2G up. Default 512M. The keys are listed "
+     "below.",
+     .alias = "mem", .repeatable = true},
+    {"back", 0, "ID=FILE", set_back, 0,
+     "Keep the bytes of the block ID, such as ram0, in FILE; a bank's keys, such as share=off, "
+     "may follow behind commas.",
+     .repeatable = true},
+    {"pcram-file", 0, "PATH", set_pcram_file, 0,
+     "Keep the first bank's bytes in this file, shared with others who map it."},
+    {"mem-dir", 0, "DIR", TEXT(mem_dir),
+     "Keep the bytes of banks that name no place of their own in unnamed files in this folder; "
+     "default $MEMVISOR_MEM_DIR."},
+    {"name", 'n', "NAME", set_name, offsetof(struct mv_config, name),
+     "Name of the VM; default vm-PID. Two VMs of one name cannot run at once."},
+    {"serial", 0, "WHERE", set_serial, offsetof(struct mv_config, serial_path),
+     "Where the guest's console is: stdio, none, file:PATH (output only) or unix:PATH (a socket "
+     "that memvisor listens on); default stdio."},
+    {"engine", 0, "NAME", set_engine, offsetof(struct mv_config, engine),
+     "What runs the virtual CPUs: auto or emulator; default auto. 'memvisor engines' lists them."},
+    {"machine", 0, "NAME", set_machine, offsetof(struct mv_config, machine),
+     "The board: arm64, which is the default."},
+    {"qmp", 0, "PATH", TEXT(qmp_path),
+     "Listen for QMP clients on a socket at PATH as well as on qmp.sock in the VM's run-time "
+     "folder."},
+    {"gdb", 0, "ADDRESS", TEXT(gdb),
+     "Listen for GDB at [HOST]:PORT (loopback where HOST is left out) or on a Unix socket, whose "
+     "path has a '/'. With --paused the guest waits for the debugger's continue."},
+    {"dump-dtb", 0, "FILE", TEXT(dump_dtb),
+     "Write the guest's device tree to FILE and exit without running."},
+    {"paused", 0, NULL, FLAG(paused), "Start with the virtual CPUs paused."},
+    {"no-reboot", 0, NULL, FLAG(no_reboot),
+     "End with exit status 3 where the guest resets itself, instead of booting it again."},
+    {"reload", 0, "on|off", set_reload, 0,
+     "Whether a reset reads kernel (or firmware) and initrd anew; off, the default: it boots the "
+     "bytes of the start, of which a copy is kept."},
+    {"ivshmem", 0, "SPEC", set_ivshmem, 0,
+     "Memory that other guests and programs share, as a PCI device. With doorbells, of QEMU's kind "
+     "ivshmem-doorbell, from a server (ivshmem-server): SOCKET[,vectors=N][,addr=SLOT.0][,bus=ID]"
+     "[,id=ID]; ext=on tells the guest who is connected, and SIZE_IN_MB,unix:SOCKET gives it the "
+     "registers of 2009. Without, of its kind ivshmem-plain: mem=FILE,size=SIZE and the same; a "
+     "bank's keys, such as create=on, may follow. SIZE is a power of two. mem-id=ID shows the "
+     "guest a block that it has, such as a bank, in such a device.",
+     .repeatable = true},
+    {"device", 0, "SPEC", set_device, 0,
+     "A PCI device, as TYPE[,addr=SLOT.0][,bus=ID][,id=ID]; without addr it takes the next free "
+     "slot. Types: pcie-root-port[,slot=N][,chassis=N], a slot for one device, with bus= its id, "
+     "that may come and go while the guest runs; edu[,dma_mask=MASK], QEMU's device for writers "
+     "of drivers.",
+     .repeatable = true},
     {.name = "disk", .argument = "SPEC", .later = "give the guest a disk"},
     {.name = "net", .argument = "SPEC", .later = "connect the guest to a network"},
     {.name = "vhost-user", .argument = "SPEC", .later = "have another process be a device"},
@@ -335,7 +310,8 @@ static const struct mv_foreign_option foreign[] = {
     {"nographic", "leave it out: the console is on this terminal already (--serial)"},
     {"display", "there is no display: the guest's console is --serial"},
     {"monitor", "a VM is steered by QMP (--qmp PATH) and by verbs such as 'memvisor stop NAME'"},
-    {"drive", "disks are not in this version; a bank of RAM is kept in a file by -m SIZE,file=PATH"},
+    {"drive",
+     "disks are not in this version; a bank of RAM is kept in a file by -m SIZE,file=PATH"},
     {"hda", "disks are not in this version; the guest's files come in an initrd, -i FILE"},
     {"blockdev", "disks are not in this version; the guest's files come in an initrd, -i FILE"},
     {"netdev", "networks are not in this version"},
@@ -361,10 +337,9 @@ const struct mv_option_table mv_run_options = {.verb = "run",
 
 void mv_config_free(struct mv_config *config)
 {
-    char *texts[] = {config->name,    config->kernel,      config->firmware,
-                     config->initrd,  config->cmdline,     config->engine,
-                     config->machine, config->serial_path, config->qmp_path, config->gdb,
-                     config->dump_dtb,    config->mem_dir};
+    char *texts[] = {config->name,     config->kernel, config->firmware, config->initrd,
+                     config->cmdline,  config->engine, config->machine,  config->serial_path,
+                     config->qmp_path, config->gdb,    config->dump_dtb, config->mem_dir};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     for (size_t i = 0; i < config->bank_count; i++)
@@ -394,7 +369,7 @@ static int fill_defaults(struct mv_config *config, struct mv_error *err)
     if (r == 0)
         r = default_text(&config->machine, "arm64", err);
     if (r == 0 && config->bank_count == 0)
-        r = mv_config_add_bank(config, DEFAULT_BANK, err);
+        r = add_bank(config, DEFAULT_BANK, err);
     return r;
 }
 
