@@ -67,16 +67,16 @@ bool mv_mount_point(const char *path, char ret[PATH_MAX])
     return true;
 }
 
-int mv_mount_refuse_read_only(const char *path, const char *what, const char *choice,
-                              struct mv_error *err)
+/* The file system of the path is read-only; `choice` is what else can be done. */
+static int refuse_read_only(const char *path, const char *choice, struct mv_error *err)
 {
-    char mount[PATH_MAX], quoted[MV_BACKING_QUOTED];
+    char mount[PATH_MAX];
     if (!mv_mount_point(path, mount))
-        return mv_error_set(err, EROFS, "%s: the file system is read-only: %s", what, choice);
+        return mv_error_set(err, EROFS, "the file system is read-only: %s", choice);
     return mv_error_set(err, EROFS,
-                        "%s: the file system at %s is read-only: %s, or type as root "
+                        "the file system at %s is read-only: %s, or type as root "
                         "'mount -o remount,rw %s'",
-                        what, mount, choice, mv_backing_quote_inside(mount, quoted));
+                        mount, choice, mv_quoted_text(mount, true));
 }
 
 /* --- without a name */
@@ -110,88 +110,79 @@ static int open_temporary(struct mv_backing *backing, const struct mv_backing_re
     const char *folder = mv_backing_temporary_folder(request);
     struct stat st;
     if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode))
-        return mv_error_set(err, ENOTDIR, "'%s' is no folder: --mem-dir takes one, and file= a file",
-                            folder);
+        return mv_error_set(err, ENOTDIR,
+                            "'%s' is no folder: --mem-dir takes one, and file= a file", folder);
     int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     fd = fd < 0 ? -errno : fd;
     if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -EINVAL)
         fd = open_unlinked(folder);
-    if (fd == -EROFS)
-        return mv_mount_refuse_read_only(folder, "cannot make an unnamed file",
-                                         "name another folder with --mem-dir", err);
+    if (fd == -EROFS) {
+        refuse_read_only(folder, "name another folder with --mem-dir", err);
+        mv_error_prefix(err, "cannot make an unnamed file");
+        return fd;
+    }
     if (fd < 0)
         return mv_error_set_errno(err, -fd, "cannot make a file in '%s'", folder);
     backing->fd = fd;
-    return mv_backing_fd_resize(backing, request->size, "the unnamed file", err);
+    return mv_backing_fd_resize(backing, request->size, err);
 }
 
 /* --- with a name */
 
-static int refuse_missing(const struct mv_backing_request *request, struct mv_error *err)
+static int refuse_missing(const struct mv_backing *backing,
+                          const struct mv_backing_request *request, struct mv_error *err)
 {
-    char argument[MV_BACKING_SIZE_ARGUMENT], quoted[MV_BACKING_QUOTED];
     uint64_t size;
-    if (mv_add_overflows(request->wish->offset, request->size, &size) || size > INT64_MAX)
-        return mv_error_set(err, ERANGE, "file '%s': offset=0x%" PRIx64 " is too large",
-                            request->wish->file, request->wish->offset);
-    return mv_error_set(err, ENOENT,
-                        "file '%s' does not exist: make it with truncate -s %s %s, or write "
-                        "create=on",
-                        request->wish->file, mv_backing_size_argument(size, argument),
-                        mv_backing_quote(request->wish->file, quoted));
+    if (mv_add_overflows(backing->offset, request->size, &size) || size > INT64_MAX)
+        return mv_error_set(err, ERANGE, "%s: offset=0x%" PRIx64 " is too large", backing->what,
+                            backing->offset);
+    return mv_error_set(
+        err, ENOENT, "%s does not exist: make it with truncate -s %s %s, or write create=on",
+        backing->what, mv_argument_text(size), mv_quoted_text(request->wish.file, false));
 }
 
 /* Why the file cannot be opened for writing although it is there. */
-static int refuse_access(const char *path, bool share, int errnum, struct mv_error *err)
+static int refuse_access(const struct mv_backing *backing, const char *path, int errnum,
+                         struct mv_error *err)
 {
-    char quoted[MV_BACKING_QUOTED];
-    mv_backing_quote(path, quoted);
-    CLEANUP_FREE char *what = NULL;
-    if (errnum == EROFS && asprintf(&what, "file '%s'", path) >= 0)
-        return mv_mount_refuse_read_only(
-            path, what, "write share=off to leave the file as it is", err);
-    if (share && (errnum == EACCES || errnum == EPERM) &&
-        access(path, R_OK) == 0)
+    bool denied = errnum == EACCES || errnum == EPERM;
+    if (errnum == EROFS) {
+        refuse_read_only(path, "write share=off to leave the file as it is", err);
+        mv_error_prefix(err, "%s", backing->what);
+        return -errnum;
+    }
+    if (backing->share && denied && access(path, R_OK) == 0)
         return mv_error_set(err, errnum,
-                            "file '%s' is read-only, but share=on writes the guest's changes to "
-                            "it: write share=off, or chmod u+w %s",
-                            path, quoted);
-    if (errnum == EACCES || errnum == EPERM)
-        return mv_error_set(err, errnum, "no permission to open file '%s': chmod u+%s %s", path,
-                            share ? "rw" : "r", quoted);
+                            "%s is read-only, but share=on writes the guest's changes to it: "
+                            "write share=off, or chmod u+w %s",
+                            backing->what, mv_quoted_text(path, false));
+    if (denied)
+        return mv_error_set(err, errnum, "no permission to open %s: chmod u+%s %s", backing->what,
+                            backing->share ? "rw" : "r", mv_quoted_text(path, false));
     if (errnum == EISDIR)
-        return mv_error_set(err, errnum, "file '%s' is a directory: name a file in it", path);
-    return mv_error_set_errno(err, errnum, "cannot open file '%s'", path);
-}
-
-static int refuse_creation(const char *path, int errnum, struct mv_error *err)
-{
-    CLEANUP_FREE char *what = NULL;
-    if (asprintf(&what, "cannot create file '%s'", path) < 0)
-        what = NULL;
-    if (errnum == EROFS && what != NULL)
-        return mv_mount_refuse_read_only(path, what, "name a file elsewhere", err);
-    return mv_error_set_errno(err, errnum, "cannot create file '%s'", path);
+        return mv_error_set(err, errnum, "%s is a directory: name a file in it", backing->what);
+    return mv_error_set_errno(err, errnum, "cannot open %s", backing->what);
 }
 
 /* Makes the file and gives it its size; removes it again where that fails. */
 static int create_file(struct mv_backing *backing, const struct mv_backing_request *request,
                        struct mv_error *err)
 {
-    const char *path = request->wish->file;
-    CLEANUP_FREE char *what = NULL;
+    const char *path = request->wish.file;
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == EEXIST)
-        return -EEXIST;
+    if (fd < 0 && errno == EROFS) {
+        refuse_read_only(path, "name a file elsewhere", err);
+        mv_error_prefix(err, "cannot create %s", backing->what);
+        return -EROFS;
+    }
     if (fd < 0)
-        return refuse_creation(path, errno, err);
+        return errno == EEXIST ? -EEXIST
+                               : mv_error_set_errno(err, errno, "cannot create %s", backing->what);
     backing->fd = fd;
-    if (asprintf(&what, "file '%s'", path) < 0)
-        what = NULL;
     int r = 0;
     /* A part: others may use the file from now on, so it grows only once this part is claimed. */
-    if (!request->wish->has_offset)
-        r = mv_backing_fd_resize(backing, request->size, what == NULL ? "the file" : what, err);
+    if (!backing->part)
+        r = mv_backing_fd_resize(backing, request->size, err);
     if (r < 0)
         unlink(path);
     backing->created = r == 0;
@@ -201,57 +192,46 @@ static int create_file(struct mv_backing *backing, const struct mv_backing_reque
 static int open_named(struct mv_backing *backing, const struct mv_backing_request *request,
                       struct mv_error *err)
 {
-    const char *path = request->wish->file;
-    if (request->wish->create) {
+    const char *path = request->wish.file;
+    if (request->wish.create) {
         int r = create_file(backing, request, err);
         if (r != -EEXIST)
             return r;
     }
     int mode = backing->share ? O_RDWR : O_RDONLY;
-    int fd = open(path, mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT)
-        return refuse_missing(request, err);
-    if (fd < 0)
-        return refuse_access(path, backing->share, errno, err);
-    backing->fd = fd;
+    backing->fd = open(path, mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (backing->fd < 0)
+        return errno == ENOENT ? refuse_missing(backing, request, err)
+                               : refuse_access(backing, path, errno, err);
     return 0;
-}
-
-static int open_with_path(struct mv_backing *backing, const struct mv_backing_request *request,
-                          struct mv_error *err)
-{
-    CLEANUP_FREE char *what = NULL;
-    int r = open_named(backing, request, err);
-    if (r < 0)
-        return r;
-    backing->path = realpath(request->wish->file, NULL);
-    if (backing->path == NULL || asprintf(&what, "file '%s'", request->wish->file) < 0) {
-        what = NULL;
-        return mv_error_set_errno(err, errno, "file '%s'", request->wish->file);
-    }
-    backing->lock_len = backing->part ? request->size : 0;
-    return mv_backing_fd_check(backing, request, what, err);
 }
 
 static int open_file(struct mv_backing *backing, const struct mv_backing_request *request,
                      struct mv_error *err)
 {
-    backing->share = request->wish->share != MV_SWITCH_OFF;
-    if (request->wish->file != NULL)
-        return open_with_path(backing, request, err);
-    int r = open_temporary(backing, request, err);
-    return r < 0 ? r : mv_backing_fd_check(backing, request, "the unnamed file", err);
+    bool named = request->wish.file != NULL;
+    backing->share = request->wish.share != MV_SWITCH_OFF;
+    int r = named ? open_named(backing, request, err) : open_temporary(backing, request, err);
+    if (r < 0)
+        return r;
+    if (named && (backing->path = realpath(request->wish.file, NULL)) == NULL)
+        return mv_error_set_errno(err, errno, "%s", backing->what);
+    backing->lock_len = backing->part ? request->size : 0;
+    return mv_backing_fd_check(backing, request, err);
 }
 
+const struct mv_backing_kind mv_backing_file = {"file", "the unnamed file", open_file};
+
 /* Only memvisors look at the lock; on a file system without locks nothing is refused. */
-static int claim(struct mv_backing *backing, struct mv_error *err)
+int mv_backing_claim(struct mv_backing *backing, struct mv_error *err)
 {
     bool alone = backing->share && !backing->same_file;
     struct flock lock = {.l_type = alone ? F_WRLCK : F_RDLCK,
                          .l_whence = SEEK_SET,
                          .l_start = (off_t)backing->offset,
                          .l_len = (off_t)backing->lock_len};
-    if (fcntl(backing->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
+    if (backing->path == NULL || fcntl(backing->fd, F_OFD_SETLK, &lock) == 0 ||
+        (errno != EAGAIN && errno != EACCES))
         return 0;
     if (alone)
         return mv_error_set(err, EBUSY,
@@ -264,14 +244,3 @@ static int claim(struct mv_backing *backing, struct mv_error *err)
                         "one, or give it same-file=ok",
                         backing->path);
 }
-
-const struct mv_backing_ops mv_backing_file = {
-    .kind = "file",
-    .open = open_file,
-    .claim = claim,
-    .map = mv_backing_fd_map,
-    .punch = mv_backing_fd_punch,
-    .sync = mv_backing_fd_sync,
-    .fetch = mv_backing_populate,
-    .close = mv_backing_free,
-};

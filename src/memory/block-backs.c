@@ -72,51 +72,41 @@ static bool names_place(const struct mv_config_backing *wish)
     return wish->file != NULL || wish->has_fd || wish->memfd || wish->hugetlb != 0;
 }
 
-static void overlay_switch(enum mv_config_switch *under, enum mv_config_switch over)
-{
-    if (over != MV_SWITCH_DEFAULT)
-        *under = over;
-}
-
 /* What `over` says, else what `under` does. */
 static void overlay(struct mv_config_backing *under, const struct mv_config_backing *over)
 {
+#define SWITCH(name) offsetof(struct mv_config_backing, name)
+    static const size_t switches[] = {SWITCH(share), SWITCH(thp),  SWITCH(prealloc), SWITCH(lock),
+                                      SWITCH(merge), SWITCH(dump), SWITCH(save)};
+    for (size_t i = 0; i < sizeof switches / sizeof switches[0]; i++) {
+        const enum mv_config_switch *said = (const void *)((const char *)over + switches[i]);
+        if (*said != MV_SWITCH_DEFAULT)
+            *(enum mv_config_switch *)((char *)under + switches[i]) = *said;
+    }
     under->file = over->file;
     under->has_offset = over->has_offset;
     under->offset = over->offset;
-    under->create |= over->create;
-    under->same_file |= over->same_file;
-    overlay_switch(&under->share, over->share);
-    overlay_switch(&under->thp, over->thp);
-    overlay_switch(&under->prealloc, over->prealloc);
-    overlay_switch(&under->lock, over->lock);
-    overlay_switch(&under->merge, over->merge);
-    overlay_switch(&under->dump, over->dump);
-    overlay_switch(&under->save, over->save);
+    under->create = over->create;
+    under->same_file = over->same_file;
     if (over->policy != NULL) {
         under->policy = over->policy;
         under->host_nodes = over->host_nodes;
     }
 }
 
-int mv_block_registry_merge_wish(struct mv_block_registry *registry, const char *id,
-                                 const struct mv_config_backing *wish,
-                                 struct mv_config_backing *ret, const char **ret_mem_dir,
-                                 struct mv_error *err)
+int mv_block_registry_request(struct mv_block_registry *registry, const char *id, uint64_t size,
+                              const struct mv_config_backing *wish, struct mv_backing_request *ret,
+                              struct mv_error *err)
 {
-    struct mv_config_backing merged = {0};
-    if (wish != NULL)
-        merged = *wish;
     const struct mv_config_back *back = find_back(registry, id);
-    if (back != NULL && names_place(&merged))
+    if (back != NULL && names_place(wish))
         return mv_error_set(err, EINVAL,
                             "block %s has a place for its bytes already, so that '%s' cannot "
                             "give it another: give it one",
                             id, back->text);
+    *ret = (struct mv_backing_request){id, size, *wish, registry->mem_dir};
     if (back != NULL)
-        overlay(&merged, &back->backing);
-    *ret = merged;
-    *ret_mem_dir = registry->mem_dir;
+        overlay(&ret->wish, &back->backing);
     return 0;
 }
 
@@ -145,9 +135,9 @@ int mv_block_registry_check_file(struct mv_block_registry *registry, const struc
     for (const struct mv_block *other = registry->first; other != NULL; other = other->next) {
         const struct mv_backing *its = other->backing;
         if ((mine->same_file && its->same_file) || mine->fd < 0 || its->fd < 0 ||
-            !(mine->share || its->share) ||
-            mine->device != its->device || mine->inode != its->inode ||
-            mine->offset >= its->offset + other->size || its->offset >= mine->offset + block->size)
+            !(mine->share || its->share) || mine->device != its->device ||
+            mine->inode != its->inode || mine->offset >= its->offset + other->size ||
+            its->offset >= mine->offset + block->size)
             continue;
         if (mine->part || its->part)
             return refuse_parts(block, other, err);

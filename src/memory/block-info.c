@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Describes blocks, and explains a fault by what the host says of the backing
- * afterwards: SIGBUS itself tells no more than the address.  A block's fields do not
- * change and the host's kernel counts the pages, so there is no state and no lock.
- */
 #include "block-info.h"
 
 #include "backing.h"
 #include "block.h"
+#include "cleanup.h"
 #include "host-map.h"
 #include "size.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdbool.h>
@@ -19,10 +16,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-/* --- blocks */
-
-int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
-                      struct mv_error *err)
+int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret, struct mv_error *err)
 {
     const struct mv_backing *backing = block->backing;
     struct mv_host_map map;
@@ -34,7 +28,7 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
         .device = block->path,
         .generation = block->generation,
         .size = block->size,
-        .backing = backing->ops->kind,
+        .backing = backing->kind->name,
         .path = backing->path,
         .part = backing->part,
         .offset = backing->offset,
@@ -54,31 +48,44 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
     return 0;
 }
 
-bool mv_block_share(const struct mv_block *block, struct mv_block_handle *ret)
-{
-    const struct mv_backing *backing = block->backing;
-    if (!backing->share || backing->fd < 0)
-        return false;
-    *ret = (struct mv_block_handle){backing->fd, backing->offset};
-    return true;
-}
-
 char *mv_block_map_path(const struct mv_block *block)
 {
-    struct mv_block_handle handle;
+    const struct mv_backing *backing = block->backing;
     char *path;
     /* Whoever follows a link maps from the start. */
-    if (!mv_block_share(block, &handle) || handle.offset != 0)
+    if (!backing->share || backing->fd < 0 || backing->offset != 0)
         return NULL;
-    if (block->backing->path != NULL)
-        return strdup(block->backing->path);
-    return asprintf(&path, "/proc/%d/fd/%d", (int)getpid(), handle.fd) < 0 ? NULL : path;
+    if (backing->path != NULL)
+        return strdup(backing->path);
+    return asprintf(&path, "/proc/%d/fd/%d", (int)getpid(), backing->fd) < 0 ? NULL : path;
 }
 
 int mv_block_residency(const struct mv_block *block, size_t parts, uint64_t *ret_bytes,
                        struct mv_error *err)
 {
-    return mv_host_map_residency(block->host, block->size, parts, ret_bytes, err);
+    enum { CHUNK = 8192 };
+    CLEANUP_CLOSE int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    CLEANUP_FREE uint64_t *entries = malloc(CHUNK * sizeof *entries);
+    if (fd < 0 || entries == NULL)
+        return mv_error_set_errno(err, fd < 0 ? errno : ENOMEM, "cannot read /proc/self/pagemap");
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), pages = block->size / page;
+    uint64_t first = (uintptr_t)block->host / page;
+    for (size_t part = 0; part < parts; part++) {
+        uint64_t at = pages * part / parts, end = pages * (part + 1) / parts, present = 0;
+        while (at < end) {
+            size_t count = end - at < CHUNK ? end - at : CHUNK;
+            ssize_t n = pread(fd, entries, count * 8, (off_t)((first + at) * 8));
+            if (n <= 0 || n % 8 != 0)
+                return mv_error_set_errno(err, n < 0 ? errno : EIO,
+                                          "cannot read /proc/self/pagemap");
+            /* Documentation/admin-guide/mm/pagemap.rst: bit 63 is "page present". */
+            for (size_t i = 0; i < (size_t)n / 8; i++)
+                present += entries[i] >> 63;
+            at += (uint64_t)n / 8;
+        }
+        ret_bytes[part] = present * page;
+    }
+    return 0;
 }
 
 /* --- faults */
@@ -87,37 +94,35 @@ static bool explain_shrunk(const struct mv_block *block, uint64_t offset, uint64
                            struct mv_block_fault *ret)
 {
     const struct mv_backing *backing = block->backing;
-    char now[MV_SIZE_TEXT], whole[MV_SIZE_TEXT], argument[MV_BACKING_SIZE_ARGUMENT];
-    char quoted[MV_BACKING_QUOTED];
+    const char *path = backing->path;
     if (file_size > backing->offset + offset)
         return false;
     uint64_t end = backing->offset + block->size;
     ret->reason = "shrunk";
-    mv_error_set(&ret->what, EIO, "block %s has no byte 0x%" PRIx64 ": %s%s was shrunk to %s, not %s",
-                 block->id, offset, backing->path == NULL ? "its memory" : "file ",
-                 backing->path == NULL ? "" : backing->path, mv_size_format(file_size, now),
-                 mv_size_format(end, whole));
-    if (backing->path == NULL)
+    mv_error_set(&ret->what, EIO,
+                 "block %s has no byte 0x%" PRIx64 ": %s%s was shrunk to %s, not %s", block->id,
+                 offset, path == NULL ? "its memory" : "file ", path == NULL ? "" : path,
+                 mv_size_text(file_size), mv_size_text(end));
+    if (path == NULL)
         mv_error_set(&ret->remedy, EIO, "give it back its size and bytes");
     else
         mv_error_set(&ret->remedy, EIO, "make it whole again (truncate -s %s %s, and its bytes)",
-                     mv_backing_size_argument(end, argument),
-                     mv_backing_quote_inside(backing->path, quoted));
+                     mv_argument_text(end), mv_quoted_text(path, true));
     return true;
 }
 
 static bool explain_full(const struct mv_block *block, uint64_t offset, struct mv_block_fault *ret)
 {
     const struct mv_backing *backing = block->backing;
-    char page[MV_SIZE_TEXT];
     struct statfs fs;
     if (backing->device_node || fstatfs(backing->fd, &fs) < 0)
         return false;
     if (fs.f_type == HUGETLBFS_MAGIC) {
         ret->reason = "no-huge-page";
-        mv_error_set(&ret->what, EIO, "block %s has no byte 0x%" PRIx64
+        mv_error_set(&ret->what, EIO,
+                     "block %s has no byte 0x%" PRIx64
                      ": no huge page of %s is left in the host's pool",
-                     block->id, offset, mv_size_format(backing->page_size, page));
+                     block->id, offset, mv_size_text(backing->page_size));
         mv_error_set(&ret->remedy, EIO, "enlarge the pool (sysctl vm.nr_hugepages)");
         return true;
     }
@@ -140,14 +145,13 @@ void mv_block_fault_explain(const struct mv_block *block, uint64_t offset,
 {
     const struct mv_backing *backing = block->backing;
     uint64_t file_size;
-    bool known = backing->fd >= 0 && mv_backing_fd_size(backing->fd, &file_size) == 0 &&
-                 (explain_shrunk(block, offset, file_size, ret) ||
-                  explain_full(block, offset, ret));
-    if (known)
+    if (backing->fd >= 0 && mv_backing_fd_size(backing->fd, &file_size) == 0 &&
+        (explain_shrunk(block, offset, file_size, ret) || explain_full(block, offset, ret)))
         return;
     ret->reason = "io-error";
-    mv_error_set(&ret->what, EIO, "block %s: the host can neither read nor write byte 0x%" PRIx64
-                 "%s%s", block->id, offset, backing->path == NULL ? "" : " of ",
+    mv_error_set(&ret->what, EIO,
+                 "block %s: the host can neither read nor write byte 0x%" PRIx64 "%s%s", block->id,
+                 offset, backing->path == NULL ? "" : " of ",
                  backing->path == NULL ? "" : backing->path);
     mv_error_set(&ret->remedy, EIO, "see the log of the host's kernel (dmesg)");
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is told of a block, as --json lists it, and why the host could not access a
- * byte of it (fault.h).
+ * What is told of a block, as --json lists it; and why the host could not access a byte of
+ * it, by what the host says of the backing afterwards: SIGBUS itself (fault.h) tells no more
+ * than the address.  A block's fields do not change and the host's kernel counts the pages,
+ * so there is no state and no lock.
  */
 #ifndef MV_MEMORY_BLOCK_INFO_H
 #define MV_MEMORY_BLOCK_INFO_H
@@ -43,22 +45,11 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
                       struct mv_error *err);
 
 /*
- * Where another process finds the block's bytes, if it is given the descriptor:
- * from this offset on, as many as the block has.  False where nobody else can
- * map them.  The number stays good as long as the block; after
- * mv_block_replace_fd other memory is behind it, and whoever mapped the old one
- * is to be told.
- */
-struct mv_block_handle {
-    int fd;
-    uint64_t offset; /* bytes */
-};
-bool mv_block_share(const struct mv_block *block, struct mv_block_handle *ret);
-
-/*
  * The path by which another process of this host can open and map the block's
  * bytes from its start on, as long as this one runs; to be freed.  NULL where none
- * can, where the bytes do not begin with the file, or where memory is out.
+ * can, where the bytes do not begin with the file, or where memory is out.  It stays good
+ * as long as the block; after mv_block_replace_fd other memory is behind it, and whoever
+ * mapped the old one is to be told.
  */
 char *mv_block_map_path(const struct mv_block *block);
 

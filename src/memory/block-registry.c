@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The registry of a VM's blocks: a list in order of creation under a mutex.  The
- * main thread changes it; any thread may look a block up.
+ * main thread changes it; any thread may look a block up.  And pins of blocks: how many
+ * there are, and who waits for the last one to go, under one lock for all blocks, which
+ * goes with none of them, so that whoever unpins one touches nothing that is being
+ * destroyed.  It is taken behind the registry's.
  */
 #include "block-registry.h"
 
@@ -32,32 +35,19 @@ void mv_block_registry_destroy(struct mv_block_registry *registry)
     free(registry);
 }
 
-static struct mv_block *find_locked(struct mv_block_registry *registry, const char *id)
+struct mv_block *mv_block_find(struct mv_block_registry *registry, const char *id)
 {
+    MV_LOCK_SCOPE(&registry->lock);
     struct mv_block *block = registry->first;
     while (block != NULL && strcmp(block->id, id) != 0)
         block = block->next;
     return block;
 }
 
-struct mv_block *mv_block_find(struct mv_block_registry *registry, const char *id)
+int mv_block_registry_check_id(struct mv_block_registry *registry, const struct mv_block *block,
+                               struct mv_error *err)
 {
-    MV_LOCK_SCOPE(&registry->lock);
-    return find_locked(registry, id);
-}
-
-struct mv_block *mv_block_find_generation(struct mv_block_registry *registry, const char *id,
-                                          uint64_t generation)
-{
-    MV_LOCK_SCOPE(&registry->lock);
-    struct mv_block *block = find_locked(registry, id);
-    return block != NULL && block->generation == generation ? block : NULL;
-}
-
-static int check_id_locked(struct mv_block_registry *registry, const struct mv_block *block,
-                           struct mv_error *err)
-{
-    const struct mv_block *other = find_locked(registry, block->id);
+    const struct mv_block *other = mv_block_find(registry, block->id);
     if (other == NULL)
         return 0;
     return mv_error_set(err, EEXIST, "block %s of %s exists already: it belongs to %s", block->id,
@@ -65,26 +55,14 @@ static int check_id_locked(struct mv_block_registry *registry, const struct mv_b
                         *other->path ? other->path : "the board");
 }
 
-int mv_block_registry_check_id(struct mv_block_registry *registry, const struct mv_block *block,
-                               struct mv_error *err)
+void mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block)
 {
     MV_LOCK_SCOPE(&registry->lock);
-    return check_id_locked(registry, block, err);
-}
-
-int mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block,
-                             struct mv_error *err)
-{
-    MV_LOCK_SCOPE(&registry->lock);
-    int r = check_id_locked(registry, block, err);
-    if (r < 0)
-        return r;
     struct mv_block **last = &registry->first;
     while (*last != NULL)
         last = &(*last)->next;
     *last = block;
     block->generation = ++registry->last_generation;
-    return 0;
 }
 
 void mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block)
@@ -134,4 +112,48 @@ int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host)
     if (registry->fault_fn != NULL)
         registry->fault_fn(registry->fault_opaque, block, (uint64_t)(host - block->host));
     return -EIO;
+}
+
+/* --- pins */
+
+static pthread_mutex_t pin_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t unpinned = PTHREAD_COND_INITIALIZER;
+
+void mv_block_pin(struct mv_block *block)
+{
+    MV_LOCK_SCOPE(&pin_lock);
+    block->pins++;
+}
+
+void mv_block_unpin(struct mv_block *block)
+{
+    MV_LOCK_SCOPE(&pin_lock);
+    if (--block->pins > 0)
+        return;
+    pthread_cond_broadcast(&unpinned);
+    if (block->unpinned != NULL)
+        block->unpinned(block->unpinned_opaque);
+}
+
+void mv_block_await_pins(struct mv_block *block)
+{
+    MV_LOCK_SCOPE(&pin_lock);
+    while (block->pins > 0)
+        pthread_cond_wait(&unpinned, &pin_lock);
+}
+
+bool mv_block_registry_is_pinned(struct mv_block_registry *registry, const char *path,
+                                 mv_block_unpinned_fn *fn, void *opaque)
+{
+    bool is_pinned = false;
+    MV_LOCK_SCOPE(&registry->lock);
+    MV_LOCK_SCOPE(&pin_lock);
+    for (struct mv_block *block = registry->first; block != NULL; block = block->next) {
+        if (strcmp(block->path, path) != 0)
+            continue;
+        block->unpinned = fn;
+        block->unpinned_opaque = opaque;
+        is_pinned |= block->pins > 0;
+    }
+    return is_pinned;
 }

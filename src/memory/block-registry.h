@@ -22,7 +22,7 @@ struct mv_block_registry {
     size_t back_count;
     const char *mem_dir;
     /* The main thread's: host-limits.c */
-    bool planned; /* all banks were checked together: what the host lacks was told */
+    bool planned;              /* all banks were checked together: what the host lacks was told */
     struct mv_limits_use plan; /* of these and those there were before */
 };
 
@@ -31,9 +31,8 @@ struct mv_block_registry {
 /* -EEXIST where a block of this id is there; the message names both owners. */
 int mv_block_registry_check_id(struct mv_block_registry *registry, const struct mv_block *block,
                                struct mv_error *err);
-/* Give the block its generation and list it; -EEXIST as above. */
-int mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block,
-                             struct mv_error *err);
+/* Give the block its generation and list it. */
+void mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block);
 void mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block);
 /* Tell whoever listens that the host could not access this byte; -EIO, for the caller to return. */
 int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host);
@@ -44,13 +43,12 @@ int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host);
 int mv_block_registry_check_file(struct mv_block_registry *registry, const struct mv_block *block,
                                  struct mv_error *err);
 /*
- * What --back says of this id, over `wish` (NULL: nothing wished for).  The
- * texts stay their owners'.  -EINVAL where both name a place for the bytes.
+ * The request for a block of this id and size: what --back says of it over `wish`.  All texts
+ * stay their owners'.  -EINVAL where both name a place for the bytes.
  */
-int mv_block_registry_merge_wish(struct mv_block_registry *registry, const char *id,
-                                 const struct mv_config_backing *wish,
-                                 struct mv_config_backing *ret, const char **ret_mem_dir,
-                                 struct mv_error *err);
+int mv_block_registry_request(struct mv_block_registry *registry, const char *id, uint64_t size,
+                              const struct mv_config_backing *wish, struct mv_backing_request *ret,
+                              struct mv_error *err);
 
 /* --- host-limits.c */
 

@@ -4,12 +4,9 @@
  * and devices create and destroy them from the main thread; any thread may
  * look one up.
  */
-#include "block.h"
-
-#include "backing.h"
 #include "block-registry.h"
+
 #include "cleanup.h"
-#include "guest-copy.h"
 #include "host-map.h"
 #include "policy.h"
 #include "size.h"
@@ -24,7 +21,7 @@
 #include <unistd.h>
 
 #ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA           0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 #define VMA_NAME_MAX 80
@@ -37,7 +34,7 @@ static void free_block(struct mv_block *block)
     if (block->host != NULL)
         mv_unreserve(block->host, block->size);
     if (block->backing != NULL)
-        block->backing->ops->close(block->backing);
+        mv_backing_free(block->backing);
     free(block->path);
     free(block->name);
     free(block->id);
@@ -75,8 +72,8 @@ static int open_and_map(struct mv_block *block, const struct mv_backing_request 
     int r = mv_backing_open(request, &block->backing, err);
     if (r == 0)
         r = mv_block_registry_check_file(block->registry, block, err);
-    if (r == 0 && block->backing->ops->claim != NULL)
-        r = block->backing->ops->claim(block->backing, err);
+    if (r == 0)
+        r = mv_backing_claim(block->backing, err);
     if (r == 0 && block->backing->short_of_part)
         r = mv_backing_fd_grow(block->backing, block->size, err);
     if (r < 0)
@@ -86,7 +83,7 @@ static int open_and_map(struct mv_block *block, const struct mv_backing_request 
     if (r < 0)
         return r;
     block->host = host;
-    return block->backing->ops->map(block->backing, host, block->size, err);
+    return mv_backing_map(block->backing, host, block->size, err);
 }
 
 int mv_block_create_backed(struct mv_block_registry *registry, const char *path, const char *name,
@@ -102,30 +99,27 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
         return mv_error_set(err, ENOMEM, "no memory for block %s", name);
     block->size = size;
     block->registry = registry;
-    struct mv_config_backing merged;
-    struct mv_backing_request request = {block->id, size, &merged, NULL};
+    struct mv_backing_request request;
     int r = mv_block_registry_check_id(registry, block, err);
     if (r == 0)
-        r = mv_block_registry_merge_wish(registry, block->id, wish, &merged, &request.mem_dir,
-                                         err);
+        r = mv_block_registry_request(registry, block->id, size, wish, &request, err);
     if (r == 0)
         r = mv_block_registry_check_limits(registry, &request, &block->use, err);
     if (r == 0) {
         r = open_and_map(block, &request, err);
         if (r == 0)
-            r = mv_policy_apply(block, &merged, err);
+            r = mv_policy_apply(block, &request.wish, err);
         if (r < 0)
             mv_error_prefix(err, "block %s", block->id);
     }
-    if (r == 0)
-        r = mv_block_registry_insert(registry, block, err);
     if (r < 0) {
         free_block(block);
         return r;
     }
-    block->save = merged.save == MV_SWITCH_DEFAULT
+    mv_block_registry_insert(registry, block);
+    block->save = request.wish.save == MV_SWITCH_DEFAULT
                       ? block->backing->path == NULL || !block->backing->share
-                      : merged.save == MV_SWITCH_ON;
+                      : request.wish.save == MV_SWITCH_ON;
     block->backing->created = false;
     block->backing->new_size = 0;
     name_mapping(block);
@@ -136,7 +130,8 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
 int mv_block_create(struct mv_block_registry *registry, const char *path, const char *name,
                     uint64_t size, struct mv_block **ret, struct mv_error *err)
 {
-    return mv_block_create_backed(registry, path, name, size, NULL, ret, err);
+    static const struct mv_config_backing anonymous;
+    return mv_block_create_backed(registry, path, name, size, &anonymous, ret, err);
 }
 
 int mv_block_create_shared(struct mv_block_registry *registry, const char *path, const char *name,
@@ -164,96 +159,44 @@ const char *mv_block_file(const struct mv_block *block)
     return block->backing->path;
 }
 
-/* --- its bytes */
-
-static int outcome(struct mv_block *block, const uint8_t *failed)
-{
-    return failed == NULL ? 0 : mv_block_registry_tell_fault(block, failed);
-}
-
-int mv_block_read(struct mv_block *block, uint64_t offset, void *buf, uint64_t len)
-{
-    return outcome(block, mv_guest_copy_out(buf, block->host + offset, len));
-}
-
-/* The log is told behind each write (dirty-log.c). */
-int mv_block_write(struct mv_block *block, uint64_t offset, const void *buf, uint64_t len)
-{
-    const uint8_t *failed = mv_guest_copy_in(block->host + offset, buf, len);
-    mv_dirty_mark(&block->log, offset, len);
-    return outcome(block, failed);
-}
-
-int mv_block_load(struct mv_block *block, uint64_t offset, unsigned size, bool ordered,
-                  uint64_t *ret)
-{
-    return outcome(block, mv_guest_load(block->host + offset, size, ordered, ret));
-}
-
-int mv_block_store(struct mv_block *block, uint64_t offset, unsigned size, bool ordered,
-                   uint64_t value)
-{
-    const uint8_t *failed = mv_guest_store(block->host + offset, size, ordered, value);
-    mv_dirty_mark(&block->log, offset, size);
-    return outcome(block, failed);
-}
-
-/* Returns the address that the host could not access, or NULL (guest-copy.h). */
-static const uint8_t *zero(struct mv_block *block, uint64_t offset, uint64_t len)
-{
-    struct mv_backing *backing = block->backing;
-    uint64_t page = backing->page_size, end = offset + len;
-    uint64_t first = mv_align_up(offset, page), last = end & ~(page - 1);
-    if (first >= last || backing->ops->punch(backing, block->host, first, last - first) < 0)
-        return mv_guest_zero(block->host + offset, len);
-    const uint8_t *failed = mv_guest_zero(block->host + offset, first - offset);
-    return failed != NULL ? failed : mv_guest_zero(block->host + last, end - last);
-}
-
-int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
-{
-    const uint8_t *failed = zero(block, offset, len);
-    mv_dirty_mark(&block->log, offset, len);
-    return outcome(block, failed);
-}
-
 /*
  * --- bytes that come to live in another object while vCPUs run: the mapping changes in
  * one step, and the descriptor keeps its number, which others may know
  */
 
-static int check_replacement(const struct mv_block *block, struct mv_backing *new, struct mv_error *err)
+static int check_replacement(const struct mv_block *block, struct mv_backing *new,
+                             struct mv_error *err)
 {
-    static const struct mv_config_backing wish;
-    const struct mv_backing_request request = {block->id, block->size, &wish, NULL};
-    char has[MV_SIZE_TEXT], wants[MV_SIZE_TEXT];
+    const struct mv_backing_request request = {.id = block->id, .size = block->size};
     struct stat st;
     if (fstat(new->fd, &st) < 0)
         return mv_error_set_errno(err, errno, "block %s", block->id);
     if ((uint64_t)st.st_size != block->size)
-        return mv_error_set(err, EINVAL, "its memory has %s, and block %s has %s",
-                            mv_size_format((uint64_t)st.st_size, has), block->id,
-                            mv_size_format(block->size, wants));
-    int r = mv_backing_fd_check(new, &request, "its memory", err);
+        return mv_error_set(err, EINVAL, "%s has %s, and block %s has %s", new->what,
+                            mv_size_text((uint64_t)st.st_size), block->id,
+                            mv_size_text(block->size));
+    int r = mv_backing_fd_check(new, &request, err);
     if (r == 0 && new->page_size != block->backing->page_size)
-        return mv_error_set(err, EINVAL, "its memory has pages of %s, and block %s has pages of %s",
-                            mv_size_format(new->page_size, has), block->id,
-                            mv_size_format(block->backing->page_size, wants));
+        return mv_error_set(err, EINVAL, "%s has pages of %s, and block %s has pages of %s",
+                            new->what, mv_size_text(new->page_size), block->id,
+                            mv_size_text(block->backing->page_size));
     return r;
 }
 
 int mv_block_replace_fd(struct mv_block *block, int fd, struct mv_error *err)
 {
+    char what[] = "its memory";
     struct mv_backing *old = block->backing;
-    struct mv_backing new = {.fd = fd, .page_size = (uint64_t)sysconf(_SC_PAGESIZE)};
+    struct mv_backing new = {.what = what, .fd = fd, .page_size = (uint64_t)sysconf(_SC_PAGESIZE)};
     int r = check_replacement(block, &new, err);
-    if (r < 0 || (new.device == old->device && new.inode == old->inode))
+    if (r < 0 || (new.device == old->device &&new.inode == old->inode))
         return r;
     /* First all that can fail, or can be undone without failing. */
     CLEANUP_CLOSE int before = fcntl(old->fd, F_DUPFD_CLOEXEC, 0);
     if (before < 0 || dup3(fd, old->fd, O_CLOEXEC) < 0)
         return mv_error_set_errno(err, errno, "block %s", block->id);
-    r = mv_backing_mmap(&new, block->host, block->size, MAP_SHARED, err);
+    new.share = true;
+    r = mv_backing_map(&new, block->host, block->size, err);
     if (r < 0) {
         dup3(before, old->fd, O_CLOEXEC);
         return r;

@@ -35,14 +35,14 @@ typedef void mv_block_unpinned_fn(void *opaque);
 struct mv_block {
     char *path; /* the owning device's path, "" for the board */
     char *name;
-    char *id;            /* path/name, or name */
-    uint64_t generation; /* tells the block from an earlier one of this id */
-    uint64_t size;       /* bytes, a multiple of 4 KiB */
-    uint8_t *host;       /* 2 MiB-aligned */
-    bool save;           /* a saved state holds the bytes */
+    char *id;                 /* path/name, or name */
+    uint64_t generation;      /* tells the block from an earlier one of this id */
+    uint64_t size;            /* bytes, a multiple of 4 KiB */
+    uint8_t *host;            /* 2 MiB-aligned */
+    bool save;                /* a saved state holds the bytes */
     struct mv_limits_use use; /* at most */
     struct mv_dirty_log log;
-    unsigned pins; /* see block-pin.c, as what follows */
+    unsigned pins; /* block-registry.c has a lock for them, and for what follows */
     mv_block_unpinned_fn *unpinned;
     void *unpinned_opaque;
     struct mv_backing *backing;
@@ -80,7 +80,7 @@ void mv_block_registry_plan_end(struct mv_block_registry *registry);
 
 /*
  * Create a block.  size: bytes, not 0, a multiple of 4 KiB.  wish: where its
- * bytes live unless --back says otherwise; NULL for anonymous memory.
+ * bytes live unless --back says otherwise; in anonymous memory without one.
  * -EEXIST where the identity is taken (the message names both owners), -ENOMEM
  * where the host cannot map that much, else what the backing says.
  */
@@ -145,13 +145,6 @@ const char *mv_block_file(const struct mv_block *block);
 
 /* NULL where there is none. */
 struct mv_block *mv_block_find(struct mv_block_registry *registry, const char *id);
-/*
- * The block of this id if it is still the one that had this generation: NULL
- * where it is gone, also where a device plugged again has one of the same id.
- */
-struct mv_block *mv_block_find_generation(struct mv_block_registry *registry, const char *id,
-                                          uint64_t generation);
-
 /*
  * The generation of the block that is mapped at a host address, and the offset in it;
  * false where none is.  Any thread.  No pointer to the block is given, because only the

@@ -12,7 +12,6 @@
 #include "limits-ask.h"
 #include "size.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- what is there: smaps and pagemap */
+/* --- what is there: smaps */
 
 /* Lines of a mapping's entry that count bytes, in kB. */
 static const struct {
@@ -38,7 +37,6 @@ static const struct {
     /* Pages of the pool are no part of Rss. */
     {"Shared_Hugetlb:", offsetof(struct mv_host_map, resident), true},
     {"Private_Hugetlb:", offsetof(struct mv_host_map, resident), true},
-    {"Locked:", offsetof(struct mv_host_map, locked), false},
 };
 
 static const struct {
@@ -98,41 +96,6 @@ int mv_host_map_measure(const uint8_t *host, uint64_t size, struct mv_host_map *
     return 0;
 }
 
-/* Documentation/admin-guide/mm/pagemap.rst: bit 63 is "page present". */
-static uint64_t count_present(const uint64_t *entries, size_t count)
-{
-    uint64_t present = 0;
-    for (size_t i = 0; i < count; i++)
-        present += entries[i] >> 63;
-    return present;
-}
-
-int mv_host_map_residency(const uint8_t *host, uint64_t size, size_t parts, uint64_t *ret_bytes,
-                          struct mv_error *err)
-{
-    enum { CHUNK = 8192 };
-    CLEANUP_CLOSE int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    CLEANUP_FREE uint64_t *entries = malloc(CHUNK * sizeof *entries);
-    if (fd < 0 || entries == NULL)
-        return mv_error_set_errno(err, fd < 0 ? errno : ENOMEM, "cannot read /proc/self/pagemap");
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), pages = size / page;
-    uint64_t first = (uintptr_t)host / page;
-    for (size_t part = 0; part < parts; part++) {
-        uint64_t at = pages * part / parts, end = pages * (part + 1) / parts, present = 0;
-        while (at < end) {
-            size_t count = end - at < CHUNK ? end - at : CHUNK;
-            ssize_t n = pread(fd, entries, count * 8, (off_t)((first + at) * 8));
-            if (n <= 0 || n % 8 != 0)
-                return mv_error_set_errno(err, n < 0 ? errno : EIO,
-                                          "cannot read /proc/self/pagemap");
-            present += count_present(entries, (size_t)n / 8);
-            at += (uint64_t)n / 8;
-        }
-        ret_bytes[part] = present * page;
-    }
-    return 0;
-}
-
 /* --- reservations */
 
 static uint64_t guarded(uint64_t size)
@@ -143,14 +106,13 @@ static uint64_t guarded(uint64_t size)
 
 int mv_reserve(uint64_t size, uint64_t align, uint8_t **ret_host, struct mv_error *err)
 {
-    char text[MV_SIZE_TEXT];
     uint64_t whole, page = (uint64_t)sysconf(_SC_PAGESIZE);
     if (mv_add_overflows(size, align + 2 * page, &whole) || whole > SIZE_MAX)
         return mv_error_set(err, ENOMEM, "%s is too large for this host's address space",
-                            mv_size_format(size, text));
+                            mv_size_text(size));
     whole = guarded(size) + align;
-    uint8_t *start = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                          -1, 0);
+    uint8_t *start =
+        mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED)
         return mv_map_refuse(NULL, size, whole, errno, err);
     /* What sticks out on both ends goes back. */
@@ -185,7 +147,7 @@ typedef int reason(const struct mv_backing *backing, uint64_t size, struct mv_er
 static int rlimit_reason(int resource, const char *used_line, uint64_t size, const char *of,
                          struct mv_error *err)
 {
-    char limit[MV_SIZE_TEXT], used[MV_SIZE_TEXT], remedy[MV_RLIMIT_REMEDY];
+    char remedy[MV_RLIMIT_REMEDY];
     struct rlimit rlimit;
     uint64_t has = mv_host_memory_line(STATUS, used_line), all;
     if (mv_add_overflows(has, size, &all))
@@ -193,15 +155,13 @@ static int rlimit_reason(int resource, const char *used_line, uint64_t size, con
     if (getrlimit((__rlimit_resource_t)resource, &rlimit) < 0 || rlimit.rlim_cur == RLIM_INFINITY ||
         all <= rlimit.rlim_cur)
         return 0;
-    return mv_error_set(err, ENOMEM,
-                        "this process has %s of %s already, and its limit is %s: %s",
-                        mv_limits_round(has, used), of, mv_limits_round(rlimit.rlim_cur, limit),
+    return mv_error_set(err, ENOMEM, "this process has %s of %s already, and its limit is %s: %s",
+                        mv_limits_text(has), of, mv_limits_text(rlimit.rlim_cur),
                         mv_rlimit_remedy(resource, all, remedy));
 }
 
 static int address_space(const struct mv_backing *backing, uint64_t size, struct mv_error *err)
 {
-    (void)backing;
     return rlimit_reason(RLIMIT_AS, "VmSize", size, "address space", err);
 }
 
@@ -220,7 +180,6 @@ static int pool(const struct mv_backing *backing, uint64_t size, struct mv_error
 
 static int promises(const struct mv_backing *backing, uint64_t size, struct mv_error *err)
 {
-    char limit[MV_SIZE_TEXT], used[MV_SIZE_TEXT];
     const char *meminfo = mv_host_memory_files.meminfo;
     if (mv_host_memory_number(OVERCOMMIT) != 2)
         return 0;
@@ -228,8 +187,8 @@ static int promises(const struct mv_backing *backing, uint64_t size, struct mv_e
                         "vm.overcommit_memory is 2, and of the %s that the host lets itself "
                         "promise %s are taken: type as root 'sysctl vm.overcommit_memory=0', or "
                         "keep the bytes in a file on a disk (file=)",
-                        mv_limits_round(mv_host_memory_line(meminfo, "CommitLimit"), limit),
-                        mv_limits_round(mv_host_memory_line(meminfo, "Committed_AS"), used));
+                        mv_limits_text(mv_host_memory_line(meminfo, "CommitLimit")),
+                        mv_limits_text(mv_host_memory_line(meminfo, "Committed_AS")));
 }
 
 static reason *const of_mapping[] = {address_space, pool, promises};
@@ -240,24 +199,21 @@ static reason *const of_pages[] = {pool, promises};
 int mv_map_refuse(const struct mv_backing *backing, uint64_t size, uint64_t needed, int errnum,
                   struct mv_error *err)
 {
-    char text[MV_SIZE_TEXT];
-    mv_size_format(size, text);
     for (size_t i = 0; errnum == ENOMEM && i < sizeof of_mapping / sizeof of_mapping[0]; i++) {
         if (of_mapping[i](backing, needed, err) < 0) {
-            mv_error_prefix(err, REFUSED, text);
+            mv_error_prefix(err, REFUSED, mv_size_text(size));
             return -errnum;
         }
     }
     return mv_error_set_errno(err, errnum, "the host cannot map %s: give the guest less memory",
-                              text);
+                              mv_size_text(size));
 }
 
 int mv_map_check(uint64_t size, struct mv_error *err)
 {
-    char text[MV_SIZE_TEXT];
     int r = rlimit_reason(RLIMIT_DATA, "VmData", size, "private memory", err);
     if (r < 0)
-        mv_error_prefix(err, REFUSED, mv_size_format(size, text));
+        mv_error_prefix(err, REFUSED, mv_size_text(size));
     return r;
 }
 

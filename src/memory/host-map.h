@@ -28,7 +28,6 @@ enum mv_host_map_flag {
 struct mv_host_map {
     uint64_t resident; /* bytes, huge pages of the pool too */
     uint64_t huge;     /* bytes of these in huge pages */
-    uint64_t locked;   /* bytes */
     unsigned all;      /* flags that every part of the range has */
     unsigned any;      /* flags that some part has */
 };
@@ -36,10 +35,6 @@ struct mv_host_map {
 /* The range is page-aligned and consists of whole mappings. */
 int mv_host_map_measure(const uint8_t *host, uint64_t size, struct mv_host_map *ret,
                         struct mv_error *err);
-
-/* Bytes resident in each of `parts` stretches of size / parts bytes, by pagemap. */
-int mv_host_map_residency(const uint8_t *host, uint64_t size, size_t parts, uint64_t *ret_bytes,
-                          struct mv_error *err);
 
 /* --- reservations */
 

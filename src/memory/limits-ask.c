@@ -24,7 +24,7 @@
 /* The file, or the folder in which a fresh one will be made. */
 static char *place_of(const struct mv_backing_request *request, bool *ret_fresh)
 {
-    const struct mv_config_backing *wish = request->wish;
+    const struct mv_config_backing *wish = &request->wish;
     char path[PATH_MAX];
     *ret_fresh = false;
     if (wish->has_fd)
@@ -71,12 +71,12 @@ static bool look_at_place(struct mv_limits_ask *ask)
         !(fresh ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)))
         return false;
     uint64_t has = fresh ? 0 : (uint64_t)st.st_blocks * 512;
-    if (!fresh && request->wish->has_offset)
-        has = allocated(ask->place, &st, request->wish->offset, request->size);
+    if (!fresh && request->wish.has_offset)
+        has = allocated(ask->place, &st, request->wish.offset, request->size);
     ask->device = st.st_dev;
     ask->inode = fresh ? 0 : st.st_ino;
     ask->room = has < request->size ? request->size - has : 0;
-    ask->room_now = fresh || request->wish->prealloc == MV_SWITCH_ON ? ask->room : 0;
+    ask->room_now = fresh || request->wish.prealloc == MV_SWITCH_ON ? ask->room : 0;
     return true;
 }
 
@@ -84,7 +84,7 @@ static bool look_at_place(struct mv_limits_ask *ask)
 
 static void ask_memory(struct mv_limits_ask *ask, uint64_t memory)
 {
-    const struct mv_config_backing *wish = ask->request->wish;
+    const struct mv_config_backing *wish = &ask->request->wish;
     bool early = wish->lock == MV_SWITCH_ON || wish->prealloc == MV_SWITCH_ON;
     ask->use.memory = memory;
     ask->use.early = early ? memory : 0;
@@ -93,7 +93,7 @@ static void ask_memory(struct mv_limits_ask *ask, uint64_t memory)
 /* Pages of the pool cannot be swapped, and are no part of what others use. */
 static void ask_of_file(struct mv_limits_ask *ask)
 {
-    bool shared = ask->request->wish->share != MV_SWITCH_OFF;
+    bool shared = ask->request->wish.share != MV_SWITCH_OFF;
     bool known = look_at_place(ask);
     if (known && ask->fs.f_type == HUGETLBFS_MAGIC) {
         ask->use.locked = ask->room = ask->room_now = 0;
@@ -109,15 +109,15 @@ static void ask_of_file(struct mv_limits_ask *ask)
 
 static void fill(struct mv_limits_ask *ask, const struct mv_backing_request *request)
 {
-    const struct mv_backing_ops *kind = mv_backing_choose(request);
+    const struct mv_backing_kind *kind = mv_backing_choose(request);
     ask->request = request;
-    mv_numa_policy_bound(request->wish, &ask->bound);
+    mv_numa_policy_bound(&request->wish, &ask->bound);
     if (kind == &mv_backing_hugetlb) {
         ask->pool = request->size;
         return;
     }
     /* What is locked of a file on a disk is in memory, too. */
-    ask->use.locked = request->wish->lock == MV_SWITCH_ON ? request->size : 0;
+    ask->use.locked = request->wish.lock == MV_SWITCH_ON ? request->size : 0;
     if (kind == &mv_backing_file || kind == &mv_backing_parent_fd)
         ask_of_file(ask);
     else
@@ -127,8 +127,8 @@ static void fill(struct mv_limits_ask *ask, const struct mv_backing_request *req
 /* Blocks that share a file's bytes (same-file=ok) take them once. */
 static bool is_same_file(const struct mv_limits_ask *a, const struct mv_limits_ask *b)
 {
-    const char *a_file = a->request->wish->file, *b_file = b->request->wish->file;
-    uint64_t a_start = a->request->wish->offset, b_start = b->request->wish->offset;
+    const char *a_file = a->request->wish.file, *b_file = b->request->wish.file;
+    uint64_t a_start = a->request->wish.offset, b_start = b->request->wish.offset;
     if (a->room == 0 || b->room == 0 || a->device != b->device)
         return false;
     if (a_start >= b_start + b->request->size || b_start >= a_start + a->request->size)
@@ -193,9 +193,9 @@ uint64_t mv_limits_sum(const struct mv_limits_job *job, size_t field, mv_limits_
     return total;
 }
 
-const char *mv_limits_subject(const struct mv_limits_job *job, size_t field,
-                              mv_limits_filter *alike, const struct mv_limits_ask *like,
-                              char buf[MV_LIMITS_SUBJECT])
+const char *mv_limits_subject_format(const struct mv_limits_job *job, size_t field,
+                                     mv_limits_filter *alike, const struct mv_limits_ask *like,
+                                     char buf[MV_LIMITS_SUBJECT])
 {
     char names[MV_LIMITS_SUBJECT - 48] = "";
     size_t used = 0, named = 0, left = 0;
@@ -216,7 +216,7 @@ const char *mv_limits_subject(const struct mv_limits_job *job, size_t field,
     return buf;
 }
 
-const char *mv_limits_round(uint64_t bytes, char buf[MV_SIZE_TEXT])
+uint64_t mv_limits_round(uint64_t bytes)
 {
-    return mv_size_format(bytes < MV_MIB ? bytes : bytes - bytes % MV_MIB, buf);
+    return bytes < MV_MIB ? bytes : bytes - bytes % MV_MIB;
 }

@@ -23,8 +23,8 @@ struct mv_limits_ask {
     dev_t device;
     ino_t inode; /* 0: a file made for it */
     struct statfs fs;
-    char *place;   /* the file, or the folder that it will be made in */
-    uint64_t pool; /* bytes of new huge pages */
+    char *place;                 /* the file, or the folder that it will be made in */
+    uint64_t pool;               /* bytes of new huge pages */
     struct mv_numa_policy bound; /* its nodes; the word is NULL where others will do */
 };
 
@@ -52,17 +52,19 @@ uint64_t mv_limits_sum(const struct mv_limits_job *job, size_t field, mv_limits_
 
 /* "block ram0", "blocks ram0, ram1": those of the sum that add to it. */
 #define MV_LIMITS_SUBJECT 256
-const char *mv_limits_subject(const struct mv_limits_job *job, size_t field,
-                              mv_limits_filter *alike, const struct mv_limits_ask *like,
-                              char buf[MV_LIMITS_SUBJECT]);
+const char *mv_limits_subject_format(const struct mv_limits_job *job, size_t field,
+                                     mv_limits_filter *alike, const struct mv_limits_ask *like,
+                                     char buf[MV_LIMITS_SUBJECT]);
+#define mv_limits_subject(job, field, alike, like)                                                 \
+    mv_limits_subject_format(job, field, alike, like, (char[MV_LIMITS_SUBJECT]){""})
 
 /* Figures of the host are seldom round: down to whole MiB. */
-const char *mv_limits_round(uint64_t bytes, char buf[MV_SIZE_TEXT]);
+#define mv_limits_text(bytes) mv_size_text(mv_limits_round(bytes))
+uint64_t mv_limits_round(uint64_t bytes);
 
-/* --- limits-backing.c, limits-nodes.c: -ENOSPC or -ENOMEM, with what to do */
+/* --- limits-backing.c: -ENOSPC or -ENOMEM, with what to do */
 
 int mv_limits_check_files(const struct mv_limits_job *job, struct mv_error *err);
-int mv_limits_check_nodes(const struct mv_limits_job *job, struct mv_error *err);
 int mv_limits_check_pool(const struct mv_limits_job *job, struct mv_error *err);
 
 /*

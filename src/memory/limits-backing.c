@@ -49,42 +49,28 @@ static uint64_t free_bytes(const struct statfs *fs)
     return (geteuid() == 0 ? fs->f_bfree : fs->f_bavail) * unit_of(fs);
 }
 
-static void remedy(const struct mv_limits_ask *ask, const char *mount, uint64_t missing, char *buf,
-                   size_t size)
+/* How much the file system of `ask` lacks for the `field` of all blocks on it: what to do first. */
+static int explain(const struct mv_limits_job *job, const struct mv_limits_ask *ask, size_t field,
+                   const char *what, struct mv_error *ret)
 {
-    char words[MV_SIZE_TEXT], quoted[MV_BACKING_QUOTED];
-    uint64_t used = (ask->fs.f_blocks - ask->fs.f_bfree) * unit_of(&ask->fs);
-    if (ask->fs.f_type == TMPFS_MAGIC)
-        snprintf(buf, size,
-                 "type as root 'mount -o remount,%ssize=%juM %s', or keep the file elsewhere",
-                 (ask->fs.f_flags & ST_RDONLY) != 0 ? "rw," : "",
-                 (uintmax_t)((used + missing + MV_MIB - 1) / MV_MIB),
-                 mv_backing_quote_inside(mount, quoted));
-    else
-        snprintf(buf, size, "free %s there, or keep the file elsewhere",
-                 mv_size_format(mv_align_up(missing - free_bytes(&ask->fs), MV_MIB), words));
-}
-
-/* Says how much the file system of `ask` lacks for the `field` of all blocks on it. */
-static int tell(const struct mv_limits_job *job, const struct mv_limits_ask *ask, size_t field,
-                const char *what, bool refuse, struct mv_error *err)
-{
-    char who[MV_LIMITS_SUBJECT], size[MV_SIZE_TEXT], room[MV_SIZE_TEXT], mount[PATH_MAX];
-    char text[MV_BACKING_QUOTED + 128];
+    char mount[PATH_MAX];
     uint64_t missing = mv_limits_sum(job, field, same_device, ask);
+    uint64_t used = (ask->fs.f_blocks - ask->fs.f_bfree) * unit_of(&ask->fs);
     if (!mv_mount_point(ask->place, mount))
         return 0;
-    remedy(ask, mount, missing, text, sizeof text);
-    mv_limits_subject(job, field, same_device, ask, who);
-    mv_size_format(missing, size);
-    mv_limits_round(free_bytes(&ask->fs), room);
-    if (refuse)
-        return mv_error_set(err, ENOSPC,
-                            "%s: room for %s more %s, and the file system at %s has %s left: %s",
-                            who, size, what, mount, room, text);
-    mv_warn("%s: room for %s more %s, and the file system at %s has %s left: %s", who, size, what,
-            mount, room, text);
-    return 0;
+    if (ask->fs.f_type == TMPFS_MAGIC)
+        mv_error_set(ret, ENOSPC,
+                     "type as root 'mount -o remount,%ssize=%juM %s', or keep the file elsewhere",
+                     (ask->fs.f_flags & ST_RDONLY) != 0 ? "rw," : "",
+                     (uintmax_t)((used + missing + MV_MIB - 1) / MV_MIB),
+                     mv_quoted_text(mount, true));
+    else
+        mv_error_set(ret, ENOSPC, "free %s there, or keep the file elsewhere",
+                     mv_size_text(mv_align_up(missing - free_bytes(&ask->fs), MV_MIB)));
+    mv_error_prefix(ret, "%s: room for %s more %s, and the file system at %s has %s left",
+                    mv_limits_subject(job, field, same_device, ask), mv_size_text(missing), what,
+                    mount, mv_limits_text(free_bytes(&ask->fs)));
+    return -ENOSPC;
 }
 
 static bool is_first_of_device(const struct mv_limits_job *job, size_t i)
@@ -103,13 +89,13 @@ int mv_limits_check_files(const struct mv_limits_job *job, struct mv_error *err)
         if (ask->room == 0 || ask->fs.f_blocks == 0 || !is_first_of_device(job, i))
             continue;
         uint64_t room = free_bytes(&ask->fs);
-        int r = 0;
-        if (mv_limits_sum(job, ROOM_NOW, same_device, ask) > room)
-            r = tell(job, ask, ROOM_NOW, "is needed", true, err);
-        else if (!job->quiet && mv_limits_sum(job, ROOM, same_device, ask) > room)
-            r = tell(job, ask, ROOM, "can come to be needed", false, NULL);
-        if (r < 0)
-            return r;
+        bool is_full = mv_limits_sum(job, ROOM_NOW, same_device, ask) > room;
+        struct mv_error warning;
+        if (is_full && explain(job, ask, ROOM_NOW, "is needed", err) < 0)
+            return -ENOSPC;
+        if (!is_full && !job->quiet && mv_limits_sum(job, ROOM, same_device, ask) > room &&
+            explain(job, ask, ROOM, "can come to be needed", &warning) < 0)
+            mv_warn("%s", warning.text);
     }
     return 0;
 }
@@ -147,8 +133,7 @@ static int check_level(const struct mv_cgroup *cgroup, uint64_t page_size, uint6
                        struct mv_error *err)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        char file[PATH_MAX], use_file[PATH_MAX], need[MV_SIZE_TEXT], limit_text[MV_SIZE_TEXT];
-        char use_text[MV_SIZE_TEXT], argument[MV_BACKING_SIZE_ARGUMENT];
+        char file[PATH_MAX], use_file[PATH_MAX];
         uint64_t limit, use, wanted;
         if (!read_file(cgroup, page_size, kinds[i].limit[cgroup->v2], file, &limit) ||
             !read_file(cgroup, page_size, kinds[i].use[cgroup->v2], use_file, &use) ||
@@ -157,9 +142,8 @@ static int check_level(const struct mv_cgroup *cgroup, uint64_t page_size, uint6
         return mv_error_set(err, ENOMEM,
                             "huge pages for %s are needed, and memvisor's cgroup may have %s of "
                             "them, of which %s are taken: type as root 'echo %s > %s'",
-                            mv_size_format(missing, need), mv_size_format(limit, limit_text),
-                            mv_size_format(use, use_text),
-                            mv_backing_size_argument(wanted, argument), file);
+                            mv_size_text(missing), mv_size_text(limit), mv_size_text(use),
+                            mv_argument_text(wanted), file);
     }
     return 0;
 }
@@ -203,7 +187,7 @@ static uint64_t pages_left(uint64_t page_size)
 
 int mv_limits_refuse_pool(uint64_t page_size, uint64_t missing, struct mv_error *err)
 {
-    char page[MV_SIZE_TEXT], command[192];
+    char command[192];
     int r = mv_limits_refuse_hugetlb(&mv_host_memory_files, page_size, missing, err);
     if (r < 0)
         return r;
@@ -219,13 +203,12 @@ int mv_limits_refuse_pool(uint64_t page_size, uint64_t missing, struct mv_error 
     return mv_error_set(err, ENOMEM,
                         "%ju huge pages of %s are needed, and %ju are left in the host's pool: "
                         "type as root '%s'",
-                        (uintmax_t)needed, mv_size_format(page_size, page), (uintmax_t)left,
-                        command);
+                        (uintmax_t)needed, mv_size_text(page_size), (uintmax_t)left, command);
 }
 
 static bool same_pages(const struct mv_limits_ask *ask, const struct mv_limits_ask *like)
 {
-    return ask->pool != 0 && ask->request->wish->hugetlb == like->request->wish->hugetlb;
+    return ask->pool != 0 && ask->request->wish.hugetlb == like->request->wish.hugetlb;
 }
 
 int mv_limits_check_pool(const struct mv_limits_job *job, struct mv_error *err)
@@ -233,8 +216,8 @@ int mv_limits_check_pool(const struct mv_limits_job *job, struct mv_error *err)
     size_t pool = offsetof(struct mv_limits_ask, pool);
     for (size_t i = 0; i < job->count; i++) {
         const struct mv_limits_ask *ask = &job->asks[i];
-        char who[MV_LIMITS_SUBJECT], folder[128];
-        uint64_t page_size = ask->request->wish->hugetlb;
+        char folder[128];
+        uint64_t page_size = ask->request->wish.hugetlb;
         snprintf(folder, sizeof folder, POOL, (uintmax_t)(page_size / 1024), "");
         /*
          * A page size that the host does not have, or a block of no whole number of pages: the
@@ -244,7 +227,7 @@ int mv_limits_check_pool(const struct mv_limits_job *job, struct mv_error *err)
             continue;
         int r = mv_limits_refuse_pool(page_size, mv_limits_sum(job, pool, same_pages, ask), err);
         if (r < 0) {
-            mv_error_prefix(err, "%s", mv_limits_subject(job, pool, same_pages, ask, who));
+            mv_error_prefix(err, "%s", mv_limits_subject(job, pool, same_pages, ask));
             return r;
         }
     }

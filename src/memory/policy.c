@@ -66,7 +66,7 @@ static void *take_pieces(void *opaque)
  * user does (log.h).
  */
 static int populate(const struct mv_block *block, const char *doing,
-                int (*bring)(const struct mv_block *block, uint64_t offset, uint64_t len))
+                    int (*bring)(const struct mv_block *block, uint64_t offset, uint64_t len))
 {
     struct work work = {.block = block, .bring = bring};
     pthread_t threads[THREADS_MAX];
@@ -111,20 +111,28 @@ static bool kernel_says(const char *path, const char *word)
 
 struct advice {
     const char *key;
-    int on, off;            /* madvise(2)'s advice, or -1 for nothing to do */
+    int on, off;                /* madvise(2)'s advice, or -1 for nothing to do */
     unsigned on_flag, off_flag; /* of host-map.h */
-    const char *refused;    /* why the kernel may not have taken it */
+    const char *refused;        /* why the kernel may not have taken it */
 };
 static const struct advice thp = {
-    "thp", MADV_HUGEPAGE, MADV_NOHUGEPAGE, MV_HOST_MAP_HUGE, MV_HOST_MAP_NO_HUGE,
+    "thp",
+    MADV_HUGEPAGE,
+    MADV_NOHUGEPAGE,
+    MV_HOST_MAP_HUGE,
+    MV_HOST_MAP_NO_HUGE,
     "the host's kernel has no transparent huge pages for such memory"};
 static const struct advice merge = {
-    "merge", MADV_MERGEABLE, MADV_UNMERGEABLE, MV_HOST_MAP_MERGEABLE, 0,
+    "merge",
+    MADV_MERGEABLE,
+    MADV_UNMERGEABLE,
+    MV_HOST_MAP_MERGEABLE,
+    0,
     "the host merges pages of private memory alone (KSM): leave out memfd=, file=, hugetlb= and "
     "share="};
 static const struct advice dump = {
-    "dump", MADV_DODUMP, MADV_DONTDUMP, 0, MV_HOST_MAP_NO_DUMP,
-    "the host's kernel does not keep such memory out of core dumps"};
+    "dump", MADV_DODUMP,         MADV_DONTDUMP,
+    0,      MV_HOST_MAP_NO_DUMP, "the host's kernel does not keep such memory out of core dumps"};
 
 static int advise(const struct mv_block *block, const struct advice *advice,
                   enum mv_config_switch wish, struct mv_error *err)
@@ -152,13 +160,13 @@ static int set_thp(const struct mv_block *block, enum mv_config_switch wish, str
     return advise(block, &thp, wish, err);
 }
 
-static int set_merge(const struct mv_block *block, enum mv_config_switch wish,
-                     struct mv_error *err)
+static int set_merge(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)
 {
     int r = advise(block, &merge, wish, err);
     if (r == 0 && wish == MV_SWITCH_ON && !kernel_says(KSM_RUN, "1"))
-        mv_warn("block %s: merge=on waits for the host's KSM, which does not run: type 'echo 1 > "
-                KSM_RUN "'", block->id);
+        mv_warn("block %s: merge=on waits for the host's KSM, which does not run: type 'echo 1 "
+                "> " KSM_RUN "'",
+                block->id);
     return r;
 }
 
@@ -227,7 +235,7 @@ static int lock(const struct mv_block *block, enum mv_config_switch wish, struct
 
 static int bring_written(const struct mv_block *block, uint64_t offset, uint64_t len)
 {
-    return block->backing->ops->fetch(block->backing, block->host, offset, len);
+    return mv_backing_populate(block->backing, block->host, offset, len);
 }
 
 static int prealloc(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)

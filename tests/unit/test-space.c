@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory/space.c and guest-copy.c: the map, its listeners, copies, threads. */
+/* memory/space.c and block-bytes.c: the map, its listeners, copies, threads. */
 #include "space.h"
 
 #include "block.h"
