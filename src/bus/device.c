@@ -8,33 +8,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-void mv_device_tree_init(struct mv_device_tree *tree)
+void *mv_device_alloc(size_t size, const struct mv_device_ops *ops, const char *registers,
+                      const struct mv_mmio_ops *mmio, struct mv_error *err)
 {
-    *tree = (struct mv_device_tree){0};
+    struct mv_device *device = calloc(1, size);
+    if (device == NULL) {
+        mv_error_set(err, ENOMEM, "no memory for the %s", ops->type);
+        return NULL;
+    }
+    device->ops = ops;
+    device->region = (struct mv_mmio_region){registers, mmio, device};
+    pthread_mutex_init(&device->lock, NULL);
+    return device;
 }
 
-/* Path and id are the tree's and the device's destroy does not know of them. */
-static void free_device(struct mv_device *device)
+void mv_device_destroy(struct mv_device *device)
 {
-    char *path = device->path, *id = device->id;
-    device->ops->destroy(device);
-    free(path);
-    free(id);
+    if (device->ops->destroy != NULL)
+        device->ops->destroy(device);
+    pthread_mutex_destroy(&device->lock);
+    free(device->path);
+    free(device->id);
+    free(device);
 }
 
 void mv_device_tree_destroy(struct mv_device_tree *tree)
 {
-    struct mv_device *last_first = NULL;
     while (tree->first != NULL) {
-        struct mv_device *device = tree->first;
-        tree->first = device->next;
-        device->next = last_first;
-        last_first = device;
-    }
-    while (last_first != NULL) {
-        struct mv_device *device = last_first;
-        last_first = device->next;
-        free_device(device);
+        struct mv_device *last = tree->first;
+        while (last->next != NULL)
+            last = last->next;
+        mv_device_tree_remove(tree, last);
     }
 }
 
@@ -59,13 +63,18 @@ int mv_device_tree_add(struct mv_device_tree *tree, struct mv_device *device, co
     return 0;
 }
 
-struct mv_device *mv_device_tree_find(struct mv_device_tree *tree, const char *path)
+static struct mv_device *find(struct mv_device_tree *tree, const char *path, size_t len)
 {
     for (struct mv_device *device = tree->first; device != NULL; device = device->next) {
-        if (strcmp(device->path, path) == 0)
+        if (strlen(device->path) == len && memcmp(device->path, path, len) == 0)
             return device;
     }
     return NULL;
+}
+
+struct mv_device *mv_device_tree_find(struct mv_device_tree *tree, const char *path)
+{
+    return find(tree, path, strlen(path));
 }
 
 struct mv_device *mv_device_tree_find_id(struct mv_device_tree *tree, const char *id)
@@ -80,12 +89,7 @@ struct mv_device *mv_device_tree_find_id(struct mv_device_tree *tree, const char
 struct mv_device *mv_device_tree_parent(struct mv_device_tree *tree, const struct mv_device *device)
 {
     const char *end = strrchr(device->path, '/');
-    size_t len = end == NULL ? 0 : (size_t)(end - device->path);
-    for (struct mv_device *other = tree->first; other != NULL; other = other->next) {
-        if (strlen(other->path) == len && memcmp(other->path, device->path, len) == 0)
-            return other;
-    }
-    return NULL;
+    return find(tree, device->path, end == NULL ? 0 : (size_t)(end - device->path));
 }
 
 int mv_device_tree_name(struct mv_device_tree *tree, struct mv_device *device, const char *id,
@@ -104,7 +108,7 @@ void mv_device_tree_remove(struct mv_device_tree *tree, struct mv_device *device
     for (struct mv_device **link = &tree->first; *link != NULL; link = &(*link)->next) {
         if (*link == device) {
             *link = device->next;
-            free_device(device);
+            mv_device_destroy(device);
             return;
         }
     }
@@ -112,8 +116,10 @@ void mv_device_tree_remove(struct mv_device_tree *tree, struct mv_device *device
 
 void mv_device_tree_reset(struct mv_device_tree *tree)
 {
-    for (struct mv_device *device = tree->first; device != NULL; device = device->next)
-        device->ops->reset(device);
+    for (struct mv_device *device = tree->first; device != NULL; device = device->next) {
+        if (device->ops->reset != NULL)
+            device->ops->reset(device);
+    }
 }
 
 void mv_device_tree_saving(struct mv_device_tree *tree)

@@ -2,15 +2,16 @@
 /*
  * struct mv_device: a node in the device tree, with a path.  A device embeds
  * it as its first member.  The tree is the main thread's; the fields here do
- * not change while the device is in it.
+ * not change while the device is in it.  `lock` is for the device's own state.
  */
 #ifndef MV_BUS_DEVICE_H
 #define MV_BUS_DEVICE_H
 
 #include "error.h"
+#include "space.h"
 #include "state.h"
 
-#include <stdbool.h>
+#include <pthread.h>
 #include <stdint.h>
 
 struct mv_device;
@@ -18,12 +19,14 @@ struct mv_device;
 struct mv_device_ops {
     const char *type; /* "ns16550a" */
     const struct mv_state_table *state; /* may be NULL where there is none */
-    void (*reset)(struct mv_device *device);   /* power-on values */
-    void (*destroy)(struct mv_device *device); /* frees it */
+    void (*reset)(struct mv_device *device);   /* power-on values; NULL: it has none */
+    void (*destroy)(struct mv_device *device); /* what it has beside itself; NULL: nothing */
 };
 
 struct mv_device {
     const struct mv_device_ops *ops;
+    struct mv_mmio_region region; /* its registers, or the first of them */
+    pthread_mutex_t lock;
     char *path; /* "uart", "pci/03.0" */
     char *id;   /* the user's name for it; NULL where there is none */
     uint64_t generation; /* tells a device from an earlier one at its path */
@@ -35,8 +38,16 @@ struct mv_device_tree {
     uint64_t last_generation;
 };
 
-void mv_device_tree_init(struct mv_device_tree *tree);
-/* Destroys every device, the last one added first. */
+/*
+ * A device of `size` bytes, zero but for its base; `registers` is what the space
+ * calls its region.  NULL where there is no memory for it.
+ */
+void *mv_device_alloc(size_t size, const struct mv_device_ops *ops, const char *registers,
+                      const struct mv_mmio_ops *mmio, struct mv_error *err);
+/* One that is in no tree. */
+void mv_device_destroy(struct mv_device *device);
+
+/* Destroys every device, the last one added first; a tree begins as zeros. */
 void mv_device_tree_destroy(struct mv_device_tree *tree);
 
 /* -EEXIST where the path is taken; the tree owns the device on success. */

@@ -43,16 +43,25 @@ struct mv_irqchip {
     const struct mv_irqchip_ops *ops;
 };
 
-/* A wire from a device to the chip. */
+/* A wire from a device, whose lock guards it, to the chip, or to nowhere. */
 struct mv_irq {
     struct mv_irqchip *chip;
     unsigned intid; /* SPI */
+    bool level;     /* what the chip was told */
 };
 
-static inline void mv_irq_set(const struct mv_irq *irq, bool level)
+static inline void mv_irq_set(struct mv_irq *irq, bool level)
 {
-    if (irq->chip)
+    if (irq->chip && level != irq->level)
         irq->chip->ops->set_spi(irq->chip, irq->intid, level);
+    irq->level = level;
+}
+
+/* The chip may have another level by a load: tell it again. */
+static inline void mv_irq_renew(struct mv_irq *irq)
+{
+    irq->level = !irq->level;
+    mv_irq_set(irq, !irq->level);
 }
 
 #endif

@@ -251,22 +251,4 @@ int mv_pci_windows_check(const struct mv_pci_bus_params *params,
                          const struct mv_pci_function *function, const struct mv_pci_demand *all,
                          struct mv_error *err);
 
-/* --- pci-bridge.c: a function with a bus behind it */
-
-/* A device embeds it as its first member; under the bus's lock once it is plugged. */
-struct mv_pci_bridge {
-    struct mv_pci_function function;
-    bool shut; /* nothing behind it is there for the guest */
-};
-
-/* The header and the bus behind it, which mv_pci_bridge_clear gives back. */
-int mv_pci_bridge_init(struct mv_pci_bridge *bridge, const struct mv_device_ops *ops,
-                       const struct mv_pci_ids *ids, struct mv_error *err);
-void mv_pci_bridge_clear(struct mv_pci_bridge *bridge);
-/* For ops, of which bridges have their own. */
-void mv_pci_bridge_written(struct mv_pci_bridge *bridge, unsigned offset, unsigned size,
-                           uint32_t value);
-/* Also where `shut` has changed. */
-void mv_pci_bridge_follow(struct mv_pci_bridge *bridge);
-
 #endif

@@ -53,12 +53,13 @@ struct mv_platform_type {
     const char *node; /* the name of its node in the device tree: "serial" */
     /* The member of struct mv_platform that the first device of it is; 0: none. */
     size_t part;
-    /* NULL: there is no device, and the row does no more than tell the guest something. */
+    /*
+     * A device with registers, which go to the row's address.  NULL: the row does no
+     * more than tell the guest something.
+     */
     int (*create)(const struct mv_platform *platform, const struct mv_platform_row *row,
                   struct mv_device **ret, struct mv_error *err);
-    /* Its registers, which go to the row's address. */
-    const struct mv_mmio_region *(*region)(struct mv_device *device);
-    uint64_t size;
+    uint64_t size; /* of the registers, bytes */
     /* Or NULL: it is in the tree and in the space; what else is there to do. */
     int (*added)(struct mv_platform *platform, const struct mv_platform_row *row,
                  struct mv_device *device, struct mv_error *err);

@@ -7,7 +7,7 @@
 #include "serial.h"
 
 #include "loop.h"
-#include "ns16550a.h"
+#include "platform-devices.h"
 
 #include <stddef.h>
 #include <stdlib.h>

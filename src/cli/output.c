@@ -9,7 +9,7 @@
 
 #include "cleanup.h"
 #include "log.h"
-#include "ns16550a.h"
+#include "platform-devices.h"
 
 #include <poll.h>
 #include <signal.h>

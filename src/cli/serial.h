@@ -9,7 +9,7 @@
 
 #include "config.h"
 #include "error.h"
-#include "ns16550a.h"
+#include "platform-devices.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -3,9 +3,9 @@
  * struct mv_edu: the PCI function of QEMU's docs/specs/edu.txt, made for those
  * who write drivers and for tests of interrupts and DMA: identification,
  * liveness, factorial, a register that interrupts by INTx or MSI, and a buffer
- * that is copied to and from guest memory 100 ms after it was asked for.  `lock`
- * guards the registers and the buffer; called by vCPU threads, and by the main
- * thread's timer.
+ * that is copied to and from guest memory 100 ms after it was asked for.  The
+ * device's lock guards the registers and the buffer; called by vCPU threads, and by
+ * the main thread's timer.
  */
 #include "pci-devices.h"
 
@@ -13,8 +13,6 @@
 #include "guest-timer.h"
 #include "pci-msi.h"
 
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define REGISTERS_SIZE 0x100000
@@ -27,11 +25,11 @@ enum reg {
     REG_INTERRUPT_STATUS = 0x24,
     REG_INTERRUPT_RAISE = 0x60,
     REG_INTERRUPT_ACKNOWLEDGE = 0x64,
-    REG_DMA_SOURCE = 0x80, /* from here on of 64 bits */
-    REG_DMA_DESTINATION = 0x88,
-    REG_DMA_COUNT = 0x90,
-    REG_DMA_COMMAND = 0x98,
+    REG_DMA = 0x80, /* from here on of 64 bits */
 };
+
+/* Of the DMA, in their order. */
+enum { SOURCE, DESTINATION, COUNT, COMMAND, DMA_REGISTERS };
 
 #define ID 0x010000ed /* version 1.0, and "ed" for the device */
 #define STATUS_INTERRUPT    0x80 /* interrupt when a factorial is done */
@@ -49,18 +47,13 @@ enum reg {
 
 struct mv_edu {
     struct mv_pci_function function;
-    struct mv_mmio_region registers;
-    pthread_mutex_t lock;
     uint32_t liveness;
     uint32_t factorial;
     uint32_t status;
     uint32_t interrupts;
     uint64_t dma_mask; /* of the addresses that it can send */
     struct mv_guest_timer *timer;
-    uint64_t source;
-    uint64_t destination;
-    uint64_t count;
-    uint64_t command;
+    uint64_t dma[DMA_REGISTERS];
     uint64_t left_ns; /* until the DMA is done, of guest time; for a save */
     uint8_t buffer[BUFFER_SIZE];
 };
@@ -89,59 +82,47 @@ static uint32_t factorial(uint32_t n)
 static bool find_in_buffer(const struct mv_edu *edu, uint64_t address, uint64_t *ret_at)
 {
     *ret_at = address - BUFFER;
-    return address >= BUFFER && *ret_at <= BUFFER_SIZE && edu->count <= BUFFER_SIZE - *ret_at;
+    return address >= BUFFER && *ret_at <= BUFFER_SIZE && edu->dma[COUNT] <= BUFFER_SIZE - *ret_at;
 }
 
 static void transfer(struct mv_edu *edu)
 {
-    struct mv_dma *dma = &edu->function.dma;
-    struct mv_error ignored;
-    uint64_t at;
-    if (edu->command & COMMAND_TO_MEMORY) {
-        if (find_in_buffer(edu, edu->source, &at))
-            mv_dma_write(dma, edu->destination & edu->dma_mask, edu->buffer + at, edu->count,
-                         &ignored);
-    } else if (find_in_buffer(edu, edu->destination, &at) &&
-               mv_dma_read(dma, edu->source & edu->dma_mask, edu->buffer + at, edu->count,
-                           &ignored) < 0) {
-        memset(edu->buffer + at, 0, edu->count); /* as QEMU's */
-    }
+    bool to_memory = edu->dma[COMMAND] & COMMAND_TO_MEMORY;
+    uint64_t gpa = edu->dma[to_memory ? DESTINATION : SOURCE] & edu->dma_mask;
+    uint64_t at, count = edu->dma[COUNT];
+    if (!find_in_buffer(edu, edu->dma[to_memory ? SOURCE : DESTINATION], &at))
+        return;
+    if (to_memory)
+        mv_dma_write(&edu->function.dma, gpa, edu->buffer + at, count, NULL);
+    else if (mv_dma_read(&edu->function.dma, gpa, edu->buffer + at, count, NULL) < 0)
+        memset(edu->buffer + at, 0, count); /* as QEMU's */
 }
 
 static void finish_dma(void *opaque)
 {
     struct mv_edu *edu = opaque;
-    MV_LOCK_SCOPE(&edu->lock);
-    if (!(edu->command & COMMAND_RUN))
+    MV_LOCK_SCOPE(&edu->function.device.lock);
+    if (!(edu->dma[COMMAND] & COMMAND_RUN))
         return;
     transfer(edu);
-    edu->command &= ~(uint64_t)COMMAND_RUN;
-    if (edu->command & COMMAND_INTERRUPT)
+    edu->dma[COMMAND] &= ~(uint64_t)COMMAND_RUN;
+    if (edu->dma[COMMAND] & COMMAND_INTERRUPT)
         raise_interrupts(edu, INTERRUPT_DMA);
 }
 
+/* NULL: there is none. */
 static uint64_t *dma_register(struct mv_edu *edu, uint64_t offset)
 {
-    switch (offset) {
-    case REG_DMA_SOURCE:
-        return &edu->source;
-    case REG_DMA_DESTINATION:
-        return &edu->destination;
-    case REG_DMA_COUNT:
-        return &edu->count;
-    case REG_DMA_COMMAND:
-        return &edu->command;
-    default:
-        return NULL;
-    }
+    uint64_t index = (offset - REG_DMA) / sizeof edu->dma[0];
+    return offset % sizeof edu->dma[0] == 0 && index < DMA_REGISTERS ? &edu->dma[index] : NULL;
 }
 
 /* Nothing changes while it runs, and a command that is not to run is none. */
 static void write_dma(struct mv_edu *edu, uint64_t offset, uint64_t value)
 {
     uint64_t *reg = dma_register(edu, offset);
-    bool starts = offset == REG_DMA_COMMAND;
-    if (reg == NULL || (edu->command & COMMAND_RUN) || (starts && !(value & COMMAND_RUN)))
+    bool starts = reg == &edu->dma[COMMAND];
+    if (reg == NULL || (edu->dma[COMMAND] & COMMAND_RUN) || (starts && !(value & COMMAND_RUN)))
         return;
     *reg = value;
     if (starts)
@@ -153,7 +134,7 @@ static void write_dma(struct mv_edu *edu, uint64_t offset, uint64_t value)
 static uint64_t registers_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct mv_edu *edu = opaque;
-    MV_LOCK_SCOPE(&edu->lock);
+    MV_LOCK_SCOPE(&edu->function.device.lock);
     const uint64_t *dma = dma_register(edu, offset);
     if (dma != NULL)
         return *dma;
@@ -178,8 +159,8 @@ static uint64_t registers_read(void *opaque, uint64_t offset, unsigned size)
 static void registers_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
     struct mv_edu *edu = opaque;
-    MV_LOCK_SCOPE(&edu->lock);
-    if (offset >= REG_DMA_SOURCE)
+    MV_LOCK_SCOPE(&edu->function.device.lock);
+    if (offset >= REG_DMA)
         write_dma(edu, offset, value);
     if (size != 4)
         return;
@@ -207,20 +188,15 @@ static void registers_write(void *opaque, uint64_t offset, uint64_t value, unsig
     }
 }
 
-static const struct mv_mmio_ops registers_ops = {
-    .read = registers_read,
-    .peek = registers_read,
-    .write = registers_write,
-    .min_access = 4,
-    .max_access = 8,
-};
+static const struct mv_mmio_ops registers_ops = {registers_read, registers_write, registers_read,
+                                                 4, 8};
 
 static void reset(struct mv_device *device)
 {
     struct mv_edu *edu = (struct mv_edu *)device;
-    MV_LOCK_SCOPE(&edu->lock);
+    MV_LOCK_SCOPE(&edu->function.device.lock);
     edu->liveness = edu->factorial = edu->status = edu->interrupts = 0;
-    edu->source = edu->destination = edu->count = edu->command = 0;
+    memset(edu->dma, 0, sizeof edu->dma);
     memset(edu->buffer, 0, sizeof edu->buffer);
     mv_guest_timer_set(edu->timer, MV_GUEST_TIMER_UNSET);
     mv_pci_function_reset(&edu->function);
@@ -231,8 +207,6 @@ static void destroy(struct mv_device *device)
     struct mv_edu *edu = (struct mv_edu *)device;
     mv_pci_bus_unplug(&edu->function);
     mv_guest_timer_destroy(edu->timer);
-    pthread_mutex_destroy(&edu->lock);
-    free(edu);
 }
 
 static const struct mv_state_field state_fields[] = {
@@ -242,10 +216,7 @@ static const struct mv_state_field state_fields[] = {
     MV_STATE_BITS("status", struct mv_edu, status, MV_STATE_U32, STATUS_INTERRUPT),
     MV_STATE_ANY("interrupts", struct mv_edu, interrupts, MV_STATE_U32),
     MV_STATE_SAME("dma-mask", struct mv_edu, dma_mask, MV_STATE_U64),
-    MV_STATE_ANY("dma-source", struct mv_edu, source, MV_STATE_U64),
-    MV_STATE_ANY("dma-destination", struct mv_edu, destination, MV_STATE_U64),
-    MV_STATE_ANY("dma-count", struct mv_edu, count, MV_STATE_U64),
-    MV_STATE_ANY("dma-command", struct mv_edu, command, MV_STATE_U64),
+    MV_STATE_ANY("dma", struct mv_edu, dma, MV_STATE_U64),
     MV_STATE_RANGE("dma-left-ns", struct mv_edu, left_ns, MV_STATE_U64, 0, DMA_NS),
     MV_STATE_ANY("dma-buffer", struct mv_edu, buffer, MV_STATE_U8),
 };
@@ -253,14 +224,14 @@ static const struct mv_state_field state_fields[] = {
 static void save_state(void *object)
 {
     struct mv_edu *edu = object;
-    MV_LOCK_SCOPE(&edu->lock);
-    edu->left_ns = (edu->command & COMMAND_RUN) ? mv_guest_timer_left(edu->timer) : 0;
+    MV_LOCK_SCOPE(&edu->function.device.lock);
+    edu->left_ns = (edu->dma[COMMAND] & COMMAND_RUN) ? mv_guest_timer_left(edu->timer) : 0;
 }
 
 static int check_state(const void *object, struct mv_error *err)
 {
     const struct mv_edu *edu = object;
-    if (edu->left_ns != 0 && !(edu->command & COMMAND_RUN))
+    if (edu->left_ns != 0 && !(edu->dma[COMMAND] & COMMAND_RUN))
         return mv_state_refuse(err, "dma-left-ns", "no DMA is under way");
     return mv_pci_function_check(&edu->function, err);
 }
@@ -268,46 +239,38 @@ static int check_state(const void *object, struct mv_error *err)
 static void state_loaded(void *object)
 {
     struct mv_edu *edu = object;
-    MV_LOCK_SCOPE(&edu->lock);
+    MV_LOCK_SCOPE(&edu->function.device.lock);
     mv_guest_timer_set(edu->timer,
-                       (edu->command & COMMAND_RUN) ? edu->left_ns : MV_GUEST_TIMER_UNSET);
+                       (edu->dma[COMMAND] & COMMAND_RUN) ? edu->left_ns : MV_GUEST_TIMER_UNSET);
     mv_pci_intx_set(&edu->function, edu->interrupts != 0);
     mv_pci_function_loaded(&edu->function);
 }
 
 static const struct mv_state_table state_table =
-    MV_STATE_TABLE(struct mv_edu, "edu", 1, state_fields, .mutex = offsetof(struct mv_edu, lock),
-                   .lock = mv_pci_function_mutex, .saving = save_state, .check = check_state, .loaded = state_loaded);
+    MV_STATE_TABLE(struct mv_edu, "edu", 1, state_fields,
+                   .mutex = offsetof(struct mv_edu, function.device.lock),
+                   .lock = mv_pci_function_mutex, .saving = save_state, .check = check_state,
+                   .loaded = state_loaded);
 
-static const struct mv_device_ops device_ops = {
-    .type = "edu", .state = &state_table, .reset = reset, .destroy = destroy};
+static const struct mv_device_ops device_ops = {"edu", &state_table, reset, destroy};
 
 int mv_edu_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
                   struct mv_error *err)
 {
-    static const struct mv_pci_ids ids = {
-        .vendor = 0x1234,
-        .device = 0x11e8,
-        .subsystem_vendor = 0x1af4,
-        .subsystem = 0x1100,
-        .class_code = 0x00ff00, /* of no class */
-        .revision = 0x10,
-        .interrupt = true,
-    };
-    struct mv_edu *edu = calloc(1, sizeof *edu);
+    static const struct mv_pci_ids ids = {0x1234, 0x11e8, 0x1af4, 0x1100,
+                                          .class_code = 0x00ff00 /* none */, 0x10, true};
+    struct mv_edu *edu =
+        mv_device_alloc(sizeof *edu, &device_ops, "edu registers", &registers_ops, err);
     if (edu == NULL)
-        return mv_error_set(err, ENOMEM, "no memory for the device");
+        return -ENOMEM;
     int r = mv_guest_timer_create(params->timers, finish_dma, edu, &edu->timer, err);
     if (r < 0) {
-        free(edu);
+        mv_device_destroy(&edu->function.device);
         return r;
     }
     edu->dma_mask = params->dma_mask;
-    pthread_mutex_init(&edu->lock, NULL);
     mv_pci_function_init(&edu->function, &device_ops, &ids);
-    edu->registers =
-        (struct mv_mmio_region){.name = "edu registers", .ops = &registers_ops, .opaque = edu};
-    mv_pci_bar_mmio(&edu->function, 0, REGISTERS_SIZE, &edu->registers);
+    mv_pci_bar_mmio(&edu->function, 0, REGISTERS_SIZE, &edu->function.device.region);
     mv_pci_msi_add(&edu->function);
     *ret = &edu->function;
     return 0;

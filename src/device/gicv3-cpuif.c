@@ -224,7 +224,7 @@ bool mv_gicv3_cpu_read(struct mv_irqchip *chip, unsigned cpu, unsigned reg, uint
     struct mv_gicv3 *gic = mv_gicv3_of_chip(chip);
     if (cpu >= gic->params.cpus || (size_t)reg >= REGISTER_COUNT || registers[reg].read == NULL)
         return false;
-    MV_LOCK_SCOPE(&gic->lock);
+    MV_LOCK_SCOPE(&gic->device.lock);
     *ret = registers[reg].read(gic, cpu, registers[reg].group);
     mv_gicv3_signal(gic);
     return true;
@@ -236,7 +236,7 @@ bool mv_gicv3_cpu_write(struct mv_irqchip *chip, unsigned cpu, unsigned reg, uin
     struct mv_gicv3 *gic = mv_gicv3_of_chip(chip);
     if (cpu >= gic->params.cpus || (size_t)reg >= REGISTER_COUNT || registers[reg].write == NULL)
         return false;
-    MV_LOCK_SCOPE(&gic->lock);
+    MV_LOCK_SCOPE(&gic->device.lock);
     registers[reg].write(gic, cpu, registers[reg].group, value);
     gic->dirty |= UINT64_C(1) << cpu;
     mv_gicv3_signal(gic);

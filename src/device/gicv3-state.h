@@ -4,8 +4,8 @@
  * gicv3*.c and by nobody else.
  *
  * Interrupts stand in banks of 32, one bit each in every bitmap: a private
- * bank for each CPU (INTIDs 0-31), then the banks of the SPIs.  All fields
- * below `lock` are guarded by it.  A function that changes interrupts marks
+ * bank for each CPU (INTIDs 0-31), then the banks of the SPIs.  The device's
+ * lock guards `sink` and all below it.  A function that changes interrupts marks
  * the CPUs concerned as dirty; whoever took the lock calls mv_gicv3_signal
  * before letting it go, so that an access is seen by the CPUs as one step.
  */
@@ -14,7 +14,7 @@
 
 #include "arm64.h"
 #include "cleanup.h"
-#include "gicv3.h"
+#include "platform-devices.h"
 
 #define MV_GICV3_CPUS_MAX  64
 #define MV_GICV3_SPI_MAX   960
@@ -59,14 +59,12 @@ struct mv_gicv3_best {
 };
 
 struct mv_gicv3 {
-    struct mv_device device; /* first: see bus/device.h */
+    struct mv_device device; /* its region is the distributor's */
     struct mv_irqchip chip;
     struct mv_gicv3_params params;
-    struct mv_mmio_region dist_region;
-    struct mv_mmio_region redist_region;
+    struct mv_mmio_region redist_region; /* of all CPUs, one after the other */
     struct mv_mmio_region v2m_region;
 
-    pthread_mutex_t lock;
     struct mv_irq_sink *sink;
 
     /* State that a save carries: gicv3.c has its table. */
@@ -122,19 +120,7 @@ bool mv_gicv3_can_signal(const struct mv_gicv3 *gic, unsigned cpu);
 /* Find the best interrupt of each dirty CPU again and tell the sink. */
 void mv_gicv3_signal(struct mv_gicv3 *gic);
 
-/* --- gicv3-bank.c: registers that distributor and redistributors share. */
-
-/* Owner of a frame of bank registers: a CPU, or the distributor. */
-#define MV_GICV3_OWNER_DIST (-1)
-
-/* A naturally aligned access of a frame.  Lock held.  RAZ/WI where nothing stands. */
-uint64_t mv_gicv3_bank_read(struct mv_gicv3 *gic, int owner, uint32_t offset, unsigned size);
-void mv_gicv3_bank_write(struct mv_gicv3 *gic, int owner, uint32_t offset, unsigned size,
-                         uint32_t value);
-/* Identification registers of a 64 KiB frame, 0xffd0-0xffff. */
-uint32_t mv_gicv3_id_read(uint32_t offset, uint8_t part);
-
-/* --- The frames and the CPU interface: each takes the lock itself. */
+/* --- gicv3-frames.c, and gicv3-cpuif.c: each takes the lock itself. */
 extern const struct mv_mmio_ops mv_gicv3_dist_ops;
 extern const struct mv_mmio_ops mv_gicv3_redist_ops;
 extern const struct mv_mmio_ops mv_gicv3_v2m_ops;

@@ -117,13 +117,13 @@ static void derive_all(struct mv_gicv3 *gic)
 static void state_loaded(void *object)
 {
     struct mv_gicv3 *gic = object;
-    MV_LOCK_SCOPE(&gic->lock);
+    MV_LOCK_SCOPE(&gic->device.lock);
     derive_all(gic);
 }
 
 static const struct mv_state_table state_table =
     MV_STATE_TABLE(struct mv_gicv3, "gicv3", 1, state_fields,
-                   .mutex = offsetof(struct mv_gicv3, lock), .check = check_state,
+                   .mutex = offsetof(struct mv_gicv3, device.lock), .check = check_state,
                    .loaded = state_loaded);
 
 /*
@@ -133,7 +133,7 @@ static const struct mv_state_table state_table =
 static void gicv3_reset(struct mv_device *device)
 {
     struct mv_gicv3 *gic = (struct mv_gicv3 *)device;
-    MV_LOCK_SCOPE(&gic->lock);
+    MV_LOCK_SCOPE(&gic->device.lock);
     for (size_t i = 0; i < state_table.field_count; i++) {
         const struct mv_state_field *field = &state_fields[i];
         if (!field->is_same && field->offset != offsetof(struct mv_gicv3, level))
@@ -148,19 +148,7 @@ static void gicv3_reset(struct mv_device *device)
     derive_all(gic);
 }
 
-static void gicv3_destroy(struct mv_device *device)
-{
-    struct mv_gicv3 *gic = (struct mv_gicv3 *)device;
-    pthread_mutex_destroy(&gic->lock);
-    free(gic);
-}
-
-static const struct mv_device_ops device_ops = {
-    .type = "gicv3",
-    .state = &state_table,
-    .reset = gicv3_reset,
-    .destroy = gicv3_destroy,
-};
+static const struct mv_device_ops device_ops = {"gicv3", &state_table, gicv3_reset};
 
 static void set_spi(struct mv_irqchip *chip, unsigned intid, bool level)
 {
@@ -168,7 +156,7 @@ static void set_spi(struct mv_irqchip *chip, unsigned intid, bool level)
     int bank = mv_gicv3_bank_of(gic, 0, intid);
     if (intid < MV_INTID_SPI_BASE || bank < 0)
         return;
-    MV_LOCK_SCOPE(&gic->lock);
+    MV_LOCK_SCOPE(&gic->device.lock);
     mv_gicv3_input_set(gic, (unsigned)bank, UINT32_C(1) << (intid % 32), level);
     mv_gicv3_signal(gic);
 }
@@ -178,7 +166,7 @@ static void set_ppi(struct mv_irqchip *chip, unsigned cpu, unsigned intid, bool 
     struct mv_gicv3 *gic = mv_gicv3_of_chip(chip);
     if (cpu >= gic->params.cpus || intid < MV_INTID_PPI_BASE || intid >= MV_INTID_SPI_BASE)
         return;
-    MV_LOCK_SCOPE(&gic->lock);
+    MV_LOCK_SCOPE(&gic->device.lock);
     mv_gicv3_input_set(gic, cpu, UINT32_C(1) << intid, level);
     mv_gicv3_signal(gic);
 }
@@ -191,7 +179,7 @@ void mv_gicv3_message(struct mv_irqchip *chip, unsigned intid)
     if (intid < MV_INTID_SPI_BASE || bank < 0)
         return;
     uint32_t bit = UINT32_C(1) << (intid % 32);
-    MV_LOCK_SCOPE(&gic->lock);
+    MV_LOCK_SCOPE(&gic->device.lock);
     gic->pending[bank] |= gic->edge[bank] & bit;
     mv_gicv3_bank_update(gic, (unsigned)bank, bit);
     mv_gicv3_signal(gic);
@@ -201,7 +189,7 @@ void mv_gicv3_message(struct mv_irqchip *chip, unsigned intid)
 static void set_sink(struct mv_irqchip *chip, struct mv_irq_sink *sink)
 {
     struct mv_gicv3 *gic = mv_gicv3_of_chip(chip);
-    MV_LOCK_SCOPE(&gic->lock);
+    MV_LOCK_SCOPE(&gic->device.lock);
     gic->sink = sink;
     for (unsigned cpu = 0; cpu < gic->params.cpus; cpu++) {
         gic->lines[cpu] = 0;
@@ -239,47 +227,6 @@ static int check_params(const struct mv_gicv3_params *params, struct mv_error *e
     return 0;
 }
 
-int mv_gicv3_create(const struct mv_gicv3_params *params, struct mv_device **ret,
-                    struct mv_error *err)
-{
-    int r = check_params(params, err);
-    if (r < 0)
-        return r;
-    struct mv_gicv3 *gic = calloc(1, sizeof *gic);
-    if (gic == NULL)
-        return mv_error_set(err, ENOMEM, "no memory for the GIC");
-    gic->device.ops = &device_ops;
-    gic->chip.ops = &irqchip_ops;
-    gic->params = *params;
-    gic->dist_region = (struct mv_mmio_region){"gic-distributor", &mv_gicv3_dist_ops, gic};
-    gic->redist_region = (struct mv_mmio_region){"gic-redistributors", &mv_gicv3_redist_ops, gic};
-    gic->v2m_region = (struct mv_mmio_region){"gic-v2m", &mv_gicv3_v2m_ops, gic};
-    pthread_mutex_init(&gic->lock, NULL);
-    gicv3_reset(&gic->device);
-    *ret = &gic->device;
-    return 0;
-}
-
-struct mv_irqchip *mv_gicv3_irqchip(struct mv_device *device)
-{
-    return &((struct mv_gicv3 *)device)->chip;
-}
-
-const struct mv_mmio_region *mv_gicv3_dist_region(struct mv_device *device)
-{
-    return &((struct mv_gicv3 *)device)->dist_region;
-}
-
-const struct mv_mmio_region *mv_gicv3_redist_region(struct mv_device *device)
-{
-    return &((struct mv_gicv3 *)device)->redist_region;
-}
-
-const struct mv_mmio_region *mv_gicv3_v2m_region(struct mv_device *device)
-{
-    return &((struct mv_gicv3 *)device)->v2m_region;
-}
-
 /* --- on a board */
 
 static int create(const struct mv_platform *platform, const struct mv_platform_row *row,
@@ -288,7 +235,20 @@ static int create(const struct mv_platform *platform, const struct mv_platform_r
     const struct mv_gicv3_wiring *wiring = row->wiring;
     struct mv_gicv3_params params = wiring->params;
     params.cpus = platform->cpus;
-    return mv_gicv3_create(&params, ret, err);
+    int r = check_params(&params, err);
+    if (r < 0)
+        return r;
+    struct mv_gicv3 *gic =
+        mv_device_alloc(sizeof *gic, &device_ops, "gic-distributor", &mv_gicv3_dist_ops, err);
+    if (gic == NULL)
+        return -ENOMEM;
+    gic->chip.ops = &irqchip_ops;
+    gic->params = params;
+    gic->redist_region = (struct mv_mmio_region){"gic-redistributors", &mv_gicv3_redist_ops, gic};
+    gic->v2m_region = (struct mv_mmio_region){"gic-v2m", &mv_gicv3_v2m_ops, gic};
+    gicv3_reset(&gic->device);
+    *ret = &gic->device;
+    return 0;
 }
 
 static int added(struct mv_platform *platform, const struct mv_platform_row *row,
@@ -341,9 +301,5 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
         describe_v2m(fdt, wiring);
 }
 
-const struct mv_platform_type mv_gicv3_type = {.node = "interrupt-controller",
-                                               .create = create,
-                                               .region = mv_gicv3_dist_region,
-                                               .size = MV_GICV3_DIST_SIZE,
-                                               .added = added,
-                                               .describe = describe};
+const struct mv_platform_type mv_gicv3_type = {
+    "interrupt-controller", 0, create, MV_GICV3_DIST_SIZE, added, describe};

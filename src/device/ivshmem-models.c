@@ -10,46 +10,19 @@
 
 /* --- those that all models have */
 
+#define MASK   offsetof(struct mv_ivshmem_device, mask)
+#define STATUS offsetof(struct mv_ivshmem_device, status)
+
+#define IDS(revision, pin)                                                                         \
+    {                                                                                              \
+        0x1af4, 0x1110, 0x1af4, 0x1100, .class_code = 0x050000 /* RAM controller */, revision, pin \
+    }
+
 /* After a change of mask or status; under the device's lock. */
 void mv_ivshmem_update_line(struct mv_ivshmem_device *ivshmem)
 {
     if (ivshmem->link != NULL)
         mv_pci_intx_set(&ivshmem->function, (ivshmem->status & ivshmem->mask) != 0);
-}
-
-static uint32_t read_mask(struct mv_ivshmem_device *ivshmem)
-{
-    MV_LOCK_SCOPE(&ivshmem->lock);
-    return ivshmem->mask;
-}
-
-static void write_mask(struct mv_ivshmem_device *ivshmem, uint32_t value)
-{
-    MV_LOCK_SCOPE(&ivshmem->lock);
-    ivshmem->mask = value;
-    mv_ivshmem_update_line(ivshmem);
-}
-
-static uint32_t peek_status(struct mv_ivshmem_device *ivshmem)
-{
-    MV_LOCK_SCOPE(&ivshmem->lock);
-    return ivshmem->status;
-}
-
-static uint32_t read_status(struct mv_ivshmem_device *ivshmem)
-{
-    MV_LOCK_SCOPE(&ivshmem->lock);
-    uint32_t status = ivshmem->status;
-    ivshmem->status = 0;
-    mv_ivshmem_update_line(ivshmem);
-    return status;
-}
-
-static void write_status(struct mv_ivshmem_device *ivshmem, uint32_t value)
-{
-    MV_LOCK_SCOPE(&ivshmem->lock);
-    ivshmem->status = value;
-    mv_ivshmem_update_line(ivshmem);
 }
 
 static uint32_t read_position(struct mv_ivshmem_device *ivshmem)
@@ -79,10 +52,10 @@ static void write_doorbell_rev1(struct mv_ivshmem_device *ivshmem, uint32_t valu
 }
 
 static const struct mv_ivshmem_register registers_rev1[] = {
-    {REV1_MASK, read_mask, write_mask},
-    {REV1_STATUS, read_status, write_status, peek_status},
-    {REV1_POSITION, read_position, NULL},
-    {REV1_DOORBELL, NULL, write_doorbell_rev1},
+    {REV1_MASK, MASK},
+    {REV1_STATUS, STATUS, true},
+    {REV1_POSITION, .read = read_position},
+    {REV1_DOORBELL, .write = write_doorbell_rev1},
 };
 
 static void rung_rev1(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t count)
@@ -90,21 +63,14 @@ static void rung_rev1(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64
     (void)count;
     if (mv_pci_msix_send(&ivshmem->function, vector))
         return;
-    MV_LOCK_SCOPE(&ivshmem->lock);
+    MV_LOCK_SCOPE(&ivshmem->function.device.lock);
     ivshmem->status |= STATUS_RUNG;
     mv_ivshmem_update_line(ivshmem);
 }
 
 #define REVISION1(pin)                                                                             \
     {                                                                                              \
-        .ids = {.vendor = 0x1af4,                                                                  \
-                .device = 0x1110,                                                                  \
-                .subsystem_vendor = 0x1af4,                                                        \
-                .subsystem = 0x1100,                                                               \
-                .class_code = 0x050000, /* RAM controller */                                       \
-                .revision = 1,                                                                     \
-                .interrupt = (pin)},                                                               \
-        .registers = registers_rev1,                                                               \
+        .ids = IDS(1, pin), .registers = registers_rev1,                                           \
         .register_count = sizeof registers_rev1 / sizeof registers_rev1[0],                        \
         .register_bits = 0xffffffff, .memory_bar = 2, .rung = rung_rev1,                           \
     }
@@ -162,31 +128,25 @@ static uint32_t read_mem_size(struct mv_ivshmem_device *ivshmem)
 }
 
 static const struct mv_ivshmem_register registers_2009[] = {
-    {OLD_MASK, read_mask, write_mask},
-    {OLD_STATUS, read_status, write_status, peek_status},
-    {OLD_DOORBELL, NULL, write_doorbell_2009},
-    {OLD_POSITION, read_position, NULL},
-    {OLD_LIVE_LIST, read_live_list, NULL},
-    {OLD_MEM_SIZE, read_mem_size, NULL},
+    {OLD_MASK, MASK},
+    {OLD_STATUS, STATUS, true},
+    {OLD_DOORBELL, .write = write_doorbell_2009},
+    {OLD_POSITION, .read = read_position},
+    {OLD_LIVE_LIST, .read = read_live_list},
+    {OLD_MEM_SIZE, .read = read_mem_size},
 };
 
 static void rung_2009(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t count)
 {
     (void)vector;
-    MV_LOCK_SCOPE(&ivshmem->lock);
+    MV_LOCK_SCOPE(&ivshmem->function.device.lock);
     uint64_t room = REGISTER_MAX - ivshmem->status;
     ivshmem->status += (uint32_t)(count < room ? count : room);
     mv_ivshmem_update_line(ivshmem);
 }
 
 const struct mv_ivshmem_model mv_ivshmem_2009 = {
-    .ids = {.vendor = 0x1af4,
-            .device = 0x1110,
-            .subsystem_vendor = 0x1af4,
-            .subsystem = 0x1100,
-            .class_code = 0x050000, /* RAM controller */
-            .revision = 0,
-            .interrupt = true},
+    .ids = IDS(0, true),
     .registers = registers_2009,
     .register_count = sizeof registers_2009 / sizeof registers_2009[0],
     .register_bits = REGISTER_MAX,

@@ -8,7 +8,7 @@
  */
 #include "ns16550a-fifos.h"
 
-#include "ns16550a.h"
+#include "platform-devices.h"
 
 bool mv_uart_receiver_put(struct mv_uart_receiver *r, uint8_t byte)
 {

@@ -2,7 +2,7 @@
 /*
  * struct mv_uart_receiver and struct mv_uart_transmitter: what the host sent to a
  * 16550A and the guest has not read, and what the guest sent and the host has not
- * taken.  Parts of struct mv_ns16550a, under its mutex; ns16550a.c alone calls them.
+ * taken.  Parts of struct mv_ns16550a, under its lock; ns16550a.c alone calls them.
  */
 #ifndef MV_DEVICE_NS16550A_FIFOS_H
 #define MV_DEVICE_NS16550A_FIFOS_H

@@ -2,9 +2,9 @@
 /*
  * struct mv_ns16550a: a 16550A UART (National PC16550D data sheet).
  *
- * Owns the registers and both FIFOs under `mutex`.  Callers: vCPU threads by
+ * Owns the registers and both FIFOs under the device's lock.  Callers: vCPU threads by
  * the MMIO region, the serial backend's thread by the rx and tx_ready
- * functions.  The backend's write is called with the mutex held, its rx_ready
+ * functions.  The backend's write is called with the lock held, its rx_ready
  * without, so that it may push input from inside that call.
  *
  * The wire is as fast as the backend: characters go out when they are written,
@@ -15,15 +15,11 @@
  * slow to start lose what the host has sent (ns16550a-fifos.c): that arrives
  * once the guest listens, by the receive interrupt or by polling LSR.
  */
-#include "ns16550a.h"
 #include "ns16550a-fifos.h"
+#include "platform-devices.h"
 
 #include "cleanup.h"
 #include "fdt-writer.h"
-
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define CLOCK_HZ 1843200 /* the guest is told; nothing follows from it */
 
@@ -69,10 +65,8 @@ enum reg { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, R
 
 struct mv_ns16550a {
     struct mv_device device;
-    struct mv_mmio_region region;
     struct mv_irq irq;
     struct mv_serial_backend *backend; /* NULL: output is dropped */
-    pthread_mutex_t mutex;             /* of what follows */
     uint8_t ier;
     uint8_t fcr;
     uint8_t lcr;
@@ -84,7 +78,6 @@ struct mv_ns16550a {
     uint8_t dlm;
     bool thre_pending; /* the THRE interrupt's latch */
     bool rts_used;     /* the guest has raised RTS since reset */
-    bool irq_level;
     struct mv_uart_receiver rx;
     struct mv_uart_transmitter tx;
 };
@@ -159,11 +152,7 @@ static uint8_t interrupt_cause(const struct mv_ns16550a *u)
 static void update_irq(struct mv_ns16550a *u)
 {
     rx_arrive(u);
-    bool level = interrupt_cause(u) != IIR_NONE;
-    if (level != u->irq_level) {
-        u->irq_level = level;
-        mv_irq_set(&u->irq, level);
-    }
+    mv_irq_set(&u->irq, interrupt_cause(u) != IIR_NONE);
 }
 
 /* The queue's last byte raises THRE. */
@@ -336,7 +325,7 @@ static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
     bool room = false;
     uint64_t value;
     {
-        MV_LOCK_SCOPE(&u->mutex);
+        MV_LOCK_SCOPE(&u->device.lock);
         value = read_register(u, offset % MV_NS16550A_SIZE, &room);
         update_irq(u);
     }
@@ -350,7 +339,7 @@ static void mmio_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
     struct mv_ns16550a *u = opaque;
     bool room = false;
     {
-        MV_LOCK_SCOPE(&u->mutex);
+        MV_LOCK_SCOPE(&u->device.lock);
         write_register(u, offset % MV_NS16550A_SIZE, (uint8_t)value, &room);
         update_irq(u);
     }
@@ -361,7 +350,7 @@ static void mmio_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 static uint64_t mmio_peek(void *opaque, uint64_t offset, unsigned size)
 {
     struct mv_ns16550a *u = opaque;
-    MV_LOCK_SCOPE(&u->mutex);
+    MV_LOCK_SCOPE(&u->device.lock);
     return peek_register(u, offset % MV_NS16550A_SIZE);
 }
 
@@ -372,7 +361,7 @@ static void reset(struct mv_device *device)
 {
     struct mv_ns16550a *u = (struct mv_ns16550a *)device;
     {
-        MV_LOCK_SCOPE(&u->mutex);
+        MV_LOCK_SCOPE(&u->device.lock);
         u->ier = u->fcr = u->lcr = u->mcr = u->lsr_errors = u->scr = 0;
         u->dll = u->dlm = 0;
         mv_uart_receiver_clear(&u->rx);
@@ -381,13 +370,6 @@ static void reset(struct mv_device *device)
         update_irq(u);
     }
     tell_room(u);
-}
-
-static void destroy(struct mv_device *device)
-{
-    struct mv_ns16550a *u = (struct mv_ns16550a *)device;
-    pthread_mutex_destroy(&u->mutex);
-    free(u);
 }
 
 static int check_state(const void *object, struct mv_error *err)
@@ -407,45 +389,23 @@ static void state_loaded(void *object)
     struct mv_ns16550a *u = object;
     mv_ns16550a_tx_ready(&u->device);
     {
-        MV_LOCK_SCOPE(&u->mutex);
-        mv_irq_set(&u->irq, u->irq_level);
+        MV_LOCK_SCOPE(&u->device.lock);
+        mv_irq_renew(&u->irq);
     }
     tell_room(u);
 }
 
 static const struct mv_state_table state_table =
     MV_STATE_TABLE(struct mv_ns16550a, "ns16550a", 1, state_fields,
-                   .mutex = offsetof(struct mv_ns16550a, mutex), .check = check_state,
+                   .mutex = offsetof(struct mv_ns16550a, device.lock), .check = check_state,
                    .loaded = state_loaded);
 
-static const struct mv_device_ops device_ops = {
-    .type = "ns16550a", .state = &state_table, .reset = reset, .destroy = destroy};
-
-int mv_ns16550a_create(const struct mv_irq *irq, struct mv_serial_backend *backend,
-                       struct mv_device **ret, struct mv_error *err)
-{
-    struct mv_ns16550a *u = calloc(1, sizeof *u);
-    if (u == NULL)
-        return mv_error_set_errno(err, ENOMEM, "UART");
-    u->device.ops = &device_ops;
-    u->region = (struct mv_mmio_region){.name = "ns16550a", .ops = &mmio_ops, .opaque = u};
-    u->irq = *irq;
-    u->backend = backend;
-    u->msr = modem_inputs(u);
-    pthread_mutex_init(&u->mutex, NULL);
-    *ret = &u->device;
-    return 0;
-}
-
-const struct mv_mmio_region *mv_ns16550a_region(struct mv_device *device)
-{
-    return &((struct mv_ns16550a *)device)->region;
-}
+static const struct mv_device_ops device_ops = {"ns16550a", &state_table, reset};
 
 unsigned mv_ns16550a_rx_room(struct mv_device *device)
 {
     struct mv_ns16550a *u = (struct mv_ns16550a *)device;
-    MV_LOCK_SCOPE(&u->mutex);
+    MV_LOCK_SCOPE(&u->device.lock);
     if (input_held(u))
         return 0;
     return mv_uart_receiver_room(&u->rx, rx_depth(u));
@@ -454,7 +414,7 @@ unsigned mv_ns16550a_rx_room(struct mv_device *device)
 void mv_ns16550a_rx(struct mv_device *device, const uint8_t *buf, unsigned len)
 {
     struct mv_ns16550a *u = (struct mv_ns16550a *)device;
-    MV_LOCK_SCOPE(&u->mutex);
+    MV_LOCK_SCOPE(&u->device.lock);
     for (unsigned i = 0; i < len; i++) {
         if (!mv_uart_receiver_put(&u->rx, buf[i]))
             u->lsr_errors |= LSR_OE;
@@ -465,7 +425,7 @@ void mv_ns16550a_rx(struct mv_device *device, const uint8_t *buf, unsigned len)
 void mv_ns16550a_tx_ready(struct mv_device *device)
 {
     struct mv_ns16550a *u = (struct mv_ns16550a *)device;
-    MV_LOCK_SCOPE(&u->mutex);
+    MV_LOCK_SCOPE(&u->device.lock);
     tx_drain(u);
     update_irq(u);
 }
@@ -475,9 +435,14 @@ void mv_ns16550a_tx_ready(struct mv_device *device)
 static int create(const struct mv_platform *platform, const struct mv_platform_row *row,
                   struct mv_device **ret, struct mv_error *err)
 {
-    struct mv_irq irq = mv_platform_irq(platform, row);
-    bool first = platform->console == NULL;
-    return mv_ns16550a_create(&irq, first ? platform->serial : NULL, ret, err);
+    struct mv_ns16550a *u = mv_device_alloc(sizeof *u, &device_ops, "ns16550a", &mmio_ops, err);
+    if (u == NULL)
+        return -ENOMEM;
+    u->irq = mv_platform_irq(platform, row);
+    u->backend = platform->console == NULL ? platform->serial : NULL;
+    u->msr = modem_inputs(u);
+    *ret = &u->device;
+    return 0;
 }
 
 static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
@@ -491,9 +456,6 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
     MV_FDT_CELLS(fdt, "reg-io-width", 1);
 }
 
-const struct mv_platform_type mv_ns16550a_type = {.node = "serial",
-                                                  .part = offsetof(struct mv_platform, console),
-                                                  .create = create,
-                                                  .region = mv_ns16550a_region,
-                                                  .size = MV_NS16550A_SIZE,
-                                                  .describe = describe};
+const struct mv_platform_type mv_ns16550a_type = {
+    "serial", offsetof(struct mv_platform, console), create, MV_NS16550A_SIZE,
+    .describe = describe};

@@ -36,9 +36,6 @@ struct mv_pci_host_wiring {
     uint64_t memory_size;
 };
 
-int mv_pci_host_create(const struct mv_pci_bus_params *params, struct mv_device **ret,
-                       struct mv_error *err);
-const struct mv_mmio_region *mv_pci_host_region(struct mv_device *device);
 /* Whether bus= means its bus by that; by nothing (NULL) it does. */
 bool mv_pci_host_is_meant(const char *name);
 struct mv_pci_bus *mv_pci_host_bus(struct mv_device *device);
@@ -101,9 +98,7 @@ mv_pci_create_fn mv_ivshmem_plain_create, mv_ivshmem_doorbell_create, mv_ivshmem
  */
 bool mv_ivshmem_parts(struct mv_device *device, const struct mv_block **ret_block,
                       struct mv_ivshmem_link **ret_link);
-/* pci-root-port.c: a bus with one slot, into which devices come while the guest runs. */
+/* pcie-port.c: a bus with one slot, into which devices come while the guest runs. */
 mv_pci_create_fn mv_pci_root_port_create;
-/* NULL where the device is none. */
-struct mv_pcie_port *mv_pci_root_port_of(struct mv_device *device);
 
 #endif

@@ -9,12 +9,10 @@
 
 #include "fdt-writer.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct mv_pci_host {
     struct mv_device device;
-    struct mv_mmio_region region;
     struct mv_pci_bus *bus;
 };
 
@@ -45,43 +43,13 @@ static void ecam_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 static const struct mv_mmio_ops ecam_ops = {
     .read = ecam_read, .peek = ecam_read, .write = ecam_write, .min_access = 1, .max_access = 4};
 
-/* Each function has its own reset. */
-static void reset(struct mv_device *device)
-{
-    (void)device;
-}
-
 static void destroy(struct mv_device *device)
 {
-    struct mv_pci_host *host = (struct mv_pci_host *)device;
-    mv_pci_bus_destroy(host->bus);
-    free(host);
+    mv_pci_bus_destroy(mv_pci_host_bus(device));
 }
 
-static const struct mv_device_ops device_ops = {
-    .type = "pci-host-ecam", .reset = reset, .destroy = destroy};
-
-int mv_pci_host_create(const struct mv_pci_bus_params *params, struct mv_device **ret,
-                       struct mv_error *err)
-{
-    struct mv_pci_host *host = calloc(1, sizeof *host);
-    if (host == NULL)
-        return mv_error_set(err, ENOMEM, "no memory for the PCI host bridge");
-    int r = mv_pci_bus_create(params, &host->bus, err);
-    if (r < 0) {
-        free(host);
-        return r;
-    }
-    host->device.ops = &device_ops;
-    host->region = (struct mv_mmio_region){.name = "pci-ecam", .ops = &ecam_ops, .opaque = host};
-    *ret = &host->device;
-    return 0;
-}
-
-const struct mv_mmio_region *mv_pci_host_region(struct mv_device *device)
-{
-    return &((struct mv_pci_host *)device)->region;
-}
+/* Each function has its own reset. */
+static const struct mv_device_ops device_ops = {.type = "pci-host-ecam", .destroy = destroy};
 
 struct mv_pci_bus *mv_pci_host_bus(struct mv_device *device)
 {
@@ -109,7 +77,17 @@ static int create(const struct mv_platform *platform, const struct mv_platform_r
     };
     for (unsigned i = 0; i < MV_PCI_LINES; i++)
         params.lines[i] = (struct mv_irq){platform->irqchip, row->intid + i};
-    return mv_pci_host_create(&params, ret, err);
+    struct mv_pci_host *host =
+        mv_device_alloc(sizeof *host, &device_ops, "pci-ecam", &ecam_ops, err);
+    if (host == NULL)
+        return -ENOMEM;
+    int r = mv_pci_bus_create(&params, &host->bus, err);
+    if (r < 0) {
+        mv_device_destroy(&host->device);
+        return r;
+    }
+    *ret = &host->device;
+    return 0;
 }
 
 /* INTA# to INTD# of slot n go to the four interrupts, turned by n. */
@@ -154,9 +132,5 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
     describe_interrupts(fdt, row->intid);
 }
 
-const struct mv_platform_type mv_pci_host_type = {.node = "pcie",
-                                                  .part = offsetof(struct mv_platform, pci),
-                                                  .create = create,
-                                                  .region = mv_pci_host_region,
-                                                  .size = MV_PCI_ECAM_SIZE,
-                                                  .describe = describe};
+const struct mv_platform_type mv_pci_host_type = {
+    "pcie", offsetof(struct mv_platform, pci), create, MV_PCI_ECAM_SIZE, .describe = describe};

@@ -2,21 +2,19 @@
 /*
  * struct mv_pl031: the PL031 real-time clock (Arm DDI 0224).
  *
- * Owns the registers and a timerfd under `mutex`.  Callers: vCPU threads by the
- * MMIO region; the loop's thread when the alarm expires, and to create and
+ * Owns the registers and a timerfd under the device's lock.  Callers: vCPU threads
+ * by the MMIO region; the loop's thread when the alarm expires, and to create and
  * destroy.  The counter is the host's CLOCK_REALTIME in seconds plus what the
  * guest moved it by; it starts with the board, so CR reads as enabled, and
  * enabled it cannot be stopped (3.3.4).
  */
-#include "primecell.h"
+#include "platform-devices.h"
 
 #include "cleanup.h"
 #include "fdt-writer.h"
 #include "loop.h"
 
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -39,18 +37,15 @@ enum reg {
 
 struct mv_pl031 {
     struct mv_device device;
-    struct mv_mmio_region region;
     struct mv_irq irq;
     struct mv_loop_source *source;
     int timer_fd;
-    pthread_mutex_t mutex; /* of what follows */
-    uint64_t alarm;        /* host seconds at which the counter reaches mr, or NEVER */
-    uint32_t offset;       /* counter minus host seconds */
+    uint64_t alarm;  /* host seconds at which the counter reaches mr, or NEVER */
+    uint32_t offset; /* counter minus host seconds */
     uint32_t mr;
     uint32_t lr;
     uint8_t imsc;
     uint8_t ris;
-    bool irq_level;
 };
 
 static uint64_t host_seconds(void)
@@ -67,11 +62,7 @@ static uint32_t counter(const struct mv_pl031 *rtc)
 
 static void update_irq(struct mv_pl031 *rtc)
 {
-    bool level = (rtc->ris & rtc->imsc) != 0;
-    if (level != rtc->irq_level) {
-        rtc->irq_level = level;
-        mv_irq_set(&rtc->irq, level);
-    }
+    mv_irq_set(&rtc->irq, (rtc->ris & rtc->imsc) != 0);
 }
 
 /* Wait for host time `alarm`, and hear of the host's clock being set. */
@@ -118,7 +109,7 @@ static void catch_up(struct mv_pl031 *rtc)
 static void on_timer(void *opaque, uint32_t events)
 {
     struct mv_pl031 *rtc = opaque;
-    MV_LOCK_SCOPE(&rtc->mutex);
+    MV_LOCK_SCOPE(&rtc->device.lock);
     uint64_t expirations;
     /* EAGAIN: a register write moved the alarm after it had expired. */
     if (read(rtc->timer_fd, &expirations, sizeof expirations) < 0 && errno != ECANCELED)
@@ -139,7 +130,7 @@ static uint32_t read_id(uint64_t offset)
 static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct mv_pl031 *rtc = opaque;
-    MV_LOCK_SCOPE(&rtc->mutex);
+    MV_LOCK_SCOPE(&rtc->device.lock);
     catch_up(rtc);
     switch (offset) {
     case REG_DR:
@@ -164,7 +155,7 @@ static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
 static void mmio_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
     struct mv_pl031 *rtc = opaque;
-    MV_LOCK_SCOPE(&rtc->mutex);
+    MV_LOCK_SCOPE(&rtc->device.lock);
     switch (offset) {
     case REG_MR:
         rtc->mr = (uint32_t)value;
@@ -193,7 +184,7 @@ static const struct mv_mmio_ops mmio_ops = {
 static void reset(struct mv_device *device)
 {
     struct mv_pl031 *rtc = (struct mv_pl031 *)device;
-    MV_LOCK_SCOPE(&rtc->mutex);
+    MV_LOCK_SCOPE(&rtc->device.lock);
     /* A battery holds the clock: what the guest set it to stays. */
     rtc->mr = rtc->lr = 0;
     rtc->imsc = rtc->ris = 0;
@@ -207,8 +198,6 @@ static void destroy(struct mv_device *device)
     if (rtc->source != NULL)
         mv_loop_remove(rtc->source);
     mv_cleanup_close(&rtc->timer_fd);
-    pthread_mutex_destroy(&rtc->mutex);
-    free(rtc);
 }
 
 static const struct mv_state_field state_fields[] = {
@@ -235,62 +224,44 @@ static int check_state(const void *object, struct mv_error *err)
 static void state_loaded(void *object)
 {
     struct mv_pl031 *rtc = object;
-    MV_LOCK_SCOPE(&rtc->mutex);
+    MV_LOCK_SCOPE(&rtc->device.lock);
     if (rtc->alarm == NEVER)
         disarm(rtc);
     else
         arm(rtc);
     catch_up(rtc);
     update_irq(rtc);
-    mv_irq_set(&rtc->irq, rtc->irq_level);
+    mv_irq_renew(&rtc->irq);
 }
 
 static const struct mv_state_table state_table =
     MV_STATE_TABLE(struct mv_pl031, "pl031", 1, state_fields,
-                   .mutex = offsetof(struct mv_pl031, mutex), .check = check_state,
+                   .mutex = offsetof(struct mv_pl031, device.lock), .check = check_state,
                    .loaded = state_loaded);
 
-static const struct mv_device_ops device_ops = {
-    .type = "pl031", .state = &state_table, .reset = reset, .destroy = destroy};
-
-int mv_pl031_create(const struct mv_irq *irq, struct mv_loop *loop, struct mv_device **ret,
-                    struct mv_error *err)
-{
-    struct mv_pl031 *rtc = calloc(1, sizeof *rtc);
-    if (rtc == NULL)
-        return mv_error_set_errno(err, ENOMEM, "real-time clock");
-    rtc->device.ops = &device_ops;
-    rtc->region = (struct mv_mmio_region){.name = "pl031", .ops = &mmio_ops, .opaque = rtc};
-    rtc->irq = *irq;
-    rtc->alarm = NEVER;
-    pthread_mutex_init(&rtc->mutex, NULL);
-    rtc->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    int ret_code = 0;
-    if (rtc->timer_fd < 0)
-        ret_code = mv_error_set_errno(err, errno, "timer");
-    else
-        ret_code = mv_loop_add(loop, rtc->timer_fd, EPOLLIN, on_timer, rtc, &rtc->source, err);
-    if (ret_code < 0) {
-        mv_error_prefix(err, "real-time clock");
-        destroy(&rtc->device);
-        return ret_code;
-    }
-    *ret = &rtc->device;
-    return 0;
-}
-
-const struct mv_mmio_region *mv_pl031_region(struct mv_device *device)
-{
-    return &((struct mv_pl031 *)device)->region;
-}
+static const struct mv_device_ops device_ops = {"pl031", &state_table, reset, destroy};
 
 /* --- on a board */
 
 static int create(const struct mv_platform *platform, const struct mv_platform_row *row,
                   struct mv_device **ret, struct mv_error *err)
 {
-    struct mv_irq irq = mv_platform_irq(platform, row);
-    return mv_pl031_create(&irq, platform->loop, ret, err);
+    struct mv_pl031 *rtc = mv_device_alloc(sizeof *rtc, &device_ops, "pl031", &mmio_ops, err);
+    if (rtc == NULL)
+        return -ENOMEM;
+    rtc->irq = mv_platform_irq(platform, row);
+    rtc->alarm = NEVER;
+    rtc->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    int r = rtc->timer_fd < 0 ? mv_error_set_errno(err, errno, "timer")
+                              : mv_loop_add(platform->loop, rtc->timer_fd, EPOLLIN, on_timer, rtc,
+                                            &rtc->source, err);
+    if (r < 0) {
+        mv_error_prefix(err, "real-time clock");
+        mv_device_destroy(&rtc->device);
+        return r;
+    }
+    *ret = &rtc->device;
+    return 0;
 }
 
 static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
@@ -300,8 +271,5 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
     MV_FDT_STRINGS(fdt, "compatible", "arm,pl031\0arm,primecell");
 }
 
-const struct mv_platform_type mv_pl031_type = {.node = "rtc",
-                                               .create = create,
-                                               .region = mv_pl031_region,
-                                               .size = MV_PRIMECELL_SIZE,
+const struct mv_platform_type mv_pl031_type = {"rtc", 0, create, MV_PRIMECELL_SIZE,
                                                .describe = describe};

@@ -2,16 +2,13 @@
 /*
  * struct mv_pl061: eight general-purpose lines (PL061, Arm DDI 0190).
  *
- * Owns the registers under `mutex`.  Callers: vCPU threads by the MMIO region,
+ * Owns the registers under the device's lock.  Callers: vCPU threads by the MMIO region,
  * any thread by mv_pl061_set_input.  A line that is an output drives nothing.
  */
-#include "primecell.h"
+#include "platform-devices.h"
 
 #include "cleanup.h"
 #include "fdt-writer.h"
-
-#include <pthread.h>
-#include <stdlib.h>
 
 enum reg {
     REG_DATA_END = 0x400, /* below it: the data register, masked by address */
@@ -29,19 +26,17 @@ enum reg {
 
 struct mv_pl061 {
     struct mv_device device;
-    struct mv_mmio_region region;
     struct mv_irq irq;
-    pthread_mutex_t mutex; /* of what follows, one bit a line */
-    uint8_t input;         /* what the board drives */
-    uint8_t output;        /* what the guest wrote */
-    uint8_t dir;           /* 1: output */
-    uint8_t is;            /* 1: level-sensitive */
-    uint8_t ibe;           /* 1: both edges */
-    uint8_t iev;           /* 1: high level or rising edge */
+    /* One bit a line. */
+    uint8_t input;  /* what the board drives */
+    uint8_t output; /* what the guest wrote */
+    uint8_t dir;    /* 1: output */
+    uint8_t is;     /* 1: level-sensitive */
+    uint8_t ibe;    /* 1: both edges */
+    uint8_t iev;    /* 1: high level or rising edge */
     uint8_t ie;
     uint8_t edges; /* latched edges */
     uint8_t afsel;
-    bool irq_level;
 };
 
 #define LINES(name, member) MV_STATE_ANY(name, struct mv_pl061, member, MV_STATE_U8)
@@ -65,11 +60,7 @@ static uint8_t raw_status(const struct mv_pl061 *gpio)
 
 static void update_irq(struct mv_pl061 *gpio)
 {
-    bool level = (raw_status(gpio) & gpio->ie) != 0;
-    if (level != gpio->irq_level) {
-        gpio->irq_level = level;
-        mv_irq_set(&gpio->irq, level);
-    }
+    mv_irq_set(&gpio->irq, (raw_status(gpio) & gpio->ie) != 0);
 }
 
 /* Latch the edges that lead from pin levels `before` to those of now. */
@@ -110,7 +101,7 @@ static uint8_t read_id(uint64_t offset)
 static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct mv_pl061 *gpio = opaque;
-    MV_LOCK_SCOPE(&gpio->mutex);
+    MV_LOCK_SCOPE(&gpio->device.lock);
     if (offset < REG_DATA_END)
         return pins(gpio) & (offset >> 2);
     if (offset == REG_RIS)
@@ -126,7 +117,7 @@ static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned size)
 static void mmio_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
     struct mv_pl061 *gpio = opaque;
-    MV_LOCK_SCOPE(&gpio->mutex);
+    MV_LOCK_SCOPE(&gpio->device.lock);
     uint8_t before = pins(gpio);
     uint8_t *reg = plain_register(gpio, offset);
     if (offset < REG_DATA_END) {
@@ -148,56 +139,30 @@ static const struct mv_mmio_ops mmio_ops = {
 static void reset(struct mv_device *device)
 {
     struct mv_pl061 *gpio = (struct mv_pl061 *)device;
-    MV_LOCK_SCOPE(&gpio->mutex);
+    MV_LOCK_SCOPE(&gpio->device.lock);
     gpio->output = gpio->dir = gpio->is = gpio->ibe = gpio->iev = gpio->ie = 0;
     gpio->edges = gpio->afsel = 0;
     update_irq(gpio);
 }
 
-static void destroy(struct mv_device *device)
-{
-    struct mv_pl061 *gpio = (struct mv_pl061 *)device;
-    pthread_mutex_destroy(&gpio->mutex);
-    free(gpio);
-}
-
 static void state_loaded(void *object)
 {
     struct mv_pl061 *gpio = object;
-    MV_LOCK_SCOPE(&gpio->mutex);
+    MV_LOCK_SCOPE(&gpio->device.lock);
     update_irq(gpio);
-    mv_irq_set(&gpio->irq, gpio->irq_level);
+    mv_irq_renew(&gpio->irq);
 }
 
 static const struct mv_state_table state_table =
     MV_STATE_TABLE(struct mv_pl061, "pl061", 1, state_fields,
-                   .mutex = offsetof(struct mv_pl061, mutex), .loaded = state_loaded);
+                   .mutex = offsetof(struct mv_pl061, device.lock), .loaded = state_loaded);
 
-static const struct mv_device_ops device_ops = {
-    .type = "pl061", .state = &state_table, .reset = reset, .destroy = destroy};
-
-int mv_pl061_create(const struct mv_irq *irq, struct mv_device **ret, struct mv_error *err)
-{
-    struct mv_pl061 *gpio = calloc(1, sizeof *gpio);
-    if (gpio == NULL)
-        return mv_error_set_errno(err, ENOMEM, "GPIO");
-    gpio->device.ops = &device_ops;
-    gpio->region = (struct mv_mmio_region){.name = "pl061", .ops = &mmio_ops, .opaque = gpio};
-    gpio->irq = *irq;
-    pthread_mutex_init(&gpio->mutex, NULL);
-    *ret = &gpio->device;
-    return 0;
-}
-
-const struct mv_mmio_region *mv_pl061_region(struct mv_device *device)
-{
-    return &((struct mv_pl061 *)device)->region;
-}
+static const struct mv_device_ops device_ops = {"pl061", &state_table, reset};
 
 void mv_pl061_set_input(struct mv_device *device, unsigned line, bool level)
 {
     struct mv_pl061 *gpio = (struct mv_pl061 *)device;
-    MV_LOCK_SCOPE(&gpio->mutex);
+    MV_LOCK_SCOPE(&gpio->device.lock);
     uint8_t before = pins(gpio);
     uint8_t bit = (uint8_t)(1u << (line & 7));
     gpio->input = (gpio->input & (uint8_t)~bit) | (level ? bit : 0);
@@ -210,8 +175,13 @@ void mv_pl061_set_input(struct mv_device *device, unsigned line, bool level)
 static int create(const struct mv_platform *platform, const struct mv_platform_row *row,
                   struct mv_device **ret, struct mv_error *err)
 {
-    struct mv_irq irq = mv_platform_irq(platform, row);
-    return mv_pl061_create(&irq, ret, err);
+    struct mv_pl061 *gpio =
+        mv_device_alloc(sizeof *gpio, &device_ops, "pl061", &mmio_ops, err);
+    if (gpio == NULL)
+        return -ENOMEM;
+    gpio->irq = mv_platform_irq(platform, row);
+    *ret = &gpio->device;
+    return 0;
 }
 
 void mv_primecell_describe(struct mv_fdt *fdt, const struct mv_platform_row *row)
@@ -235,9 +205,5 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
     MV_FDT_CELLS(fdt, "phandle", MV_FDT_GPIO);
 }
 
-const struct mv_platform_type mv_pl061_type = {.node = "gpio",
-                                               .part = offsetof(struct mv_platform, gpio),
-                                               .create = create,
-                                               .region = mv_pl061_region,
-                                               .size = MV_PRIMECELL_SIZE,
-                                               .describe = describe};
+const struct mv_platform_type mv_pl061_type = {
+    "gpio", offsetof(struct mv_platform, gpio), create, MV_PRIMECELL_SIZE, .describe = describe};

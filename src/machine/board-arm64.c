@@ -8,11 +8,9 @@
 #include "arm64.h"
 #include "engine.h"
 #include "fdt-writer.h"
-#include "gicv3.h"
 #include "loader-arm64.h"
-#include "ns16550a.h"
 #include "pci-devices.h"
-#include "primecell.h"
+#include "platform-devices.h"
 #include "size.h"
 
 #define SLOT 0x10000 /* each small device has 64 KiB to itself */

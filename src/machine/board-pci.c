@@ -53,7 +53,7 @@ static int take_port(const struct mv_config_device *wish, const struct mv_pci_ty
                             wish->bus);
     struct mv_config_device first = *wish;
     first.slot = 0;
-    return take_slot(&first, port->bridge.function.behind, device->path, ret, err);
+    return take_slot(&first, port->function.behind, device->path, ret, err);
 }
 
 static int find_place(struct mv_hotplug *pci, const struct mv_config_device *wish,
@@ -114,7 +114,7 @@ static int add(struct mv_hotplug *pci, const struct mv_config_device *wish,
 {
     int r = mv_device_tree_add(pci->devices, &function->device, place->path, err);
     if (r < 0) {
-        function->device.ops->destroy(&function->device);
+        mv_device_destroy(&function->device);
         return r;
     }
     if (wish->id != NULL)

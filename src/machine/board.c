@@ -92,11 +92,10 @@ static int add_device(struct mv_platform *platform, const struct mv_platform_row
         return r;
     r = mv_device_tree_add(platform->devices, device, row->path, err);
     if (r < 0) {
-        device->ops->destroy(device);
+        mv_device_destroy(device);
         return r;
     }
-    r = mv_space_add_mmio(platform->space, row->gpa, row->type->size, row->type->region(device),
-                          err);
+    r = mv_space_add_mmio(platform->space, row->gpa, row->type->size, &device->region, err);
     give_part(platform, row->type->part, device);
     if (r == 0 && row->type->added != NULL)
         r = row->type->added(platform, row, device, err);

@@ -239,7 +239,6 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
     machine->name = config->name;
     machine->paused = true;
     mv_fault_queue_init(&machine->faults);
-    mv_device_tree_init(&machine->devices);
     machine->hotplug.devices = &machine->devices;
     mv_guest_timers_init(&machine->timers, loop, guest_ns, machine);
     int r = make(machine, config, serial, err);

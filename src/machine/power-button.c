@@ -9,7 +9,7 @@
 #include "machine-state.h"
 
 #include "guest-timer.h"
-#include "primecell.h"
+#include "platform-devices.h"
 #include "state.h"
 
 #include <stdlib.h>

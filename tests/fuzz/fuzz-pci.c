@@ -13,9 +13,9 @@
 #include "hotplug.h"
 #include "ivshmem-server.h"
 #include "loop.h"
-#include "ns16550a.h"
 #include "pci-devices.h"
 #include "pci-msi.h"
+#include "platform-devices.h"
 #include "unix-socket.h"
 
 #include <pthread.h>
@@ -190,7 +190,6 @@ static void make_board(void)
     CHECK(mv_loop_create(&loop, &err) == 0);
     CHECK(mv_space_create(&space, &err) == 0);
     CHECK(mv_block_registry_create(&pci.blocks, &err) == 0);
-    mv_device_tree_init(&devices);
     board.ops = &mv_board_arm64;
     board.platform = (struct mv_platform){
         .cpus = 1, .loop = loop, .space = space, .devices = &devices, .serial = &serial};
@@ -268,7 +267,7 @@ static struct mv_pci_function *function_of(unsigned pick)
     if (slot <= LAST_SLOT)
         return mv_pci_bus_function(mv_pci_host_bus(board.platform.pci), slot);
     struct mv_device *device = mv_device_tree_find_id(&devices, ports[slot - LAST_SLOT - 1]);
-    return mv_pci_bus_function(mv_pci_root_port_of(device)->bridge.function.behind, 0);
+    return mv_pci_bus_function(mv_pci_root_port_of(device)->function.behind, 0);
 }
 
 static void touch_bar(unsigned pick, unsigned index, unsigned size, bool is_write, uint32_t offset,
@@ -316,7 +315,7 @@ static unsigned address_of_function(const struct mv_pci_function *f)
     const struct mv_pci_bus *root = mv_pci_host_bus(board.platform.pci);
     for (unsigned i = 0; i < 2; i++) {
         struct mv_device *device = mv_device_tree_find_id(&devices, ports[i]);
-        const struct mv_pci_function *port = &mv_pci_root_port_of(device)->bridge.function;
+        const struct mv_pci_function *port = &mv_pci_root_port_of(device)->function;
         if (f->bus != root && f->bus == port->behind)
             return (unsigned)mv_pci_config_get(port, SECONDARY_BUS, 1) * MV_PCI_SLOTS;
     }

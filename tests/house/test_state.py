@@ -65,7 +65,8 @@ def probe_coverage(folder, member, reasons, **substitute):
     source, library = folder / "probe.c", folder / "probe.so"
     source.write_text(text)
     subprocess.run(["cc", "-std=gnu11", "-g", "-shared", "-fPIC", "-I", str(TOP / "src/bus"),
-                    "-I", str(TOP / "src/base"), "-o", str(library), str(source)], check=True)
+                    "-I", str(TOP / "src/base"), "-I", str(TOP / "src/memory"),
+                    "-o", str(library), str(source)], check=True)
     return coverage(library, lambda name: True, reasons, lambda file: file.endswith("probe.c")).problems
 
 

@@ -10,9 +10,8 @@
 #include "arm64.h"
 #include "board-arm64.h"
 #include "engine.h"
-#include "gicv3.h"
 #include "loader-arm64.h"
-#include "ns16550a.h"
+#include "platform-devices.h"
 
 #define TINY_DIST     UINT64_C(0x08000000)
 #define TINY_REDIST   UINT64_C(0x08100000)

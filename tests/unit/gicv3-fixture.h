@@ -4,7 +4,7 @@
 #define MV_TESTS_GICV3_FIXTURE_H
 
 #include "arm64.h"
-#include "gicv3.h"
+#include "gicv3-state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,27 +55,34 @@ static void gic_set_lines(struct mv_irq_sink *sink, unsigned cpu, bool irq, bool
     g->fiq[cpu] = fiq;
 }
 
+static inline struct mv_gicv3 *gic_of(struct gic *g)
+{
+    return (struct mv_gicv3 *)g->device;
+}
+
 static inline void gic_create(struct gic *g, unsigned cpus, unsigned spis)
 {
-    struct mv_gicv3_params params = {.cpus = cpus, .spi_count = spis};
+    struct mv_gicv3_wiring wiring = {.params.spi_count = spis};
+    const struct mv_platform platform = {.cpus = cpus};
+    const struct mv_platform_row row = {.wiring = &wiring};
     if (spis > 32) {
-        params.msi_base_intid = 64;
-        params.msi_count = spis - 32;
+        wiring.params.msi_base_intid = 64;
+        wiring.params.msi_count = spis - 32;
     }
     memset(g, 0, sizeof *g);
     g->cpus = cpus;
     g->sink.set_lines = gic_set_lines;
     struct mv_error err = {""};
-    if (mv_gicv3_create(&params, &g->device, &err) < 0)
+    if (mv_gicv3_type.create(&platform, &row, &g->device, &err) < 0)
         fail_msg("%s", err.text);
-    g->chip = mv_gicv3_irqchip(g->device);
+    g->chip = &gic_of(g)->chip;
     g->chip->ops->set_sink(g->chip, &g->sink);
 }
 
 static inline void gic_destroy(struct gic *g)
 {
     assert_false(g->repeated);
-    g->device->ops->destroy(g->device);
+    mv_device_destroy(g->device);
 }
 
 static inline uint64_t region_read(const struct mv_mmio_region *region, uint64_t offset,
@@ -92,23 +99,23 @@ static inline void region_write(const struct mv_mmio_region *region, uint64_t of
 
 static inline uint32_t dist_read(struct gic *g, uint64_t offset)
 {
-    return (uint32_t)region_read(mv_gicv3_dist_region(g->device), offset, 4);
+    return (uint32_t)region_read(&g->device->region, offset, 4);
 }
 
 static inline void dist_write(struct gic *g, uint64_t offset, uint32_t value)
 {
-    region_write(mv_gicv3_dist_region(g->device), offset, value, 4);
+    region_write(&g->device->region, offset, value, 4);
 }
 
 static inline uint32_t redist_read(struct gic *g, unsigned cpu, uint64_t offset)
 {
-    return (uint32_t)region_read(mv_gicv3_redist_region(g->device),
+    return (uint32_t)region_read(&gic_of(g)->redist_region,
                                  cpu * (uint64_t)MV_GICV3_REDIST_SIZE + offset, 4);
 }
 
 static inline void redist_write(struct gic *g, unsigned cpu, uint64_t offset, uint32_t value)
 {
-    region_write(mv_gicv3_redist_region(g->device), cpu * (uint64_t)MV_GICV3_REDIST_SIZE + offset,
+    region_write(&gic_of(g)->redist_region, cpu * (uint64_t)MV_GICV3_REDIST_SIZE + offset,
                  value, 4);
 }
 
@@ -146,11 +153,11 @@ static inline void group_write(struct gic *g, unsigned cpu, unsigned intid, unsi
 static inline void priority_write(struct gic *g, unsigned cpu, unsigned intid, uint8_t priority)
 {
     if (intid < 32)
-        region_write(mv_gicv3_redist_region(g->device),
+        region_write(&gic_of(g)->redist_region,
                      cpu * (uint64_t)MV_GICV3_REDIST_SIZE + SGI_FRAME + IPRIORITYR + intid,
                      priority, 1);
     else
-        region_write(mv_gicv3_dist_region(g->device), IPRIORITYR + intid, priority, 1);
+        region_write(&g->device->region, IPRIORITYR + intid, priority, 1);
 }
 
 static inline void edge_write(struct gic *g, unsigned cpu, unsigned intid, bool edge)
@@ -172,7 +179,7 @@ static inline uint64_t affinity(unsigned cpu)
 
 static inline void router_write(struct gic *g, unsigned intid, uint64_t value)
 {
-    region_write(mv_gicv3_dist_region(g->device), IROUTER + intid * 8, value, 8);
+    region_write(&g->device->region, IROUTER + intid * 8, value, 8);
 }
 
 static inline uint64_t icc_read(struct gic *g, unsigned cpu, enum mv_icc_reg reg)

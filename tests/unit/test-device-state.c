@@ -10,13 +10,12 @@
 #include "state-limits.h"
 
 #include "arm64.h"
-#include "gicv3.h"
+#include "gicv3-state.h"
 #include "guest-timer.h"
 #include "ivshmem-link.h"
-#include "ns16550a.h"
-#include "pci-devices.h"
-#include "primecell.h"
 #include "loop.h"
+#include "pci-devices.h"
+#include "platform-devices.h"
 
 #define SLOT  3
 #define WIRE  40
@@ -43,7 +42,14 @@ static uint64_t guest_ns(void *opaque)
     return 0;
 }
 
-static const struct mv_irq wire = {&fixture_chip, WIRE};
+static void make_on_board(const struct mv_platform_type *type, const void *wiring)
+{
+    const struct mv_platform platform = {.cpus = 2, .loop = loop, .irqchip = &fixture_chip};
+    const struct mv_platform_row row = {.intid = WIRE, .wiring = wiring};
+    assert_int_equal(type->create(&platform, &row, &device, &err), 0);
+    parts[0].region = &device->region;
+    parts[0].size = type->size;
+}
 
 static void guest_write(unsigned part, uint64_t offset, uint64_t value, unsigned size)
 {
@@ -59,18 +65,16 @@ static void config_write(unsigned offset, uint32_t value, unsigned size)
 
 static void make_gic(void)
 {
-    const struct mv_gicv3_params params = {
-        .cpus = 2, .spi_count = 64, .msi_base_intid = 64, .msi_count = 32};
-    assert_int_equal(mv_gicv3_create(&params, &device, &err), 0);
-    parts[0].region = mv_gicv3_dist_region(device);
-    parts[1].region = mv_gicv3_redist_region(device);
-    parts[0].size = 0x10000;
+    const struct mv_gicv3_wiring wiring = {
+        .params = {.spi_count = 64, .msi_base_intid = 64, .msi_count = 32}};
+    make_on_board(&mv_gicv3_type, &wiring);
+    parts[1].region = &((struct mv_gicv3 *)device)->redist_region;
     parts[1].size = 2 * MV_GICV3_REDIST_SIZE;
 }
 
 static void use_gic(void)
 {
-    struct mv_irqchip *chip = mv_gicv3_irqchip(device);
+    struct mv_irqchip *chip = &((struct mv_gicv3 *)device)->chip;
     uint64_t intid;
     guest_write(0, 0x0000, 3, 4);          /* both groups on */
     guest_write(0, 0x0084, 0xffffffff, 4); /* SPIs are of group 1 */
@@ -92,9 +96,7 @@ static void use_gic(void)
 
 static void make_uart(void)
 {
-    assert_int_equal(mv_ns16550a_create(&wire, NULL, &device, &err), 0);
-    parts[0].region = mv_ns16550a_region(device);
-    parts[0].size = MV_NS16550A_SIZE;
+    make_on_board(&mv_ns16550a_type, NULL);
 }
 
 static void use_uart(void)
@@ -110,9 +112,7 @@ static void use_uart(void)
 
 static void make_rtc(void)
 {
-    assert_int_equal(mv_pl031_create(&wire, loop, &device, &err), 0);
-    parts[0].region = mv_pl031_region(device);
-    parts[0].size = 0x1000;
+    make_on_board(&mv_pl031_type, NULL);
 }
 
 static void use_rtc(void)
@@ -126,9 +126,7 @@ static void use_rtc(void)
 
 static void make_gpio(void)
 {
-    assert_int_equal(mv_pl061_create(&wire, &device, &err), 0);
-    parts[0].region = mv_pl061_region(device);
-    parts[0].size = 0x1000;
+    make_on_board(&mv_pl061_type, NULL);
 }
 
 static void use_gpio(void)
@@ -191,7 +189,7 @@ static void make_port(void)
     struct mv_pcie_port *port = mv_pci_root_port_of(device);
     const struct mv_pci_device_params params = {.timers = &timers};
     assert_int_equal(mv_edu_create(&params, &occupant, &err), 0);
-    assert_int_equal(mv_pci_bus_plug(port->bridge.function.behind, 0, occupant, &err), 0);
+    assert_int_equal(mv_pci_bus_plug(port->function.behind, 0, occupant, &err), 0);
     device->ops->reset(device); /* as a board does, before it starts */
 }
 
@@ -344,8 +342,8 @@ static void make_world(const struct device_case *c)
 static void end_world(void)
 {
     if (occupant != NULL)
-        occupant->device.ops->destroy(&occupant->device);
-    device->ops->destroy(device);
+        mv_device_destroy(&occupant->device);
+    mv_device_destroy(device);
     fake_server_stop();
     mv_guest_timers_clear(&timers);
     mv_loop_destroy(loop);

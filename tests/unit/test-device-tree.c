@@ -33,7 +33,6 @@ static void probe_reset(struct mv_device *device)
 static void probe_destroy(struct mv_device *device)
 {
     note(((struct probe *)device)->name);
-    free(device);
 }
 
 static const struct mv_device_ops probe_ops = {
@@ -49,9 +48,8 @@ static const struct mv_device_ops other_ops = {
 
 static struct mv_device *make(const struct mv_device_ops *ops, char name)
 {
-    struct probe *probe = calloc(1, sizeof *probe);
+    struct probe *probe = mv_device_alloc(sizeof *probe, ops, NULL, NULL, NULL);
     assert_non_null(probe);
-    probe->device.ops = ops;
     probe->name = name;
     return &probe->device;
 }
@@ -64,8 +62,7 @@ static int setup(void **state)
 
 static void test_order(void **state)
 {
-    struct mv_device_tree tree;
-    mv_device_tree_init(&tree);
+    struct mv_device_tree tree = {0};
     char path[16] = "a";
     struct mv_device *a = make(&probe_ops, 'a');
     assert_int_equal(mv_device_tree_add(&tree, a, path, NULL), 0);
@@ -93,8 +90,7 @@ static void test_order(void **state)
 
 static void test_taken(void **state)
 {
-    struct mv_device_tree tree;
-    mv_device_tree_init(&tree);
+    struct mv_device_tree tree = {0};
     assert_int_equal(mv_device_tree_add(&tree, make(&probe_ops, 'a'), "uart", NULL), 0);
     struct mv_device *second = make(&other_ops, 'b');
     struct mv_error err = {""};

@@ -52,7 +52,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    edu->device.ops->destroy(&edu->device);
+    mv_device_destroy(&edu->device);
     mv_guest_timers_clear(&timers);
     mv_loop_destroy(loop);
     fixture_destroy();

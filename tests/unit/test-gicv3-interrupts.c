@@ -497,7 +497,7 @@ static void test_spi_one_of_n(void **state)
 
 static void test_setspi(void **state)
 {
-    const struct mv_mmio_region *dist = mv_gicv3_dist_region(g->device);
+    const struct mv_mmio_region *dist = &g->device->region;
     gic_open(g);
     edge_write(g, 0, 300, true);
     dist_write(g, SETSPI_NSR, 300);
@@ -526,7 +526,7 @@ static void test_setspi(void **state)
 
 static void test_v2m(void **state)
 {
-    const struct mv_mmio_region *v2m = mv_gicv3_v2m_region(g->device);
+    const struct mv_mmio_region *v2m = &gic_of(g)->v2m_region;
     gic_open(g);
     assert_int_equal(region_read(v2m, 0x008, 4), 64 << 16 | 928);
     assert_int_not_equal(region_read(v2m, 0xfcc, 4), 0);

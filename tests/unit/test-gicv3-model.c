@@ -64,7 +64,7 @@ static void do_message(unsigned cpu)
         i->latched |= i->edge;
         break;
     case 1:
-        region_write(mv_gicv3_v2m_region(g->device), 0x40, intid, 4);
+        region_write(&gic_of(g)->v2m_region, 0x40, intid, 4);
         i->latched |= i->edge && intid >= 64;
         break;
     case 2:

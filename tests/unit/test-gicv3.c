@@ -32,7 +32,7 @@ static void test_identity(void **state)
         assert_int_equal(redist_read(g, cpu, PIDR2), 0x3b);
         assert_int_not_equal(redist_read(g, cpu, 4), 0);
         assert_int_equal(redist_read(g, cpu, 0), 0);
-        uint64_t redist_typer = region_read(mv_gicv3_redist_region(g->device),
+        uint64_t redist_typer = region_read(&gic_of(g)->redist_region,
                                             cpu * (uint64_t)MV_GICV3_REDIST_SIZE + 8, 8);
         assert_int_equal(redist_typer >> 32, affinity(cpu));
         assert_int_equal(redist_typer >> 8 & 0xffff, cpu);
@@ -186,7 +186,7 @@ static void test_bitmaps(void **state)
 
 static void test_priorities(void **state)
 {
-    const struct mv_mmio_region *dist = mv_gicv3_dist_region(g->device);
+    const struct mv_mmio_region *dist = &g->device->region;
     dist_write(g, IPRIORITYR + 40, 0x40ffa107);
     assert_int_equal(dist_read(g, IPRIORITYR + 40), 0x40f8a000); /* five bits each */
     region_write(dist, IPRIORITYR + 41, 0x1ff, 1);
@@ -215,7 +215,7 @@ static void test_config(void **state)
 
 static void test_router_halves(void **state)
 {
-    const struct mv_mmio_region *dist = mv_gicv3_dist_region(g->device);
+    const struct mv_mmio_region *dist = &g->device->region;
     uint64_t offset = IROUTER + 100 * 8;
     region_write(dist, offset, UINT64_MAX, 8);
     assert_int_equal(region_read(dist, offset, 8), UINT64_C(0xff80ffffff));
@@ -381,7 +381,10 @@ static void test_create_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct mv_device *device = NULL;
         struct mv_error err = {""};
-        assert_int_equal(mv_gicv3_create(&cases[i].params, &device, &err), -EINVAL);
+        const struct mv_gicv3_wiring wiring = {.params = cases[i].params};
+        const struct mv_platform platform = {.cpus = cases[i].params.cpus};
+        const struct mv_platform_row row = {.wiring = &wiring};
+        assert_int_equal(mv_gicv3_type.create(&platform, &row, &device, &err), -EINVAL);
         assert_null(device);
         if (strstr(err.text, cases[i].message) == NULL)
             fail_msg("'%s' lacks '%s'", err.text, cases[i].message);
@@ -405,9 +408,9 @@ static uint64_t fuzz_offset(unsigned short seed[3], unsigned size)
 static void *fuzz(void *opaque)
 {
     const struct mv_mmio_region *regions[] = {
-        mv_gicv3_dist_region(g->device),
-        mv_gicv3_redist_region(g->device),
-        mv_gicv3_v2m_region(g->device),
+        &g->device->region,
+        &gic_of(g)->redist_region,
+        &gic_of(g)->v2m_region,
     };
     unsigned short seed[3] = {1, 2, *(const unsigned short *)opaque};
     for (unsigned i = 0; i < 100000; i++) {

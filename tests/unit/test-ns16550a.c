@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "ns16550a.h"
+#include "platform-devices.h"
 #include "fake-irq.h"
 
 enum { RBR = 0, THR = 0, DLL = 0, IER = 1, DLM = 1, IIR = 2, FCR = 2, LCR, MCR, LSR, MSR, SCR };
@@ -60,14 +60,16 @@ static void uart_open(struct uart *u)
     u->backend.rx_ready = backend_rx_ready;
     u->out_room = sizeof u->out;
     struct mv_irq irq = fake_irq_wire(&u->irq);
-    assert_int_equal(mv_ns16550a_create(&irq, &u->backend, &u->device, &err), 0);
-    u->region = mv_ns16550a_region(u->device);
+    const struct mv_platform platform = {.irqchip = irq.chip, .serial = &u->backend};
+    const struct mv_platform_row row = {.intid = irq.intid};
+    assert_int_equal(mv_ns16550a_type.create(&platform, &row, &u->device, &err), 0);
+    u->region = &u->device->region;
 }
 
 static void uart_close(struct uart *u)
 {
     assert_int_equal(u->irq.repeats, 0);
-    u->device->ops->destroy(u->device);
+    mv_device_destroy(u->device);
 }
 
 static unsigned in(struct uart *u, unsigned reg)
@@ -536,13 +538,14 @@ static void test_no_backend(void **state)
 {
     struct mv_error err;
     struct mv_device *device;
-    struct mv_irq none = {0};
-    assert_int_equal(mv_ns16550a_create(&none, NULL, &device, &err), 0);
-    const struct mv_mmio_region *region = mv_ns16550a_region(device);
+    const struct mv_platform platform = {0};
+    const struct mv_platform_row row = {0};
+    assert_int_equal(mv_ns16550a_type.create(&platform, &row, &device, &err), 0);
+    const struct mv_mmio_region *region = &device->region;
     region->ops->write(region->opaque, THR, 'x', 1);
     assert_int_equal(region->ops->read(region->opaque, LSR, 1), 0x60);
     device->ops->reset(device);
-    device->ops->destroy(device);
+    mv_device_destroy(device);
 }
 
 int main(void)

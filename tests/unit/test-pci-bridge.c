@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bus/pci-bridge.c and pcie-port.c: bus numbers, windows and interrupts through
+ * device/pcie-port.c: bus numbers, windows and interrupts through
  * a bridge (PCI-to-PCI Bridge Architecture 1.2), and the life of a hot-plug
  * slot (PCI Express 4.0, 6.7).
  */
+#include "pci-devices.h"
 #include "pci-fixture.h"
 #include "pci-msi.h"
 #include "pcie-port.h"
@@ -25,7 +26,7 @@
 #define LIGHT_OFF        (3u << 8)
 #define POWER_OFF        (1u << 10)
 
-static struct mv_pcie_port port;
+static struct mv_pcie_port *port;
 static struct mv_pci_function function;
 static struct mv_block *block;
 static unsigned resets, ejected;
@@ -44,8 +45,6 @@ static void count_eject(void *opaque)
 static const struct mv_device_ops device_ops = {.type = "test", .reset = count_reset};
 static const struct mv_pci_ids ids = {
     .vendor = 0x1234, .device = 0x5678, .class_code = 0x00ff00, .interrupt = true};
-static const struct mv_pci_ids port_ids = {
-    .vendor = 0x1b36, .device = 0x000c, .class_code = 0x060400, .interrupt = true};
 
 static void make_function(void)
 {
@@ -59,22 +58,26 @@ static void make_function(void)
 static void plug(void)
 {
     make_function();
-    assert_int_equal(mv_pci_bus_plug(port.bridge.function.behind, 0, &function, &err), 0);
+    assert_int_equal(mv_pci_bus_plug(port->function.behind, 0, &function, &err), 0);
+}
+
+static void reset_port(void)
+{
+    port->function.device.ops->reset(&port->function.device);
 }
 
 static int setup_empty(void **state)
 {
-    static const struct mv_pcie_place place = {.slot_number = 11};
+    const struct mv_pci_device_params params = {.place.slot_number = 11, .eject = count_eject};
+    struct mv_pci_function *f;
     fixture_create();
-    port = (struct mv_pcie_port){0};
     resets = ejected = 0;
     assert_int_equal(
         mv_block_create(registry, "pci/02.0/00.0", "bar2", 2 * MV_MIB, &block, &err), 0);
-    assert_int_equal(mv_pcie_port_init(&port, &device_ops, &port_ids, &place, count_eject, NULL,
-                                       &err),
-                     0);
-    assert_int_equal(mv_pci_bus_plug(bus, PORT_SLOT, &port.bridge.function, &err), 0);
-    mv_pcie_port_reset(&port);
+    assert_int_equal(mv_pci_root_port_create(&params, &f, &err), 0);
+    assert_int_equal(mv_pci_bus_plug(bus, PORT_SLOT, f, &err), 0);
+    port = mv_pci_root_port_of(&f->device);
+    reset_port();
     function = (struct mv_pci_function){0};
     return 0;
 }
@@ -83,15 +86,14 @@ static int setup(void **state)
 {
     setup_empty(state);
     plug();
-    mv_pcie_port_reset(&port);
+    reset_port();
     return 0;
 }
 
 static int teardown(void **state)
 {
     mv_pci_bus_unplug(&function);
-    mv_pci_bus_unplug(&port.bridge.function);
-    mv_pci_bridge_clear(&port.bridge);
+    mv_device_destroy(&port->function.device);
     fixture_destroy();
     return 0;
 }
@@ -108,12 +110,12 @@ static void set(unsigned address, unsigned offset, unsigned size, uint32_t value
 
 static uint32_t slot_get(unsigned reg)
 {
-    return get(PORT_SLOT, port.express + reg, 2);
+    return get(PORT_SLOT, port->express + reg, 2);
 }
 
 static void slot_set(unsigned reg, uint32_t value)
 {
-    set(PORT_SLOT, port.express + reg, 2, value);
+    set(PORT_SLOT, port->express + reg, 2, value);
 }
 
 /* Bus 3 behind the port, 1 MiB of registers and 2 MiB of memory forwarded. */
@@ -153,10 +155,10 @@ static void test_header(void **state)
     set(PORT_SLOT, 0x20, 4, UINT32_MAX);
     assert_int_equal(get(PORT_SLOT, 0x20, 4), 0xfff0fff0);
     /* A root port of version 2 with a slot; number 11, button, power, lights, hot-plug. */
-    assert_int_equal(get(PORT_SLOT, MV_PCI_CAPABILITIES, 1), port.express);
-    assert_int_equal(get(PORT_SLOT, port.express, 1), 0x10);
-    assert_int_equal(get(PORT_SLOT, port.express + 2, 2), 0x142);
-    assert_int_equal(get(PORT_SLOT, port.express + 0x14, 4), 11u << 19 | 0x5b);
+    assert_int_equal(get(PORT_SLOT, MV_PCI_CAPABILITIES, 1), port->express);
+    assert_int_equal(get(PORT_SLOT, port->express, 1), 0x10);
+    assert_int_equal(get(PORT_SLOT, port->express + 2, 2), 0x142);
+    assert_int_equal(get(PORT_SLOT, port->express + 0x14, 4), 11u << 19 | 0x5b);
 }
 
 static void test_numbers(void **state)
@@ -242,7 +244,7 @@ static void test_slot_at_reset(void **state)
     assert_int_equal(slot_get(CONTROL) & (LIGHT_OFF | POWER_OFF), LIGHT_ON);
     assert_true(slot_get(0x12) & 1u << 13); /* the link is active */
     mv_pci_bus_unplug(&function);
-    mv_pcie_port_reset(&port);
+    reset_port();
     assert_int_equal(slot_get(STATUS), 0);
     assert_int_equal(slot_get(CONTROL) & (LIGHT_OFF | POWER_OFF), LIGHT_OFF | POWER_OFF);
     assert_false(slot_get(0x12) & 1u << 13);
@@ -251,7 +253,7 @@ static void test_slot_at_reset(void **state)
 /* Events that the guest clears one by one, and one message for all that stand. */
 static void test_slot_interrupts(void **state)
 {
-    unsigned msi = port.bridge.function.msi;
+    unsigned msi = port->function.msi;
     configure();
     set(PORT_SLOT, msi + 4, 4, (uint32_t)FRAME + 0x40);
     set(PORT_SLOT, msi + 2, 2, 1);
@@ -261,7 +263,7 @@ static void test_slot_interrupts(void **state)
     slot_set(STATUS, COMPLETED);
     assert_int_equal(slot_get(STATUS), 0);
     plug();
-    mv_pcie_port_inserted(&port);
+    mv_pcie_port_inserted(port);
     assert_int_equal(slot_get(STATUS), PRESENT | PRESENCE_CHANGED | BUTTON);
     assert_int_equal(messages, 2);
     slot_set(STATUS, PRESENCE_CHANGED);
@@ -277,7 +279,7 @@ static void test_slot_interrupts(void **state)
     /* By the line where messages are off; the status is that of the capability's other half. */
     set(PORT_SLOT, msi + 2, 2, 0);
     assert_true(lines[38]);
-    set(PORT_SLOT, port.express + CONTROL, 4,
+    set(PORT_SLOT, port->express + CONTROL, 4,
         (uint32_t)(LINK_CHANGED | COMPLETED) << 16 | LIGHT_ON | INTERRUPT | 0x09);
     assert_int_equal(slot_get(STATUS), PRESENT | COMPLETED);
     assert_false(lines[38]); /* a command that completes is to interrupt no more */
@@ -290,11 +292,11 @@ static void test_removal(void **state)
     configure();
     place_bars();
     mv_pci_intx_set(&function, true);
-    assert_int_equal(mv_pcie_port_remove(&port), MV_PCIE_ASKED);
+    assert_int_equal(mv_pcie_port_remove(port), MV_PCIE_ASKED);
     assert_int_equal(slot_get(STATUS), PRESENT | BUTTON);
     slot_set(STATUS, BUTTON);
     slot_set(CONTROL, LIGHT_BLINKS);
-    assert_int_equal(mv_pcie_port_remove(&port), MV_PCIE_BUSY);
+    assert_int_equal(mv_pcie_port_remove(port), MV_PCIE_BUSY);
     assert_int_equal(get(BEHIND, 0, 4), 0x56781234);
     assert_true(is_at(HIGH_BAR, block));
     slot_set(CONTROL, LIGHT_BLINKS | POWER_OFF);
@@ -302,7 +304,7 @@ static void test_removal(void **state)
     assert_int_equal(get(BEHIND, 0, 4), UINT32_MAX);
     assert_true(is_at(HIGH_BAR, NULL) && !lines[38]);
     assert_int_equal(ejected, 0);
-    assert_null(mv_pcie_port_collect(&port));
+    assert_null(mv_pcie_port_collect(port));
     slot_set(CONTROL, LIGHT_OFF | POWER_OFF);
     assert_int_equal(ejected, 1);
     assert_int_equal(slot_get(STATUS) & (PRESENT | PRESENCE_CHANGED), PRESENCE_CHANGED);
@@ -311,22 +313,22 @@ static void test_removal(void **state)
     mv_pci_msi_send(&function);
     mv_pci_function_reset(&function);
     assert_false(mv_dma_is_allowed(&function.dma) || lines[38]);
-    assert_ptr_equal(mv_pcie_port_collect(&port), &function.device);
-    assert_null(mv_pcie_port_collect(&port));
+    assert_ptr_equal(mv_pcie_port_collect(port), &function.device);
+    assert_null(mv_pcie_port_collect(port));
     /* Writing the same again lets go of nothing. */
     slot_set(CONTROL, LIGHT_OFF | POWER_OFF);
     assert_int_equal(ejected, 1);
     plug();
-    mv_pcie_port_inserted(&port);
+    mv_pcie_port_inserted(port);
     slot_set(CONTROL, LIGHT_OFF | POWER_OFF);
     assert_int_equal(ejected, 1);
     /* A slot without power is used by nobody. */
-    assert_int_equal(mv_pcie_port_remove(&port), MV_PCIE_REMOVED);
-    assert_ptr_equal(mv_pcie_port_collect(&port), &function.device);
+    assert_int_equal(mv_pcie_port_remove(port), MV_PCIE_REMOVED);
+    assert_ptr_equal(mv_pcie_port_collect(port), &function.device);
     plug();
-    mv_pcie_port_reset(&port);
-    mv_pcie_port_take(&port);
-    assert_ptr_equal(mv_pcie_port_collect(&port), &function.device);
+    reset_port();
+    mv_pcie_port_take(port);
+    assert_ptr_equal(mv_pcie_port_collect(port), &function.device);
     assert_int_equal(slot_get(STATUS) & PRESENT, 0);
 }
 
@@ -336,9 +338,9 @@ static void test_removal_of_what_has_left(void **state)
     configure();
     slot_set(CONTROL, LIGHT_OFF | POWER_OFF);
     assert_int_equal(ejected, 1);
-    assert_int_equal(mv_pcie_port_remove(&port), MV_PCIE_REMOVED);
-    assert_ptr_equal(mv_pcie_port_collect(&port), &function.device);
-    assert_null(mv_pcie_port_collect(&port));
+    assert_int_equal(mv_pcie_port_remove(port), MV_PCIE_REMOVED);
+    assert_ptr_equal(mv_pcie_port_collect(port), &function.device);
+    assert_null(mv_pcie_port_collect(port));
 }
 
 static void test_link_disabled(void **state)
@@ -377,18 +379,18 @@ static void test_random_writes(void **state)
         mv_pci_intx_set(&function, rand() % 2);
         mv_pci_msi_send(&function);
         if (rand() % 16 == 0 && function.plugged)
-            mv_pcie_port_remove(&port);
-        if (mv_pcie_port_collect(&port) != NULL) {
+            mv_pcie_port_remove(port);
+        if (mv_pcie_port_collect(port) != NULL) {
             assert_false(function.plugged);
             plug();
-            mv_pcie_port_inserted(&port);
+            mv_pcie_port_inserted(port);
         }
         assert_true(is_at(0x60000000, ram) && is_at(0x600fffff, ram));
     }
     assert_true(ejected > 0);
     mv_space_for_each(space, check_range, NULL);
     assert_int_equal(get(PORT_SLOT, 0, 4), 0x000c1b36);
-    mv_pcie_port_reset(&port);
+    reset_port();
     mv_pci_function_reset(&function);
     configure();
     assert_int_equal(get(BEHIND, 0, 4), 0x56781234);

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "primecell.h"
+#include "platform-devices.h"
 #include "fake-irq.h"
 #include "loop.h"
 
@@ -26,14 +26,16 @@ static void rtc_open(struct rtc *r)
     struct mv_error err;
     assert_int_equal(mv_loop_create(&r->loop, &err), 0);
     struct mv_irq irq = fake_irq_wire(&r->irq);
-    assert_int_equal(mv_pl031_create(&irq, r->loop, &r->device, &err), 0);
-    r->region = mv_pl031_region(r->device);
+    const struct mv_platform platform = {.irqchip = irq.chip, .loop = r->loop};
+    const struct mv_platform_row row = {.intid = irq.intid};
+    assert_int_equal(mv_pl031_type.create(&platform, &row, &r->device, &err), 0);
+    r->region = &r->device->region;
 }
 
 static void rtc_close(struct rtc *r)
 {
     assert_int_equal(r->irq.repeats, 0);
-    r->device->ops->destroy(r->device);
+    mv_device_destroy(r->device);
     mv_loop_destroy(r->loop);
 }
 

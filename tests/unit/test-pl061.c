@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "primecell.h"
+#include "platform-devices.h"
 #include "fake-irq.h"
 
 enum {
@@ -33,14 +33,16 @@ static void gpio_open(struct gpio *g)
 {
     struct mv_error err;
     struct mv_irq irq = fake_irq_wire(&g->irq);
-    assert_int_equal(mv_pl061_create(&irq, &g->device, &err), 0);
-    g->region = mv_pl061_region(g->device);
+    const struct mv_platform platform = {.irqchip = irq.chip};
+    const struct mv_platform_row row = {.intid = irq.intid};
+    assert_int_equal(mv_pl061_type.create(&platform, &row, &g->device, &err), 0);
+    g->region = &g->device->region;
 }
 
 static void gpio_close(struct gpio *g)
 {
     assert_int_equal(g->irq.repeats, 0);
-    g->device->ops->destroy(g->device);
+    mv_device_destroy(g->device);
 }
 
 static unsigned in(struct gpio *g, unsigned reg)

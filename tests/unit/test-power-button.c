@@ -6,7 +6,7 @@
 #include "guest-timer.h"
 #include "loop.h"
 #include "machine-state.h"
-#include "primecell.h"
+#include "platform-devices.h"
 
 #include <time.h>
 
@@ -33,14 +33,16 @@ static int setup(void **state)
     if (mv_loop_create(&loop, &err) < 0)
         return -1;
     mv_guest_timers_init(&timers, loop, guest_ns, NULL);
-    return mv_pl061_create(&wire, &gpio, &err) < 0 ||
+    const struct mv_platform platform = {.irqchip = wire.chip};
+    const struct mv_platform_row row = {.intid = wire.intid};
+    return mv_pl061_type.create(&platform, &row, &gpio, &err) < 0 ||
            mv_power_button_create(&timers, gpio, LINE, &button, &err) < 0;
 }
 
 static int teardown(void **state)
 {
     mv_power_button_destroy(button);
-    gpio->ops->destroy(gpio);
+    mv_device_destroy(gpio);
     mv_guest_timers_clear(&timers);
     mv_loop_destroy(loop);
     return 0;
@@ -48,7 +50,7 @@ static int teardown(void **state)
 
 static bool is_down(void)
 {
-    const struct mv_mmio_region *region = mv_pl061_region(gpio);
+    const struct mv_mmio_region *region = &gpio->region;
     return region->ops->read(region->opaque, 4 << LINE, 4) != 0;
 }
 

@@ -5,8 +5,8 @@
  */
 #include "serial.h"
 
-#include "ns16550a.h"
 #include "loop.h"
+#include "platform-devices.h"
 
 #include <fcntl.h>
 #include <pthread.h>

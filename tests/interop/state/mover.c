@@ -13,7 +13,7 @@
 #include "error.h"
 #include "loop.h"
 #include "machine-state.h"
-#include "ns16550a.h"
+#include "platform-devices.h"
 #include "state.h"
 
 #include <stdio.h>

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_pcie_port: a root port with one slot into which devices come while
- * the guest runs (PCI Express Base Specification 4.0, 6.7 and 7.5.3): power
- * controller, attention button, indicators, presence and link.  Its registers
- * and what follows from them are guarded by the bus's lock.
+ * struct mv_pcie_port: a root port, a bridge to a bus (PCI-to-PCI Bridge
+ * Architecture Specification 1.2) with one slot into which devices come while the
+ * guest runs (PCI Express Base Specification 4.0, 6.7 and 7.5.3): power controller,
+ * attention button, indicators, presence and link.  Its registers and what follows
+ * from them are guarded by the bus's lock.  It owns the bus behind it.
  */
-#ifndef MV_BUS_PCIE_PORT_H
-#define MV_BUS_PCIE_PORT_H
+#ifndef MV_DEVICE_PCIE_PORT_H
+#define MV_DEVICE_PCIE_PORT_H
 
 #include "pci.h"
 
@@ -23,11 +24,11 @@ struct mv_pcie_place {
 };
 
 /*
- * A device embeds it as its first member.  Of its state a save carries the
- * registers, and whether the guest is being asked to let go of what is in the slot.
+ * Of its state a save carries the registers, and whether the guest is being asked to
+ * let go of what is in the slot.
  */
 struct mv_pcie_port {
-    struct mv_pci_bridge bridge;
+    struct mv_pci_function function;
     struct mv_pcie_place place;
     uint8_t express; /* its capability's offset */
     uint16_t control; /* of the slot, as it was before the write that is being followed */
@@ -40,22 +41,8 @@ struct mv_pcie_port {
     void *eject_opaque;
 };
 
-/* Free with mv_pci_bridge_clear. */
-int mv_pcie_port_init(struct mv_pcie_port *port, const struct mv_device_ops *ops,
-                      const struct mv_pci_ids *ids, const struct mv_pcie_place *place,
-                      mv_pcie_eject_fn *eject, void *eject_opaque, struct mv_error *err);
-
-#define MV_PCIE_PORT_STATE_FIELDS(struct_type, port)                                               \
-    MV_PCI_STATE_FIELD(struct_type, port.bridge.function),                                         \
-        MV_STATE_FLAG("removal-asked", struct_type, port.asked),                                   \
-        MV_STATE_ANY("removal-asked-ns", struct_type, port.asked_ns, MV_STATE_U64)
-
-/* For the table's hooks: does the slot's status say what is in it?  What follows from it. */
-int mv_pcie_port_check(const struct mv_pcie_port *port, struct mv_error *err);
-void mv_pcie_port_loaded(struct mv_pcie_port *port);
-
-/* Power-on values: the slot has power where something is in it. */
-void mv_pcie_port_reset(struct mv_pcie_port *port);
+/* NULL where the device is none. */
+struct mv_pcie_port *mv_pci_root_port_of(struct mv_device *device);
 
 /* --- main thread */
 
