@@ -528,6 +528,47 @@ static void test_round_trips(void **state)
     }
 }
 
+/* --- rings that nobody has told the guest of when its machine is saved */
+
+/* In another world, as in the one that was saved. */
+static void load_elsewhere(const struct device_case *c, unsigned rings)
+{
+    struct mv_ivshmem_link_info info;
+    struct mv_ivshmem_link *link;
+    const struct mv_block *block;
+    make_world(c);
+    c->use();
+    for (unsigned i = 0; i < rings; i++)
+        fake_server_ring(c->make == make_2009 ? 0 : 2);
+    assert_int_equal(messages, 0); /* they wait in the eventfd, since the loop does not run */
+    save_prepare();
+    uint8_t *saved = limits_save(device->ops->state, device);
+    end_world();
+    make_world(c);
+    limits_load(device->ops->state, device, saved);
+    free(saved);
+    assert_true(mv_ivshmem_parts(device, &block, &link));
+    mv_ivshmem_link_describe(link, &info);
+    assert_int_equal(info.received, 1 + rings);
+}
+
+static void test_rings_that_wait_are_saved(void **state)
+{
+    load_elsewhere(&(struct device_case){"ivshmem-doorbell", make_doorbell, use_doorbell}, 1);
+    assert_int_equal(messages, 0); /* its vector is masked, with a message pending */
+    guest_write(1, 0x20, FRAME + 0x40, 8);
+    guest_write(1, 0x28, 67, 8); /* and 0 into the mask */
+    assert_int_equal(messages, 1);
+    assert_int_equal(last_message[1], 67);
+    end_world();
+
+    load_elsewhere(&(struct device_case){"ivshmem-2009", make_2009, use_2009}, 2);
+    const struct mv_mmio_region *region = parts[0].region;
+    assert_true(lines[36 + SLOT]);
+    assert_int_equal(region->ops->read(region->opaque, 16, 4), 3); /* they are counted */
+    end_world();
+}
+
 /* --- states that no guest has made, and guests that do anything */
 
 static uint64_t random_number(void)
@@ -595,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_checks),
         cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_rings_that_wait_are_saved),
         cmocka_unit_test(test_any_state),
     };
     return cmocka_run_group_tests_name("device-state", tests, NULL, NULL);
