@@ -17,6 +17,7 @@ static inline void mv_cleanup_close(int *fd)
 {
     if (*fd >= 0)
         close(*fd);
+    *fd = -1;
 }
 
 static inline void mv_cleanup_fclose(FILE **f)
@@ -31,13 +32,13 @@ static inline void mv_cleanup_unlock(pthread_mutex_t **m)
 }
 
 /* For variables: freed, closed when the scope is left. */
-#define CLEANUP_FREE __attribute__((cleanup(mv_cleanup_free)))
-#define CLEANUP_CLOSE __attribute__((cleanup(mv_cleanup_close)))
+#define CLEANUP_FREE   __attribute__((cleanup(mv_cleanup_free)))
+#define CLEANUP_CLOSE  __attribute__((cleanup(mv_cleanup_close)))
 #define CLEANUP_FCLOSE __attribute__((cleanup(mv_cleanup_fclose)))
 
 /* Hold a mutex until the end of the scope. */
 #define MV_LOCK_SCOPE_NAME2(line) mv_lock_scope_##line
-#define MV_LOCK_SCOPE_NAME(line) MV_LOCK_SCOPE_NAME2(line)
+#define MV_LOCK_SCOPE_NAME(line)  MV_LOCK_SCOPE_NAME2(line)
 #define MV_LOCK_SCOPE(mutex)                                                                       \
     __attribute__((cleanup(mv_cleanup_unlock))) pthread_mutex_t *MV_LOCK_SCOPE_NAME(__LINE__) =    \
         (mutex);                                                                                   \

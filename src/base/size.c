@@ -6,8 +6,10 @@
  */
 #include "size.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The suffixes, each 1024 times the one before; the first counts KiB. */
@@ -17,45 +19,26 @@ static const char *const unit_names[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "P
 /* The shift that a suffix stands for, 0 where the character is none. */
 static unsigned suffix_shift(char c)
 {
-    if (c >= 'a' && c <= 'z')
-        c = (char)(c - 'a' + 'A');
-    const char *found = c == '\0' ? NULL : strchr(suffixes, c);
+    const char *found = c == '\0' ? NULL : strchr(suffixes, toupper((unsigned char)c));
     return found == NULL ? 0 : 10 * (unsigned)(found - suffixes + 1);
-}
-
-static int digit_value(char c, unsigned base)
-{
-    int value = -1;
-    if (c >= '0' && c <= '9')
-        value = c - '0';
-    else if (c >= 'a' && c <= 'f')
-        value = c - 'a' + 10;
-    else if (c >= 'A' && c <= 'F')
-        value = c - 'A' + 10;
-    return value < (int)base ? value : -1;
-}
-
-/*
- * Read digits of `base` from text: how many there were.  Where the value does
- * not fit, *ret_overflow becomes true, and all digits are still consumed.
- */
-static size_t read_digits(const char *text, unsigned base, uint64_t *ret, bool *ret_overflow)
-{
-    uint64_t value = 0;
-    size_t count = 0;
-    *ret_overflow = false;
-    for (int digit; (digit = digit_value(text[count], base)) >= 0; count++) {
-        if (mv_mul_overflows(value, base, &value) ||
-            mv_add_overflows(value, (uint64_t)digit, &value))
-            *ret_overflow = true;
-    }
-    *ret = value;
-    return count;
 }
 
 static bool is_hex(const char *text)
 {
     return text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+}
+
+/*
+ * Read digits, hexadecimal ones behind a 0x: what stands behind them.  Where the value
+ * does not fit, *ret_overflow becomes true, and all digits are still consumed.
+ */
+static const char *read_digits(const char *text, uint64_t *ret, bool *ret_overflow)
+{
+    char *end = NULL;
+    errno = 0;
+    *ret = isdigit((unsigned char)*text) ? strtoull(text, &end, is_hex(text) ? 16 : 10) : 0;
+    *ret_overflow = errno == ERANGE;
+    return end == NULL ? text : end;
 }
 
 static int too_large(const char *what, const char *text, struct mv_error *err)
@@ -67,8 +50,7 @@ int mv_size_parse(const char *text, uint64_t *ret_bytes, struct mv_error *err)
 {
     uint64_t value;
     bool overflow;
-    size_t count = read_digits(text, 10, &value, &overflow);
-    const char *rest = text + count;
+    const char *rest = read_digits(text, &value, &overflow);
     unsigned shift = *rest == '\0' ? 20 : suffix_shift(*rest);
 
     if (is_hex(text))
@@ -76,7 +58,7 @@ int mv_size_parse(const char *text, uint64_t *ret_bytes, struct mv_error *err)
                             "size '%s' is hexadecimal: write a decimal number with K, M, G, T or "
                             "P, such as 512M",
                             text);
-    if (count == 0 || shift == 0 || (*rest != '\0' && rest[1] != '\0'))
+    if (rest == text || shift == 0 || (*rest != '\0' && rest[1] != '\0'))
         return mv_error_set(err, EINVAL,
                             "'%s' is no size: write a whole number of MiB, or one with K, M, G, T "
                             "or P, such as 512M",
@@ -90,22 +72,19 @@ int mv_size_parse(const char *text, uint64_t *ret_bytes, struct mv_error *err)
 int mv_address_parse(const char *text, uint64_t *ret_gpa, struct mv_error *err)
 {
     bool hex = is_hex(text);
-    const char *digits = hex ? text + 2 : text;
     uint64_t value;
     bool overflow;
-    size_t count = read_digits(digits, hex ? 16 : 10, &value, &overflow);
-    const char *rest = digits + count;
+    const char *rest = read_digits(text, &value, &overflow);
     unsigned shift = hex ? 0 : suffix_shift(*rest);
-    bool bare = !hex && count > 0 && *rest == '\0';
 
-    if (count == 0 || (shift == 0 && *rest != '\0') || (shift != 0 && rest[1] != '\0'))
+    if (rest == text || (shift == 0 && *rest != '\0') || (shift != 0 && rest[1] != '\0'))
         return mv_error_set(err, EINVAL,
                             "'%s' is no address: write 0x and hexadecimal digits for bytes, or a "
                             "whole number with K, M, G, T or P, such as 2G",
                             text);
-    if (overflow || (shift != 0 && mv_mul_overflows(value, UINT64_C(1) << shift, &value)))
+    if (overflow || mv_mul_overflows(value, UINT64_C(1) << shift, &value))
         return too_large("address", text, err);
-    if (bare)
+    if (!hex && shift == 0)
         return mv_error_set(err, EINVAL,
                             "address '%s' is ambiguous: write 0x%" PRIx64 " for %s bytes, or a "
                             "suffix, such as %sM for MiB",
