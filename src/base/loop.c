@@ -11,11 +11,13 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "unix-socket.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -128,6 +130,8 @@ void mv_loop_modify(struct mv_loop_source *source, uint32_t events)
 
 void mv_loop_remove(struct mv_loop_source *source)
 {
+    if (source == NULL)
+        return;
     struct mv_loop *loop = source->loop;
     epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
     if (source->prev != NULL)
@@ -143,10 +147,8 @@ void mv_loop_remove(struct mv_loop_source *source)
 
 static void wake(struct mv_loop *loop)
 {
-    uint64_t one = 1;
     /* Fails only where the counter is full: then the loop is awake already. */
-    ssize_t n = write(loop->wake_fd, &one, sizeof one);
-    (void)n;
+    eventfd_write(loop->wake_fd, 1);
 }
 
 void mv_loop_defer(struct mv_loop *loop, mv_loop_deferred_fn *fn, void *opaque)
@@ -168,9 +170,8 @@ void mv_loop_defer(struct mv_loop *loop, mv_loop_deferred_fn *fn, void *opaque)
 static void run_deferred(struct mv_loop *loop)
 {
     struct deferred *list;
-    uint64_t count;
-    ssize_t n = read(loop->wake_fd, &count, sizeof count);
-    (void)n;
+    eventfd_t count;
+    eventfd_read(loop->wake_fd, &count);
     {
         MV_LOCK_SCOPE(&loop->mutex);
         list = loop->deferred_first;
@@ -248,19 +249,36 @@ static void on_connect(void *opaque, uint32_t events)
 int mv_listener_start(struct mv_listener *listener, struct mv_loop *loop, int fd, const char *what,
                       mv_listener_fn *on_client, void *opaque, struct mv_error *err)
 {
-    *listener = (struct mv_listener){.loop = loop,
-                                     .what = what,
-                                     .fd = fd,
-                                     .spare_fd = -1,
-                                     .on_client = on_client,
-                                     .opaque = opaque};
+    *listener = (struct mv_listener){
+        .loop = loop, .what = what, .fd = fd, .on_client = on_client, .opaque = opaque};
     open_spare(listener);
     int r = listener->spare_fd < 0
                 ? mv_error_set_errno(err, errno, "%s", what)
                 : mv_loop_add(loop, fd, EPOLLIN, on_connect, listener, &listener->source, err);
-    if (r < 0)
-        mv_listener_stop(listener);
+    if (r < 0) {
+        mv_cleanup_close(&listener->fd);
+        mv_cleanup_close(&listener->spare_fd);
+    }
     return r;
+}
+
+int mv_listener_open(struct mv_listener *listener, struct mv_loop *loop, const char *path,
+                     const char *what, mv_listener_fn *on_client, void *opaque,
+                     struct mv_error *err)
+{
+    CLEANUP_FREE char *copy = strdup(path);
+    int fd, r = copy == NULL ? mv_error_set_errno(err, ENOMEM, "%s", what)
+                             : mv_unix_listen(what, path, &fd, err);
+    if (r < 0)
+        return r;
+    r = mv_listener_start(listener, loop, fd, what, on_client, opaque, err);
+    if (r < 0) {
+        unlink(path);
+        return r;
+    }
+    listener->path = copy;
+    copy = NULL;
+    return 0;
 }
 
 void mv_listener_hold(struct mv_listener *listener, bool hold)
@@ -271,12 +289,13 @@ void mv_listener_hold(struct mv_listener *listener, bool hold)
 
 void mv_listener_stop(struct mv_listener *listener)
 {
-    if (listener->source != NULL)
-        mv_loop_remove(listener->source);
-    listener->source = NULL;
-    if (listener->fd < 0)
+    if (listener->source == NULL)
         return;
+    mv_loop_remove(listener->source);
+    listener->source = NULL;
+    if (listener->path != NULL)
+        unlink(listener->path);
+    free(listener->path);
     mv_cleanup_close(&listener->fd);
     mv_cleanup_close(&listener->spare_fd);
-    listener->fd = listener->spare_fd = -1;
 }

@@ -29,7 +29,7 @@ void mv_loop_destroy(struct mv_loop *loop);
 int mv_loop_add(struct mv_loop *loop, int fd, uint32_t events, mv_loop_fn *fn, void *opaque,
                 struct mv_loop_source **ret, struct mv_error *err);
 void mv_loop_modify(struct mv_loop_source *source, uint32_t events);
-/* Safe from inside any callback; no callback of the source runs afterwards. */
+/* Safe from inside any callback; no callback of the source runs afterwards.  May be NULL. */
 void mv_loop_remove(struct mv_loop_source *source);
 
 /* Have fn(opaque) called in the loop's thread soon.  Any thread. */
@@ -52,10 +52,11 @@ typedef void mv_listener_fn(void *opaque, int fd);
 struct mv_listener {
     struct mv_loop *loop;
     const char *what; /* names it in messages; outlives it */
-    int fd;           /* -1: it is stopped */
-    int spare_fd;     /* given up for a moment to refuse a client */
-    bool refusing;    /* that clients are refused was told */
-    struct mv_loop_source *source;
+    int fd;
+    char *path;                    /* to be unlinked, or NULL */
+    int spare_fd;                  /* given up for a moment to refuse a client */
+    bool refusing;                 /* that clients are refused was told */
+    struct mv_loop_source *source; /* NULL: it is stopped */
     mv_listener_fn *on_client;
     void *opaque;
 };
@@ -63,9 +64,13 @@ struct mv_listener {
 /* Serve a socket that listens; it is the listener's from here on, also on failure. */
 int mv_listener_start(struct mv_listener *listener, struct mv_loop *loop, int fd, const char *what,
                       mv_listener_fn *on_client, void *opaque, struct mv_error *err);
+/* Listen at the path of a Unix socket, which goes at the end.  What mv_unix_listen says. */
+int mv_listener_open(struct mv_listener *listener, struct mv_loop *loop, const char *path,
+                     const char *what, mv_listener_fn *on_client, void *opaque,
+                     struct mv_error *err);
 /* Let clients wait in the socket's queue, or take them. */
 void mv_listener_hold(struct mv_listener *listener, bool hold);
-/* Close the socket; one that was never started has an fd of -1. */
+/* Close the socket; one that was never started is {0}. */
 void mv_listener_stop(struct mv_listener *listener);
 
 #endif

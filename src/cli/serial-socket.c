@@ -13,7 +13,6 @@
 #include "cleanup.h"
 #include "log.h"
 #include "loop.h"
-#include "unix-socket.h"
 
 #include <string.h>
 #include <sys/epoll.h>
@@ -50,13 +49,11 @@ static void tell_uart(struct serial_socket *s)
 
 static void drop_client(struct serial_socket *s)
 {
-    if (s->client_source != NULL)
-        mv_loop_remove(s->client_source);
+    mv_loop_remove(s->client_source);
     s->client_source = NULL;
     {
         MV_LOCK_SCOPE(&s->mutex);
         mv_cleanup_close(&s->client_fd);
-        s->client_fd = -1;
     }
     tell_uart(s);
 }
@@ -184,8 +181,6 @@ static void socket_stop(struct mv_serial *serial)
 static void socket_destroy(struct mv_serial *serial)
 {
     struct serial_socket *s = (struct serial_socket *)serial;
-    if (s->listener.fd >= 0)
-        unlink(s->path);
     mv_cleanup_close(&s->client_fd);
     mv_listener_stop(&s->listener);
     pthread_mutex_destroy(&s->mutex);
@@ -208,19 +203,13 @@ int mv_serial_socket_create(const char *path, struct mv_loop *loop, struct mv_se
     s->input.loop = loop;
     s->input.on_room = on_room;
     s->input.opaque = s;
-    s->listener.fd = -1;
-    int fd;
     s->client_fd = -1;
     pthread_mutex_init(&s->mutex, NULL);
     s->path = strdup(path);
-    int r = s->path == NULL || mv_input_room(&s->input, 1) == 0
-                ? mv_error_set_errno(err, ENOMEM, "console")
-                : mv_unix_listen("console socket", path, &fd, err);
-    if (r == 0) {
-        r = mv_listener_start(&s->listener, loop, fd, "console socket", on_new_client, s, err);
-        if (r < 0)
-            unlink(path);
-    }
+    int r =
+        s->path == NULL || mv_input_room(&s->input, 1) == 0
+            ? mv_error_set_errno(err, ENOMEM, "console")
+            : mv_listener_open(&s->listener, loop, path, "console socket", on_new_client, s, err);
     /* Nobody is taken before there is a UART. */
     mv_listener_hold(&s->listener, true);
     if (r < 0) {

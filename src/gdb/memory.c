@@ -40,7 +40,8 @@ static uint64_t peek(const struct mv_range *range, uint64_t gpa, uint8_t *buf, u
         while (size > ops->min_access && (offset % size != 0 || size > len - done))
             size /= 2;
         uint64_t skip = offset % size, n = size - skip < len - done ? size - skip : len - done;
-        uint64_t value = ops->peek(range->region->opaque, offset - skip, (unsigned)size) >> 8 * skip;
+        uint64_t value =
+            ops->peek(range->region->opaque, offset - skip, (unsigned)size) >> 8 * skip;
         memcpy(buf + done, &value, n);
         done += n;
     }
@@ -76,63 +77,45 @@ static uint64_t copy(struct mv_gdb_session *session, uint64_t va, uint8_t *buf, 
 /* ADDRESS,LENGTH up to `end`; moves *text behind it. */
 static bool parse_range(const char **text, char end, uint64_t *ret_va, uint64_t *ret_len)
 {
-    return mv_gdb_parse_hex(text, ret_va) && *(*text)++ == ',' &&
-           mv_gdb_parse_hex(text, ret_len) && *(*text)++ == end &&
-           *ret_len <= MV_GDB_PACKET_MAX / 2;
+    return mv_gdb_parse_hex(text, ret_va) && *(*text)++ == ',' && mv_gdb_parse_hex(text, ret_len) &&
+           *(*text)++ == end && *ret_len <= MV_GDB_PACKET_MAX / 2;
 }
 
-void mv_gdb_read_memory(struct mv_gdb_session *session, const char *arguments,
-                        struct mv_gdb_reply *reply)
+int mv_gdb_read_memory(struct mv_gdb_session *session, const char *arguments)
 {
     uint8_t buf[MV_GDB_PACKET_MAX / 2];
     uint64_t va, len;
-    if (!parse_range(&arguments, '\0', &va, &len)) {
-        mv_gdb_reply_error(reply, EINVAL);
-        return;
-    }
+    if (!parse_range(&arguments, '\0', &va, &len))
+        return -EINVAL;
     uint64_t done = copy(session, va, buf, len, false);
-    if (done == 0 && len > 0) {
-        mv_gdb_reply_error(reply, EFAULT);
-        return;
-    }
-    mv_gdb_reply_hex(reply, buf, done);
+    mv_gdb_text_hex(&session->reply, buf, done);
+    return done == 0 && len > 0 ? -EFAULT : 0;
 }
 
-static void write_bytes(struct mv_gdb_session *session, uint64_t va, uint8_t *buf, uint64_t len,
-                        struct mv_gdb_reply *reply)
+static int write_bytes(struct mv_gdb_session *session, uint64_t va, uint8_t *buf, uint64_t len)
 {
     struct mv_engine *engine = mv_machine_engine(session->machine);
     uint64_t done = copy(session, va, buf, len, true);
     engine->ops->memory_changed(engine);
-    if (done < len)
-        mv_gdb_reply_error(reply, EFAULT);
-    else
-        mv_gdb_reply_print(reply, "OK");
+    return done < len ? -EFAULT : MV_GDB_OK;
 }
 
-void mv_gdb_write_memory(struct mv_gdb_session *session, const char *arguments,
-                         struct mv_gdb_reply *reply)
+int mv_gdb_write_memory(struct mv_gdb_session *session, const char *arguments)
 {
     uint8_t buf[MV_GDB_PACKET_MAX / 2];
     uint64_t va, len;
-    if (!parse_range(&arguments, ':', &va, &len) || !mv_gdb_parse_bytes(arguments, buf, len)) {
-        mv_gdb_reply_error(reply, EINVAL);
-        return;
-    }
-    write_bytes(session, va, buf, len, reply);
+    if (!parse_range(&arguments, ':', &va, &len) || !mv_gdb_parse_bytes(arguments, buf, len))
+        return -EINVAL;
+    return write_bytes(session, va, buf, len);
 }
 
-void mv_gdb_write_binary(struct mv_gdb_session *session, const char *arguments,
-                         size_t arguments_len, struct mv_gdb_reply *reply)
+int mv_gdb_write_binary(struct mv_gdb_session *session, const char *arguments)
 {
-    const char *text = arguments;
-    uint64_t va, len;
-    if (!parse_range(&text, ':', &va, &len) ||
-        arguments_len - (size_t)(text - arguments) != len) {
-        mv_gdb_reply_error(reply, EINVAL);
-        return;
-    }
     uint8_t buf[MV_GDB_PACKET_MAX / 2];
-    memcpy(buf, text, len);
-    write_bytes(session, va, buf, len, reply);
+    uint64_t va, len;
+    if (!parse_range(&arguments, ':', &va, &len) ||
+        (size_t)(session->packet_end - arguments) != len)
+        return -EINVAL;
+    memcpy(buf, arguments, len);
+    return write_bytes(session, va, buf, len);
 }

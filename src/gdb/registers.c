@@ -30,98 +30,87 @@ static size_t count_to(const struct mv_arch *arch, enum mv_register_group last)
     return count;
 }
 
-/* The state of the chosen vCPU, to be freed; NULL where there is no memory, which is replied. */
-static void *take_state(struct mv_gdb_session *session, struct mv_gdb_reply *reply)
+/* The state of the chosen vCPU, to be freed; NULL where there is no memory. */
+static void *take_state(struct mv_gdb_session *session)
 {
     struct mv_vcpu *vcpu = mv_gdb_vcpu(session);
     void *state = malloc(vcpu->ops->arch->state_size);
-    if (state == NULL)
-        mv_gdb_reply_error(reply, ENOMEM);
-    else
+    if (state != NULL)
         vcpu->ops->vcpu_get_state(vcpu, state);
     return state;
 }
 
-static void put_state(struct mv_gdb_session *session, const void *state,
-                      struct mv_gdb_reply *reply)
+static int put_state(struct mv_gdb_session *session, const void *state)
 {
     struct mv_vcpu *vcpu = mv_gdb_vcpu(session);
     int r = vcpu->ops->vcpu_set_state(vcpu, state, NULL);
-    if (r < 0)
-        mv_gdb_reply_error(reply, -r);
-    else
-        mv_gdb_reply_print(reply, "OK");
+    return r < 0 ? r : MV_GDB_OK;
 }
 
-void mv_gdb_read_registers(struct mv_gdb_session *session, const char *arguments,
-                           struct mv_gdb_reply *reply)
+static void add_register(struct mv_gdb_session *session, const struct mv_register *reg, void *state)
+{
+    mv_gdb_text_hex(&session->reply, mv_register_bytes(reg, state), reg->size);
+}
+
+int mv_gdb_read_registers(struct mv_gdb_session *session, const char *arguments)
 {
     const struct mv_arch *arch = arch_of(session);
     size_t count = count_to(arch, MV_REGISTER_VECTOR);
-    CLEANUP_FREE void *state = take_state(session, reply);
-    for (size_t i = 0; state != NULL && i < count; i++) {
-        const struct mv_register *reg = &arch->registers[i];
-        mv_gdb_reply_hex(reply, mv_register_bytes(reg, state), reg->size);
-    }
+    CLEANUP_FREE void *state = take_state(session);
+    for (size_t i = 0; state != NULL && i < count; i++)
+        add_register(session, &arch->registers[i], state);
+    return state == NULL ? -ENOMEM : 0;
 }
 
-void mv_gdb_write_registers(struct mv_gdb_session *session, const char *arguments,
-                            struct mv_gdb_reply *reply)
+int mv_gdb_write_registers(struct mv_gdb_session *session, const char *arguments)
 {
     const struct mv_arch *arch = arch_of(session);
     size_t count = count_to(arch, MV_REGISTER_VECTOR), left = strlen(arguments) / 2;
-    CLEANUP_FREE void *state = take_state(session, reply);
+    CLEANUP_FREE void *state = take_state(session);
     if (state == NULL)
-        return;
+        return -ENOMEM;
     for (size_t i = 0; i < count && left > 0; i++) {
         const struct mv_register *reg = &arch->registers[i];
         uint8_t bytes[MV_REGISTER_SIZE_MAX];
-        if (reg->size > left || !mv_gdb_parse_bytes(arguments, bytes, reg->size)) {
-            mv_gdb_reply_error(reply, EINVAL);
-            return;
-        }
+        if (reg->size > left || !mv_gdb_parse_bytes(arguments, bytes, reg->size))
+            return -EINVAL;
         mv_register_write(reg, state, bytes);
         arguments += 2 * reg->size;
         left -= reg->size;
     }
-    put_state(session, state, reply);
+    return put_state(session, state);
 }
 
-void mv_gdb_read_register(struct mv_gdb_session *session, const char *arguments,
-                          struct mv_gdb_reply *reply)
+int mv_gdb_read_register(struct mv_gdb_session *session, const char *arguments)
 {
     const struct mv_arch *arch = arch_of(session);
     uint64_t n;
-    if (!mv_gdb_parse_hex(&arguments, &n) || n >= count_to(arch, MV_REGISTER_SYSTEM)) {
-        mv_gdb_reply_error(reply, EINVAL);
-        return;
-    }
-    CLEANUP_FREE void *state = take_state(session, reply);
-    if (state != NULL)
-        mv_gdb_reply_hex(reply, mv_register_bytes(&arch->registers[n], state),
-                         arch->registers[n].size);
+    if (!mv_gdb_parse_hex(&arguments, &n) || n >= count_to(arch, MV_REGISTER_SYSTEM))
+        return -EINVAL;
+    CLEANUP_FREE void *state = take_state(session);
+    if (state == NULL)
+        return -ENOMEM;
+    add_register(session, &arch->registers[n], state);
+    return 0;
 }
 
 /* N=HEX; a core or vector register alone. */
-void mv_gdb_write_register(struct mv_gdb_session *session, const char *arguments,
-                           struct mv_gdb_reply *reply)
+int mv_gdb_write_register(struct mv_gdb_session *session, const char *arguments)
 {
     const struct mv_arch *arch = arch_of(session);
     uint8_t bytes[MV_REGISTER_SIZE_MAX];
     uint64_t n;
-    bool parsed = mv_gdb_parse_hex(&arguments, &n) && *arguments++ == '=' &&
-                  n < count_to(arch, MV_REGISTER_VECTOR);
-    const struct mv_register *reg = parsed ? &arch->registers[n] : NULL;
-    if (reg == NULL || strlen(arguments) != 2 * reg->size ||
-        !mv_gdb_parse_bytes(arguments, bytes, reg->size)) {
-        mv_gdb_reply_error(reply, EINVAL);
-        return;
-    }
-    CLEANUP_FREE void *state = take_state(session, reply);
+    if (!mv_gdb_parse_hex(&arguments, &n) || *arguments++ != '=' ||
+        n >= count_to(arch, MV_REGISTER_VECTOR))
+        return -EINVAL;
+    const struct mv_register *reg = &arch->registers[n];
+    if (strlen(arguments) != 2 * reg->size || !mv_gdb_parse_bytes(arguments, bytes, reg->size))
+        return -EINVAL;
+    CLEANUP_FREE void *state = take_state(session);
     if (state == NULL)
-        return;
+        return -ENOMEM;
     mv_register_write(reg, state, bytes);
-    put_state(session, state, reply);
+    return put_state(session, state);
 }
 
 /* --- the description (GDB's manual, appendix G) */
@@ -138,8 +127,9 @@ static void describe_register(const struct mv_register *reg, struct mv_gdb_text 
 
 static void describe(const struct mv_arch *arch, struct mv_gdb_text *xml)
 {
-    mv_gdb_text_print(xml, "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
-                           "<target version=\"1.0\">\n<architecture>%s</architecture>\n",
+    mv_gdb_text_print(xml,
+                      "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n"
+                      "<target version=\"1.0\">\n<architecture>%s</architecture>\n",
                       arch->gdb_name);
     for (size_t f = 0; f < arch->feature_count; f++) {
         const struct mv_arch_feature *feature = &arch->features[f];
@@ -155,29 +145,27 @@ static void describe(const struct mv_arch *arch, struct mv_gdb_text *xml)
 }
 
 /* ANNEX:OFFSET,LENGTH; the only annex is target.xml. */
-void mv_gdb_read_features(struct mv_gdb_session *session, const char *arguments,
-                          struct mv_gdb_reply *reply)
+int mv_gdb_read_features(struct mv_gdb_session *session, const char *arguments)
 {
     static const char annex[] = "target.xml:";
     struct mv_gdb_text xml = {0};
     uint64_t offset, len;
     if (strncmp(arguments, annex, sizeof annex - 1) != 0) {
-        mv_gdb_reply_print(reply, "E00");
-        return;
+        mv_gdb_reply_error(session, 0);
+        return 0;
     }
     arguments += sizeof annex - 1;
     if (!mv_gdb_parse_hex(&arguments, &offset) || *arguments++ != ',' ||
-        !mv_gdb_parse_hex(&arguments, &len)) {
-        mv_gdb_reply_error(reply, EINVAL);
-        return;
-    }
+        !mv_gdb_parse_hex(&arguments, &len))
+        return -EINVAL;
     describe(arch_of(session), &xml);
     uint64_t left = offset < xml.len ? xml.len - offset : 0;
     /* Escaped bytes take two. */
     if (len > MV_GDB_PACKET_MAX / 2)
         len = MV_GDB_PACKET_MAX / 2;
-    mv_gdb_reply_print(reply, "%c", left > len ? 'm' : 'l');
-    mv_gdb_reply_add(reply, xml.bytes + (left > 0 ? offset : 0), left < len ? left : len);
-    reply->text.failed |= xml.failed;
+    mv_gdb_text_print(&session->reply, "%c", left > len ? 'm' : 'l');
+    mv_gdb_text_add(&session->reply, xml.bytes + (left > 0 ? offset : 0), left < len ? left : len);
+    session->reply.failed |= xml.failed;
     mv_gdb_text_clear(&xml);
+    return 0;
 }

@@ -41,8 +41,8 @@ static void note_stop(struct mv_gdb_session *session, unsigned cpu, int number, 
 {
     session->waiting = false;
     session->stopped_cpu = session->general_cpu = cpu;
-    mv_gdb_text_clear(&session->stop_reply);
-    mv_gdb_text_print(&session->stop_reply, "T%02xthread:%x;%s", (unsigned)number, cpu + 1, what);
+    snprintf(session->stop_reply, sizeof session->stop_reply, "T%02xthread:%x;%s", (unsigned)number,
+             cpu + 1, what);
 }
 
 /* The lowest of those that ran, where the one that stopped last did not. */
@@ -53,9 +53,18 @@ static unsigned one_that_ran(const struct mv_gdb_session *session)
     return (unsigned)__builtin_ctzll(session->let_go);
 }
 
-static void tell_stop(const struct mv_gdb_session *session, struct mv_gdb_reply *reply)
+int mv_gdb_why(struct mv_gdb_session *session, const char *arguments)
 {
-    mv_gdb_reply_add(reply, session->stop_reply.bytes, session->stop_reply.len);
+    mv_gdb_text_print(&session->reply, "%s", session->stop_reply);
+    return 0;
+}
+
+/* A stop is a reply to who waited for one. */
+static bool tell_stop(struct mv_gdb_session *session, bool waited)
+{
+    if (waited)
+        mv_gdb_why(session, "");
+    return waited;
 }
 
 /* No vCPU is to step on when somebody else lets the machine run. */
@@ -92,27 +101,23 @@ void mv_gdb_detach(struct mv_gdb_session *session)
     mv_machine_resume(session->machine);
 }
 
-void mv_gdb_interrupt(struct mv_gdb_session *session, struct mv_gdb_reply *reply)
+bool mv_gdb_interrupt(struct mv_gdb_session *session)
 {
     if (!session->waiting)
-        return;
+        return false;
     pause_machine(session);
     session->stop_is_debug = false;
     note_stop(session, one_that_ran(session), SIGNAL_INT, "");
-    tell_stop(session, reply);
+    return tell_stop(session, true);
 }
 
-void mv_gdb_why(struct mv_gdb_session *session, const char *arguments, struct mv_gdb_reply *reply)
-{
-    tell_stop(session, reply);
-}
-
-void mv_gdb_machine_debug(struct mv_gdb_session *session, unsigned cpu, struct mv_gdb_reply *reply)
+bool mv_gdb_machine_debug(struct mv_gdb_session *session, unsigned cpu)
 {
     struct mv_vcpu *vcpu = mv_machine_vcpu(session->machine, cpu);
     struct mv_debug_stop stop;
     char what[64] = "";
-    static const char *const names[] = {[MV_DEBUG_READ] = "rwatch", [MV_DEBUG_WRITE] = "watch",
+    static const char *const names[] = {[MV_DEBUG_READ] = "rwatch",
+                                        [MV_DEBUG_WRITE] = "watch",
                                         [MV_DEBUG_READ | MV_DEBUG_WRITE] = "awatch"};
     bool waited = session->waiting;
     end_steps(session);
@@ -121,8 +126,7 @@ void mv_gdb_machine_debug(struct mv_gdb_session *session, unsigned cpu, struct m
         snprintf(what, sizeof what, "%s:%" PRIx64 ";", names[stop.kinds & 3], stop.address);
     session->stop_is_debug = true;
     note_stop(session, cpu, SIGNAL_TRAP, what);
-    if (waited)
-        tell_stop(session, reply);
+    return tell_stop(session, waited);
 }
 
 /*
@@ -139,37 +143,31 @@ static void let_go_by_others(struct mv_gdb_session *session)
     session->let_go = all_cpus(session);
 }
 
-static void stopped_by_others(struct mv_gdb_session *session, struct mv_gdb_reply *reply)
+static bool stopped_by_others(struct mv_gdb_session *session)
 {
     bool waited = session->waiting;
     end_steps(session);
     session->stop_is_debug = false;
     note_stop(session, one_that_ran(session), SIGNAL_INT, "");
-    if (waited)
-        tell_stop(session, reply);
+    return tell_stop(session, waited);
 }
 
-void mv_gdb_machine_event(struct mv_gdb_session *session, enum mv_machine_event event,
-                          enum mv_machine_cause cause, struct mv_gdb_reply *reply)
+bool mv_gdb_machine_event(struct mv_gdb_session *session, enum mv_machine_event event,
+                          enum mv_machine_cause cause)
 {
-    if (event == MV_MACHINE_EVENT_SHUTDOWN) {
-        mv_gdb_reply_print(reply, "W00");
-    } else if (event == MV_MACHINE_EVENT_STOP && !session->pausing &&
-               cause != MV_CAUSE_HOST_DEBUGGER) {
-        stopped_by_others(session, reply);
-    } else if (event == MV_MACHINE_EVENT_RESUME && !session->waiting) {
+    if (event == MV_MACHINE_EVENT_STOP && !session->pausing && cause != MV_CAUSE_HOST_DEBUGGER)
+        return stopped_by_others(session);
+    if (event == MV_MACHINE_EVENT_RESUME && !session->waiting)
         let_go_by_others(session);
-    }
+    if (event == MV_MACHINE_EVENT_SHUTDOWN)
+        mv_gdb_text_print(&session->reply, "W00");
+    return event == MV_MACHINE_EVENT_SHUTDOWN;
 }
 
 /* --- going on */
 
-struct wish {
-    uint64_t run;  /* bit masks of vCPUs */
-    uint64_t step;
-};
-
-static void resume(struct mv_gdb_session *session, const struct wish *wish)
+/* Bit masks of vCPUs. */
+static int resume(struct mv_gdb_session *session, uint64_t run, uint64_t step)
 {
     /* Others may have let it go meanwhile; then it stands for as long as this takes. */
     if (mv_machine_state(session->machine) == MV_MACHINE_RUNNING)
@@ -178,11 +176,12 @@ static void resume(struct mv_gdb_session *session, const struct wish *wish)
         struct mv_vcpu *vcpu = mv_machine_vcpu(session->machine, i);
         /* Where it stopped at a point, it goes on behind that. */
         bool pass = session->stop_is_debug && i == session->stopped_cpu;
-        vcpu->ops->vcpu_debug(vcpu, wish->step >> i & 1, pass);
+        vcpu->ops->vcpu_debug(vcpu, step >> i & 1, pass);
     }
     session->waiting = true;
-    session->let_go = wish->run | wish->step;
-    mv_machine_resume_only(session->machine, wish->run | wish->step);
+    session->let_go = run | step;
+    mv_machine_resume_only(session->machine, run | step);
+    return MV_GDB_SILENT;
 }
 
 /* An address to go on at, in the packets c and s. */
@@ -203,33 +202,22 @@ static int set_pc(struct mv_gdb_session *session, const char *arguments)
     return vcpu->ops->vcpu_set_state(vcpu, state, NULL);
 }
 
-static void resume_at(struct mv_gdb_session *session, const char *arguments,
-                      const struct wish *wish, struct mv_gdb_reply *reply)
+int mv_gdb_continue(struct mv_gdb_session *session, const char *arguments)
 {
     int r = set_pc(session, arguments);
-    if (r < 0)
-        mv_gdb_reply_error(reply, -r);
-    else
-        resume(session, wish);
+    return r < 0 ? r : resume(session, all_cpus(session), 0);
 }
 
-void mv_gdb_continue(struct mv_gdb_session *session, const char *arguments,
-                     struct mv_gdb_reply *reply)
+int mv_gdb_step(struct mv_gdb_session *session, const char *arguments)
 {
-    resume_at(session, arguments, &(struct wish){.run = all_cpus(session)}, reply);
-}
-
-void mv_gdb_step(struct mv_gdb_session *session, const char *arguments, struct mv_gdb_reply *reply)
-{
-    resume_at(session, arguments, &(struct wish){.step = UINT64_C(1) << session->general_cpu},
-              reply);
+    int r = set_pc(session, arguments);
+    return r < 0 ? r : resume(session, 0, UINT64_C(1) << session->general_cpu);
 }
 
 /* ;ACTION[:THREAD]...: the first that fits a thread counts. */
-void mv_gdb_vcont(struct mv_gdb_session *session, const char *arguments, struct mv_gdb_reply *reply)
+int mv_gdb_vcont(struct mv_gdb_session *session, const char *arguments)
 {
-    struct wish wish = {0};
-    uint64_t decided = 0;
+    uint64_t run = 0, step = 0;
     while (*arguments == ';') {
         char action = arguments[1];
         unsigned cpu;
@@ -243,17 +231,10 @@ void mv_gdb_vcont(struct mv_gdb_session *session, const char *arguments, struct 
             arguments++;
             known = mv_gdb_parse_thread(session, &arguments, &cpu, &any);
         }
-        if (!known) {
-            mv_gdb_reply_error(reply, EINVAL);
-            return;
-        }
-        mask = (any ? all_cpus(session) : UINT64_C(1) << cpu) & ~decided;
-        decided |= mask;
-        *(action == 's' || action == 'S' ? &wish.step : &wish.run) |= mask;
+        if (!known)
+            return -EINVAL;
+        mask = (any ? all_cpus(session) : UINT64_C(1) << cpu) & ~(run | step);
+        *(action == 's' || action == 'S' ? &step : &run) |= mask;
     }
-    if (*arguments != '\0' || decided == 0) {
-        mv_gdb_reply_error(reply, EINVAL);
-        return;
-    }
-    resume(session, &wish);
+    return *arguments != '\0' || (run | step) == 0 ? -EINVAL : resume(session, run, step);
 }

@@ -10,7 +10,6 @@
 #include "log.h"
 #include "loop.h"
 #include "session.h"
-#include "unix-socket.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -29,21 +28,18 @@ struct mv_gdb {
     struct mv_gdb_session session;
     struct mv_loop *loop;
     struct mv_machine_observer observer;
-    char *socket_path; /* to be unlinked, or NULL */
     struct mv_listener listener;
 
     /* --- the connection */
     int fd; /* -1: nobody is connected */
     struct mv_loop_source *source;
-    struct mv_gdb_text output; /* not sent yet */
-    char *input;               /* a packet's bytes so far, MV_GDB_PACKET_MAX */
+    struct mv_gdb_text output;         /* not sent yet */
+    char input[MV_GDB_PACKET_MAX + 1]; /* a packet's bytes so far */
     size_t input_len;
     enum input_state input_state;
-    uint8_t input_sum;  /* of the bytes so far */
-    uint8_t input_said; /* the checksum's first digit, then all of it */
-    bool input_long;    /* the packet is too long: it is dropped */
-    bool no_ack;
-    bool closing;
+    uint8_t input_sum;       /* of the bytes so far */
+    uint8_t input_said;      /* the checksum's first digit, then all of it */
+    bool input_long;         /* the packet is too long: it is dropped */
     bool taking;             /* input is being looked at: answers go out together behind it */
     struct mv_gdb_text last; /* the last packet, for a '-' */
     bool refused;            /* that a second one came was logged */
@@ -61,7 +57,6 @@ static void drop_connection(struct mv_gdb *gdb)
     mv_loop_remove(gdb->source);
     gdb->source = NULL;
     mv_cleanup_close(&gdb->fd);
-    gdb->fd = -1;
     mv_gdb_text_clear(&gdb->output);
     mv_gdb_text_clear(&gdb->last);
     mv_gdb_detach(&gdb->session);
@@ -76,7 +71,7 @@ static void flush(struct mv_gdb *gdb)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno != EAGAIN)
-            gdb->closing = true;
+            gdb->session.closing = true;
         if (n < 0)
             break;
         sent += (size_t)n;
@@ -86,7 +81,7 @@ static void flush(struct mv_gdb *gdb)
     if (gdb->output.len > OUTPUT_MAX || gdb->output.failed) {
         mv_warn("gdb: the debugger does not read its answers and is dropped");
         gdb->output.len = 0;
-        gdb->closing = true;
+        gdb->session.closing = true;
     }
     watch(gdb);
 }
@@ -124,47 +119,32 @@ static void send_packet(struct mv_gdb *gdb, const char *bytes, size_t len)
     queue(gdb, gdb->last.bytes, gdb->last.len);
 }
 
-/* Send a reply, where there is one, and do what it says comes behind it. */
-static void send_reply(struct mv_gdb *gdb, struct mv_gdb_reply *reply)
+/* Send the reply, where there is one to send. */
+static void send_reply(struct mv_gdb *gdb, bool said)
 {
-    if (reply->text.failed)
-        mv_gdb_reply_error(reply, ENOMEM);
-    if (reply->said)
-        send_packet(gdb, reply->text.bytes, reply->text.len);
-    gdb->no_ack |= reply->no_ack;
-    gdb->closing |= reply->close;
-    mv_gdb_reply_clear(reply);
+    struct mv_gdb_text *reply = &gdb->session.reply;
+    if (reply->failed)
+        mv_gdb_reply_error(&gdb->session, ENOMEM);
+    if (said)
+        send_packet(gdb, reply->bytes, reply->len);
+    mv_gdb_text_clear(reply);
 }
 
 static void on_event(void *opaque, enum mv_machine_event event, enum mv_machine_cause cause)
 {
     struct mv_gdb *gdb = opaque;
-    struct mv_gdb_reply reply = {0};
-    if (gdb->fd < 0)
-        return;
-    mv_gdb_machine_event(&gdb->session, event, cause, &reply);
-    send_reply(gdb, &reply);
+    if (gdb->fd >= 0)
+        send_reply(gdb, mv_gdb_machine_event(&gdb->session, event, cause));
 }
 
 static void on_debug(void *opaque, unsigned cpu)
 {
     struct mv_gdb *gdb = opaque;
-    struct mv_gdb_reply reply = {0};
-    if (gdb->fd < 0)
-        return;
-    mv_gdb_machine_debug(&gdb->session, cpu, &reply);
-    send_reply(gdb, &reply);
+    if (gdb->fd >= 0)
+        send_reply(gdb, mv_gdb_machine_debug(&gdb->session, cpu));
 }
 
 /* --- input */
-
-static int digit_of(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
 
 static void keep(struct mv_gdb *gdb, char c)
 {
@@ -177,19 +157,16 @@ static void keep(struct mv_gdb *gdb, char c)
 static void end_packet(struct mv_gdb *gdb)
 {
     gdb->input_state = IDLE;
-    if (!gdb->no_ack) {
+    if (!gdb->session.no_ack) {
         bool right = gdb->input_said == gdb->input_sum;
         queue(gdb, right ? "+" : "-", 1);
         if (!right)
             return;
     }
-    struct mv_gdb_reply reply = {0};
     gdb->input[gdb->input_len] = '\0';
     if (gdb->input_long)
-        mv_gdb_reply_error(&reply, E2BIG);
-    else
-        mv_gdb_packet(&gdb->session, gdb->input, gdb->input_len, &reply);
-    send_reply(gdb, &reply);
+        mv_gdb_reply_error(&gdb->session, E2BIG);
+    send_reply(gdb, gdb->input_long || mv_gdb_packet(&gdb->session, gdb->input, gdb->input_len));
 }
 
 static void take_idle(struct mv_gdb *gdb, char c)
@@ -200,9 +177,7 @@ static void take_idle(struct mv_gdb *gdb, char c)
         gdb->input_sum = 0;
         gdb->input_long = false;
     } else if (c == 3) {
-        struct mv_gdb_reply reply = {0};
-        mv_gdb_interrupt(&gdb->session, &reply);
-        send_reply(gdb, &reply);
+        send_reply(gdb, mv_gdb_interrupt(&gdb->session));
     } else if (c == '-' && gdb->last.len > 0) {
         queue(gdb, gdb->last.bytes, gdb->last.len);
     }
@@ -210,7 +185,7 @@ static void take_idle(struct mv_gdb *gdb, char c)
 
 static void take_byte(struct mv_gdb *gdb, char c)
 {
-    int digit = digit_of(c);
+    int digit = mv_gdb_digit(c);
     if (gdb->input_state == BODY && c == '#') {
         gdb->input_state = SUM_1;
         return;
@@ -250,14 +225,14 @@ static void on_socket(void *opaque, uint32_t events)
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
         n = recv(gdb->fd, bytes, sizeof bytes, MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-            gdb->closing = true;
+            gdb->session.closing = true;
     }
     gdb->taking = true;
-    for (ssize_t i = 0; i < n && !gdb->closing; i++)
+    for (ssize_t i = 0; i < n && !gdb->session.closing; i++)
         take_byte(gdb, bytes[i]);
     gdb->taking = false;
     flush(gdb);
-    if (gdb->closing)
+    if (gdb->session.closing)
         drop_connection(gdb);
 }
 
@@ -297,7 +272,7 @@ static void on_client(void *opaque, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     gdb->fd = fd;
     gdb->input_state = IDLE;
-    gdb->no_ack = gdb->closing = gdb->refused = false;
+    gdb->session.no_ack = gdb->session.closing = gdb->refused = false;
     mv_gdb_attach(&gdb->session);
 }
 
@@ -329,7 +304,7 @@ static int resolve(const char *address, struct addrinfo **ret, struct mv_error *
     return 0;
 }
 
-static int listen_tcp(const char *address, int *ret_fd, struct mv_error *err)
+static int listen_tcp(struct mv_gdb *gdb, const char *address, struct mv_error *err)
 {
     struct addrinfo *info;
     int one = 1;
@@ -343,33 +318,24 @@ static int listen_tcp(const char *address, int *ret_fd, struct mv_error *err)
         mv_cleanup_close(&fd);
     }
     freeaddrinfo(info);
-    if (r == 0)
-        *ret_fd = fd;
-    return r;
+    return r < 0 ? r
+                 : mv_listener_start(&gdb->listener, gdb->loop, fd, "--gdb", on_client, gdb, err);
 }
 
 int mv_gdb_create(struct mv_loop *loop, struct mv_machine *machine, const char *address,
                   struct mv_gdb **ret, struct mv_error *err)
 {
     struct mv_gdb *gdb = calloc(1, sizeof *gdb);
-    if (gdb == NULL || (gdb->input = malloc(MV_GDB_PACKET_MAX + 1)) == NULL) {
-        free(gdb);
+    if (gdb == NULL)
         return mv_error_set_errno(err, ENOMEM, "gdb");
-    }
     gdb->loop = loop;
     gdb->session.machine = machine;
-    gdb->listener.fd = gdb->fd = -1;
-    int fd = -1;
-    bool is_path = strchr(address, '/') != NULL;
-    int r = is_path ? mv_unix_listen("--gdb", address, &fd, err) : listen_tcp(address, &fd, err);
-    if (r == 0)
-        r = mv_listener_start(&gdb->listener, loop, fd, "--gdb", on_client, gdb, err);
-    if (r == 0 && is_path && (gdb->socket_path = strdup(address)) == NULL)
-        r = mv_error_set_errno(err, ENOMEM, "gdb");
-    if (r < 0 && fd >= 0 && is_path)
-        unlink(address);
-    gdb->observer = (struct mv_machine_observer){.event = on_event, .debug = on_debug,
-                                                  .opaque = gdb};
+    gdb->fd = -1;
+    int r = strchr(address, '/') != NULL
+                ? mv_listener_open(&gdb->listener, loop, address, "--gdb", on_client, gdb, err)
+                : listen_tcp(gdb, address, err);
+    gdb->observer =
+        (struct mv_machine_observer){.event = on_event, .debug = on_debug, .opaque = gdb};
     mv_machine_observe(machine, &gdb->observer);
     if (r < 0) {
         mv_gdb_destroy(gdb);
@@ -384,17 +350,11 @@ void mv_gdb_destroy(struct mv_gdb *gdb)
     if (gdb == NULL)
         return;
     mv_machine_unobserve(gdb->session.machine, &gdb->observer);
-    if (gdb->source != NULL)
-        mv_loop_remove(gdb->source);
+    mv_loop_remove(gdb->source);
     mv_listener_stop(&gdb->listener);
     mv_cleanup_close(&gdb->fd);
-    if (gdb->socket_path != NULL)
-        unlink(gdb->socket_path);
-    free(gdb->socket_path);
     mv_gdb_clear_points(&gdb->session);
     mv_gdb_text_clear(&gdb->output);
     mv_gdb_text_clear(&gdb->last);
-    mv_gdb_text_clear(&gdb->session.stop_reply);
-    free(gdb->input);
     free(gdb);
 }

@@ -7,7 +7,7 @@
 #include "session.h"
 
 static struct mv_gdb_session session;
-static struct mv_gdb_reply reply;
+static bool said; /* there is a reply */
 
 static int setup(void **state)
 {
@@ -15,7 +15,6 @@ static int setup(void **state)
         return -1;
     MAKE("-c", "2", "-m", "64M");
     session = (struct mv_gdb_session){.machine = machine};
-    reply = (struct mv_gdb_reply){0};
     assert_int_equal(mv_machine_start(machine, true, &err), 0);
     mv_gdb_attach(&session);
     return 0;
@@ -24,8 +23,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     mv_gdb_clear_points(&session);
-    mv_gdb_text_clear(&session.stop_reply);
-    mv_gdb_reply_clear(&reply);
+    mv_gdb_text_clear(&session.reply);
     return fake_machine_teardown(state);
 }
 
@@ -33,17 +31,17 @@ static void ask(const char *packet)
 {
     char copy[256];
     strcpy(copy, packet);
-    mv_gdb_reply_clear(&reply);
-    mv_gdb_packet(&session, copy, strlen(copy), &reply);
-    assert_false(reply.text.failed);
+    mv_gdb_text_clear(&session.reply);
+    said = mv_gdb_packet(&session, copy, strlen(copy));
+    assert_false(session.reply.failed);
 }
 
 static void expect_text(const char *text)
 {
-    size_t len = reply.text.len;
-    if (!reply.said || len != strlen(text) ||
-        (len > 0 && memcmp(reply.text.bytes, text, len) != 0))
-        fail_msg("'%.*s' is not '%s'", (int)reply.text.len, reply.text.bytes, text);
+    const struct mv_gdb_text *reply = &session.reply;
+    if (!said || reply->len != strlen(text) ||
+        (reply->len > 0 && memcmp(reply->bytes, text, reply->len) != 0))
+        fail_msg("'%.*s' is not '%s'", (int)reply->len, reply->bytes, text);
 }
 
 #define ASK(packet, text) (ask(packet), expect_text(text))
@@ -67,49 +65,46 @@ static void test_questions(void **state)
 static void test_what_comes_behind(void **state)
 {
     ASK("QStartNoAckMode", "OK");
-    assert_true(reply.no_ack && !reply.close);
+    assert_true(session.no_ack && !session.closing);
+    session.no_ack = false;
     ASK("D", "OK");
-    assert_true(reply.close && !reply.no_ack);
+    assert_true(session.closing && !session.no_ack);
+    session.closing = false;
     ask("k");
-    assert_false(reply.said || reply.close);
+    assert_false(said || session.closing);
     assert_int_equal(mv_machine_wait(machine), MV_MACHINE_QUIT);
 }
 
 static void test_running_is_silent_until_a_stop(void **state)
 {
     ask("vCont;c");
-    assert_false(reply.said);
+    assert_false(said);
     fake_await_idle(0);
     ask("g"); /* while it waits nothing but Ctrl-C is heard */
-    assert_false(reply.said);
-    mv_gdb_interrupt(&session, &reply);
+    assert_false(said);
+    said = mv_gdb_interrupt(&session);
     expect_text("T02thread:1;");
     assert_false(fake_inside(0));
     /* Nobody waits: a second one says nothing. */
-    mv_gdb_reply_clear(&reply);
-    mv_gdb_interrupt(&session, &reply);
-    assert_false(reply.said);
+    assert_false(mv_gdb_interrupt(&session));
     ASK("vCont;x", "E16");
     ASK("vCont;c:9", "E16");
 }
 
 static void test_stops(void **state)
 {
-    mv_gdb_machine_debug(&session, 1, &reply); /* it does not wait for one */
-    assert_false(reply.said);
+    assert_false(mv_gdb_machine_debug(&session, 1)); /* it does not wait for one */
     session.waiting = true;
     fake.cpus[1]->stop =
         (struct mv_debug_stop){MV_DEBUG_WATCHPOINT, 0x1234, MV_DEBUG_READ | MV_DEBUG_WRITE};
-    mv_gdb_machine_debug(&session, 1, &reply);
+    said = mv_gdb_machine_debug(&session, 1);
     expect_text("T05thread:2;awatch:1234;");
-    mv_gdb_reply_clear(&reply);
-    mv_gdb_machine_event(&session, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP, &reply);
-    assert_false(reply.said);
+    mv_gdb_text_clear(&session.reply);
+    assert_false(mv_gdb_machine_event(&session, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP));
     session.waiting = true;
-    mv_gdb_machine_event(&session, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP, &reply);
-    assert_true(reply.said);
-    mv_gdb_reply_clear(&reply);
-    mv_gdb_machine_event(&session, MV_MACHINE_EVENT_SHUTDOWN, MV_CAUSE_HOST_QMP, &reply);
+    assert_true(mv_gdb_machine_event(&session, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP));
+    mv_gdb_text_clear(&session.reply);
+    said = mv_gdb_machine_event(&session, MV_MACHINE_EVENT_SHUTDOWN, MV_CAUSE_HOST_QMP);
     expect_text("W00");
 }
 
@@ -138,12 +133,12 @@ static void test_registers(void **state)
     assert_int_equal(cpu->fpcr, MV_FPCR_MASK);
     ASK("P21=01000000", "E16");
     assert_int_equal(cpu->pstate, 0x3c4);
-    ASK("P20=00100000", "E16"); /* too short */
+    ASK("P20=00100000", "E16");         /* too short */
     ASK("P44=0000000000000000", "E16"); /* a system register */
     ASK("p44", "0008d03000000000");
     ASK("pffff", "E16");
     ask("g");
-    assert_int_equal(reply.text.len, 2 * (33 * 8 + 4 + 32 * 16 + 8));
+    assert_int_equal(session.reply.len, 2 * (33 * 8 + 4 + 32 * 16 + 8));
     ASK("G00", "E16");
     ASK("G0000000000000001", "OK");
     assert_int_equal(cpu->x[0], UINT64_C(0x0100000000000000));
@@ -153,7 +148,7 @@ static void test_registers(void **state)
 static void test_description(void **state)
 {
     ask("qXfer:features:read:target.xml:0,2000");
-    char *text = strndup(reply.text.bytes, reply.text.len), number[16];
+    char *text = strndup(session.reply.bytes, session.reply.len), number[16];
     unsigned described = 0;
     for (const char *at = text; (at = strstr(at, "<reg name=")) != NULL; at++)
         described++;
@@ -164,11 +159,11 @@ static void test_description(void **state)
     assert_true(described > 68);
     snprintf(number, sizeof number, "p%x", described - 1);
     ask(number);
-    assert_int_equal(reply.text.len, 16);
+    assert_int_equal(session.reply.len, 16);
     snprintf(number, sizeof number, "p%x", described);
     ASK(number, "E16");
     ask("qXfer:features:read:target.xml:10,8");
-    assert_int_equal(reply.text.len, 9);
+    assert_int_equal(session.reply.len, 9);
     ASK("qXfer:features:read:target.xml:100000,8", "l");
     ASK("qXfer:features:read:other.xml:0,8", "E00");
 }
@@ -207,11 +202,11 @@ static void test_points(void **state)
 static void test_going_on(void **state)
 {
     ask("s80000040");
-    assert_false(reply.said);
+    assert_false(said);
     fake_await_idle(0);
     assert_int_equal(fake.cpus[0]->regs.pc, 0x80000040);
     assert_true(fake.cpus[0]->step && !fake.cpus[1]->step);
-    mv_gdb_interrupt(&session, &reply);
+    mv_gdb_interrupt(&session);
     assert_false(fake.cpus[0]->step);
 }
 
