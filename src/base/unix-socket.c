@@ -54,9 +54,9 @@ static int set_address(const char *what, const char *path, struct address *addre
     return 0;
 }
 
-static int open_socket(int flags)
+static int open_socket(void)
 {
-    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
 /* Whether somebody listens at the address: 0 no, or a negative errno. */
@@ -69,7 +69,7 @@ static int refuse_live(const char *what, const char *path, const struct address 
     if (!S_ISSOCK(st.st_mode))
         return mv_error_set(
             err, EEXIST, "%s '%s': the path exists and is no socket: choose another", what, path);
-    CLEANUP_CLOSE int fd = open_socket(SOCK_NONBLOCK);
+    CLEANUP_CLOSE int fd = open_socket();
     if (fd < 0)
         return mv_error_set_errno(err, errno, "%s", what);
     if (connect(fd, (const struct sockaddr *)&address->un, sizeof address->un) < 0 &&
@@ -106,9 +106,8 @@ int mv_unix_listen(const char *what, const char *path, int *ret_fd, struct mv_er
     r = set_address(what, early, &early_address, err);
     if (r < 0)
         return r;
-    CLEANUP_CLOSE int fd = open_socket(SOCK_NONBLOCK);
-    if (fd < 0 ||
-        bind(fd, (const struct sockaddr *)&early_address.un, sizeof early_address.un) < 0)
+    CLEANUP_CLOSE int fd = open_socket();
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&early_address.un, sizeof early_address.un) < 0)
         return mv_error_set_errno(err, errno, "%s '%s'", what, path);
     if (listen(fd, SOMAXCONN) < 0 || rename(early, path) < 0) {
         r = mv_error_set_errno(err, errno, "%s '%s'", what, path);
@@ -120,29 +119,18 @@ int mv_unix_listen(const char *what, const char *path, int *ret_fd, struct mv_er
     return 0;
 }
 
-static int connect_to(const char *what, const char *path, int flags, int *ret_fd,
-                      struct mv_error *err)
+int mv_unix_connect_now(const char *what, const char *path, int *ret_fd, struct mv_error *err)
 {
     CLEANUP_ADDRESS struct address address;
     int r = set_address(what, path, &address, err);
     if (r < 0)
         return r;
-    CLEANUP_CLOSE int fd = open_socket(flags);
+    CLEANUP_CLOSE int fd = open_socket();
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address.un, sizeof address.un) < 0)
         return mv_error_set_errno(err, errno, "%s '%s'", what, path);
     *ret_fd = fd;
     fd = -1;
     return 0;
-}
-
-int mv_unix_connect(const char *what, const char *path, int *ret_fd, struct mv_error *err)
-{
-    return connect_to(what, path, 0, ret_fd, err);
-}
-
-int mv_unix_connect_now(const char *what, const char *path, int *ret_fd, struct mv_error *err)
-{
-    return connect_to(what, path, SOCK_NONBLOCK, ret_fd, err);
 }
 
 int mv_unix_connect_within(const char *what, const char *path, int timeout_ms, int *ret_fd,

@@ -16,9 +16,7 @@
  */
 int mv_unix_listen(const char *what, const char *path, int *ret_fd, struct mv_error *err);
 
-/* Connect to path; waits while the listener's queue is full.  The descriptor is blocking. */
-int mv_unix_connect(const char *what, const char *path, int *ret_fd, struct mv_error *err);
-/* The same without waiting, and not blocking; -EAGAIN where the listener's queue is full. */
+/* Connect to path without waiting, and not blocking; -EAGAIN where the listener's queue is full. */
 int mv_unix_connect_now(const char *what, const char *path, int *ret_fd, struct mv_error *err);
 /* The same, trying again for timeout_ms (-1: for ever) while the queue is full; then -ETIMEDOUT. */
 int mv_unix_connect_within(const char *what, const char *path, int timeout_ms, int *ret_fd,

@@ -116,7 +116,7 @@ static void queue_line(void *opaque, const struct iovec *parts, size_t count)
 
 static bool can_be_served(const struct mv_control_client *client)
 {
-    return client->input_next < client->input_used && client->session.later == NULL &&
+    return client->input_next < client->input_used && client->session.job == NULL &&
            !client->broken && output_waiting(client) < MV_CLIENT_BUSY_OUTPUT;
 }
 
@@ -131,7 +131,7 @@ static void serve_input(struct mv_control_client *client, uint64_t end_ns)
 static bool wants_input(const struct mv_control_client *client)
 {
     return !client->at_end && client->input_next == client->input_used &&
-           client->session.later == NULL && output_waiting(client) < MV_CLIENT_BUSY_OUTPUT;
+           client->session.job == NULL && output_waiting(client) < MV_CLIENT_BUSY_OUTPUT;
 }
 
 static void read_input(struct mv_control_client *client)
@@ -153,7 +153,7 @@ static bool is_over(const struct mv_control_client *client)
     if (client->broken)
         return true;
     return client->at_end && client->input_next == client->input_used &&
-           client->session.later == NULL && (client->deaf || output_waiting(client) == 0);
+           client->session.job == NULL && (client->deaf || output_waiting(client) == 0);
 }
 
 static void serve(struct mv_control_client *client)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands that add and remove devices (QEMU, qapi/qdev.json).  What a client says
+ * Commands that add and remove devices (QEMU, qapi/qdev.json), and x-query-ivshmem.  All
+ * but a job's part is the main thread's.  What a client says
  * of one is made into the words of a command line, so that both have the same keys.
  * A server that a device needs is waited for in a job's thread: it may never answer.
  */
+#include "block.h"
 #include "cleanup.h"
 #include "config.h"
-#include "control.h"
+#include "device.h"
+#include "ivshmem-link.h"
 #include "ivshmem-session.h"
 #include "job.h"
 #include "machine.h"
@@ -33,7 +36,19 @@ MV_QMP_OBJECT_TYPE(device_del_args_type, "q_obj_device_del-arg", {"id", &mv_qmp_
 MV_QMP_OBJECT_TYPE(device_deleted_data_type, "q_obj_DEVICE_DELETED-arg",
                    {"device", &mv_qmp_str, true}, {"path", &mv_qmp_str});
 
-/* --- commands */
+MV_QMP_OBJECT_TYPE(peer_type, "IvshmemPeer", {"id", &mv_qmp_uint}, {"vectors", &mv_qmp_uint});
+MV_QMP_LIST_TYPE(peers_type, "IvshmemPeerList", peer_type);
+
+MV_QMP_OBJECT_TYPE(server_type, "IvshmemServer", {"socket", &mv_qmp_str},
+                   {"connected", &mv_qmp_bool}, {"id", &mv_qmp_uint}, {"vectors", &mv_qmp_uint},
+                   {"sent", &mv_qmp_uint}, {"received", &mv_qmp_uint}, {"peers", &peers_type});
+
+/* A device without a server, ivshmem-plain, has memory alone. */
+MV_QMP_OBJECT_TYPE(ivshmem_type, "IvshmemInfo", {"device", &mv_qmp_str}, {"kind", &mv_qmp_str},
+                   {"memory", &mv_qmp_str}, {"size", &mv_qmp_uint}, {"server", &server_type, true});
+MV_QMP_LIST_TYPE(ivshmems_type, "IvshmemInfoList", ivshmem_type);
+
+/* --- adding and removing */
 
 /* A comma in a value is doubled, as on a command line. */
 static void print_text(FILE *out, const char *text)
@@ -124,29 +139,11 @@ static int complete(struct mv_job *job, struct mv_error *err)
     return mv_machine_device_add(add->machine, &add->device, add->hello, err);
 }
 
-static void destroy(struct mv_job *job)
+static void clear(struct mv_job *job)
 {
     struct add *add = (struct add *)job;
     mv_ivshmem_hello_destroy(add->hello);
     mv_config_device_clear(&add->device);
-    free(add);
-}
-
-/* Takes the device over, also where it fails. */
-static int add_later(struct mv_qmp_call *call, struct mv_config_device *device,
-                     struct mv_error *err)
-{
-    struct mv_machine *machine = mv_control_machine(call->control);
-    int r = mv_machine_device_check(machine, device, err);
-    struct add *add = r == 0 ? calloc(1, sizeof *add) : NULL;
-    if (add == NULL) {
-        mv_config_device_clear(device);
-        return r < 0 ? r : mv_error_set_errno(err, ENOMEM, "device_add");
-    }
-    add->job = (struct mv_job){.run = greet, .complete = complete, .destroy = destroy};
-    add->machine = machine;
-    add->device = *device;
-    return mv_jobs_start(mv_control_jobs(call->control), &add->job, call->session, err);
 }
 
 static int device_add(struct mv_qmp_call *call, struct mv_error *err)
@@ -158,9 +155,14 @@ static int device_add(struct mv_qmp_call *call, struct mv_error *err)
     int r = mv_config_parse_device_add(text, &device, err);
     if (r < 0)
         return r;
-    if (device.socket != NULL)
-        return add_later(call, &device, err);
-    r = mv_machine_device_add(mv_control_machine(call->control), &device, NULL, err);
+    r = device.socket != NULL ? mv_machine_device_check(call->machine, &device, err)
+                              : mv_machine_device_add(call->machine, &device, NULL, err);
+    if (r == 0 && device.socket != NULL) {
+        struct add add = {.job = {.run = greet, .complete = complete, .clear = clear},
+                          .machine = call->machine,
+                          .device = device};
+        return mv_jobs_start(call, &add.job, sizeof add, err);
+    }
     mv_config_device_clear(&device);
     return r;
 }
@@ -168,20 +170,70 @@ static int device_add(struct mv_qmp_call *call, struct mv_error *err)
 static int device_del(struct mv_qmp_call *call, struct mv_error *err)
 {
     const char *id = json_string_value(json_object_get(call->arguments, "id"));
-    return mv_machine_device_remove(mv_control_machine(call->control), id, err);
+    return mv_machine_device_remove(call->machine, id, err);
+}
+
+/* --- x-query-ivshmem: memory that guests share, and who is connected */
+
+struct query {
+    json_t *list;
+    const char *unprintable; /* a device whose socket's path is no UTF-8 */
+};
+
+static void add_peer(void *opaque, unsigned id, unsigned vectors)
+{
+    json_t *peers = opaque;
+    json_array_append_new(peers, json_pack("{s:i, s:i}", "id", (int)id, "vectors", (int)vectors));
+}
+
+static json_t *describe_server(struct mv_ivshmem_link *link)
+{
+    struct mv_ivshmem_link_info info;
+    json_t *peers = json_array();
+    mv_ivshmem_link_describe(link, &info);
+    mv_ivshmem_link_for_each(link, add_peer, peers);
+    return json_pack("{s:s, s:b, s:i, s:i, s:I, s:I, s:o}", "socket", info.path, "connected",
+                     info.connected, "id", (int)info.id, "vectors", (int)info.vectors, "sent",
+                     (json_int_t)info.sent, "received", (json_int_t)info.received, "peers", peers);
+}
+
+static void add_device(void *opaque, struct mv_device *device)
+{
+    struct query *query = opaque;
+    const struct mv_block *block;
+    struct mv_ivshmem_link *link;
+    if (!mv_machine_ivshmem(device, &block, &link))
+        return;
+    json_t *entry =
+        json_pack("{s:s, s:s, s:s, s:I}", "device", device->path, "kind", device->ops->type,
+                  "memory", block->id, "size", (json_int_t)block->size);
+    if (link != NULL) {
+        json_t *server = describe_server(link);
+        if (server == NULL)
+            query->unprintable = device->path;
+        json_object_set_new(entry, "server", server);
+    }
+    json_array_append_new(query->list, entry);
+}
+
+static int query_ivshmem(struct mv_qmp_call *call, struct mv_error *err)
+{
+    struct query query = {.list = json_array()};
+    mv_machine_for_each_device(call->machine, add_device, &query);
+    if (query.unprintable != NULL) {
+        json_decref(query.list);
+        return mv_error_set(err, EILSEQ, "%s: its socket's path is no UTF-8", query.unprintable);
+    }
+    call->result = query.list;
+    return 0;
 }
 
 /* --- the table */
 
-static const struct mv_qmp_command commands[] = {
+const struct mv_qmp_command mv_qmp_device[] = {
     {"device_add", &device_add_args_type, &mv_qmp_empty, device_add},
     {"device_del", &device_del_args_type, &mv_qmp_empty, device_del},
-    {NULL},
-};
-
-static const struct mv_qmp_event events[] = {
+    {"x-query-ivshmem", &mv_qmp_empty, &ivshmems_type, query_ivshmem},
     {"DEVICE_DELETED", &device_deleted_data_type},
     {NULL},
 };
-
-const struct mv_qmp_family mv_qmp_device = {commands, events};

@@ -4,7 +4,7 @@
  * dirty logs of their own in a job's thread.  x-dirty-map answers once it has
  * measured; calc-dirty-rate (QEMU, qapi/migration.json) answers at once, and
  * query-dirty-rate tells what came of it.  `struct mv_dirty_rate` is the main
- * thread's: a job writes to it where it is destroyed, which is there.
+ * thread's: a job writes to it where it is cleared, which is there.
  */
 #include "block.h"
 #include "cleanup.h"
@@ -13,8 +13,8 @@
 #include "job.h"
 #include "machine.h"
 #include "os.h"
-#include "qmp-command.h"
 #include "qmp-json.h"
+#include "qmp-session.h"
 
 #include <string.h>
 #include <time.h>
@@ -48,8 +48,8 @@ MV_QMP_OBJECT_TYPE(dirty_map_row_type, "DirtyMap", {"id", &mv_qmp_str},
 MV_QMP_LIST_TYPE(dirty_map_type, "DirtyMapList", dirty_map_row_type);
 
 /*
- * --- the meter: its cursors are opened under the registry's lock, which keeps the
- * blocks there; afterwards a block may go, and its cursor says so.
+ * --- measuring: cursors are opened under the registry's lock, which keeps the blocks
+ * there; afterwards a block may go, and its cursor says so.
  */
 
 struct entry {
@@ -60,38 +60,37 @@ struct entry {
     struct mv_dirty_cursor *cursor; /* NULL: the block went meanwhile */
 };
 
-struct meter {
+struct measurement {
+    struct mv_job job; /* first */
+    struct mv_machine *machine;
+    uint64_t milliseconds;
+    size_t parts;               /* x-dirty-map: 0 for no map */
+    struct mv_dirty_rate *rate; /* calc-dirty-rate; NULL for x-dirty-map */
     struct entry *entries;
     size_t count;
-    uint64_t elapsed_ms; /* how long it listened, at least 1 */
-};
-
-struct opening {
-    struct mv_machine *machine;
-    struct meter *meter;
-    struct mv_error *err;
-    int result;
+    int result; /* of opening the cursors */
+    bool measured;
+    uint64_t bytes_per_second;
 };
 
 static void open_block(struct mv_block *block, void *opaque)
 {
-    struct opening *opening = opaque;
-    struct meter *meter = opening->meter;
-    if (opening->result < 0)
+    struct measurement *m = opaque;
+    if (m->result < 0)
         return;
-    struct entry *grown = reallocarray(meter->entries, meter->count + 1, sizeof *meter->entries);
+    struct entry *grown = reallocarray(m->entries, m->count + 1, sizeof *m->entries);
     char *id = strdup(block->id);
     if (grown != NULL)
-        meter->entries = grown;
+        m->entries = grown;
     if (grown == NULL || id == NULL) {
         free(id);
-        opening->result = mv_error_set_errno(opening->err, ENOMEM, "measuring what is written");
+        m->result = mv_error_set_errno(&m->job.err, ENOMEM, "measuring what is written");
         return;
     }
-    meter->entries[meter->count++] =
-        (struct entry){.id = id, .generation = block->generation, .size = block->size};
-    opening->result = mv_dirty_cursor_open(mv_machine_space(opening->machine), block,
-                                           &meter->entries[meter->count - 1].cursor, opening->err);
+    struct entry *entry = &m->entries[m->count++];
+    *entry = (struct entry){.id = id, .generation = block->generation, .size = block->size};
+    m->result =
+        mv_dirty_cursor_open(mv_machine_space(m->machine), block, &entry->cursor, &m->job.err);
 }
 
 /* Sleeps in short naps, so that a VM that ends need not wait for this. */
@@ -115,45 +114,11 @@ static void take(struct entry *entry)
     entry->cursor = NULL;
 }
 
-static void free_meter(struct meter *meter)
-{
-    for (size_t i = 0; i < meter->count; i++) {
-        mv_dirty_cursor_close(meter->entries[i].cursor);
-        free(meter->entries[i].id);
-    }
-    free(meter->entries);
-    *meter = (struct meter){0};
-}
-
-/*
- * Listen to all blocks for so long, or until *cancelled; then the entries' cursors
- * hold what was written.  Any thread but a vCPU's.  -ENOMEM.
- */
-static int measure(struct mv_machine *machine, uint64_t milliseconds, const atomic_bool *cancelled,
-                   struct meter *ret, struct mv_error *err)
-{
-    struct meter meter = {0};
-    struct opening opening = {.machine = machine, .meter = &meter, .err = err};
-    mv_block_for_each(mv_machine_blocks(machine), open_block, &opening);
-    if (opening.result < 0) {
-        free_meter(&meter);
-        return opening.result;
-    }
-    int64_t start = mv_now_ms();
-    sleep_until(start + (int64_t)milliseconds, cancelled);
-    for (size_t i = 0; i < meter.count; i++)
-        take(&meter.entries[i]);
-    meter.elapsed_ms = (uint64_t)(mv_now_ms() - start);
-    meter.elapsed_ms += meter.elapsed_ms == 0;
-    *ret = meter;
-    return 0;
-}
-
-/* Bytes written in each of `parts` stretches of size / parts bytes, the last one what is left. */
+/* Bytes written in each of `parts` stretches of size / parts bytes, the last one what is left;
+ * zeroed before. */
 static void map_entry(const struct entry *entry, size_t parts, uint64_t *ret_bytes)
 {
     uint64_t offset = 0, len, step = entry->size / parts;
-    memset(ret_bytes, 0, parts * sizeof *ret_bytes);
     while (entry->cursor != NULL && mv_dirty_cursor_next(entry->cursor, &offset, &len)) {
         for (uint64_t end = offset + len; offset < end;) {
             size_t part = step == 0 || offset / step >= parts ? parts - 1 : offset / step;
@@ -164,31 +129,6 @@ static void map_entry(const struct entry *entry, size_t parts, uint64_t *ret_byt
         }
     }
 }
-
-/* --- jobs */
-
-struct measurement {
-    struct mv_job job; /* first */
-    struct mv_machine *machine;
-    uint64_t milliseconds;
-    size_t parts;               /* x-dirty-map: 0 for no map */
-    struct mv_dirty_rate *rate; /* calc-dirty-rate */
-    bool measured;
-    uint64_t bytes_per_second;
-};
-
-static int start(struct mv_qmp_call *call, struct measurement wish, struct mv_qmp_session *session,
-                 struct mv_error *err)
-{
-    struct measurement *measurement = malloc(sizeof *measurement);
-    if (measurement == NULL)
-        return mv_error_set_errno(err, ENOMEM, "measuring what is written");
-    *measurement = wish;
-    measurement->machine = mv_control_machine(call->control);
-    return mv_jobs_start(mv_control_jobs(call->control), &measurement->job, session, err);
-}
-
-/* --- x-dirty-map */
 
 static json_t *describe_entry(const struct entry *entry, uint64_t elapsed_ms, size_t parts)
 {
@@ -201,36 +141,52 @@ static json_t *describe_entry(const struct entry *entry, uint64_t elapsed_ms, si
         mv_json_memory_note();
     if (bytes == NULL)
         return row;
-    json_t *map = json_array();
     map_entry(entry, parts, bytes);
-    for (size_t i = 0; i < parts; i++)
-        json_array_append_new(map, json_integer((json_int_t)bytes[i]));
-    json_object_set_new(row, "map", map);
+    json_object_set_new(row, "map", mv_qmp_value_uints(bytes, parts));
     return row;
 }
 
-static int run_map(struct mv_job *job, json_t **ret, struct mv_error *err)
+/* Listen to all blocks for so long, or until it is cancelled. */
+static int measure(struct mv_job *job, json_t **ret, struct mv_error *err)
 {
-    struct measurement *measurement = (struct measurement *)job;
-    struct meter meter;
-    int r = measure(measurement->machine, measurement->milliseconds, &job->cancelled, &meter, err);
-    if (r < 0)
-        return r;
-    json_t *list = json_array();
-    for (size_t i = 0; i < meter.count; i++) {
-        if (meter.entries[i].cursor != NULL)
-            json_array_append_new(
-                list, describe_entry(&meter.entries[i], meter.elapsed_ms, measurement->parts));
+    struct measurement *m = (struct measurement *)job;
+    uint64_t bytes = 0;
+    mv_block_for_each(mv_machine_blocks(m->machine), open_block, m);
+    if (m->result < 0)
+        return m->result;
+    int64_t start = mv_now_ms();
+    sleep_until(start + (int64_t)m->milliseconds, &job->cancelled);
+    for (size_t i = 0; i < m->count; i++)
+        take(&m->entries[i]);
+    uint64_t elapsed_ms = (uint64_t)(mv_now_ms() - start);
+    elapsed_ms += elapsed_ms == 0;
+    json_t *list = m->rate == NULL ? json_array() : NULL;
+    for (size_t i = 0; i < m->count; i++) {
+        bytes += m->entries[i].dirty;
+        if (m->rate == NULL && m->entries[i].cursor != NULL)
+            json_array_append_new(list, describe_entry(&m->entries[i], elapsed_ms, m->parts));
     }
-    free_meter(&meter);
+    m->bytes_per_second = (uint64_t)((double)bytes * 1000 / (double)elapsed_ms);
+    m->measured = !atomic_load(&job->cancelled);
     *ret = list;
     return 0;
 }
 
-static void destroy_map(struct mv_job *job)
+static void clear(struct mv_job *job)
 {
-    free(job);
+    struct measurement *m = (struct measurement *)job;
+    for (size_t i = 0; i < m->count; i++) {
+        mv_dirty_cursor_close(m->entries[i].cursor);
+        free(m->entries[i].id);
+    }
+    free(m->entries);
+    if (m->rate == NULL)
+        return;
+    m->rate->state = m->measured ? MV_DIRTY_RATE_MEASURED : MV_DIRTY_RATE_UNSTARTED;
+    m->rate->bytes_per_second = m->bytes_per_second;
 }
+
+/* --- commands */
 
 /* An optional number from 1 to max: *ret stays where it is not given. */
 static int take_number(const struct mv_qmp_call *call, const char *key, uint64_t max, uint64_t *ret,
@@ -255,43 +211,16 @@ static int dirty_map(struct mv_qmp_call *call, struct mv_error *err)
         r = take_number(call, "milliseconds", MAP_MS_MAX, &milliseconds, err);
     if (r < 0)
         return r;
-    return start(call,
-                 (struct measurement){.job = {.run = run_map, .destroy = destroy_map},
-                                      .milliseconds = milliseconds,
-                                      .parts = parts},
-                 call->session, err);
-}
-
-/* --- calc-dirty-rate, query-dirty-rate */
-
-static int run_rate(struct mv_job *job, json_t **ret, struct mv_error *err)
-{
-    struct measurement *measurement = (struct measurement *)job;
-    struct meter meter;
-    uint64_t bytes = 0;
-    int r = measure(measurement->machine, measurement->milliseconds, &job->cancelled, &meter, err);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < meter.count; i++)
-        bytes += meter.entries[i].dirty;
-    measurement->bytes_per_second = (uint64_t)((double)bytes * 1000 / (double)meter.elapsed_ms);
-    measurement->measured = !atomic_load(&job->cancelled);
-    free_meter(&meter);
-    return 0;
-}
-
-static void destroy_rate(struct mv_job *job)
-{
-    struct measurement *measurement = (struct measurement *)job;
-    struct mv_dirty_rate *rate = measurement->rate;
-    rate->state = measurement->measured ? MV_DIRTY_RATE_MEASURED : MV_DIRTY_RATE_UNSTARTED;
-    rate->bytes_per_second = measurement->bytes_per_second;
-    free(measurement);
+    struct measurement m = {.job = {.run = measure, .clear = clear},
+                            .machine = call->machine,
+                            .milliseconds = milliseconds,
+                            .parts = parts};
+    return mv_jobs_start(call, &m.job, sizeof m, err);
 }
 
 static int calc_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
 {
-    struct mv_dirty_rate *rate = mv_control_dirty_rate(call->control);
+    struct mv_dirty_rate *rate = &call->session->control->dirty_rate;
     struct timespec now;
     uint64_t seconds = 1;
     int r = take_number(call, "calc-time", CALC_S_MAX, &seconds, err);
@@ -304,11 +233,11 @@ static int calc_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
     const struct mv_dirty_rate before = *rate;
     *rate = (struct mv_dirty_rate){
         .state = MV_DIRTY_RATE_MEASURING, .start_s = (uint64_t)now.tv_sec, .calc_s = seconds};
-    r = start(call,
-              (struct measurement){.job = {.run = run_rate, .destroy = destroy_rate},
-                                   .milliseconds = seconds * 1000,
-                                   .rate = rate},
-              NULL, err);
+    struct measurement m = {.job = {.run = measure, .clear = clear, .at_once = true},
+                            .machine = call->machine,
+                            .milliseconds = seconds * 1000,
+                            .rate = rate};
+    r = mv_jobs_start(call, &m.job, sizeof m, err);
     if (r < 0)
         *rate = before;
     return r;
@@ -321,7 +250,7 @@ static int query_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
         [MV_DIRTY_RATE_MEASURING] = "measuring",
         [MV_DIRTY_RATE_MEASURED] = "measured",
     };
-    const struct mv_dirty_rate *rate = mv_control_dirty_rate(call->control);
+    const struct mv_dirty_rate *rate = &call->session->control->dirty_rate;
     call->result = json_pack("{s:s, s:I, s:I, s:i, s:s}", "status", words[rate->state],
                              "start-time", (json_int_t)rate->start_s, "calc-time",
                              (json_int_t)rate->calc_s, "sample-pages", 0, "mode", "dirty-bitmap");
@@ -333,11 +262,9 @@ static int query_dirty_rate(struct mv_qmp_call *call, struct mv_error *err)
 
 /* --- the table */
 
-static const struct mv_qmp_command commands[] = {
+const struct mv_qmp_command mv_qmp_dirty[] = {
     {"calc-dirty-rate", &calc_dirty_rate_args_type, &mv_qmp_empty, calc_dirty_rate},
     {"query-dirty-rate", &mv_qmp_empty, &dirty_rate_type, query_dirty_rate},
     {"x-dirty-map", &dirty_map_args_type, &dirty_map_type, dirty_map},
     {NULL},
 };
-
-const struct mv_qmp_family mv_qmp_dirty = {commands, NULL};

@@ -41,7 +41,7 @@ static int query_status(struct mv_qmp_call *call, struct mv_error *err)
         [MV_MACHINE_PAUSED] = "paused",       [MV_MACHINE_IO_ERROR] = "io-error",
         [MV_MACHINE_ENDED] = "shutdown",
     };
-    enum mv_machine_state state = mv_machine_state(mv_control_machine(call->control));
+    enum mv_machine_state state = mv_machine_state(call->machine);
     call->result = json_pack("{s:b, s:b, s:s}", "running", state == MV_MACHINE_RUNNING,
                              "singlestep", 0, "status", words[state]);
     return 0;
@@ -49,13 +49,13 @@ static int query_status(struct mv_qmp_call *call, struct mv_error *err)
 
 static int stop(struct mv_qmp_call *call, struct mv_error *err)
 {
-    mv_machine_pause(mv_control_machine(call->control));
+    mv_machine_pause(call->machine);
     return 0;
 }
 
 static int cont(struct mv_qmp_call *call, struct mv_error *err)
 {
-    struct mv_machine *machine = mv_control_machine(call->control);
+    struct mv_machine *machine = call->machine;
     int r = mv_machine_check_resume(machine, err);
     if (r == 0)
         mv_machine_resume(machine);
@@ -64,25 +64,25 @@ static int cont(struct mv_qmp_call *call, struct mv_error *err)
 
 static int system_reset(struct mv_qmp_call *call, struct mv_error *err)
 {
-    return mv_machine_reset(mv_control_machine(call->control), MV_CAUSE_HOST_QMP, err);
+    return mv_machine_reset(call->machine, MV_CAUSE_HOST_QMP, err);
 }
 
 static int system_powerdown(struct mv_qmp_call *call, struct mv_error *err)
 {
-    mv_machine_powerdown(mv_control_machine(call->control));
+    mv_machine_powerdown(call->machine);
     return 0;
 }
 
 /* The machine ends after this round of the loop, so the answer is sent first. */
 static int quit(struct mv_qmp_call *call, struct mv_error *err)
 {
-    mv_machine_request_quit(mv_control_machine(call->control), MV_CAUSE_HOST_QMP);
+    mv_machine_request_quit(call->machine, MV_CAUSE_HOST_QMP);
     return 0;
 }
 
 static int query_cpus_fast(struct mv_qmp_call *call, struct mv_error *err)
 {
-    struct mv_machine *machine = mv_control_machine(call->control);
+    struct mv_machine *machine = call->machine;
     unsigned count = mv_machine_cpu_count(machine);
     call->result = json_array();
     for (unsigned i = 0; i < count; i++) {
@@ -97,7 +97,7 @@ static int query_cpus_fast(struct mv_qmp_call *call, struct mv_error *err)
 
 /* --- the table */
 
-static const struct mv_qmp_command commands[] = {
+const struct mv_qmp_command mv_qmp_machine[] = {
     {"query-status", &mv_qmp_empty, &status_info_type, query_status},
     {"stop", &mv_qmp_empty, &mv_qmp_empty, stop},
     {"cont", &mv_qmp_empty, &mv_qmp_empty, cont},
@@ -105,12 +105,10 @@ static const struct mv_qmp_command commands[] = {
     {"system_powerdown", &mv_qmp_empty, &mv_qmp_empty, system_powerdown},
     {"quit", &mv_qmp_empty, &mv_qmp_empty, quit},
     {"query-cpus-fast", &mv_qmp_empty, &cpu_list_type, query_cpus_fast},
+    {"STOP", &mv_qmp_empty},
+    {"RESUME", &mv_qmp_empty},
+    {"RESET", &reset_data_type},
+    {"SHUTDOWN", &shutdown_data_type},
+    {"POWERDOWN", &mv_qmp_empty},
     {NULL},
 };
-
-static const struct mv_qmp_event events[] = {
-    {"STOP", &mv_qmp_empty},           {"RESUME", &mv_qmp_empty},    {"RESET", &reset_data_type},
-    {"SHUTDOWN", &shutdown_data_type}, {"POWERDOWN", &mv_qmp_empty}, {NULL},
-};
-
-const struct mv_qmp_family mv_qmp_machine = {commands, events};

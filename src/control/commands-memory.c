@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands that tell of memory (QEMU, qapi/machine.json).  The space is walked in
- * the main thread.  The host takes its time to count a block's pages, so this is
- * done in a job's thread, under the registry's lock, which keeps the blocks there.
+ * Commands that tell of memory, and pmemsave (QEMU, qapi/machine.json).  The space is
+ * walked in the main thread.  The host takes its time to count a block's pages, so this
+ * is done in a job's thread, under the registry's lock, which keeps the blocks there.
  */
 #include "bank.h"
 #include "block-info.h"
 #include "block.h"
 #include "cleanup.h"
-#include "control.h"
 #include "job.h"
 #include "machine.h"
 #include "qmp-command.h"
 #include "qmp-json.h"
+#include "size.h"
 #include "space.h"
 
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 
 #define PARTS_MAX 4096
+#define CHUNK     (256 * 1024)
+#define WAIT_MS   100
 
 /* --- types */
 
@@ -63,6 +68,9 @@ MV_QMP_OBJECT_TYPE(space_range_type, "SpaceRange", {"kind", &range_kind_type},
                    {"offset", &mv_qmp_uint, true});
 MV_QMP_LIST_TYPE(space_ranges_type, "SpaceRangeList", space_range_type);
 
+MV_QMP_OBJECT_TYPE(pmemsave_args_type, "q_obj_pmemsave-arg", {"val", &mv_qmp_uint},
+                   {"size", &mv_qmp_uint}, {"filename", &mv_qmp_str});
+
 /* --- the space */
 
 /* Memory in a device's BAR is the device's: only the board's is without a path. */
@@ -77,7 +85,7 @@ static int add_size(const struct mv_range *range, void *opaque)
 static int query_memory_size_summary(struct mv_qmp_call *call, struct mv_error *err)
 {
     json_int_t total = 0;
-    mv_space_for_each(mv_machine_space(mv_control_machine(call->control)), add_size, &total);
+    mv_space_for_each(mv_machine_space(call->machine), add_size, &total);
     call->result = json_pack("{s:I, s:i}", "base-memory", total, "plugged-memory", 0);
     return 0;
 }
@@ -109,7 +117,7 @@ static int add_range(const struct mv_range *range, void *opaque)
 /* What is mapped, in address order, and then what the board keeps for devices. */
 static int query_space(struct mv_qmp_call *call, struct mv_error *err)
 {
-    struct mv_machine *machine = mv_control_machine(call->control);
+    struct mv_machine *machine = call->machine;
     struct mv_window window;
     call->result = json_array();
     mv_space_for_each(mv_machine_space(machine), add_range, call->result);
@@ -137,10 +145,7 @@ static json_t *list_residency(const struct mv_block *block, size_t parts, struct
     CLEANUP_FREE uint64_t *bytes = calloc(parts, sizeof *bytes);
     if (bytes == NULL || mv_block_residency(block, parts, bytes, err) < 0)
         return NULL;
-    json_t *list = json_array();
-    for (size_t i = 0; i < parts; i++)
-        json_array_append_new(list, json_integer((json_int_t)bytes[i]));
-    return list;
+    return mv_qmp_value_uints(bytes, parts);
 }
 
 static json_t *list_nodes(const struct mv_numa_policy *numa)
@@ -233,7 +238,7 @@ static void add_block(struct mv_block *block, void *opaque)
         json_array_append_new(query->list, entry);
 }
 
-static int run(struct mv_job *job, json_t **ret, struct mv_error *err)
+static int run_query(struct mv_job *job, json_t **ret, struct mv_error *err)
 {
     struct query *query = (struct query *)job;
     query->err = err;
@@ -248,20 +253,11 @@ static int run(struct mv_job *job, json_t **ret, struct mv_error *err)
     return 0;
 }
 
-static void destroy(struct mv_job *job)
+static int start(struct mv_qmp_call *call, struct query query, struct mv_error *err)
 {
-    free(job);
-}
-
-static int start(struct mv_qmp_call *call, struct query wish, struct mv_error *err)
-{
-    struct query *query = malloc(sizeof *query);
-    if (query == NULL)
-        return mv_error_set_errno(err, ENOMEM, "the list of blocks");
-    *query = wish;
-    query->job = (struct mv_job){.run = run, .destroy = destroy};
-    query->machine = mv_control_machine(call->control);
-    return mv_jobs_start(mv_control_jobs(call->control), &query->job, call->session, err);
+    query.job.run = run_query;
+    query.machine = call->machine;
+    return mv_jobs_start(call, &query.job, sizeof query, err);
 }
 
 static int query_blocks(struct mv_qmp_call *call, struct mv_error *err)
@@ -278,21 +274,114 @@ static int query_memdev(struct mv_qmp_call *call, struct mv_error *err)
     return start(call, (struct query){.describe = describe_memdev}, err);
 }
 
+/* --- pmemsave: read through the space a chunk at a time; the guest may write meanwhile */
+
+struct save {
+    struct mv_job job; /* first */
+    struct mv_space *space;
+    uint64_t gpa, size;
+    char *path;
+    int fd;
+};
+
+static int write_chunk(struct save *save, const uint8_t *chunk, size_t len, struct mv_error *err)
+{
+    for (size_t done = 0; done < len && !atomic_load(&save->job.cancelled);) {
+        ssize_t n = write(save->fd, chunk + done, len - done);
+        if (n < 0 && errno == EAGAIN) { /* a pipe: its reader may never come */
+            struct pollfd p = {save->fd, POLLOUT, 0};
+            poll(&p, 1, WAIT_MS);
+        } else if (n < 0 && errno != EINTR) {
+            return mv_error_set_errno(err, errno, "cannot write '%s'", save->path);
+        }
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+/* Called in the thread: a command that is refused earlier must leave the file as it is. */
+static int open_file(struct save *save, struct mv_error *err)
+{
+    save->fd =
+        open(save->path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+    return save->fd < 0 ? mv_error_set_errno(err, errno, "cannot open '%s'", save->path) : 0;
+}
+
+static int run_save(struct mv_job *job, json_t **ret, struct mv_error *err)
+{
+    struct save *save = (struct save *)job;
+    CLEANUP_FREE uint8_t *chunk = malloc(CHUNK);
+    int r = chunk == NULL ? mv_error_set_errno(err, ENOMEM, "pmemsave") : open_file(save, err);
+    for (uint64_t done = 0; done < save->size && r == 0 && !atomic_load(&job->cancelled);) {
+        size_t len = save->size - done < CHUNK ? (size_t)(save->size - done) : CHUNK;
+        r = mv_space_read(save->space, save->gpa + done, chunk, len);
+        if (r < 0)
+            return mv_error_set(err, -r, "the memory at 0x%" PRIx64 " cannot be read",
+                                save->gpa + done);
+        r = write_chunk(save, chunk, len, err);
+        done += len;
+    }
+    if (r == 0 && atomic_load(&job->cancelled))
+        return mv_error_set(err, ECANCELED, "the VM ends");
+    return r;
+}
+
+static void clear_save(struct mv_job *job)
+{
+    struct save *save = (struct save *)job;
+    mv_cleanup_close(&save->fd);
+    free(save->path);
+}
+
+static int check_range(struct mv_space *space, uint64_t gpa, uint64_t size, struct mv_error *err)
+{
+    char text[MV_SIZE_TEXT];
+    uint64_t run = mv_space_ram_run(space, gpa);
+    if (size == 0)
+        return mv_error_set(err, EINVAL, "'size': 0 bytes are nothing to save");
+    if (run == 0)
+        return mv_error_set(
+            err, EFAULT,
+            "'val': there is no memory at 0x%" PRIx64 ": x-query-space tells where there is", gpa);
+    if (run < size)
+        return mv_error_set(err, EFAULT,
+                            "'size': %s from 0x%" PRIx64
+                            " are too many: the memory ends at 0x%" PRIx64,
+                            mv_size_format(size, text), gpa, gpa + run);
+    return 0;
+}
+
+static int pmemsave(struct mv_qmp_call *call, struct mv_error *err)
+{
+    const json_t *arguments = call->arguments;
+    struct mv_space *space = mv_machine_space(call->machine);
+    uint64_t gpa = mv_qmp_value_uint(json_object_get(arguments, "val"));
+    uint64_t size = mv_qmp_value_uint(json_object_get(arguments, "size"));
+    const char *path = json_string_value(json_object_get(arguments, "filename"));
+    int r = check_range(space, gpa, size, err);
+    if (r < 0)
+        return r;
+    struct save save = {.job = {.run = run_save, .clear = clear_save},
+                        .space = space,
+                        .gpa = gpa,
+                        .size = size,
+                        .path = strdup(path),
+                        .fd = -1};
+    if (save.path == NULL)
+        return mv_error_set_errno(err, ENOMEM, "pmemsave");
+    return mv_jobs_start(call, &save.job, sizeof save, err);
+}
+
 /* --- the table */
 
-static const struct mv_qmp_command commands[] = {
+const struct mv_qmp_command mv_qmp_memory[] = {
     {"query-memory-size-summary", &mv_qmp_empty, &memory_size_summary_type,
      query_memory_size_summary},
     {"query-memory-devices", &mv_qmp_empty, &memory_devices_type, query_memory_devices},
     {"query-memdev", &mv_qmp_empty, &memdevs_type, query_memdev},
     {"x-query-space", &mv_qmp_empty, &space_ranges_type, query_space},
     {"x-query-blocks", &blocks_args_type, &blocks_type, query_blocks},
-    {NULL},
-};
-
-static const struct mv_qmp_event events[] = {
+    {"pmemsave", &pmemsave_args_type, &mv_qmp_empty, pmemsave},
     {"X_BLOCK_ERROR", &block_error_data_type},
     {NULL},
 };
-
-const struct mv_qmp_family mv_qmp_memory = {commands, events};

@@ -150,7 +150,7 @@ static json_t *list_bus(struct mv_pci_bus *bus, json_int_t number)
 
 static int query_pci(struct mv_qmp_call *call, struct mv_error *err)
 {
-    struct mv_pci_bus *bus = mv_machine_pci_bus(mv_control_machine(call->control));
+    struct mv_pci_bus *bus = mv_machine_pci_bus(call->machine);
     call->result = bus == NULL ? json_array()
                                : json_pack("[{s:i, s:o}]", "bus", 0, "devices", list_bus(bus, 0));
     return 0;
@@ -158,9 +158,7 @@ static int query_pci(struct mv_qmp_call *call, struct mv_error *err)
 
 /* --- the table */
 
-static const struct mv_qmp_command commands[] = {
+const struct mv_qmp_command mv_qmp_pci[] = {
     {"query-pci", &mv_qmp_empty, &pci_buses_type, query_pci},
     {NULL},
 };
-
-const struct mv_qmp_family mv_qmp_pci = {commands, NULL};

@@ -50,18 +50,16 @@ static int query_commands(struct mv_qmp_call *call, struct mv_error *err)
 {
     call->result = json_array();
     const struct mv_qmp_command *command;
-    for (size_t i = 0; (command = mv_qmp_command_at(i)) != NULL; i++)
+    for (size_t i = 0; (command = mv_qmp_command_at(i, false)) != NULL; i++)
         json_array_append_new(call->result, json_pack("{s:s}", "name", command->name));
     return 0;
 }
 
 /* --- the table */
 
-static const struct mv_qmp_command commands[] = {
+const struct mv_qmp_command mv_qmp_protocol[] = {
     {"qmp_capabilities", &capabilities_args_type, &mv_qmp_empty, capabilities},
     {"query-version", &mv_qmp_empty, &version_info_type, query_version},
     {"query-commands", &mv_qmp_empty, &command_list_type, query_commands},
     {NULL},
 };
-
-const struct mv_qmp_family mv_qmp_protocol = {commands, NULL};

@@ -11,56 +11,14 @@
 #include "client.h"
 #include "job.h"
 #include "log.h"
-#include "loop.h"
-#include "machine.h"
 #include "qmp-command.h"
 #include "qmp-json.h"
-#include "unix-socket.h"
 
+#include <stdarg.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #define CLIENTS_MAX 64
-
-struct listener {
-    struct mv_listener socket;
-    char *path;
-    struct listener *next;
-};
-
-struct mv_control {
-    struct mv_loop *loop;
-    struct mv_machine *machine;
-    struct mv_machine_observer observer;
-    struct mv_jobs *jobs;
-    struct mv_dirty_rate dirty_rate;
-    struct listener *listeners;
-    struct mv_control_client *clients;
-    unsigned client_count;
-    bool refusing; /* which was logged */
-};
-
-struct mv_machine *mv_control_machine(struct mv_control *control)
-{
-    return control->machine;
-}
-
-struct mv_dirty_rate *mv_control_dirty_rate(struct mv_control *control)
-{
-    return &control->dirty_rate;
-}
-
-struct mv_loop *mv_control_loop(struct mv_control *control)
-{
-    return control->loop;
-}
-
-struct mv_jobs *mv_control_jobs(struct mv_control *control)
-{
-    return control->jobs;
-}
 
 /* --- clients */
 
@@ -104,39 +62,12 @@ static void on_client(void *opaque, int fd)
     control->client_count++;
 }
 
-/* --- listeners */
-
-static void close_listener(struct listener *listener)
-{
-    if (listener->socket.fd >= 0)
-        unlink(listener->path);
-    mv_listener_stop(&listener->socket);
-    free(listener->path);
-    free(listener);
-}
-
 int mv_control_listen(struct mv_control *control, const char *path, struct mv_error *err)
 {
-    struct listener *listener = calloc(1, sizeof *listener);
-    if (listener == NULL || (listener->path = strdup(path)) == NULL) {
-        free(listener);
-        return mv_error_set_errno(err, ENOMEM, "control socket");
-    }
-    listener->socket.fd = -1;
-    int fd, r = mv_unix_listen("control socket", path, &fd, err);
-    if (r == 0) {
-        r = mv_listener_start(&listener->socket, control->loop, fd, "control socket", on_client,
-                              control, err);
-        if (r < 0)
-            unlink(path);
-    }
-    if (r < 0) {
-        close_listener(listener);
-        return r;
-    }
-    listener->next = control->listeners;
-    control->listeners = listener;
-    return 0;
+    int r = mv_listener_open(&control->listeners[control->listener_count], control->loop, path,
+                             "control socket", on_client, control, err);
+    control->listener_count += r == 0;
+    return r;
 }
 
 /* --- events */
@@ -172,8 +103,8 @@ static void tell(struct mv_control *control, const char *line)
 static bool is_event(const char *name, const json_t *data)
 {
     struct mv_error err;
-    const struct mv_qmp_event *type = mv_qmp_event_find(name);
-    if (type != NULL && mv_qmp_type_check(type->data, data, &err) == 0)
+    const struct mv_qmp_command *type = mv_qmp_command_find(name, true);
+    if (type != NULL && mv_qmp_type_check(type->arguments, data, &err) == 0)
         return true;
     mv_warn("control socket: the event %s is not of its type: %s", name,
             type == NULL ? "there is none" : err.text);
@@ -181,28 +112,26 @@ static bool is_event(const char *name, const json_t *data)
 }
 
 /*
- * Memory that an event lacks must not be blamed on the command that is being served: note
- * what the command lacked so far, until send_event.
+ * Tell of an event with json_pack's format and values: false where a value is no UTF-8.
+ * Memory that an event lacks must not be blamed on the command that is being served:
+ * what that lacked before stays noted.
  */
-static bool begin_event(void)
+static bool send_event(struct mv_control *control, const char *name, const char *format, ...)
 {
-    return mv_json_memory_failed();
-}
-
-/* `data` is given away, `before` is begin_event's. */
-static void send_event(struct mv_control *control, const char *name, json_t *data, bool before)
-{
-    CLEANUP_FREE char *line = NULL;
-    if (data == NULL)
-        data = json_object();
-    bool lacking = mv_json_memory_failed();
-    if (lacking || is_event(name, data)) {
-        line = lacking ? NULL : dump_event(name, data);
+    va_list ap;
+    bool before = mv_json_memory_failed();
+    va_start(ap, format);
+    json_t *data = json_vpack_ex(NULL, 0, format, ap);
+    va_end(ap);
+    bool lacking = mv_json_memory_failed(), bad = data == NULL && !lacking;
+    if (lacking || (!bad && is_event(name, data))) {
+        CLEANUP_FREE char *line = lacking ? NULL : dump_event(name, data);
         tell(control, mv_json_memory_failed() ? NULL : line);
     }
     json_decref(data);
     if (before)
         mv_json_memory_note();
+    return !bad;
 }
 
 /* QEMU's words (qapi/run-state.json: ShutdownCause). */
@@ -227,39 +156,30 @@ static void on_machine_event(void *opaque, enum mv_machine_event event, enum mv_
         [MV_MACHINE_EVENT_RESET] = "RESET",       [MV_MACHINE_EVENT_POWERDOWN] = "POWERDOWN",
         [MV_MACHINE_EVENT_SHUTDOWN] = "SHUTDOWN",
     };
-    json_t *data = NULL;
-    bool before = begin_event();
     if (event == MV_MACHINE_EVENT_RESET || event == MV_MACHINE_EVENT_SHUTDOWN)
-        data = json_pack("{s:b, s:s}", "guest", causes[cause].guest, "reason",
-                         event == MV_MACHINE_EVENT_RESET ? causes[cause].reset
-                                                         : causes[cause].shutdown);
-    send_event(opaque, names[event], data, before);
+        send_event(opaque, names[event], "{s:b, s:s}", "guest", causes[cause].guest, "reason",
+                   event == MV_MACHINE_EVENT_RESET ? causes[cause].reset : causes[cause].shutdown);
+    else
+        send_event(opaque, names[event], "{}");
 }
 
 static void on_machine_fault(void *opaque, const struct mv_block *block, uint64_t offset,
                              const struct mv_block_fault *why)
 {
     const char *file = mv_block_file(block);
-    bool before = begin_event();
-    json_t *data = json_pack("{s:s, s:I, s:s, s:s}", "id", block->id, "offset", (json_int_t)offset,
-                             "reason", why->reason, "message", why->what.text);
-    if (data == NULL) /* a file's name that is no UTF-8 */
-        data = json_pack("{s:s, s:I, s:s, s:s}", "id", block->id, "offset", (json_int_t)offset,
-                         "reason", why->reason, "message", "see standard error");
-    else if (file != NULL)
-        json_object_set_new(data, "file", json_string(file));
-    send_event(opaque, "X_BLOCK_ERROR", data, before);
+    if (!send_event(opaque, "X_BLOCK_ERROR", "{s:s, s:I, s:s, s:s, s:o*}", "id", block->id,
+                    "offset", (json_int_t)offset, "reason", why->reason, "message", why->what.text,
+                    "file", file == NULL ? NULL : json_string(file)))
+        send_event(opaque, "X_BLOCK_ERROR", "{s:s, s:I, s:s, s:s}", "id", block->id, "offset",
+                   (json_int_t)offset, "reason", why->reason, "message", "see standard error");
 }
 
 static void on_device(void *opaque, const char *path, const char *id, bool is_there)
 {
-    if (is_there)
-        return;
-    bool before = begin_event();
-    json_t *qom_path = json_sprintf("/machine/%s/%s", id != NULL ? "peripheral" : "peripheral-anon",
-                                    id != NULL ? id : path);
-    send_event(opaque, "DEVICE_DELETED", json_pack("{s:s*, s:o}", "device", id, "path", qom_path),
-               before);
+    if (!is_there)
+        send_event(opaque, "DEVICE_DELETED", "{s:s*, s:s+}", "device", id, "path",
+                   id != NULL ? "/machine/peripheral/" : "/machine/peripheral-anon/",
+                   id != NULL ? id : path);
 }
 
 /* --- life */
@@ -273,11 +193,6 @@ int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct m
     mv_json_memory_watch();
     control->loop = loop;
     control->machine = machine;
-    int r = mv_jobs_create(loop, &control->jobs, err);
-    if (r < 0) {
-        free(control);
-        return r;
-    }
     control->observer = (struct mv_machine_observer){.event = on_machine_event,
                                                      .fault = on_machine_fault,
                                                      .device = on_device,
@@ -292,13 +207,10 @@ void mv_control_destroy(struct mv_control *control)
     if (control == NULL)
         return;
     mv_machine_unobserve(control->machine, &control->observer);
-    while (control->listeners != NULL) {
-        struct listener *next = control->listeners->next;
-        close_listener(control->listeners);
-        control->listeners = next;
-    }
+    while (control->listener_count > 0)
+        mv_listener_stop(&control->listeners[--control->listener_count]);
     while (control->clients != NULL)
         end_client(control->clients, control);
-    mv_jobs_destroy(control->jobs);
+    mv_jobs_end(control);
     free(control);
 }

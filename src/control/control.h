@@ -7,22 +7,10 @@
 #define MV_CONTROL_CONTROL_H
 
 #include "error.h"
+#include "loop.h"
+#include "machine.h"
 
-#include <stdint.h>
-
-struct mv_control;
-struct mv_jobs;
-struct mv_loop;
-struct mv_machine;
-
-/* Becomes the machine's observer.  The machine and the loop outlive it. */
-int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct mv_control **ret,
-                      struct mv_error *err);
-/* May be NULL.  Clients get what is left for them as far as it fits. */
-void mv_control_destroy(struct mv_control *control);
-
-/* Listen on one more Unix socket at `path`. */
-int mv_control_listen(struct mv_control *control, const char *path, struct mv_error *err);
+#define MV_CONTROL_SOCKETS 2
 
 /* What calc-dirty-rate left for query-dirty-rate. */
 struct mv_dirty_rate {
@@ -36,10 +24,27 @@ struct mv_dirty_rate {
     uint64_t bytes_per_second;
 };
 
-/* For the commands. */
-struct mv_dirty_rate *mv_control_dirty_rate(struct mv_control *control);
-struct mv_machine *mv_control_machine(struct mv_control *control);
-struct mv_loop *mv_control_loop(struct mv_control *control);
-struct mv_jobs *mv_control_jobs(struct mv_control *control);
+/* The commands look at the machine and the rate. */
+struct mv_control {
+    struct mv_machine *machine;
+    struct mv_dirty_rate dirty_rate;
+    struct mv_loop *loop;
+    struct mv_machine_observer observer;
+    struct mv_job *jobs; /* job.c's */
+    struct mv_listener listeners[MV_CONTROL_SOCKETS];
+    unsigned listener_count;
+    struct mv_control_client *clients;
+    unsigned client_count;
+    bool refusing; /* which was logged */
+};
+
+/* Becomes the machine's observer.  The machine and the loop outlive it. */
+int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct mv_control **ret,
+                      struct mv_error *err);
+/* May be NULL.  Clients get what is left for them as far as it fits; the loop runs no more. */
+void mv_control_destroy(struct mv_control *control);
+
+/* Listen on one more Unix socket at `path`, of MV_CONTROL_SOCKETS at most. */
+int mv_control_listen(struct mv_control *control, const char *path, struct mv_error *err);
 
 #endif

@@ -8,13 +8,10 @@
 #define MV_CONTROL_JOB_H
 
 #include "error.h"
-#include "qmp-session.h"
+#include "qmp-command.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-struct mv_loop;
-struct mv_jobs;
 
 struct mv_job {
     /*
@@ -24,12 +21,16 @@ struct mv_job {
     int (*run)(struct mv_job *job, json_t **ret, struct mv_error *err);
     /* The rest of the work, in the main thread, for a job that has not failed; or NULL. */
     int (*complete)(struct mv_job *job, struct mv_error *err);
-    void (*destroy)(struct mv_job *job);
+    /* Of what it holds, in the main thread; or NULL. */
+    void (*clear)(struct mv_job *job);
+    bool at_once; /* the command is answered when the job has begun, and `run` leaves *ret alone */
     atomic_bool cancelled;
-    /* The rest is job.c's own. */
-    struct mv_jobs *jobs;
+    /* The rest is job.c's and the session's own. */
+    struct mv_control *control;
     struct mv_job *next;
-    struct mv_qmp_later *later;
+    struct mv_qmp_session *session; /* NULL: nobody waits for the answer, or no more */
+    const struct mv_qmp_command *command;
+    char *id; /* as JSON; or NULL */
     pthread_t thread;
     atomic_bool done;
     int result;
@@ -37,16 +38,14 @@ struct mv_job {
     struct mv_error err;
 };
 
-int mv_jobs_create(struct mv_loop *loop, struct mv_jobs **ret, struct mv_error *err);
-/* Cancels those that run, and waits for them; may be NULL. */
-void mv_jobs_destroy(struct mv_jobs *jobs);
-
 /*
- * Start a job for the session's command, which is to return what this does:
- * MV_QMP_LATER, or a negative errno.  Owns the job in either case.  Without a
- * session (NULL) the command is answered at once: 0, and `run` leaves *ret alone.
+ * Start a job, a copy of `wish` of `size` bytes, for a command, which is to return what this
+ * does: MV_QMP_LATER, 0 where it is answered at once, or a negative errno.  Owns what the job
+ * holds in either case.
  */
-int mv_jobs_start(struct mv_jobs *jobs, struct mv_job *job, struct mv_qmp_session *session,
+int mv_jobs_start(const struct mv_qmp_call *call, struct mv_job *wish, size_t size,
                   struct mv_error *err);
+/* Cancels those that run, and waits for them. */
+void mv_jobs_end(struct mv_control *control);
 
 #endif

@@ -13,49 +13,28 @@
 
 /* --- looking up */
 
-static const struct mv_qmp_family *const families[] = {
-    &mv_qmp_protocol, &mv_qmp_introspection, &mv_qmp_machine, &mv_qmp_memory,  &mv_qmp_memory_file,
-    &mv_qmp_dirty,    &mv_qmp_pci,           &mv_qmp_device,  &mv_qmp_ivshmem,
+static const struct mv_qmp_command *const families[] = {
+    mv_qmp_protocol, mv_qmp_introspection, mv_qmp_machine, mv_qmp_memory,
+    mv_qmp_dirty,    mv_qmp_pci,           mv_qmp_device,
 };
-#define FAMILIES (sizeof families / sizeof families[0])
 
-const struct mv_qmp_command *mv_qmp_command_at(size_t index)
+const struct mv_qmp_command *mv_qmp_command_at(size_t index, bool event)
 {
-    for (size_t i = 0; i < FAMILIES; i++) {
-        for (const struct mv_qmp_command *c = families[i]->commands; c->name != NULL; c++) {
-            if (index-- == 0)
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        for (const struct mv_qmp_command *c = families[i]; c->name != NULL; c++) {
+            if ((c->run == NULL) == event && index-- == 0)
                 return c;
         }
     }
     return NULL;
 }
 
-const struct mv_qmp_event *mv_qmp_event_at(size_t index)
-{
-    for (size_t i = 0; i < FAMILIES; i++) {
-        const struct mv_qmp_event *e = families[i]->events;
-        for (; e != NULL && e->name != NULL; e++) {
-            if (index-- == 0)
-                return e;
-        }
-    }
-    return NULL;
-}
-
-const struct mv_qmp_command *mv_qmp_command_find(const char *name)
+const struct mv_qmp_command *mv_qmp_command_find(const char *name, bool event)
 {
     const struct mv_qmp_command *c;
-    for (size_t i = 0; (c = mv_qmp_command_at(i)) != NULL && strcmp(c->name, name) != 0;)
+    for (size_t i = 0; (c = mv_qmp_command_at(i, event)) != NULL && strcmp(c->name, name) != 0;)
         i++;
     return c;
-}
-
-const struct mv_qmp_event *mv_qmp_event_find(const char *name)
-{
-    const struct mv_qmp_event *e;
-    for (size_t i = 0; (e = mv_qmp_event_at(i)) != NULL && strcmp(e->name, name) != 0;)
-        i++;
-    return e;
 }
 
 #define TYPES_MAX 256
@@ -228,14 +207,13 @@ static json_t *make_schema(void)
     struct schema schema = {.list = json_array()};
     char arguments[NAME_SIZE], returns[NAME_SIZE];
     const struct mv_qmp_command *c;
-    for (size_t i = 0; (c = mv_qmp_command_at(i)) != NULL; i++)
+    for (size_t i = 0; (c = mv_qmp_command_at(i, false)) != NULL; i++)
         add(&schema, c->name, "command",
             json_pack("{s:s, s:s}", "arg-type", name_of(&schema, c->arguments, arguments),
                       "ret-type", name_of(&schema, c->returns, returns)));
-    const struct mv_qmp_event *e;
-    for (size_t i = 0; (e = mv_qmp_event_at(i)) != NULL; i++)
-        add(&schema, e->name, "event",
-            json_pack("{s:s}", "arg-type", name_of(&schema, e->data, arguments)));
+    for (size_t i = 0; (c = mv_qmp_command_at(i, true)) != NULL; i++)
+        add(&schema, c->name, "event",
+            json_pack("{s:s}", "arg-type", name_of(&schema, c->arguments, arguments)));
     /* Telling of one type may note more of them. */
     for (size_t i = 0; i < schema.count; i++)
         add_type(&schema, schema.types[i]);
@@ -254,9 +232,7 @@ static int query_schema(struct mv_qmp_call *call, struct mv_error *err)
 
 /* --- the table */
 
-static const struct mv_qmp_command commands[] = {
+const struct mv_qmp_command mv_qmp_introspection[] = {
     {"query-qmp-schema", &mv_qmp_empty, &schema_type, query_schema},
     {NULL},
 };
-
-const struct mv_qmp_family mv_qmp_introspection = {commands, NULL};

@@ -38,6 +38,7 @@ struct mv_qmp_input {
     const char *error;
     size_t max; /* bytes of a value: MV_QMP_INPUT_MAX, or what the owner set since */
     /* The rest is qmp-input.c's own. */
+    enum mv_qmp_input_result result;
     size_t capacity;
     int state;
     char quote;

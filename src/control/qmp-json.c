@@ -62,6 +62,14 @@ char *mv_qmp_value_dump(const json_t *value, size_t flags)
     return text;
 }
 
+json_t *mv_qmp_value_uints(const uint64_t *numbers, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_integer((json_int_t)numbers[i]));
+    return list;
+}
+
 bool mv_qmp_value_is_large(const json_t *value)
 {
     return json_string_length(value) > 0 && json_string_value(value)[0] == '\0';

@@ -34,6 +34,9 @@ json_t *mv_qmp_value_load(const char *text, size_t len);
 /* The text of a value, to be freed; flags are json_dumps()'s.  NULL without memory. */
 char *mv_qmp_value_dump(const json_t *value, size_t flags);
 
+/* A list of numbers. */
+json_t *mv_qmp_value_uints(const uint64_t *numbers, size_t count);
+
 /* Whether it is an integer from 2^63 on; json_is_string() is true of it too. */
 bool mv_qmp_value_is_large(const json_t *value);
 

@@ -7,8 +7,9 @@
 #include "qmp-session.h"
 
 #include "cleanup.h"
+#include "control.h"
+#include "job.h"
 #include "log.h"
-#include "qmp-command.h"
 #include "qmp-json.h"
 
 #include <stdint.h>
@@ -27,16 +28,11 @@
 static const char out_of_memory[] =
     "{\"class\": \"" GENERIC_ERROR "\", \"desc\": \"out of memory\"}";
 
-struct mv_qmp_later {
-    struct mv_qmp_session *session; /* NULL once that has ended */
-    const struct mv_qmp_command *command;
-    char *id;
-};
-
 /* The text of a value, to be freed; NULL where the value or its text lacks memory. */
 static char *dump(const json_t *value)
 {
-    char *text = value == NULL ? NULL : mv_qmp_value_dump(value, JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+    char *text =
+        value == NULL ? NULL : mv_qmp_value_dump(value, JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
     if (mv_json_memory_failed()) {
         free(text);
         return NULL;
@@ -75,8 +71,7 @@ static int dump_result(const struct mv_qmp_command *command, const json_t *resul
 {
     struct mv_error mismatch = {"there is none"};
     bool empty = result == NULL && command->returns == &mv_qmp_empty;
-    if (!empty &&
-        (result == NULL || mv_qmp_type_check(command->returns, result, &mismatch) < 0)) {
+    if (!empty && (result == NULL || mv_qmp_type_check(command->returns, result, &mismatch) < 0)) {
         mv_warn("control socket: the answer to %s is not of its type: %s", command->name,
                 mismatch.text);
         return mv_error_set(err, EPROTO, "the answer cannot be told: %s", mismatch.text);
@@ -101,36 +96,17 @@ static void finish(struct mv_qmp_session *session, const struct mv_qmp_command *
         send_error(session, r == -ENODEV ? DEVICE_NOT_FOUND : GENERIC_ERROR, err->text, id);
 }
 
-struct mv_qmp_later *mv_qmp_session_later(struct mv_qmp_session *session)
+void mv_qmp_session_finish(struct mv_job *job)
 {
-    struct mv_qmp_later *later = calloc(1, sizeof *later);
-    if (later != NULL) {
-        later->session = session;
-        session->later = later;
+    struct mv_qmp_session *session = job->session;
+    if (session == NULL) {
+        json_decref(job->answer);
+        return;
     }
-    return later;
-}
-
-void mv_qmp_later_forget(struct mv_qmp_later *later)
-{
-    if (later != NULL)
-        later->session->later = NULL;
-    free(later);
-}
-
-void mv_qmp_later_finish(struct mv_qmp_later *later, int r, json_t *result, struct mv_error *err)
-{
-    struct mv_qmp_session *session = later->session;
-    if (session != NULL) {
-        session->later = NULL;
-        (void)mv_json_memory_failed();
-        finish(session, later->command, r, result, false, err, later->id);
-    } else {
-        json_decref(result);
-    }
-    free(later->id);
-    free(later);
-    if (session != NULL && session->on_finished != NULL)
+    session->job = NULL;
+    (void)mv_json_memory_failed();
+    finish(session, job->command, job->result, job->answer, false, &job->err, job->id);
+    if (session->on_finished != NULL)
         session->on_finished(session->opaque);
 }
 
@@ -163,13 +139,13 @@ static void run(struct mv_qmp_session *session, const struct mv_qmp_command *com
     CLEANUP_FREE char *id = id_text;
     struct mv_error err;
     struct mv_qmp_call call = {
-        .control = session->control, .session = session, .arguments = arguments};
+        .machine = session->control->machine, .session = session, .arguments = arguments};
     int r = mv_qmp_type_check(command->arguments, arguments, &err);
     if (r == 0)
         r = command->run(&call, &err);
     if (r == MV_QMP_LATER) {
-        session->later->command = command;
-        session->later->id = id;
+        session->job->command = command;
+        session->job->id = id;
         id = NULL;
         return;
     }
@@ -181,7 +157,7 @@ static const struct mv_qmp_command *find_command(const struct mv_qmp_session *se
                                                  const char *name, struct mv_error *err)
 {
     bool negotiates = strcmp(name, "qmp_capabilities") == 0;
-    const struct mv_qmp_command *command = mv_qmp_command_find(name);
+    const struct mv_qmp_command *command = mv_qmp_command_find(name, false);
     if (!session->negotiated && !negotiates)
         mv_error_set(err, EPROTO,
                      "the capabilities are to be negotiated first, by 'qmp_capabilities'");
@@ -249,7 +225,7 @@ size_t mv_qmp_session_take(struct mv_qmp_session *session, const char *buf, size
 {
     size_t taken = 0;
     char text[256];
-    if (session->later != NULL)
+    if (session->job != NULL)
         return 0;
     switch (mv_qmp_input_take(&session->input, buf, len, &taken)) {
     case MV_QMP_INPUT_VALUE:
@@ -284,15 +260,15 @@ int mv_qmp_session_start(struct mv_qmp_session *session, struct mv_error *err)
 void mv_qmp_session_end(struct mv_qmp_session *session)
 {
     mv_qmp_input_clear(&session->input);
-    if (session->later != NULL)
-        session->later->session = NULL;
-    session->later = NULL;
+    if (session->job != NULL)
+        session->job->session = NULL;
+    session->job = NULL;
 }
 
 void mv_qmp_session_event(struct mv_qmp_session *session, const char *event)
 {
     struct iovec parts[] = {{(void *)(uintptr_t)event, strlen(event)},
-                            {(void *)(uintptr_t)"\r\n", 2}};
+                            {(void *)(uintptr_t) "\r\n", 2}};
     if (session->negotiated)
         session->send(session->opaque, parts, sizeof parts / sizeof parts[0]);
 }

@@ -16,13 +16,13 @@
 #include <sys/uio.h>
 
 struct mv_control;
-struct mv_qmp_later;
+struct mv_job;
 
 struct mv_qmp_session {
     struct mv_control *control;
     struct mv_qmp_input input;
     bool negotiated;
-    struct mv_qmp_later *later; /* the command whose answer is not there yet */
+    struct mv_job *job; /* of the command whose answer is not there yet */
     /* Where answers and events go, a line at a time, in parts. */
     void (*send)(void *opaque, const struct iovec *parts, size_t count);
     /* A command that answered later is done: the next one may come. */
@@ -36,22 +36,14 @@ void mv_qmp_session_end(struct mv_qmp_session *session);
 
 /*
  * Take bytes up to the end of one command and serve it; how many were taken.
- * None are while session->later is set.
+ * None are while session->job is set.
  */
 size_t mv_qmp_session_take(struct mv_qmp_session *session, const char *buf, size_t len);
 
 /* Send an event, the text of an object, to a client that has negotiated. */
 void mv_qmp_session_event(struct mv_qmp_session *session, const char *event);
 
-/*
- * A command that answers later.  Its function calls mv_qmp_session_later and returns
- * MV_QMP_LATER; mv_qmp_later_finish sends the answer, also if the session has ended by
- * then (to nobody).  `result` (given away; NULL for an empty object) counts where r is 0,
- * else the error.
- */
-struct mv_qmp_later *mv_qmp_session_later(struct mv_qmp_session *session);
-/* As if it had never been; NULL does nothing. */
-void mv_qmp_later_forget(struct mv_qmp_later *later);
-void mv_qmp_later_finish(struct mv_qmp_later *later, int r, json_t *result, struct mv_error *err);
+/* A job is done: send its answer, where the session has not ended by then. */
+void mv_qmp_session_finish(struct mv_job *job);
 
 #endif

@@ -72,7 +72,7 @@ static void check_value(const struct mv_qmp_input *input)
     json_t *value =
         json_loadb(input->text, input->len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_string_value(json_object_get(value, "execute"));
-    const struct mv_qmp_command *command = name == NULL ? NULL : mv_qmp_command_find(name);
+    const struct mv_qmp_command *command = name == NULL ? NULL : mv_qmp_command_find(name, false);
     const json_t *arguments = json_object_get(value, "arguments");
     if (command != NULL && arguments != NULL &&
         mv_qmp_type_check(command->arguments, arguments, &err) < 0 && err.text[0] == '\0')

@@ -117,8 +117,9 @@ static void expect_end(struct client *c)
 static struct client *dial(void)
 {
     struct client *c = calloc(1, sizeof *c);
-    if (mv_unix_connect("test", path, &c->fd, &err) != 0)
+    if (mv_unix_connect_within("test", path, -1, &c->fd, &err) != 0)
         fail_msg("%s", err.text);
+    assert_int_equal(fcntl(c->fd, F_SETFL, 0), 0); /* blocking */
     return c;
 }
 
@@ -409,7 +410,7 @@ static void test_every_command(void **state)
 {
     struct client *c = greet();
     const struct mv_qmp_command *command;
-    for (size_t i = 0; (command = mv_qmp_command_at(i)) != NULL; i++) {
+    for (size_t i = 0; (command = mv_qmp_command_at(i, false)) != NULL; i++) {
         const char *name = command->name;
         char text[256];
         if (strcmp(name, "quit") == 0)
@@ -578,12 +579,12 @@ static void test_long_path(void **state)
     int fd, client;
     if (mv_unix_listen("control socket", name, &fd, &err) != 0)
         fail_msg("%s", err.text);
-    if (mv_unix_connect("control socket", name, &client, &err) != 0)
+    if (mv_unix_connect_now("control socket", name, &client, &err) != 0)
         fail_msg("%s", err.text);
     close(client);
     close(fd);
     /* Left behind by the dead: replaced. */
-    assert_int_equal(mv_unix_connect("control socket", name, &client, &err), -ECONNREFUSED);
+    assert_int_equal(mv_unix_connect_now("control socket", name, &client, &err), -ECONNREFUSED);
     assert_int_equal(mv_unix_listen("control socket", name, &fd, &err), 0);
     close(fd);
     unlink(name);
