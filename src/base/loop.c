@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "os.h"
 #include "unix-socket.h"
 
 #include <fcntl.h>
@@ -170,8 +171,7 @@ void mv_loop_defer(struct mv_loop *loop, mv_loop_deferred_fn *fn, void *opaque)
 static void run_deferred(struct mv_loop *loop)
 {
     struct deferred *list;
-    eventfd_t count;
-    eventfd_read(loop->wake_fd, &count);
+    mv_drain(loop->wake_fd);
     {
         MV_LOCK_SCOPE(&loop->mutex);
         list = loop->deferred_first;

@@ -45,6 +45,14 @@ static inline int mv_write_all(int fd, const void *buf, size_t len)
     return 0;
 }
 
+/* Take what an eventfd or a timerfd has counted, to be readable again for more. */
+static inline void mv_drain(int fd)
+{
+    uint64_t count;
+    ssize_t n = read(fd, &count, sizeof count);
+    (void)n;
+}
+
 /*
  * A read-write lock that lets a writer in: glibc's usual kind lets readers in
  * before it for as long as there are any, so that a guest's vCPUs could keep the

@@ -42,24 +42,24 @@ struct mv_ivshmem {
     struct mv_ivshmem_session session;
     void *memory; /* NULL: none so far */
     uint64_t size;
-    bool ready;  /* our first vector has come, which is behind all peers */
+    bool ready; /* our first vector has come, which is behind all peers */
     bool was_lost;
     struct mv_ivshmem_view view;
-    struct mv_ivshmem_bell bell;
     struct mv_error err;
 };
 
-/* Peers hold our eventfds too, so closing one does not take it out of the epoll set. */
-static void unwatch_vectors(struct mv_ivshmem *shm)
+/* Our own vectors; NULL: none so far. */
+static const struct mv_ivshmem_view_peer *self_of(const struct mv_ivshmem *shm)
 {
-    const struct mv_ivshmem_view_peer *self = shm->session.has_id ? shm->view.peers[shm->session.id] : NULL;
-    for (unsigned i = 0; self != NULL && i < self->count; i++)
-        epoll_ctl(shm->epoll_fd, EPOLL_CTL_DEL, self->fds[i], NULL);
+    return shm->session.has_id ? shm->view.peers[shm->session.id] : NULL;
 }
 
 static void disconnect(struct mv_ivshmem *shm)
 {
-    unwatch_vectors(shm);
+    const struct mv_ivshmem_view_peer *self = self_of(shm);
+    /* Peers hold our eventfds too, so closing one does not take it out of the epoll set. */
+    for (unsigned i = 0; self != NULL && i < self->count; i++)
+        epoll_ctl(shm->epoll_fd, EPOLL_CTL_DEL, self->fds[i], NULL);
     mv_ivshmem_view_clear(&shm->view);
     mv_ivshmem_session_end(&shm->session);
     shm->ready = false;
@@ -86,25 +86,19 @@ static int start_session(struct mv_ivshmem *shm, int fd)
     return watch(shm, fd, WORD_SOCKET);
 }
 
-static int check_memory(struct mv_ivshmem *shm, int fd, uint64_t *ret_size)
-{
-    int r = mv_ivshmem_view_check_memory(fd, ret_size, &shm->err);
-    if (r == 0 && shm->memory != NULL && *ret_size != shm->size)
-        return mv_error_set(&shm->err, EPROTO,
-                            "the server is back with %" PRIu64 " bytes of memory in the place of "
-                            "%" PRIu64,
-                            *ret_size, shm->size);
-    return r;
-}
-
 /* A later connection's memory takes the place of the earlier one's. */
 static int map_memory(struct mv_ivshmem *shm, int fd)
 {
     CLEANUP_CLOSE int owned = fd;
     uint64_t size;
-    int r = check_memory(shm, fd, &size);
+    int r = mv_ivshmem_view_check_memory(fd, &size, &shm->err);
     if (r < 0)
         return r;
+    if (shm->memory != NULL && size != shm->size)
+        return mv_error_set(&shm->err, EPROTO,
+                            "the server is back with %" PRIu64 " bytes of memory in the place of "
+                            "%" PRIu64,
+                            size, shm->size);
     void *at = mmap(shm->memory, (size_t)size, PROT_READ | PROT_WRITE,
                     MAP_SHARED | (shm->memory == NULL ? 0 : MAP_FIXED), fd, 0);
     if (at == MAP_FAILED)
@@ -114,19 +108,13 @@ static int map_memory(struct mv_ivshmem *shm, int fd)
     return 0;
 }
 
-/* The last one of ours. */
-static int watch_vector(struct mv_ivshmem *shm)
-{
-    const struct mv_ivshmem_view_peer *self = shm->view.peers[shm->session.id];
-    return watch(shm, self->fds[self->count - 1], self->count - 1);
-}
-
 static int take_vector(struct mv_ivshmem *shm, const struct mv_ivshmem_news *news,
                        struct mv_ivshmem_event *event)
 {
     bool ours = news->id == shm->session.id;
     int r = mv_ivshmem_view_add(&shm->view, news->id, news->fd, &shm->err);
-    int watched = r >= 0 && ours ? watch_vector(shm) : 0;
+    unsigned last = mv_ivshmem_vectors(shm, news->id) - 1;
+    int watched = r >= 0 && ours ? watch(shm, news->fd, last) : 0;
     if (r <= 0 || watched < 0)
         return watched < 0 ? watched : r;
     if (!ours) {
@@ -154,15 +142,9 @@ static int take_leave(struct mv_ivshmem *shm, unsigned id, struct mv_ivshmem_eve
 static int take_news(struct mv_ivshmem *shm, const struct mv_ivshmem_news *news,
                      struct mv_ivshmem_event *event)
 {
-    switch (news->kind) {
-    case MV_IVSHMEM_NEWS_MEMORY:
-        return map_memory(shm, news->fd);
-    case MV_IVSHMEM_NEWS_VECTOR:
-        return take_vector(shm, news, event);
-    case MV_IVSHMEM_NEWS_GONE:
-        return take_leave(shm, news->id, event);
-    }
-    return 0;
+    return news->kind == MV_IVSHMEM_NEWS_MEMORY   ? map_memory(shm, news->fd)
+           : news->kind == MV_IVSHMEM_NEWS_VECTOR ? take_vector(shm, news, event)
+                                                  : take_leave(shm, news->id, event);
 }
 
 /* News until some is an event (1) or there is no more (0). */
@@ -171,10 +153,7 @@ static int serve_socket(struct mv_ivshmem *shm, struct mv_ivshmem_event *event)
     for (;;) {
         struct mv_ivshmem_news news;
         int r = mv_ivshmem_session_receive(&shm->session, &news, &shm->err);
-        if (r <= 0)
-            return r;
-        r = take_news(shm, &news, event);
-        if (r != 0)
+        if (r <= 0 || (r = take_news(shm, &news, event)) != 0)
             return r;
     }
 }
@@ -194,11 +173,9 @@ static int lose(struct mv_ivshmem *shm, int error, struct mv_ivshmem_event *even
 
 static void retry(struct mv_ivshmem *shm)
 {
-    uint64_t count;
     struct mv_error ignored;
     int fd;
-    ssize_t n = read(shm->timer_fd, &count, sizeof count);
-    (void)n;
+    mv_drain(shm->timer_fd);
     if (shm->session.socket_fd >= 0 ||
         mv_unix_connect_now("the server's socket", shm->path, &fd, &ignored) < 0)
         return;
@@ -211,10 +188,9 @@ static void retry(struct mv_ivshmem *shm)
 
 static int serve_vector(struct mv_ivshmem *shm, unsigned vector, struct mv_ivshmem_event *event)
 {
-    const struct mv_ivshmem_view_peer *self = shm->session.has_id ? shm->view.peers[shm->session.id] : NULL;
+    const struct mv_ivshmem_view_peer *self = self_of(shm);
     uint64_t count;
-    if (self == NULL || vector >= self->count ||
-        !mv_ivshmem_view_count(self->fds[vector], &count))
+    if (self == NULL || vector >= self->count || !mv_ivshmem_view_count(self->fds[vector], &count))
         return 0;
     *event = (struct mv_ivshmem_event){
         .kind = MV_IVSHMEM_RUNG, .peer = shm->session.id, .vector = vector, .count = count};
@@ -284,7 +260,7 @@ static int join(struct mv_ivshmem *shm, int timeout_ms)
         if (n == 0)
             return mv_error_set(&shm->err, ETIMEDOUT,
                                 "the server did not send %s within %d milliseconds",
-                                !shm->session.has_id     ? "our ID"
+                                !shm->session.has_id       ? "our ID"
                                 : !shm->session.has_memory ? "its memory"
                                                            : "our vectors",
                                 timeout_ms);
@@ -305,7 +281,7 @@ static struct mv_ivshmem *create(struct mv_error *err)
         return NULL;
     }
     mv_ivshmem_session_init(&shm->session);
-    mv_ivshmem_bell_init(&shm->bell);
+    mv_ivshmem_bell_init(&shm->view.bell);
     shm->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     shm->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (shm->epoll_fd >= 0 && shm->timer_fd >= 0 && watch(shm, shm->timer_fd, WORD_TIMER) == 0)
@@ -360,7 +336,7 @@ void mv_ivshmem_close(struct mv_ivshmem *shm)
     disconnect(shm);
     if (shm->memory != NULL)
         munmap(shm->memory, shm->size);
-    mv_ivshmem_bell_destroy(&shm->bell);
+    mv_ivshmem_bell_destroy(&shm->view.bell);
     mv_cleanup_close(&shm->timer_fd);
     mv_cleanup_close(&shm->epoll_fd);
     free(shm->path);
@@ -402,7 +378,7 @@ unsigned mv_ivshmem_vectors(const struct mv_ivshmem *shm, unsigned peer)
 
 int mv_ivshmem_ring(struct mv_ivshmem *shm, unsigned peer, unsigned vector)
 {
-    int r = mv_ivshmem_view_ring(&shm->view, &shm->bell, peer, vector, 1);
+    int r = mv_ivshmem_view_ring(&shm->view, peer, vector, 1);
     if (r == -ENOENT)
         return mv_error_set(&shm->err, ENOENT, "there is no peer %u", peer);
     if (r == -EINVAL)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The link of a device: see ivshmem-link.h.  All of this is the loop's
- * thread's.  A storm of rings or messages costs it one reading for each turn
- * that the loop gives everybody else.
+ * The link of a device: see ivshmem-link.h for which threads may do what.  `lock` guards
+ * the view of the peers and the ID, which vCPU threads read and the loop's thread changes;
+ * all else is the loop's thread's.  A storm of rings or messages costs it one reading for
+ * each turn that the loop gives everybody else.
  */
-#include "ivshmem-link-state.h"
+#include "ivshmem-link.h"
 
 #include "cleanup.h"
 #include "ivshmem-session.h"
@@ -14,21 +15,50 @@
 #include "os.h"
 
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/param.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
-#include <sys/uio.h>
-#include <time.h>
 
-#define RETRY_MS          200
-#define RETRY_MAX_MS      6400
-#define RETRY_REFUSED_MS  1000
-#define STEADY_MS         5000
-#define NEWS_PER_TURN     64
+#define RETRY_MS         200
+#define RETRY_MAX_MS     6400
+#define RETRY_REFUSED_MS 1000
+#define STEADY_MS        5000
+#define NEWS_PER_TURN    64
 /* Descriptors that no peer gets, for the control socket's clients among others. */
-#define KEPT_DESCRIPTORS  192
+#define KEPT_DESCRIPTORS 192
+
+/* One of our own, whose descriptor is in the view. */
+struct mv_ivshmem_link_vector {
+    struct mv_ivshmem_link *link;
+    unsigned number;
+    int fd;
+    struct mv_loop_source *source;
+};
+
+struct mv_ivshmem_link {
+    struct mv_ivshmem_link_config config;
+    char *path, *name;
+    int timer_fd;
+    struct mv_loop_source *socket_source, *timer_source;
+    struct mv_ivshmem_session session; /* its ID is the view's once it is up */
+    int descriptors_end;               /* peers' are below it */
+    bool up;                           /* its memory is taken, and the view is its */
+    bool was_lost;
+    int64_t up_since_ms;
+    long retry_ms;        /* longer after each of a row of connections that were short */
+    struct mv_error told; /* the last refusal that was logged */
+    struct mv_ivshmem_link_vector *own; /* config.vectors of them */
+    unsigned own_count;
+    pthread_rwlock_t lock;
+    struct mv_ivshmem_view view;
+    unsigned id;
+    _Atomic uint64_t sent;
+    uint64_t received;
+};
 
 /* --- our vectors */
 
@@ -37,7 +67,6 @@ static void serve_vector(void *opaque, uint32_t events)
     struct mv_ivshmem_link_vector *vector = opaque;
     struct mv_ivshmem_link *link = vector->link;
     uint64_t count;
-    (void)events;
     if (!mv_ivshmem_view_count(vector->fd, &count))
         return;
     link->received += count;
@@ -110,8 +139,7 @@ static void tell_peer(struct mv_ivshmem_link *link, unsigned id)
 }
 
 /* The kernel gives the lowest number that is free. */
-static int check_room(const struct mv_ivshmem_link *link, unsigned id, int fd,
-                      struct mv_error *err)
+static int check_room(const struct mv_ivshmem_link *link, unsigned id, int fd, struct mv_error *err)
 {
     if (fd < link->descriptors_end)
         return 0;
@@ -138,7 +166,7 @@ static int take_vector(struct mv_ivshmem_link *link, unsigned id, int fd, struct
     return 0;
 }
 
-static void take_leave(struct mv_ivshmem_link *link, unsigned id)
+static void remove_peer(struct mv_ivshmem_link *link, unsigned id)
 {
     pthread_rwlock_wrlock(&link->lock);
     mv_ivshmem_view_remove(&link->view, id);
@@ -149,15 +177,11 @@ static void take_leave(struct mv_ivshmem_link *link, unsigned id)
 static int take_news(struct mv_ivshmem_link *link, const struct mv_ivshmem_news *news,
                      struct mv_error *err)
 {
-    switch (news->kind) {
-    case MV_IVSHMEM_NEWS_MEMORY:
+    if (news->kind == MV_IVSHMEM_NEWS_MEMORY)
         return take_memory(link, news->fd, err);
-    case MV_IVSHMEM_NEWS_VECTOR:
+    if (news->kind == MV_IVSHMEM_NEWS_VECTOR)
         return take_vector(link, news->id, news->fd, err);
-    case MV_IVSHMEM_NEWS_GONE:
-        take_leave(link, news->id);
-        break;
-    }
+    remove_peer(link, news->id);
     return 0;
 }
 
@@ -188,8 +212,7 @@ static void set_timer(struct mv_ivshmem_link *link, long ms)
 
 static void end_connection(struct mv_ivshmem_link *link)
 {
-    if (link->socket_source != NULL)
-        mv_loop_remove(link->socket_source);
+    mv_loop_remove(link->socket_source);
     link->socket_source = NULL;
     mv_ivshmem_session_end(&link->session);
     link->up = false;
@@ -203,12 +226,8 @@ static void drop_peers(struct mv_ivshmem_link *link)
 {
     forget_vectors(link);
     for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && link->view.count > 0; id++) {
-        if (mv_ivshmem_view_vectors(&link->view, id) == 0)
-            continue;
-        pthread_rwlock_wrlock(&link->lock);
-        mv_ivshmem_view_remove(&link->view, id);
-        pthread_rwlock_unlock(&link->lock);
-        tell_peer(link, id);
+        if (mv_ivshmem_view_vectors(&link->view, id) > 0)
+            remove_peer(link, id);
     }
 }
 
@@ -248,7 +267,6 @@ static void serve_socket(void *opaque, uint32_t events)
 {
     struct mv_ivshmem_link *link = opaque;
     struct mv_error err;
-    (void)events;
     int r = take_all_news(link, &err);
     if (r < 0)
         lose(link, r, &err);
@@ -260,23 +278,13 @@ static int watch_socket(struct mv_ivshmem_link *link, struct mv_error *err)
                        &link->socket_source, err);
 }
 
-static int begin_connection(struct mv_ivshmem_link *link, struct mv_error *err)
-{
-    int fd, r = mv_ivshmem_hello_connect(link->path, &fd, err);
-    if (r == 0)
-        mv_ivshmem_session_begin(&link->session, fd);
-    return r;
-}
-
 static void retry(void *opaque, uint32_t events)
 {
     struct mv_ivshmem_link *link = opaque;
     struct mv_error err;
-    uint64_t count;
-    (void)events;
-    ssize_t n = read(link->timer_fd, &count, sizeof count);
-    (void)n;
-    if (link->session.socket_fd >= 0 || begin_connection(link, &err) < 0)
+    mv_drain(link->timer_fd);
+    if (link->session.socket_fd >= 0 ||
+        mv_ivshmem_session_connect(&link->session, link->path, &err) < 0)
         return;
     set_timer(link, 0);
     int r = watch_socket(link, &err);
@@ -296,7 +304,7 @@ static int allocate(const struct mv_ivshmem_link_config *config, struct mv_ivshm
     mv_ivshmem_session_init(&link->session);
     link->retry_ms = RETRY_MS;
     mv_rwlock_init(&link->lock);
-    mv_ivshmem_bell_init(&link->bell);
+    mv_ivshmem_bell_init(&link->view.bell);
     link->path = strdup(config->path);
     link->name = strdup(config->name);
     link->own = calloc(config->vectors, sizeof *link->own);
@@ -385,13 +393,90 @@ void mv_ivshmem_link_close(struct mv_ivshmem_link *link)
     end_connection(link);
     forget_vectors(link);
     mv_ivshmem_view_clear(&link->view);
-    if (link->timer_source != NULL)
-        mv_loop_remove(link->timer_source);
+    mv_loop_remove(link->timer_source);
     mv_cleanup_close(&link->timer_fd);
-    mv_ivshmem_bell_destroy(&link->bell);
+    mv_ivshmem_bell_destroy(&link->view.bell);
     pthread_rwlock_destroy(&link->lock);
     free(link->own);
     free(link->path);
     free(link->name);
     free(link);
+}
+
+/* --- for the device */
+
+int mv_ivshmem_link_ring(struct mv_ivshmem_link *link, unsigned peer, unsigned vector,
+                         uint64_t value)
+{
+    pthread_rwlock_rdlock(&link->lock);
+    int r = mv_ivshmem_view_ring(&link->view, peer, vector, value);
+    pthread_rwlock_unlock(&link->lock);
+    if (r == 0)
+        atomic_fetch_add_explicit(&link->sent, 1, memory_order_relaxed);
+    return r;
+}
+
+void mv_ivshmem_link_broadcast(struct mv_ivshmem_link *link, unsigned vector, uint64_t value)
+{
+    uint64_t sent = 0;
+    pthread_rwlock_rdlock(&link->lock);
+    size_t left = link->view.count;
+    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && left > 0; id++) {
+        if (mv_ivshmem_view_vectors(&link->view, id) == 0)
+            continue;
+        left--;
+        sent += id != link->id && mv_ivshmem_view_ring(&link->view, id, vector, value) == 0;
+    }
+    pthread_rwlock_unlock(&link->lock);
+    atomic_fetch_add_explicit(&link->sent, sent, memory_order_relaxed);
+}
+
+unsigned mv_ivshmem_link_vectors(struct mv_ivshmem_link *link, unsigned peer)
+{
+    pthread_rwlock_rdlock(&link->lock);
+    unsigned vectors = mv_ivshmem_view_vectors(&link->view, peer);
+    pthread_rwlock_unlock(&link->lock);
+    return vectors;
+}
+
+unsigned mv_ivshmem_link_id(struct mv_ivshmem_link *link)
+{
+    pthread_rwlock_rdlock(&link->lock);
+    unsigned id = link->id;
+    pthread_rwlock_unlock(&link->lock);
+    return id;
+}
+
+void mv_ivshmem_link_describe(struct mv_ivshmem_link *link, struct mv_ivshmem_link_info *ret)
+{
+    *ret = (struct mv_ivshmem_link_info){
+        .path = link->path,
+        .connected = link->up,
+        .id = link->id,
+        .vectors = link->own_count,
+        .sent = atomic_load_explicit(&link->sent, memory_order_relaxed),
+        .received = link->received,
+    };
+}
+
+void mv_ivshmem_link_resume(struct mv_ivshmem_link *link, const struct mv_ivshmem_link_info *then)
+{
+    atomic_store_explicit(&link->sent, then->sent, memory_order_relaxed);
+    link->received = then->received;
+    if (link->id != then->id)
+        mv_log("%s: the guest was peer %u of its ivshmem server, and is peer %u now", link->name,
+               then->id, link->id);
+}
+
+void mv_ivshmem_link_for_each(struct mv_ivshmem_link *link,
+                              void (*fn)(void *opaque, unsigned peer, unsigned vectors),
+                              void *opaque)
+{
+    size_t left = link->view.count;
+    for (unsigned id = 0; id < MV_IVSHMEM_ID_COUNT && left > 0; id++) {
+        unsigned vectors = mv_ivshmem_view_vectors(&link->view, id);
+        left -= vectors > 0;
+        if (vectors > 0 && id != link->id)
+            fn(opaque, id, vectors);
+    }
 }

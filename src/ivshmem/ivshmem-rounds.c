@@ -15,6 +15,7 @@
 #include "cleanup.h"
 #include "log.h"
 #include "loop.h"
+#include "os.h"
 
 #include <malloc.h>
 #include <string.h>
@@ -234,18 +235,16 @@ static size_t cost(const struct mv_ivshmem_peer *peer)
     return messages < SOCKET_MESSAGES ? messages + 1 : SOCKET_MESSAGES;
 }
 
-enum { INTRODUCED = 1, NEWCOMERS = 2 };
-
-/* Take those of some kinds out of the list, up to so many messages; linked by dirty_next. */
-static struct mv_ivshmem_peer *pick(struct mv_ivshmem_server *server, unsigned kinds, size_t most,
+/* Take the introduced or the newcomers out of the list, up to so many messages; linked by
+ * dirty_next. */
+static struct mv_ivshmem_peer *pick(struct mv_ivshmem_server *server, bool introduced, size_t most,
                                     size_t *ret_messages)
 {
     struct mv_ivshmem_peer *first = NULL, **end = &first, **at = &server->dirty;
     size_t messages = 0;
     while (*at != NULL) {
         struct mv_ivshmem_peer *peer = *at;
-        unsigned kind = peer->introduced ? INTRODUCED : NEWCOMERS;
-        if ((kind & kinds) == 0 || peer->doomed != NULL || messages >= most) {
+        if (peer->introduced != introduced || peer->doomed != NULL || messages >= most) {
             at = &peer->dirty_next;
             continue;
         }
@@ -262,10 +261,10 @@ static struct mv_ivshmem_peer *pick(struct mv_ivshmem_server *server, unsigned k
 }
 
 /* Returns about how many messages it took. */
-static size_t flush_some(struct mv_ivshmem_server *server, unsigned kinds, size_t most)
+static size_t flush_some(struct mv_ivshmem_server *server, bool introduced, size_t most)
 {
     size_t messages;
-    struct mv_ivshmem_peer *first = pick(server, kinds, most, &messages);
+    struct mv_ivshmem_peer *first = pick(server, introduced, most, &messages);
     mv_ivshmem_senders_flush(server->senders, first, messages);
     while (first != NULL) {
         struct mv_ivshmem_peer *peer = first;
@@ -304,7 +303,7 @@ static void introduce(struct mv_ivshmem_server *server)
     for (struct mv_ivshmem_peer *x = first; x != end; x = x->next) {
         for (struct mv_ivshmem_peer *y = first; y != end; y = y->next)
             tell(x, connect_of(y));
-        flush_some(server, NEWCOMERS, SIZE_MAX);
+        flush_some(server, false, SIZE_MAX);
     }
     for (struct mv_ivshmem_peer *p = first; p != end; p = p->next)
         p->introduced = true;
@@ -327,9 +326,8 @@ static void give_back(struct mv_ivshmem_server *server)
 /* Whether all that is queued is sent, to the introduced first; takes what it costs from *left. */
 static bool flush_all(struct mv_ivshmem_server *server, size_t *left)
 {
-    static const unsigned order[] = {INTRODUCED, NEWCOMERS};
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        size_t messages = flush_some(server, order[i], *left);
+    for (int introduced = 1; introduced >= 0; introduced--) {
+        size_t messages = flush_some(server, introduced, *left);
         if (messages >= *left)
             return false;
         *left -= messages;
@@ -337,9 +335,11 @@ static bool flush_all(struct mv_ivshmem_server *server, size_t *left)
     return true;
 }
 
-/* A round. */
-static void do_round(struct mv_ivshmem_server *server)
+static void on_round(void *opaque, uint32_t events)
 {
+    struct mv_ivshmem_server *server = opaque;
+    mv_drain(server->round_fd);
+    server->round_due = false;
     size_t left = server->config.round_messages;
     while (flush_all(server, &left) && server->newcomers != NULL) {
         if (server->newcomers == server->unannounced)
@@ -354,22 +354,11 @@ static void do_round(struct mv_ivshmem_server *server)
         give_back(server);
 }
 
-static void on_round(void *opaque, uint32_t events)
-{
-    struct mv_ivshmem_server *server = opaque;
-    eventfd_t count;
-    eventfd_read(server->round_fd, &count);
-    server->round_due = false;
-    do_round(server);
-}
-
 static void on_timer(void *opaque, uint32_t events)
 {
     struct mv_ivshmem_server *server = opaque;
-    uint64_t count;
     unsigned waiting = 0;
-    ssize_t n = read(server->timer_fd, &count, sizeof count);
-    (void)n;
+    mv_drain(server->timer_fd);
     for (struct mv_ivshmem_peer *p = server->peers; p != NULL; p = p->next) {
         if (p->waits_to_retry && waiting++ < RETRY_PEERS)
             mv_ivshmem_server_flush(p);
@@ -396,10 +385,8 @@ int mv_ivshmem_rounds_start(struct mv_ivshmem_server *server, struct mv_error *e
 
 void mv_ivshmem_rounds_stop(struct mv_ivshmem_server *server)
 {
-    if (server->timer_source != NULL)
-        mv_loop_remove(server->timer_source);
-    if (server->round_source != NULL)
-        mv_loop_remove(server->round_source);
+    mv_loop_remove(server->timer_source);
+    mv_loop_remove(server->round_source);
     mv_ivshmem_senders_destroy(server->senders);
     mv_cleanup_close(&server->timer_fd);
     mv_cleanup_close(&server->round_fd);

@@ -211,8 +211,7 @@ void mv_ivshmem_server_destroy(struct mv_ivshmem_server *server)
         mv_ivshmem_peer_free(peer);
     }
     mv_ivshmem_status_stop(server);
-    if (server->listen_source != NULL)
-        mv_loop_remove(server->listen_source);
+    mv_loop_remove(server->listen_source);
     mv_ivshmem_rounds_stop(server);
     mv_cleanup_close(&server->spare_fd);
     free(server);

@@ -24,17 +24,24 @@ void mv_ivshmem_session_begin(struct mv_ivshmem_session *session, int socket_fd)
     session->socket_fd = socket_fd;
 }
 
+int mv_ivshmem_session_connect(struct mv_ivshmem_session *session, const char *path,
+                               struct mv_error *err)
+{
+    int fd, r = mv_unix_connect_now("the ivshmem server's socket", path, &fd, err);
+    if (r == 0)
+        mv_ivshmem_session_begin(session, fd);
+    return r;
+}
+
 void mv_ivshmem_session_end(struct mv_ivshmem_session *session)
 {
     mv_ivshmem_decoder_clear(&session->decoder);
     mv_cleanup_close(&session->socket_fd);
-    session->socket_fd = -1;
     session->has_id = session->has_memory = false;
 }
 
-static int take_vector(struct mv_ivshmem_session *session,
-                       const struct mv_ivshmem_message *message, struct mv_ivshmem_news *ret,
-                       struct mv_error *err)
+static int take_vector(struct mv_ivshmem_session *session, const struct mv_ivshmem_message *message,
+                       struct mv_ivshmem_news *ret, struct mv_error *err)
 {
     if (!session->has_memory) {
         close(message->fd);
@@ -45,9 +52,8 @@ static int take_vector(struct mv_ivshmem_session *session,
 }
 
 /* Those who leave before the memory comes were never told of. */
-static int take_leave(struct mv_ivshmem_session *session,
-                      const struct mv_ivshmem_message *message, struct mv_ivshmem_news *ret,
-                      struct mv_error *err)
+static int take_leave(struct mv_ivshmem_session *session, const struct mv_ivshmem_message *message,
+                      struct mv_ivshmem_news *ret, struct mv_error *err)
 {
     if (session->has_memory && message->id == session->id)
         return mv_error_set(err, EPROTO, "the server says that we are gone");
@@ -84,11 +90,7 @@ int mv_ivshmem_session_receive(struct mv_ivshmem_session *session, struct mv_ivs
     for (;;) {
         struct mv_ivshmem_message message;
         int r = mv_ivshmem_wire_receive(&session->decoder, session->socket_fd, &message, err);
-        if (r > 0)
-            r = take(session, &message, ret, err);
-        else
-            return r;
-        if (r != 0)
+        if (r <= 0 || (r = take(session, &message, ret, err)) != 0)
             return r;
     }
 }
@@ -104,37 +106,21 @@ struct patience {
     void *opaque;
 };
 
-int mv_ivshmem_hello_connect(const char *path, int *ret_fd, struct mv_error *err)
-{
-    return mv_unix_connect_now("the ivshmem server's socket", path, ret_fd, err);
-}
-
 static int connect_to(struct mv_ivshmem_hello *hello, const char *path,
                       const struct patience *patience, struct mv_error *err)
 {
     for (;;) {
-        int fd, r = mv_ivshmem_hello_connect(path, &fd, err);
-        if (r == 0)
-            mv_ivshmem_session_begin(&hello->session, fd);
+        int r = mv_ivshmem_session_connect(&hello->session, path, err);
         if (r == -ENOENT || r == -ECONNREFUSED)
             return mv_error_set(err, -r,
                                 "no ivshmem server listens at '%s': start one with 'memvisor "
                                 "ivshmem-server %s --size 64M'",
                                 path, path);
-        if (r != -EAGAIN || mv_now_ms() >= patience->end_ms || patience->cancelled(patience->opaque))
+        if (r != -EAGAIN || mv_now_ms() >= patience->end_ms ||
+            patience->cancelled(patience->opaque))
             return r;
         nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000}, NULL);
     }
-}
-
-/* The memory is the first news that there is. */
-static int take_hello_memory(struct mv_ivshmem_hello *hello, struct mv_error *err)
-{
-    struct mv_ivshmem_news news;
-    int r = mv_ivshmem_session_receive(&hello->session, &news, err);
-    if (r > 0)
-        hello->memory_fd = news.fd;
-    return r;
 }
 
 static int wait_for_memory(struct mv_ivshmem_hello *hello, const char *path,
@@ -151,7 +137,10 @@ static int wait_for_memory(struct mv_ivshmem_hello *hello, const char *path,
                                 path, HELLO_MS / 1000);
         if (poll(&readable, 1, STEP_MS) <= 0)
             continue;
-        int r = take_hello_memory(hello, err);
+        struct mv_ivshmem_news news; /* the first that there is is the memory */
+        int r = mv_ivshmem_session_receive(&hello->session, &news, err);
+        if (r > 0)
+            hello->memory_fd = news.fd;
         if (r < 0) {
             mv_error_prefix(err, "the ivshmem server at '%s'", path);
             return r;

@@ -37,6 +37,9 @@ struct mv_ivshmem_news {
 void mv_ivshmem_session_init(struct mv_ivshmem_session *session);
 /* Takes the socket. */
 void mv_ivshmem_session_begin(struct mv_ivshmem_session *session, int socket_fd);
+/* Begins at a server's socket without waiting: -EAGAIN where its queue is full. */
+int mv_ivshmem_session_connect(struct mv_ivshmem_session *session, const char *path,
+                               struct mv_error *err);
 /* Closes it; a session without one may be ended, too. */
 void mv_ivshmem_session_end(struct mv_ivshmem_session *session);
 
@@ -67,8 +70,5 @@ int mv_ivshmem_hello_create(const char *path, bool (*cancelled)(void *opaque), v
                             struct mv_ivshmem_hello **ret, struct mv_error *err);
 /* May be NULL. */
 void mv_ivshmem_hello_destroy(struct mv_ivshmem_hello *hello);
-
-/* Begin a connection without waiting: -EAGAIN where the server's queue is full. */
-int mv_ivshmem_hello_connect(const char *path, int *ret_fd, struct mv_error *err);
 
 #endif

@@ -44,9 +44,9 @@ static char *describe(const struct mv_ivshmem_server *server)
         json_array_append_new(peers, describe_peer(p));
     json_t *all = json_pack(
         "{s:i, s:I, s:s*, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "pid", (int)getpid(), "uptime",
-        (json_int_t)((mv_now_ms() - server->started_ms) / 1000), "memory", server->config.memory, "size",
-        (json_int_t)server->config.size, "vectors", (int)server->config.vectors, "max-peers",
-        (int)server->config.max_peers, "joined", (json_int_t)server->joined, "left",
+        (json_int_t)((mv_now_ms() - server->started_ms) / 1000), "memory", server->config.memory,
+        "size", (json_int_t)server->config.size, "vectors", (int)server->config.vectors,
+        "max-peers", (int)server->config.max_peers, "joined", (json_int_t)server->joined, "left",
         (json_int_t)server->left, "dropped", (json_int_t)server->dropped, "refused",
         (json_int_t)server->refused, "peers", peers);
     char *text = json_dumps(all, JSON_COMPACT);
@@ -125,6 +125,5 @@ void mv_ivshmem_status_stop(struct mv_ivshmem_server *server)
 {
     while (server->readers != NULL)
         end_reader(server->readers);
-    if (server->control_source != NULL)
-        mv_loop_remove(server->control_source);
+    mv_loop_remove(server->control_source);
 }

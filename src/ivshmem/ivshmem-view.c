@@ -151,15 +151,14 @@ unsigned mv_ivshmem_view_vectors(const struct mv_ivshmem_view *view, unsigned id
     return id < MV_IVSHMEM_ID_COUNT && view->peers[id] != NULL ? view->peers[id]->count : 0;
 }
 
-int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, struct mv_ivshmem_bell *bell,
-                         unsigned id, unsigned vector, uint64_t value)
+int mv_ivshmem_view_ring(struct mv_ivshmem_view *view, unsigned id, unsigned vector, uint64_t value)
 {
     unsigned vectors = mv_ivshmem_view_vectors(view, id);
     if (vectors == 0)
         return -ENOENT;
     if (vector >= vectors)
         return -EINVAL;
-    return mv_ivshmem_bell_ring(bell, view->peers[id]->fds[vector], value);
+    return mv_ivshmem_bell_ring(&view->bell, view->peers[id]->fds[vector], value);
 }
 
 bool mv_ivshmem_view_count(int fd, uint64_t *ret)

@@ -45,10 +45,11 @@ struct mv_ivshmem_view_peer {
     int fds[]; /* by vector */
 };
 
-/* Zeroed, it is empty. */
+/* Zeroed, it is empty; the bell is to be made. */
 struct mv_ivshmem_view {
     struct mv_ivshmem_view_peer *peers[MV_IVSHMEM_ID_COUNT];
-    size_t count; /* of peers, oneself among them */
+    size_t count;                /* of peers, oneself among them */
+    struct mv_ivshmem_bell bell; /* needs no lock */
 };
 
 /*
@@ -67,8 +68,8 @@ unsigned mv_ivshmem_view_vectors(const struct mv_ivshmem_view *view, unsigned id
  * Ring without waiting, by adding a value, 1 where only the ring counts, to the
  * eventfd.  -ENOENT: no such peer; -EINVAL: no such vector.
  */
-int mv_ivshmem_view_ring(const struct mv_ivshmem_view *view, struct mv_ivshmem_bell *bell,
-                         unsigned id, unsigned vector, uint64_t value);
+int mv_ivshmem_view_ring(struct mv_ivshmem_view *view, unsigned id, unsigned vector,
+                         uint64_t value);
 /*
  * What an eventfd of our own has counted, without waiting: peers have it too,
  * may take its count first, and may make it one that waits.  False: nothing.

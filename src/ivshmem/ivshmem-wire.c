@@ -92,7 +92,6 @@ void mv_ivshmem_decoder_init(struct mv_ivshmem_decoder *decoder)
 void mv_ivshmem_decoder_clear(struct mv_ivshmem_decoder *decoder)
 {
     mv_cleanup_close(&decoder->fd);
-    decoder->fd = -1;
 }
 
 /* Keep the first descriptor of a message; one more is an error. */
