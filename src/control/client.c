@@ -8,14 +8,13 @@
 #include "client.h"
 
 #include "cleanup.h"
+#include "control.h"
 #include "log.h"
-#include "loop.h"
 #include "os.h"
 
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 /* How long a client that has sent many commands is served before others have a turn. */
@@ -164,7 +163,7 @@ static void serve(struct mv_control_client *client)
     read_input(client);
     serve_input(client, end_ns);
     if (is_over(client)) {
-        client->on_end(client, client->opaque);
+        mv_control_client_end(client);
         return;
     }
     watch(client);
@@ -182,10 +181,15 @@ static void on_socket(void *opaque, uint32_t events)
     serve(client);
 }
 
-static void on_turn(void *opaque, uint32_t events)
+static void on_turn(void *opaque)
 {
-    (void)events;
-    serve(opaque);
+    struct mv_control *control = opaque;
+    control->turn_due = false;
+    for (struct mv_control_client *c = control->clients, *next; c != NULL; c = next) {
+        next = c->next;
+        if (can_be_served(c))
+            serve(c);
+    }
 }
 
 /*
@@ -195,10 +199,11 @@ static void on_turn(void *opaque, uint32_t events)
  */
 static void set_turn(struct mv_control_client *client)
 {
-    bool wanted = can_be_served(client);
-    if (wanted != client->has_turn)
-        mv_loop_modify(client->turn_source, wanted ? EPOLLIN : 0);
-    client->has_turn = wanted;
+    struct mv_control *control = client->session.control;
+    if (!can_be_served(client) || control->turn_due)
+        return;
+    control->turn_due = true;
+    mv_loop_defer(control->loop, on_turn, control);
 }
 
 /*
@@ -220,31 +225,23 @@ static void on_finished(void *opaque)
     serve(opaque);
 }
 
-int mv_control_client_create(struct mv_loop *loop, struct mv_control *control, int fd,
-                             void (*on_end)(struct mv_control_client *client, void *opaque),
-                             void *opaque, struct mv_control_client **ret, struct mv_error *err)
+int mv_control_client_create(struct mv_control *control, int fd, struct mv_control_client **ret,
+                             struct mv_error *err)
 {
     struct mv_control_client *client = calloc(1, sizeof *client);
     if (client == NULL) {
         mv_cleanup_close(&fd);
         return mv_error_set_errno(err, ENOMEM, "a client");
     }
-    client->loop = loop;
     client->fd = fd;
-    client->on_end = on_end;
-    client->opaque = opaque;
     client->session.control = control;
     client->session.send = queue_line;
     client->session.on_finished = on_finished;
     client->session.opaque = client;
-    client->turn_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-    int r = client->turn_fd < 0 ? mv_error_set_errno(err, errno, "a client") : 0;
-    if (r == 0 && !make_room(client, MV_CLIENT_LEAST_OUTPUT))
-        r = mv_error_set_errno(err, ENOMEM, "a client");
-    if (r == 0)
-        r = mv_loop_add(loop, client->turn_fd, 0, on_turn, client, &client->turn_source, err);
-    if (r == 0)
-        r = mv_loop_add(loop, fd, EPOLLIN | EPOLLONESHOT, on_socket, client, &client->source, err);
+    int r = !make_room(client, MV_CLIENT_LEAST_OUTPUT)
+                ? mv_error_set_errno(err, ENOMEM, "a client")
+                : mv_loop_add(control->loop, fd, EPOLLIN | EPOLLONESHOT, on_socket, client,
+                              &client->source, err);
     client->watched = EPOLLIN;
     if (r == 0)
         r = mv_qmp_session_start(&client->session, err);
@@ -260,11 +257,7 @@ void mv_control_client_destroy(struct mv_control_client *client)
 {
     send_waiting(client);
     mv_qmp_session_end(&client->session);
-    if (client->source != NULL)
-        mv_loop_remove(client->source);
-    if (client->turn_source != NULL)
-        mv_loop_remove(client->turn_source);
-    mv_cleanup_close(&client->turn_fd);
+    mv_loop_remove(client->source);
     mv_cleanup_close(&client->fd);
     free(client->output);
     free(client);

@@ -15,7 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct mv_loop;
 struct mv_loop_source;
 
 #define MV_CLIENT_READ_SIZE 4096
@@ -29,18 +28,11 @@ struct mv_loop_source;
 #define MV_CLIENT_MOST_OUTPUT (4 * 1024 * 1024)
 
 struct mv_control_client {
-    struct mv_control_client *next; /* the owner's */
+    struct mv_control_client *next; /* control.c's */
     struct mv_qmp_session session;
-    struct mv_loop *loop;
     struct mv_loop_source *source;
     uint32_t watched; /* what the source is asked for; 0: nothing */
-    struct mv_loop_source *turn_source;
-    int turn_fd; /* always readable, and watched while input is left for another turn */
-    bool has_turn; /* to come */
     int fd;
-    /* Called, once, when the connection is over; destroys the client. */
-    void (*on_end)(struct mv_control_client *client, void *opaque);
-    void *opaque;
     char input[MV_CLIENT_READ_SIZE];
     size_t input_used, input_next; /* bytes from next to used are not served yet */
     char *output;
@@ -51,9 +43,10 @@ struct mv_control_client {
 };
 
 /* Greet and serve the client behind fd, which is non-blocking and now the client's. */
-int mv_control_client_create(struct mv_loop *loop, struct mv_control *control, int fd,
-                             void (*on_end)(struct mv_control_client *client, void *opaque),
-                             void *opaque, struct mv_control_client **ret, struct mv_error *err);
+int mv_control_client_create(struct mv_control *control, int fd, struct mv_control_client **ret,
+                             struct mv_error *err);
+/* Once, when the connection is over: takes the client off the list and destroys it (control.c). */
+void mv_control_client_end(struct mv_control_client *client);
 /* End the connection, with a warning that says why; the loop destroys the client. */
 void mv_control_client_drop(struct mv_control_client *client, const char *why);
 /* Sends what it can without waiting. */

@@ -26,10 +26,9 @@ MV_QMP_OBJECT_TYPE(cpu_properties_type, "CpuInstanceProperties", {"node-id", &mv
                    {"socket-id", &mv_qmp_int, true}, {"die-id", &mv_qmp_int, true},
                    {"cluster-id", &mv_qmp_int, true}, {"core-id", &mv_qmp_int, true},
                    {"thread-id", &mv_qmp_int, true});
-MV_QMP_VARIANT_TYPE(cpu_info_type, "CpuInfoFast", "target", mv_qmp_no_variants,
-                    {"cpu-index", &mv_qmp_int}, {"qom-path", &mv_qmp_str},
-                    {"thread-id", &mv_qmp_int}, {"props", &cpu_properties_type, true},
-                    {"target", &target_type});
+MV_QMP_VARIANT_TYPE(cpu_info_type, "CpuInfoFast", "target", NULL, {"cpu-index", &mv_qmp_int},
+                    {"qom-path", &mv_qmp_str}, {"thread-id", &mv_qmp_int},
+                    {"props", &cpu_properties_type, true}, {"target", &target_type});
 MV_QMP_LIST_TYPE(cpu_list_type, "CpuInfoFastList", cpu_info_type);
 
 /* --- commands */

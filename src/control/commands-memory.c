@@ -32,7 +32,7 @@ MV_QMP_OBJECT_TYPE(memory_size_summary_type, "MemoryInfo", {"base-memory", &mv_q
 /* No device of these kinds is built yet: the list is empty, and no kind has members. */
 MV_QMP_ENUM_TYPE(device_kind_type, "MemoryDeviceInfoKind", "dimm", "nvdimm", "virtio-pmem",
                  "virtio-mem", "sgx-epc");
-MV_QMP_VARIANT_TYPE(memory_device_type, "MemoryDeviceInfo", "type", mv_qmp_no_variants,
+MV_QMP_VARIANT_TYPE(memory_device_type, "MemoryDeviceInfo", "type", NULL,
                     {"type", &device_kind_type});
 MV_QMP_LIST_TYPE(memory_devices_type, "MemoryDeviceInfoList", memory_device_type);
 

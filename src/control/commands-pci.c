@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* query-pci: PCI devices as the guest has set them up (QEMU, qapi/pci.json).  Main thread. */
-#include "control.h"
 #include "machine.h"
 #include "pci.h"
 #include "qmp-command.h"
 
-/* Offsets in a bridge's header (PCI-to-PCI Bridge Architecture 1.2, 3.2). */
-#define PRIMARY_NUMBER      0x18
-#define SECONDARY_NUMBER    0x19
-#define SUBORDINATE_NUMBER  0x1a
-#define IO_BASE             0x1c
-#define IO_LIMIT            0x1d
-#define MEMORY_BASE         0x20
-#define MEMORY_LIMIT        0x22
-#define PREFETCH_BASE       0x24
-#define PREFETCH_LIMIT      0x26
-#define PREFETCH_BASE_HIGH  0x28
-#define PREFETCH_LIMIT_HIGH 0x2c
+#include <linux/pci_regs.h>
 
 /* --- types */
 
@@ -64,11 +52,12 @@ static json_int_t get(const struct mv_pci_info *info, unsigned offset, unsigned 
 
 static json_t *describe_id(const struct mv_pci_info *info)
 {
-    json_t *id =
-        json_pack("{s:I, s:I}", "vendor", get(info, 0x00, 2), "device", get(info, 0x02, 2));
+    json_t *id = json_pack("{s:I, s:I}", "vendor", get(info, PCI_VENDOR_ID, 2), "device",
+                           get(info, PCI_DEVICE_ID, 2));
     if (info->behind == NULL) {
-        json_object_set_new(id, "subsystem-vendor", json_integer(get(info, 0x2c, 2)));
-        json_object_set_new(id, "subsystem", json_integer(get(info, 0x2e, 2)));
+        json_object_set_new(id, "subsystem-vendor",
+                            json_integer(get(info, PCI_SUBSYSTEM_VENDOR_ID, 2)));
+        json_object_set_new(id, "subsystem", json_integer(get(info, PCI_SUBSYSTEM_ID, 2)));
     }
     return id;
 }
@@ -95,28 +84,28 @@ static json_t *describe_range(json_int_t base, json_int_t limit)
     return json_pack("{s:I, s:I}", "base", base, "limit", limit);
 }
 
-static json_int_t memory_of(const struct mv_pci_info *info, unsigned offset)
+/* A window of memory: bits from 20 on of its ends, and maybe those from 32 on. */
+static json_t *describe_window(const struct mv_pci_info *info, unsigned base, unsigned limit,
+                               json_int_t high_base, json_int_t high_limit)
 {
-    return (get(info, offset, 2) & 0xfff0) << 16;
+    return describe_range((get(info, base, 2) & 0xfff0) << 16 | high_base << 32,
+                          (get(info, limit, 2) & 0xfff0) << 16 | 0xfffff | high_limit << 32);
 }
 
 static json_t *list_bus(struct mv_pci_bus *bus, json_int_t number);
 
 static json_t *describe_bridge(const struct mv_pci_info *info)
 {
-    json_int_t secondary = get(info, SECONDARY_NUMBER, 1);
-    json_int_t prefetch_base = memory_of(info, PREFETCH_BASE) | get(info, PREFETCH_BASE_HIGH, 4)
-                                                                    << 32;
-    json_int_t prefetch_limit = memory_of(info, PREFETCH_LIMIT) | get(info, PREFETCH_LIMIT_HIGH, 4)
-                                                                      << 32;
+    json_int_t secondary = get(info, PCI_SECONDARY_BUS, 1);
     json_t *bridge = json_pack(
-        "{s:{s:I, s:I, s:I, s:o, s:o, s:o}}", "bus", "number", get(info, PRIMARY_NUMBER, 1),
-        "secondary", secondary, "subordinate", get(info, SUBORDINATE_NUMBER, 1), "io_range",
-        describe_range((get(info, IO_BASE, 1) & 0xf0) << 8,
-                       (get(info, IO_LIMIT, 1) & 0xf0) << 8 | 0xfff),
-        "memory_range",
-        describe_range(memory_of(info, MEMORY_BASE), memory_of(info, MEMORY_LIMIT) | 0xfffff),
-        "prefetchable_range", describe_range(prefetch_base, prefetch_limit | 0xfffff));
+        "{s:{s:I, s:I, s:I, s:o, s:o, s:o}}", "bus", "number", get(info, PCI_PRIMARY_BUS, 1),
+        "secondary", secondary, "subordinate", get(info, PCI_SUBORDINATE_BUS, 1), "io_range",
+        describe_range((get(info, PCI_IO_BASE, 1) & 0xf0) << 8,
+                       (get(info, PCI_IO_LIMIT, 1) & 0xf0) << 8 | 0xfff),
+        "memory_range", describe_window(info, PCI_MEMORY_BASE, PCI_MEMORY_LIMIT, 0, 0),
+        "prefetchable_range",
+        describe_window(info, PCI_PREF_MEMORY_BASE, PCI_PREF_MEMORY_LIMIT,
+                        get(info, PCI_PREF_BASE_UPPER32, 4), get(info, PCI_PREF_LIMIT_UPPER32, 4)));
     /* Until the guest has given the bus a number, nobody can reach what is on it. */
     if (secondary != 0)
         json_object_set_new(bridge, "devices", list_bus(info->behind, secondary));
@@ -126,10 +115,11 @@ static json_t *describe_bridge(const struct mv_pci_info *info)
 static json_t *describe_function(const struct mv_pci_info *info, json_int_t bus, unsigned slot)
 {
     json_int_t pin = get(info, MV_PCI_INTERRUPT_PIN, 1);
-    json_t *function = json_pack(
-        "{s:I, s:i, s:i, s:{s:I}, s:o, s:I, s:s, s:o}", "bus", bus, "slot", (int)slot, "function",
-        0, "class_info", "class", get(info, 0x0a, 2), "id", describe_id(info), "irq_pin", pin,
-        "qdev_id", info->id == NULL ? "" : info->id, "regions", describe_bars(info));
+    json_t *function =
+        json_pack("{s:I, s:i, s:i, s:{s:I}, s:o, s:I, s:s, s:o}", "bus", bus, "slot", (int)slot,
+                  "function", 0, "class_info", "class", get(info, PCI_CLASS_DEVICE, 2), "id",
+                  describe_id(info), "irq_pin", pin, "qdev_id", info->id == NULL ? "" : info->id,
+                  "regions", describe_bars(info));
     if (pin != 0)
         json_object_set_new(function, "irq", json_integer(get(info, MV_PCI_INTERRUPT_LINE, 1)));
     if (info->behind != NULL)

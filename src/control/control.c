@@ -22,9 +22,9 @@
 
 /* --- clients */
 
-static void end_client(struct mv_control_client *client, void *opaque)
+void mv_control_client_end(struct mv_control_client *client)
 {
-    struct mv_control *control = opaque;
+    struct mv_control *control = client->session.control;
     struct mv_control_client **link = &control->clients;
     while (*link != client)
         link = &(*link)->next;
@@ -52,8 +52,7 @@ static void on_client(void *opaque, int fd)
         mv_cleanup_close(&fd);
         return;
     }
-    if (mv_control_client_create(control->loop, control, fd, end_client, control, &client, &err) <
-        0) {
+    if (mv_control_client_create(control, fd, &client, &err) < 0) {
         note_refusal(control, err.text);
         return;
     }
@@ -210,7 +209,7 @@ void mv_control_destroy(struct mv_control *control)
     while (control->listener_count > 0)
         mv_listener_stop(&control->listeners[--control->listener_count]);
     while (control->clients != NULL)
-        end_client(control->clients, control);
+        mv_control_client_end(control->clients);
     mv_jobs_end(control);
     free(control);
 }

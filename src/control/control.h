@@ -35,6 +35,7 @@ struct mv_control {
     unsigned listener_count;
     struct mv_control_client *clients;
     unsigned client_count;
+    bool turn_due; /* some client's input is served in the loop's next round */
     bool refusing; /* which was logged */
 };
 

@@ -1,46 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking up commands and events in their families' tables.  And query-qmp-schema: those
- * tables and all types as SchemaInfo (QEMU, qapi/introspect.json;
+ * Looking up commands and events in their files' tables, and the protocol's own commands.
+ * query-qmp-schema tells those tables and all types as SchemaInfo (QEMU, qapi/introspect.json;
  * docs/devel/qapi-code-gen, "Client JSON Protocol introspection").  Types that are not
  * built in go by numbers, in order of their first use, because their names are no part of
  * the protocol.  Constant.
  */
 #include "qmp-command.h"
 
+#include "qmp-session.h"
+
 #include <stdio.h>
 #include <string.h>
-
-/* --- looking up */
-
-static const struct mv_qmp_command *const families[] = {
-    mv_qmp_protocol, mv_qmp_introspection, mv_qmp_machine, mv_qmp_memory,
-    mv_qmp_dirty,    mv_qmp_pci,           mv_qmp_device,
-};
-
-const struct mv_qmp_command *mv_qmp_command_at(size_t index, bool event)
-{
-    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
-        for (const struct mv_qmp_command *c = families[i]; c->name != NULL; c++) {
-            if ((c->run == NULL) == event && index-- == 0)
-                return c;
-        }
-    }
-    return NULL;
-}
-
-const struct mv_qmp_command *mv_qmp_command_find(const char *name, bool event)
-{
-    const struct mv_qmp_command *c;
-    for (size_t i = 0; (c = mv_qmp_command_at(i, event)) != NULL && strcmp(c->name, name) != 0;)
-        i++;
-    return c;
-}
 
 #define TYPES_MAX 256
 #define NAME_SIZE 64
 
 /* --- types */
+
+MV_QMP_ENUM_TYPE(capability_type, "QMPCapability", "oob");
+MV_QMP_LIST_TYPE(capability_list_type, "QMPCapabilityList", capability_type);
+MV_QMP_OBJECT_TYPE(capabilities_args_type, "q_obj_qmp_capabilities-arg",
+                   {"enable", &capability_list_type, true});
+
+MV_QMP_OBJECT_TYPE(version_triple_type, "VersionTriple", {"major", &mv_qmp_int},
+                   {"minor", &mv_qmp_int}, {"micro", &mv_qmp_int});
+MV_QMP_OBJECT_TYPE(version_info_type, "VersionInfo", {"qemu", &version_triple_type},
+                   {"package", &mv_qmp_str});
+
+MV_QMP_OBJECT_TYPE(command_info_type, "CommandInfo", {"name", &mv_qmp_str});
+MV_QMP_LIST_TYPE(command_list_type, "CommandInfoList", command_info_type);
 
 MV_QMP_ENUM_TYPE(json_kind_type, "JSONType", "string", "number", "int", "boolean", "null", "object",
                  "array", "value");
@@ -87,7 +76,44 @@ MV_QMP_VARIANT_TYPE(schema_info_type, "SchemaInfo", "meta-type", schema_variants
                     {"features", &mv_qmp_str_list, true});
 MV_QMP_LIST_TYPE(schema_type, "SchemaInfoList", schema_info_type);
 
-/* --- the command */
+/* --- commands of the protocol itself (QEMU, qapi/control.json) */
+
+/*
+ * `qemu` is the release whose commands these follow: that is what clients look
+ * at it for.  `package` says who is speaking.
+ */
+json_t *mv_qmp_version(void)
+{
+    return json_pack("{s:{s:i, s:i, s:i}, s:s}", "qemu", "micro", 0, "minor", 2, "major", 7,
+                     "package", "memvisor " MV_VERSION);
+}
+
+static int capabilities(struct mv_qmp_call *call, struct mv_error *err)
+{
+    const json_t *enable = json_object_get(call->arguments, "enable");
+    if (json_array_size(enable) > 0)
+        return mv_error_set(err, ENOTSUP, "the capability '%s' was not offered",
+                            json_string_value(json_array_get(enable, 0)));
+    call->session->negotiated = true;
+    return 0;
+}
+
+static int query_version(struct mv_qmp_call *call, struct mv_error *err)
+{
+    call->result = mv_qmp_version();
+    return 0;
+}
+
+static int query_commands(struct mv_qmp_call *call, struct mv_error *err)
+{
+    call->result = json_array();
+    const struct mv_qmp_command *command;
+    for (size_t i = 0; (command = mv_qmp_command_at(i, false)) != NULL; i++)
+        json_array_append_new(call->result, json_pack("{s:s}", "name", command->name));
+    return 0;
+}
+
+/* --- the schema */
 
 struct schema {
     json_t *list;
@@ -97,9 +123,8 @@ struct schema {
 };
 
 static const char *const builtin_json_types[] = {
-    [MV_QMP_STR] = "string",    [MV_QMP_INT] = "int",      [MV_QMP_UINT] = "int",
-    [MV_QMP_NUMBER] = "number", [MV_QMP_BOOL] = "boolean", [MV_QMP_NULL] = "null",
-    [MV_QMP_ANY] = "value",
+    [MV_QMP_STR] = "string",   [MV_QMP_INT] = "int",   [MV_QMP_UINT] = "int",
+    [MV_QMP_BOOL] = "boolean", [MV_QMP_ANY] = "value",
 };
 
 static bool is_builtin(const struct mv_qmp_type *type)
@@ -172,7 +197,7 @@ static json_t *describe_object(struct schema *schema, const struct mv_qmp_type *
     if (type->tag == NULL)
         return info;
     json_t *variants = json_array();
-    for (const struct mv_qmp_variant *v = type->variants; v->value != NULL; v++)
+    for (const struct mv_qmp_variant *v = type->variants; v != NULL && v->value != NULL; v++)
         json_array_append_new(variants, json_pack("{s:s, s:s}", "case", v->value, "type",
                                                   name_of(schema, v->type, name)));
     json_object_set_new(info, "tag", json_string(type->tag));
@@ -232,7 +257,35 @@ static int query_schema(struct mv_qmp_call *call, struct mv_error *err)
 
 /* --- the table */
 
-const struct mv_qmp_command mv_qmp_introspection[] = {
+static const struct mv_qmp_command protocol[] = {
+    {"qmp_capabilities", &capabilities_args_type, &mv_qmp_empty, capabilities},
+    {"query-version", &mv_qmp_empty, &version_info_type, query_version},
+    {"query-commands", &mv_qmp_empty, &command_list_type, query_commands},
     {"query-qmp-schema", &mv_qmp_empty, &schema_type, query_schema},
     {NULL},
 };
+
+/* --- looking up */
+
+static const struct mv_qmp_command *const families[] = {
+    protocol, mv_qmp_machine, mv_qmp_memory, mv_qmp_dirty, mv_qmp_pci, mv_qmp_device,
+};
+
+const struct mv_qmp_command *mv_qmp_command_at(size_t index, bool event)
+{
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        for (const struct mv_qmp_command *c = families[i]; c->name != NULL; c++) {
+            if ((c->run == NULL) == event && index-- == 0)
+                return c;
+        }
+    }
+    return NULL;
+}
+
+const struct mv_qmp_command *mv_qmp_command_find(const char *name, bool event)
+{
+    const struct mv_qmp_command *c;
+    for (size_t i = 0; (c = mv_qmp_command_at(i, event)) != NULL && strcmp(c->name, name) != 0;)
+        i++;
+    return c;
+}

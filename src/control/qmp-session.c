@@ -110,26 +110,26 @@ void mv_qmp_session_finish(struct mv_job *job)
         session->on_finished(session->opaque);
 }
 
-/* Check the shape of a command: NULL, or what is wrong. */
-static const char *check_shape(const json_t *request, struct mv_error *err)
+/* Check the shape of a command. */
+static int check_shape(const json_t *request, struct mv_error *err)
 {
     const char *name;
     json_t *member;
     if (!json_is_object(request))
-        return "a command must be a JSON object";
+        return mv_error_set(err, EINVAL, "a command must be a JSON object");
     json_object_foreach((json_t *)(uintptr_t)request, name, member)
     {
-        if (strcmp(name, "execute") == 0 && !json_is_string(member))
-            return "'execute' must be a string";
-        if (strcmp(name, "arguments") == 0 && !json_is_object(member))
-            return "'arguments' must be an object";
-        if (strcmp(name, "execute") != 0 && strcmp(name, "arguments") != 0 &&
-            strcmp(name, "id") != 0) {
-            mv_error_set(err, EINVAL, "a command has no member '%.64s'", name);
-            return err->text;
-        }
+        bool execute = strcmp(name, "execute") == 0, arguments = strcmp(name, "arguments") == 0;
+        if (execute && !json_is_string(member))
+            return mv_error_set(err, EINVAL, "'execute' must be a string");
+        if (arguments && !json_is_object(member))
+            return mv_error_set(err, EINVAL, "'arguments' must be an object");
+        if (!execute && !arguments && strcmp(name, "id") != 0)
+            return mv_error_set(err, EINVAL, "a command has no member '%.64s'", name);
     }
-    return json_object_get(request, "execute") == NULL ? "the command lacks 'execute'" : NULL;
+    return json_object_get(request, "execute") != NULL
+               ? 0
+               : mv_error_set(err, EINVAL, "the command lacks 'execute'");
 }
 
 /* Takes the id's text over. */
@@ -180,19 +180,16 @@ static void serve(struct mv_qmp_session *session, const json_t *request)
     const json_t *id = json_is_object(request) ? json_object_get(request, "id") : NULL;
     json_t *none = json_object();
     CLEANUP_FREE char *id_text = id == NULL ? NULL : dump(id);
-    const char *wrong = none == NULL || (id != NULL && id_text == NULL)
-                            ? "out of memory"
-                            : check_shape(request, &err);
     const struct mv_qmp_command *command = NULL;
-    if (wrong == NULL) {
+    int r = none == NULL || (id != NULL && id_text == NULL)
+                ? mv_error_set(&err, ENOMEM, "out of memory")
+                : check_shape(request, &err);
+    if (r == 0)
         command =
             find_command(session, json_string_value(json_object_get(request, "execute")), &err);
-        if (command == NULL)
-            send_error(session, COMMAND_NOT_FOUND, err.text, id_text);
+    if (command == NULL) {
+        send_error(session, r == 0 ? COMMAND_NOT_FOUND : GENERIC_ERROR, err.text, id_text);
     } else {
-        send_error(session, GENERIC_ERROR, wrong, id_text);
-    }
-    if (command != NULL) {
         const json_t *arguments = json_object_get(request, "arguments");
         run(session, command, arguments == NULL ? none : arguments, id_text);
         id_text = NULL;
@@ -200,10 +197,16 @@ static void serve(struct mv_qmp_session *session, const json_t *request)
     json_decref(none);
 }
 
+static void refuse_text(struct mv_qmp_session *session, const char *why)
+{
+    char text[256];
+    snprintf(text, sizeof text, "no JSON: %s", why);
+    send_error(session, GENERIC_ERROR, text, NULL);
+}
+
 static void serve_text(struct mv_qmp_session *session)
 {
     json_error_t why;
-    char text[256];
     (void)mv_json_memory_failed();
     if (!mv_json_memory_begin_parse(session->input.len)) {
         send_answer(session, "error", out_of_memory, NULL);
@@ -211,33 +214,24 @@ static void serve_text(struct mv_qmp_session *session)
     }
     json_t *request = mv_qmp_value_parse(session->input.text, session->input.len, &why);
     mv_json_memory_end_parse();
-    if (request == NULL) {
-        snprintf(text, sizeof text, "no JSON: %s", why.text);
-        send_error(session, GENERIC_ERROR, text, NULL);
-    } else {
+    if (request == NULL)
+        refuse_text(session, why.text);
+    else
         serve(session, request);
-    }
     json_decref(request);
     mv_json_memory_free_parsed();
 }
 
 size_t mv_qmp_session_take(struct mv_qmp_session *session, const char *buf, size_t len)
 {
-    size_t taken = 0;
-    char text[256];
+    size_t taken;
     if (session->job != NULL)
         return 0;
-    switch (mv_qmp_input_take(&session->input, buf, len, &taken)) {
-    case MV_QMP_INPUT_VALUE:
+    enum mv_qmp_input_result result = mv_qmp_input_take(&session->input, buf, len, &taken);
+    if (result == MV_QMP_INPUT_VALUE)
         serve_text(session);
-        break;
-    case MV_QMP_INPUT_ERROR:
-        snprintf(text, sizeof text, "no JSON: %s", session->input.error);
-        send_error(session, GENERIC_ERROR, text, NULL);
-        break;
-    case MV_QMP_INPUT_MORE:
-        break;
-    }
+    else if (result == MV_QMP_INPUT_ERROR)
+        refuse_text(session, session->input.error);
     return taken;
 }
 

@@ -13,15 +13,12 @@
 const struct mv_qmp_type mv_qmp_str = {.kind = MV_QMP_STR, .name = "str"};
 const struct mv_qmp_type mv_qmp_int = {.kind = MV_QMP_INT, .name = "int"};
 const struct mv_qmp_type mv_qmp_uint = {.kind = MV_QMP_UINT, .name = "int"};
-const struct mv_qmp_type mv_qmp_number = {.kind = MV_QMP_NUMBER, .name = "number"};
 const struct mv_qmp_type mv_qmp_bool = {.kind = MV_QMP_BOOL, .name = "bool"};
-const struct mv_qmp_type mv_qmp_null = {.kind = MV_QMP_NULL, .name = "null"};
 const struct mv_qmp_type mv_qmp_any = {.kind = MV_QMP_ANY, .name = "any"};
 const struct mv_qmp_type mv_qmp_str_list = {
     .kind = MV_QMP_ARRAY, .name = "strList", .element = &mv_qmp_str};
 const struct mv_qmp_type mv_qmp_uint_list = {
     .kind = MV_QMP_ARRAY, .name = "intList", .element = &mv_qmp_uint};
-const struct mv_qmp_variant mv_qmp_no_variants[] = {{NULL}};
 static const struct mv_qmp_member no_members[] = {{NULL}};
 const struct mv_qmp_type mv_qmp_empty = {
     .kind = MV_QMP_OBJECT, .name = "q_empty", .members = no_members};
@@ -31,23 +28,12 @@ static const char *const kind_words[] = {
     [MV_QMP_STR] = "a string",
     [MV_QMP_INT] = "an integer",
     [MV_QMP_UINT] = "a positive integer",
-    [MV_QMP_NUMBER] = "a number",
     [MV_QMP_BOOL] = "true or false",
-    [MV_QMP_NULL] = "null",
     [MV_QMP_ANY] = "any value",
     [MV_QMP_ENUM] = "a string",
     [MV_QMP_ARRAY] = "a list",
     [MV_QMP_OBJECT] = "an object",
 };
-
-bool mv_qmp_type_has_value(const struct mv_qmp_type *type, const char *value)
-{
-    for (const char *const *v = type->values; *v != NULL; v++) {
-        if (strcmp(*v, value) == 0)
-            return true;
-    }
-    return false;
-}
 
 static bool is_of_kind(enum mv_qmp_kind kind, const json_t *value)
 {
@@ -60,12 +46,8 @@ static bool is_of_kind(enum mv_qmp_kind kind, const json_t *value)
     case MV_QMP_UINT:
         return mv_qmp_value_is_large(value) ||
                (json_is_integer(value) && json_integer_value(value) >= 0);
-    case MV_QMP_NUMBER:
-        return json_is_number(value) || mv_qmp_value_is_large(value);
     case MV_QMP_BOOL:
         return json_is_boolean(value);
-    case MV_QMP_NULL:
-        return json_is_null(value);
     case MV_QMP_ARRAY:
         return json_is_array(value);
     case MV_QMP_OBJECT:
@@ -79,10 +61,11 @@ static bool is_of_kind(enum mv_qmp_kind kind, const json_t *value)
 static int check_enum(const struct mv_qmp_type *type, const json_t *value, struct mv_error *err)
 {
     char list[512] = "";
-    if (mv_qmp_type_has_value(type, json_string_value(value)))
-        return 0;
-    for (const char *const *v = type->values; *v != NULL; v++)
+    for (const char *const *v = type->values; *v != NULL; v++) {
+        if (strcmp(*v, json_string_value(value)) == 0)
+            return 0;
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", *v);
+    }
     return mv_error_set(err, EINVAL, "'%.64s' is not one of: %s", json_string_value(value), list);
 }
 
@@ -113,10 +96,9 @@ static const struct mv_qmp_member *find_member(const struct mv_qmp_type *type, c
 /* The members that the tag's value adds; the tag itself was checked. */
 static const struct mv_qmp_type *variant_of(const struct mv_qmp_type *type, const json_t *value)
 {
-    if (type->tag == NULL)
-        return &mv_qmp_empty;
-    const char *tag = json_string_value(json_object_get(value, type->tag));
-    for (const struct mv_qmp_variant *v = type->variants; tag != NULL && v->value != NULL; v++) {
+    const struct mv_qmp_variant *v = type->variants;
+    const char *tag = v == NULL ? NULL : json_string_value(json_object_get(value, type->tag));
+    for (; tag != NULL && v->value != NULL; v++) {
         if (strcmp(v->value, tag) == 0)
             return v->type;
     }

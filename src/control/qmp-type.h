@@ -17,9 +17,7 @@ enum mv_qmp_kind {
     MV_QMP_STR,
     MV_QMP_INT,
     MV_QMP_UINT, /* an integer that is not negative */
-    MV_QMP_NUMBER,
     MV_QMP_BOOL,
-    MV_QMP_NULL,
     MV_QMP_ANY,
     MV_QMP_ENUM,
     MV_QMP_ARRAY,
@@ -42,13 +40,14 @@ struct mv_qmp_variant {
 
 struct mv_qmp_type {
     enum mv_qmp_kind kind;
-    const char *name;                      /* as QAPI has it */
-    const char *const *values;             /* ENUM: ended by NULL */
-    const struct mv_qmp_type *element;     /* ARRAY */
-    const struct mv_qmp_member *members;   /* OBJECT: ended by a NULL name */
-    bool open;                             /* OBJECT: other members may be there, of any type */
-    const char *tag;                       /* OBJECT with variants: an enum member's name */
-    const struct mv_qmp_variant *variants; /* ended by a NULL value; others add nothing */
+    const char *name;                    /* as QAPI has it */
+    const char *const *values;           /* ENUM: ended by NULL */
+    const struct mv_qmp_type *element;   /* ARRAY */
+    const struct mv_qmp_member *members; /* OBJECT: ended by a NULL name */
+    bool open;                           /* OBJECT: other members may be there, of any type */
+    const char *tag;                     /* OBJECT with variants: an enum member's name */
+    const struct mv_qmp_variant
+        *variants; /* the same, ended by a NULL value; others add nothing; or NULL */
 };
 
 /*
@@ -57,14 +56,9 @@ struct mv_qmp_type {
  */
 int mv_qmp_type_check(const struct mv_qmp_type *type, const json_t *value, struct mv_error *err);
 
-/* Of an enum: whether `value` is one of its values. */
-bool mv_qmp_type_has_value(const struct mv_qmp_type *type, const char *value);
-
-extern const struct mv_qmp_type mv_qmp_str, mv_qmp_int, mv_qmp_uint, mv_qmp_number, mv_qmp_bool,
-    mv_qmp_null, mv_qmp_any;
+extern const struct mv_qmp_type mv_qmp_str, mv_qmp_int, mv_qmp_uint, mv_qmp_bool, mv_qmp_any;
 extern const struct mv_qmp_type mv_qmp_empty; /* an object without members */
 extern const struct mv_qmp_type mv_qmp_str_list, mv_qmp_uint_list;
-extern const struct mv_qmp_variant mv_qmp_no_variants[];
 
 /*
  * A type of a file's own: an enum of strings, a list, or an object.  Its members are
