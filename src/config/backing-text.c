@@ -101,10 +101,9 @@ static int set_offset(struct mv_config_backing *backing, const struct mv_backing
                       const char *value, struct mv_error *err)
 {
     unsigned long number;
-    size_t digits = strspn(value, "0123456789");
-    bool bare = digits > 0 && value[digits] == '\0';
+    bool bare = value[0] != '\0' && value[strspn(value, "0123456789")] == '\0';
     int r = bare ? -ERANGE : mv_address_parse(value, &backing->offset, err);
-    if (mv_config_number(value, ULONG_MAX, &number)) {
+    if (bare && mv_config_number(value, ULONG_MAX, &number)) {
         backing->offset = number;
         r = 0;
     }
@@ -233,39 +232,38 @@ int mv_backing_set(struct mv_config_backing *backing, const struct mv_backing_ke
     return key->set(backing, key, value, err);
 }
 
-static int refuse_pair(const char *a, const char *b, const char *why, struct mv_error *err)
-{
-    return mv_error_set(err, EINVAL, "%s and %s exclude each other: %s", a, b, why);
-}
-
 int mv_backing_check(const struct mv_config_backing *b, struct mv_error *err)
 {
     bool named = b->file != NULL || b->has_fd;
     bool nodes_needed = b->policy != NULL && strcmp(b->policy, "default") != 0;
-    if (b->file != NULL && b->has_fd)
-        return refuse_pair("file=", "fd=", "the bytes live in one of them", err);
-    if (b->memfd && named)
-        return refuse_pair("memfd=on", b->has_fd ? "fd=" : "file=", "the bytes live in one of them",
-                           err);
-    if (b->memfd && b->share == MV_SWITCH_OFF)
-        return refuse_pair("memfd=on", "share=off",
-                           "a memfd is there to be shared; memory of a bank without either is "
-                           "private",
-                           err);
-    if (b->has_offset && !named)
-        return mv_error_set(err, EINVAL, "offset= is a place in a file: name it with file=PATH");
-    if (b->create && b->file == NULL)
-        return mv_error_set(err, EINVAL, "create=on makes a file: name it with file=PATH");
-    if (b->same_file && !named)
-        return mv_error_set(err, EINVAL, "same-file=ok is about a file: name it with file=PATH");
-    if (b->hugetlb != 0 && b->thp != MV_SWITCH_DEFAULT)
-        return refuse_pair("hugetlb=", "thp=", "pages of the pool are huge already", err);
+    const struct {
+        bool is_so;
+        const char *refusal;
+    } rules[] = {
+        {b->file != NULL && b->has_fd,
+         "file= and fd= exclude each other: the bytes live in one of them"},
+        {b->memfd && b->has_fd,
+         "memfd=on and fd= exclude each other: the bytes live in one of them"},
+        {b->memfd && b->file != NULL,
+         "memfd=on and file= exclude each other: the bytes live in one of them"},
+        {b->memfd && b->share == MV_SWITCH_OFF,
+         "memfd=on and share=off exclude each other: a memfd is there to be shared; memory of a "
+         "bank without either is private"},
+        {b->has_offset && !named, "offset= is a place in a file: name it with file=PATH"},
+        {b->create && b->file == NULL, "create=on makes a file: name it with file=PATH"},
+        {b->same_file && !named, "same-file=ok is about a file: name it with file=PATH"},
+        {b->hugetlb != 0 && b->thp != MV_SWITCH_DEFAULT,
+         "hugetlb= and thp= exclude each other: pages of the pool are huge already"},
+        {b->host_nodes != NULL && b->policy != NULL && !nodes_needed,
+         "policy=default and host-nodes= exclude each other: the default is no choice of nodes"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if (rules[i].is_so)
+            return mv_error_set(err, EINVAL, "%s", rules[i].refusal);
+    }
     if (nodes_needed && b->host_nodes == NULL)
         return mv_error_set(err, EINVAL, "policy=%s needs nodes: add host-nodes=0, for example",
                             b->policy);
-    if (b->host_nodes != NULL && b->policy != NULL && !nodes_needed)
-        return refuse_pair("policy=default", "host-nodes=", "the default is no choice of nodes",
-                           err);
     if (b->host_nodes != NULL && !nodes_needed)
         return mv_error_set(err, EINVAL,
                             "host-nodes=%s needs a policy: add policy=bind, policy=interleave or "

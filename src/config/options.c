@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The parser of a verb's options, driven by its table.  No state beyond the
- * call; called by config/run-options.c and the verbs of the cli room.
- */
 #include "options.h"
 
 #include "cleanup.h"
@@ -37,12 +33,9 @@ int mv_option_set_string(void *target, const struct mv_option *option, const cha
     char **field = (char **)((char *)target + option->offset);
     if (value[0] == '\0')
         return mv_error_set(err, EINVAL, "the %s is empty", option->argument);
-    char *copy = strdup(value);
-    if (copy == NULL)
-        return mv_error_set_errno(err, ENOMEM, "copying '%s'", value);
     free(*field);
-    *field = copy;
-    return 0;
+    *field = strdup(value);
+    return *field == NULL ? mv_error_set_errno(err, ENOMEM, "copying '%s'", value) : 0;
 }
 
 int mv_option_set_flag(void *target, const struct mv_option *option, const char *value,
@@ -52,22 +45,13 @@ int mv_option_set_flag(void *target, const struct mv_option *option, const char 
     return 0;
 }
 
-static bool names_option(const struct mv_option *option, const char *name, size_t len)
-{
-    const char *names[] = {option->name, option->alias};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (names[i] != NULL && strlen(names[i]) == len && strncmp(names[i], name, len) == 0)
-            return true;
-    }
-    return false;
-}
-
-static const struct mv_option *find_long(const struct mv_option_table *table, const char *name,
-                                         size_t len)
+static const struct mv_option *find_long(const struct mv_option_table *table, const char *name)
 {
     for (size_t i = 0; i < table->count; i++) {
-        if (names_option(&table->options[i], name, len))
-            return &table->options[i];
+        const struct mv_option *option = &table->options[i];
+        if (strcmp(option->name, name) == 0 ||
+            (option->alias != NULL && strcmp(option->alias, name) == 0))
+            return option;
     }
     return NULL;
 }
@@ -82,24 +66,20 @@ static const struct mv_option *find_letter(const struct mv_option_table *table, 
 }
 
 static const struct mv_foreign_option *find_foreign(const struct mv_option_table *table,
-                                                    const char *name, size_t len)
+                                                    const char *name)
 {
     for (size_t i = 0; i < table->foreign_count; i++) {
-        const char *foreign = table->foreign[i].name;
-        if (strlen(foreign) == len && strncmp(foreign, name, len) == 0)
+        if (strcmp(table->foreign[i].name, name) == 0)
             return &table->foreign[i];
     }
     return NULL;
 }
 
-static int refuse_unknown(struct parse *p, const char *word, size_t len)
+static int refuse_unknown(struct parse *p, const char *name)
 {
-    CLEANUP_FREE char *name = strndup(word, len);
-    struct mv_suggestion near;
-    if (name == NULL)
-        return mv_error_set_errno(p->err, ENOMEM, "option %s", word);
     const char *bare = name + strspn(name, "-");
-    const struct mv_foreign_option *foreign = find_foreign(p->table, bare, strlen(bare));
+    const struct mv_foreign_option *foreign = find_foreign(p->table, bare);
+    struct mv_suggestion near;
     if (foreign != NULL)
         return mv_error_set(p->err, EINVAL, "unknown option '%s': %s", name, foreign->hint);
     mv_suggestion_init(&near, bare);
@@ -158,28 +138,26 @@ static int apply(struct parse *p, const struct mv_option *option, const char *sh
 
 static int parse_long(struct parse *p, const char *word)
 {
-    const char *equals = strchr(word, '=');
-    size_t len = equals == NULL ? strlen(word) : (size_t)(equals - word);
-    const struct mv_option *option = find_long(p->table, word + 2, len - 2);
-    if (option == NULL)
-        return refuse_unknown(p, word, len);
+    size_t len = strcspn(word, "=");
     CLEANUP_FREE char *shown = strndup(word, len);
     if (shown == NULL)
         return mv_error_set_errno(p->err, ENOMEM, "option %s", word);
-    return apply(p, option, shown, equals == NULL ? NULL : equals + 1);
+    const struct mv_option *option = find_long(p->table, shown + 2);
+    return option == NULL ? refuse_unknown(p, shown)
+                          : apply(p, option, shown, word[len] == '=' ? word + len + 1 : NULL);
 }
 
 static int parse_short(struct parse *p, const char *word)
 {
     /* -kernel, as QEMU spells it, would else become -k with the value "ernel". */
-    const struct mv_option *by_name = find_long(p->table, word + 1, strlen(word + 1));
+    const struct mv_option *by_name = find_long(p->table, word + 1);
     if (word[2] != '\0' && by_name != NULL)
         return mv_error_set(p->err, EINVAL, "unknown option '%s': write --%s, with two dashes",
                             word, by_name->name);
     /* Nor -nographic -n with the name "ographic". */
     const struct mv_option *option = find_letter(p->table, word[1]);
-    if (option == NULL || find_foreign(p->table, word + 1, strlen(word + 1)) != NULL)
-        return refuse_unknown(p, word, strlen(word));
+    if (option == NULL || find_foreign(p->table, word + 1) != NULL)
+        return refuse_unknown(p, word);
     char shown[3] = {'-', word[1], '\0'};
     return apply(p, option, shown, word[2] == '\0' ? NULL : word + 2);
 }

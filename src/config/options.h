@@ -2,7 +2,8 @@
 /*
  * Options as data.  A verb's options stand in one table, from which the
  * command line is parsed, --help is written, and options of later versions
- * are refused by name.
+ * are refused by name.  No state beyond the call; called by run-options.c and the verbs of
+ * the cli room.
  */
 #ifndef MV_CONFIG_OPTIONS_H
 #define MV_CONFIG_OPTIONS_H
