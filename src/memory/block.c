@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Blocks: made of a backing and a place in the host's address space.  Boards
- * and devices create and destroy them from the main thread; any thread may
- * look one up.
- */
+/* Blocks: made of a backing and a place in the host's address space (block.h). */
 #include "block-registry.h"
 
 #include "cleanup.h"
@@ -15,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -90,10 +85,9 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
                            uint64_t size, const struct mv_config_backing *wish,
                            struct mv_block **ret, struct mv_error *err)
 {
-    char text[MV_SIZE_TEXT];
     if (size == 0 || size % 4096 != 0)
         return mv_error_set(err, EINVAL, "block %s: a size of %s is no multiple of 4 KiB", name,
-                            mv_size_format(size, text));
+                            mv_size_text(size));
     struct mv_block *block = alloc_block(path, name);
     if (block == NULL)
         return mv_error_set(err, ENOMEM, "no memory for block %s", name);

@@ -6,6 +6,8 @@
  * "name".  The registry holds every block of a VM, refuses an identity that
  * exists, and is guarded by its own mutex; a block's fields never change
  * between creation and destruction, but for its log (dirty-log.h) and its pins.
+ * Boards and devices create and destroy blocks from the main thread; any thread may look
+ * one up.
  */
 #ifndef MV_MEMORY_BLOCK_H
 #define MV_MEMORY_BLOCK_H

@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The handler of SIGBUS, and each thread's chain of fault points.  The chain is
- * the thread's own; the handler runs in the thread that made the access, so
- * there is nothing to lock.
- */
 #include "fault.h"
 
 #include <pthread.h>

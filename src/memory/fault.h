@@ -6,8 +6,9 @@
  *
  * A thread that touches guest memory has a fault point around it, to which it
  * comes back by siglongjmp; what it does then is its own business.  Points
- * nest, the innermost counts.  A SIGBUS with no point around it is none of
- * this file's: whoever handled it before does.
+ * nest, the innermost counts.  The chain is the thread's own, and the handler runs in the
+ * thread that made the access, so there is nothing to lock.  A SIGBUS with no point around it is
+ * none of this file's: whoever handled it before does.
  */
 #ifndef MV_MEMORY_FAULT_H
 #define MV_MEMORY_FAULT_H

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * This process's memory as the host's kernel has it: what is there, reservations of
- * addresses, and why more was refused.  No state and no lock: any thread.
- */
 #include "host-map.h"
 
 #include "backing.h"

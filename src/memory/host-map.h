@@ -3,7 +3,7 @@
  * What the host's kernel says of a range of this process's memory: how much of
  * it is there, and which advice stands, from /proc/self/smaps (proc(5)).  Address
  * space that is set aside for a block.  And why the host would not map memory, or
- * make its pages, which is found out afterwards.
+ * make its pages, which is found out afterwards.  No state and no lock: any thread.
  */
 #ifndef MV_MEMORY_HOST_MAP_H
 #define MV_MEMORY_HOST_MAP_H

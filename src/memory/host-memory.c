@@ -1,11 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Reads meminfo, and the limits of this process's memory cgroup and all above
- * it: memory.max and memory.swap.max of cgroup v2, memory.limit_in_bytes and
- * memory.memsw.limit_in_bytes of v1 (Documentation/admin-guide/cgroup-v2.rst
- * and cgroup-v1/memory.rst).  No state and no lock; called by those who
- * look for limits.
- */
 #include "host-memory.h"
 
 #include "cleanup.h"
@@ -28,30 +21,37 @@ static bool list_has(const char *list, const char *word)
     return false;
 }
 
-/* The v1 hierarchy that has the controller, else v2 (cgroups(7)): "ID:CONTROLLERS:PATH". */
-static bool find_path(const char *file, const char *controller, struct mv_cgroup *ret)
+/* Learn of a cgroup from a line of a file; true where there is no need of the rest. */
+typedef bool take_line(struct mv_cgroup *cgroup, const char *controller, char *line);
+
+static bool take_lines(const char *path, take_line *take, struct mv_cgroup *cgroup,
+                       const char *controller)
 {
-    CLEANUP_FCLOSE FILE *lines = fopen(file, "re");
+    CLEANUP_FCLOSE FILE *lines = fopen(path, "re");
     CLEANUP_FREE char *line = NULL;
     size_t capacity = 0;
-    bool found = false;
     while (lines != NULL && getline(&line, &capacity, lines) > 0) {
-        line[strcspn(line, "\n")] = '\0';
-        char *controllers = strchr(line, ':');
-        char *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
-        if (path == NULL)
-            continue;
-        *controllers++ = *path++ = '\0';
-        bool v1 = list_has(controllers, controller);
-        if (!v1 && (found || controllers[0] != '\0'))
-            continue;
-        found = true;
-        ret->v2 = !v1;
-        snprintf(ret->path, sizeof ret->path, "%s", path);
-        if (v1)
-            break;
+        if (take(cgroup, controller, line))
+            return true;
     }
-    return found;
+    return false;
+}
+
+/* The v1 hierarchy that has the controller, else v2 (cgroups(7)): "ID:CONTROLLERS:PATH". */
+static bool take_path(struct mv_cgroup *cgroup, const char *controller, char *line)
+{
+    line[strcspn(line, "\n")] = '\0';
+    char *controllers = strchr(line, ':');
+    char *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+    if (path == NULL)
+        return false;
+    *controllers++ = *path++ = '\0';
+    bool v1 = list_has(controllers, controller);
+    if (v1 || (cgroup->path[0] == '\0' && controllers[0] == '\0')) {
+        cgroup->v2 = !v1;
+        snprintf(cgroup->path, sizeof cgroup->path, "%s", path);
+    }
+    return v1;
 }
 
 /* Blanks and the like stand in mountinfo as \ooo. */
@@ -71,7 +71,7 @@ static void unescape(char *text)
 }
 
 /* proc_pid_mountinfo(5): "36 35 98:0 ROOT MOUNT OPTIONS ... - TYPE SOURCE SUPER-OPTIONS". */
-static bool take_mount(struct mv_cgroup *cgroup, const char *controller, const char *line)
+static bool take_mount(struct mv_cgroup *cgroup, const char *controller, char *line)
 {
     char root[PATH_MAX], mount[PATH_MAX], type[32], options[256] = "";
     const char *rest = strstr(line, " - ");
@@ -94,18 +94,6 @@ static bool take_mount(struct mv_cgroup *cgroup, const char *controller, const c
     return true;
 }
 
-static bool find_mount(const char *file, const char *controller, struct mv_cgroup *cgroup)
-{
-    CLEANUP_FCLOSE FILE *lines = fopen(file, "re");
-    CLEANUP_FREE char *line = NULL;
-    size_t capacity = 0;
-    while (lines != NULL && getline(&line, &capacity, lines) > 0) {
-        if (take_mount(cgroup, controller, line))
-            return true;
-    }
-    return false;
-}
-
 static void trim(struct mv_cgroup *cgroup)
 {
     size_t len = strlen(cgroup->path);
@@ -116,8 +104,9 @@ static void trim(struct mv_cgroup *cgroup)
 bool mv_cgroup_find(const struct mv_host_memory_files *files, const char *controller,
                     struct mv_cgroup *ret)
 {
-    if (!find_path(files->cgroup, controller, ret) ||
-        !find_mount(files->mountinfo, controller, ret))
+    ret->path[0] = '\0';
+    take_lines(files->cgroup, take_path, ret, controller);
+    if (ret->path[0] == '\0' || !take_lines(files->mountinfo, take_mount, ret, controller))
         return false;
     trim(ret);
     return true;

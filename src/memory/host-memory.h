@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much memory there is for this process, as the host and the cgroups that
- * it is in say.  What others use of it at the moment is not counted, except in
- * `available`, which is the kernel's guess.
+ * How much memory there is for this process, as meminfo, its memory cgroup and all above it
+ * say: memory.max and memory.swap.max of cgroup v2, memory.limit_in_bytes and
+ * memory.memsw.limit_in_bytes of v1 (Documentation/admin-guide/cgroup-v2.rst and
+ * cgroup-v1/memory.rst).  What others use of it at the moment is not counted, except in
+ * `available`, which is the kernel's guess.  No state and no lock.
  */
 #ifndef MV_MEMORY_HOST_MEMORY_H
 #define MV_MEMORY_HOST_MEMORY_H
@@ -12,8 +14,6 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-struct mv_host_memory_files;
 
 struct mv_host_limit {
     uint64_t bytes;

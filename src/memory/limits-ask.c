@@ -1,10 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Works out what a block will ask for, from its wish and what is in the place
- * that it names: nothing is opened or made.  What cannot be found out here is
- * asked for nothing, and told when it is opened.  No state; called by
- * host-limits.c and the checks.
- */
 #include "limits-ask.h"
 
 #include "cleanup.h"

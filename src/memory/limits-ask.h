@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside the memory room: what blocks ask of the host, worked out once for the
- * checks of host-limits.c, which are one function each.
+ * checks of host-limits.c, which are one function each.  It follows from a block's wish and
+ * what is in the place that it names: nothing is opened or made.  What cannot be found out so
+ * is asked for nothing, and told when it is opened.  No state.
  */
 #ifndef MV_MEMORY_LIMITS_ASK_H
 #define MV_MEMORY_LIMITS_ASK_H

@@ -24,17 +24,14 @@ static const struct mode {
     const char *word;
     int number;
 } modes[] = {
-    {"default", MPOL_DEFAULT},       {"bind", MPOL_BIND},
-    {"interleave", MPOL_INTERLEAVE}, {"preferred", MPOL_PREFERRED},
-    {"preferred", PREFERRED_MANY},
+    {"default", MPOL_DEFAULT},     {"bind", MPOL_BIND},           {"interleave", MPOL_INTERLEAVE},
+    {"preferred", MPOL_PREFERRED}, {"preferred", PREFERRED_MANY},
 };
 #define MODES (sizeof modes / sizeof modes[0])
 
 /* libnuma's own words on stderr: what it means comes back as an error. */
 __attribute__((visibility("default"))) void numa_warn(int number, char *format, ...)
 {
-    (void)number;
-    (void)format;
 }
 
 /* --- nodes */
@@ -78,28 +75,24 @@ static int parse_nodes(const char *text, struct mv_numa_policy *ret, unsigned *r
 {
     struct mv_numa_policy all = {0};
     char list[MV_NUMA_TEXT];
-    take_nodes(numa_all_nodes_ptr, &all);
-    mv_numa_policy_nodes(&all, list);
     struct bitmask *mask = numa_parse_nodestring(text);
     *ret_count = mask == NULL ? 0 : take_nodes(mask, ret);
     if (mask != NULL)
         numa_bitmask_free(mask);
-    if (*ret_count == 0)
-        return mv_error_set(err, ENXIO, "host-nodes=%s: the nodes of this host that have memory "
-                            "are %s", text, list);
-    return 0;
+    if (*ret_count > 0)
+        return 0;
+    take_nodes(numa_all_nodes_ptr, &all);
+    return mv_error_set(err, ENXIO, "host-nodes=%s: the nodes of this host that have memory are %s",
+                        text, mv_numa_policy_nodes(&all, list));
 }
 
-bool mv_numa_policy_bound(const struct mv_config_backing *wish, struct mv_numa_policy *ret)
+void mv_numa_policy_bound(const struct mv_config_backing *wish, struct mv_numa_policy *ret)
 {
     struct mv_numa_policy bound = {.word = "bind"};
-    struct mv_error err;
     unsigned count;
-    if (wish->policy == NULL || strcmp(wish->policy, bound.word) != 0 || numa_available() < 0 ||
-        parse_nodes(wish->host_nodes, &bound, &count, &err) < 0)
-        return false;
-    *ret = bound;
-    return true;
+    if (wish->policy != NULL && strcmp(wish->policy, bound.word) == 0 && numa_available() >= 0 &&
+        parse_nodes(wish->host_nodes, &bound, &count, NULL) == 0)
+        *ret = bound;
 }
 
 /* --- applying */
@@ -137,11 +130,13 @@ static int bind_pages(const struct mv_block *block, int mode, const struct mv_nu
               MPOL_MF_STRICT | MPOL_MF_MOVE) == 0)
         return 0;
     if (errno == EIO)
-        return mv_error_set(err, EIO, "policy=: pages of its file lie on other nodes, and the "
-                                      "host cannot move them: drop them from its cache first");
+        return mv_error_set(err, EIO,
+                            "policy=: pages of its file lie on other nodes, and the "
+                            "host cannot move them: drop them from its cache first");
     if (errno == EINVAL && mode == PREFERRED_MANY)
-        return mv_error_set(err, ENOTSUP, "policy=preferred with several nodes needs a host with "
-                                          "Linux 5.15: name one node");
+        return mv_error_set(err, ENOTSUP,
+                            "policy=preferred with several nodes needs a host with "
+                            "Linux 5.15: name one node");
     return mv_error_set_errno(err, errno, "policy=: the host refuses it");
 }
 
@@ -153,8 +148,10 @@ int mv_numa_policy_apply(const struct mv_block *block, const struct mv_config_ba
     if (wish->policy == NULL || strcmp(wish->policy, "default") == 0)
         return 0;
     if (numa_available() < 0)
-        return mv_error_set(err, ENOTSUP, "policy=%s: this host's kernel has no NUMA policies: "
-                                          "leave it out", wish->policy);
+        return mv_error_set(err, ENOTSUP,
+                            "policy=%s: this host's kernel has no NUMA policies: "
+                            "leave it out",
+                            wish->policy);
     int r = parse_nodes(wish->host_nodes, &wanted, &count, err);
     if (r == 0)
         r = check_backing(block, err);

@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Policies of a block: advice to the host's kernel, pages that are locked or
- * allocated beforehand.  What the kernel accepts without doing it is told by
- * its own account of the mapping (host-map.h).  No state; called by block.c.
- */
 #include "policy.h"
 
-#include "backing.h"
 #include "block-registry.h"
-#include "block.h"
-#include "error.h"
+#include "cleanup.h"
 #include "host-map.h"
 #include "log.h"
 #include "size.h"
@@ -97,14 +90,9 @@ static int populate(const struct mv_block *block, const char *doing,
 /* Whether the first line of a file of the kernel's has the word in it. */
 static bool kernel_says(const char *path, const char *word)
 {
-    char line[128] = "";
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    if (fgets(line, sizeof line, file) == NULL)
-        line[0] = '\0';
-    fclose(file);
-    return strstr(line, word) != NULL;
+    char line[128];
+    CLEANUP_FCLOSE FILE *file = fopen(path, "re");
+    return file != NULL && fgets(line, sizeof line, file) != NULL && strstr(line, word) != NULL;
 }
 
 /* --- advice */
@@ -139,16 +127,13 @@ static int advise(const struct mv_block *block, const struct advice *advice,
 {
     bool on = wish == MV_SWITCH_ON;
     unsigned flag = on ? advice->on_flag : advice->off_flag;
-    const char *value = on ? "on" : "off";
     struct mv_host_map map;
-    if (wish == MV_SWITCH_DEFAULT)
-        return 0;
-    if (madvise(block->host, block->size, on ? advice->on : advice->off) < 0 && flag != 0)
-        return mv_error_set(err, errno, "%s=%s: %s", advice->key, value, advice->refused);
-    int r = mv_host_map_measure(block->host, block->size, &map, err);
-    if (r == 0 && (map.all & flag) != flag)
-        return mv_error_set(err, ENOTSUP, "%s=%s: %s", advice->key, value, advice->refused);
-    return r;
+    bool failed = madvise(block->host, block->size, on ? advice->on : advice->off) < 0 && flag != 0;
+    int errnum = failed ? errno : ENOTSUP;
+    int r = failed ? 0 : mv_host_map_measure(block->host, block->size, &map, err);
+    if (r < 0 || (!failed && (map.all & flag) == flag))
+        return r;
+    return mv_error_set(err, errnum, "%s=%s: %s", advice->key, on ? "on" : "off", advice->refused);
 }
 
 static int set_thp(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)
@@ -170,11 +155,15 @@ static int set_merge(const struct mv_block *block, enum mv_config_switch wish, s
     return r;
 }
 
+static int set_dump(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)
+{
+    return advise(block, &dump, wish, err);
+}
+
 /* --- locking */
 
 static int refuse_lock(const struct mv_block *block, int errnum, struct mv_error *err)
 {
-    char size[MV_SIZE_TEXT], limit[MV_SIZE_TEXT];
     char remedy[MV_RLIMIT_REMEDY];
     struct rlimit rlimit;
     uint64_t all = mv_block_registry_locked(block);
@@ -182,12 +171,12 @@ static int refuse_lock(const struct mv_block *block, int errnum, struct mv_error
         rlimit.rlim_cur < all)
         return mv_error_set(err, errnum,
                             "lock=on: %s cannot be locked, the limit of this user is %s: %s",
-                            mv_size_format(all, size), mv_size_format(rlimit.rlim_cur, limit),
+                            mv_size_text(all), mv_size_text(rlimit.rlim_cur),
                             mv_rlimit_remedy(RLIMIT_MEMLOCK, all, remedy));
     return mv_error_set(err, errnum,
                         "lock=on: the host cannot keep %s in memory: %s: give a smaller bank, or "
                         "leave lock=on out",
-                        mv_size_format(block->size, size), strerror(errnum));
+                        mv_size_text(block->size), strerror(errnum));
 }
 
 /* As mlock does it: shared pages are only read, so that a disk need not have room for them. */
@@ -240,7 +229,6 @@ static int bring_written(const struct mv_block *block, uint64_t offset, uint64_t
 
 static int prealloc(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err)
 {
-    char size[MV_SIZE_TEXT];
     if (wish != MV_SWITCH_ON)
         return 0;
     int r = populate(block, "allocating", bring_written);
@@ -254,30 +242,33 @@ static int prealloc(const struct mv_block *block, enum mv_config_switch wish, st
         return mv_error_set(err, ENOSPC,
                             "prealloc=on: there is no room for %s where its bytes are kept: make "
                             "room in that file system, or leave prealloc=on out",
-                            mv_size_format(block->size, size));
+                            mv_size_text(block->size));
     if (r < 0)
         return mv_error_set(err, -r,
                             "prealloc=on: the host cannot give %s: %s: give a smaller bank, or "
                             "leave prealloc=on out",
-                            mv_size_format(block->size, size), strerror(-r));
+                            mv_size_text(block->size), strerror(-r));
     return 0;
 }
+
+#define WISH(name) offsetof(struct mv_config_backing, name)
+
+static const struct {
+    size_t wish;
+    int (*apply)(const struct mv_block *block, enum mv_config_switch wish, struct mv_error *err);
+} steps[] = {
+    {WISH(thp), set_thp},     {WISH(merge), set_merge},   {WISH(dump), set_dump},
+    {WISH(lock), begin_lock}, {WISH(prealloc), prealloc}, {WISH(lock), lock},
+};
 
 int mv_policy_apply(struct mv_block *block, const struct mv_config_backing *wish,
                     struct mv_error *err)
 {
     int r = mv_numa_policy_apply(block, wish, err);
-    if (r == 0)
-        r = set_thp(block, wish->thp, err);
-    if (r == 0)
-        r = set_merge(block, wish->merge, err);
-    if (r == 0)
-        r = advise(block, &dump, wish->dump, err);
-    if (r == 0)
-        r = begin_lock(block, wish->lock, err);
-    if (r == 0)
-        r = prealloc(block, wish->prealloc, err);
-    if (r == 0)
-        r = lock(block, wish->lock, err);
+    for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++) {
+        const enum mv_config_switch *said = (const void *)((const char *)wish + steps[i].wish);
+        if (*said != MV_SWITCH_DEFAULT)
+            r = steps[i].apply(block, *said, err);
+    }
     return r;
 }

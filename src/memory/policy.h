@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the host is to do with a block's pages, as the bank's keys say: advice, locking,
- * and on which NUMA nodes they are to be (policy=, host-nodes=; numa-policy.c).
+ * What the host is to do with a block's pages, as the bank's keys say: advice, pages that are
+ * locked or allocated beforehand, and on which NUMA nodes they are to be (policy=,
+ * host-nodes=; numa-policy.c).  What the kernel accepts without doing it is told by its own
+ * account of the mapping (host-map.h).  No state; called by block.c.
  */
 #ifndef MV_MEMORY_POLICY_H
 #define MV_MEMORY_POLICY_H
 
 #include "error.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct mv_block;
@@ -31,11 +32,8 @@ struct mv_numa_policy {
     uint64_t nodes[MV_NUMA_NODES / 64]; /* a bit each; none for the default */
 };
 
-/*
- * Stores the nodes that policy=bind names; false where it is not given, or the nodes are
- * not there.
- */
-bool mv_numa_policy_bound(const struct mv_config_backing *wish, struct mv_numa_policy *ret);
+/* Stores the nodes that policy=bind names, where it is given and they are there. */
+void mv_numa_policy_bound(const struct mv_config_backing *wish, struct mv_numa_policy *ret);
 
 /*
  * Have the pages of a mapped block come from the nodes that were wished for,

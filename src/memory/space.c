@@ -23,6 +23,16 @@ struct mv_space {
     struct mv_space_listener *listeners; /* the main thread's */
 };
 
+static void unlock(pthread_rwlock_t **lock)
+{
+    pthread_rwlock_unlock(*lock);
+}
+
+/* Hold the read side to the end of the function. */
+#define READ_SCOPE(space)                                                                          \
+    __attribute__((cleanup(unlock))) pthread_rwlock_t *read_scope = &(space)->lock;                \
+    pthread_rwlock_rdlock(read_scope)
+
 int mv_space_create(struct mv_space **ret, struct mv_error *err)
 {
     struct mv_space *space = calloc(1, sizeof *space);
@@ -108,28 +118,21 @@ static int insert(struct mv_space *space, const struct mv_range *new, struct mv_
     return r;
 }
 
-int mv_space_add_ram(struct mv_space *space, uint64_t gpa, struct mv_block *block,
-                     uint64_t offset, uint64_t size, struct mv_error *err)
+int mv_space_add_ram(struct mv_space *space, uint64_t gpa, struct mv_block *block, uint64_t offset,
+                     uint64_t size, struct mv_error *err)
 {
     if (offset > block->size || size > block->size - offset)
         return mv_error_set(err, EINVAL, "%s at 0x%" PRIx64 ": the range is longer than the block",
                             block->id, gpa);
-    return insert(space,
-                  &(struct mv_range){.gpa = gpa,
-                                     .size = size,
-                                     .kind = MV_RANGE_RAM,
-                                     .block = block,
-                                     .offset = offset},
-                  err);
+    const struct mv_range ram = {gpa, size, MV_RANGE_RAM, .block = block, .offset = offset};
+    return insert(space, &ram, err);
 }
 
 int mv_space_add_mmio(struct mv_space *space, uint64_t gpa, uint64_t size,
                       const struct mv_mmio_region *region, struct mv_error *err)
 {
-    return insert(
-        space,
-        &(struct mv_range){.gpa = gpa, .size = size, .kind = MV_RANGE_MMIO, .region = region},
-        err);
+    const struct mv_range mmio = {gpa, size, MV_RANGE_MMIO, .region = region};
+    return insert(space, &mmio, err);
 }
 
 void mv_space_remove(struct mv_space *space, uint64_t gpa)
@@ -189,26 +192,24 @@ static const struct mv_range *find_locked(struct mv_space *space, uint64_t gpa)
 
 bool mv_space_find(struct mv_space *space, uint64_t gpa, struct mv_range *ret)
 {
-    pthread_rwlock_rdlock(&space->lock);
+    READ_SCOPE(space);
     const struct mv_range *range = find_locked(space, gpa);
     if (range != NULL)
         *ret = *range;
-    pthread_rwlock_unlock(&space->lock);
     return range != NULL;
 }
 
 bool mv_space_find_block(struct mv_space *space, const struct mv_block *block, uint64_t *ret_gpa)
 {
-    bool found = false;
-    pthread_rwlock_rdlock(&space->lock);
-    for (size_t i = 0; i < space->count && !found; i++) {
+    READ_SCOPE(space);
+    for (size_t i = 0; i < space->count; i++) {
         const struct mv_range *range = &space->ranges[i];
-        found = range->kind == MV_RANGE_RAM && range->block == block && range->offset == 0;
-        if (found)
-            *ret_gpa = range->gpa;
+        if (range->kind != MV_RANGE_RAM || range->block != block || range->offset != 0)
+            continue;
+        *ret_gpa = range->gpa;
+        return true;
     }
-    pthread_rwlock_unlock(&space->lock);
-    return found;
+    return false;
 }
 
 static uint64_t ram_run_locked(struct mv_space *space, uint64_t gpa)
@@ -216,8 +217,7 @@ static uint64_t ram_run_locked(struct mv_space *space, uint64_t gpa)
     uint64_t run = 0;
     const struct mv_range *end = space->ranges + space->count;
     const struct mv_range *range = find_locked(space, gpa);
-    while (range != NULL && range < end && range->kind == MV_RANGE_RAM &&
-           range->gpa <= gpa + run) {
+    while (range != NULL && range < end && range->kind == MV_RANGE_RAM && range->gpa <= gpa + run) {
         run = range->gpa + range->size - gpa;
         range++;
     }
@@ -226,16 +226,14 @@ static uint64_t ram_run_locked(struct mv_space *space, uint64_t gpa)
 
 uint64_t mv_space_ram_run(struct mv_space *space, uint64_t gpa)
 {
-    pthread_rwlock_rdlock(&space->lock);
-    uint64_t run = ram_run_locked(space, gpa);
-    pthread_rwlock_unlock(&space->lock);
-    return run;
+    READ_SCOPE(space);
+    return ram_run_locked(space, gpa);
 }
 
-/* Apply fn to each part of a run of RAM, or to none where it has a hole. */
-static int for_ram_locked(struct mv_space *space, uint64_t gpa, uint64_t len, mv_space_ram_fn *fn,
-                          void *opaque, uint64_t *ret_hole)
+int mv_space_for_ram(struct mv_space *space, uint64_t gpa, uint64_t len, mv_space_ram_fn *fn,
+                     void *opaque, uint64_t *ret_hole)
 {
+    READ_SCOPE(space);
     uint64_t run = ram_run_locked(space, gpa);
     if (run < len) {
         *ret_hole = gpa + run;
@@ -251,15 +249,6 @@ static int for_ram_locked(struct mv_space *space, uint64_t gpa, uint64_t len, mv
         gpa += part;
         len -= part;
     }
-    return r;
-}
-
-int mv_space_for_ram(struct mv_space *space, uint64_t gpa, uint64_t len, mv_space_ram_fn *fn,
-                     void *opaque, uint64_t *ret_hole)
-{
-    pthread_rwlock_rdlock(&space->lock);
-    int r = for_ram_locked(space, gpa, len, fn, opaque, ret_hole);
-    pthread_rwlock_unlock(&space->lock);
     return r;
 }
 
@@ -282,7 +271,6 @@ static int write_part(void *opaque, struct mv_block *block, uint64_t offset, uin
 
 static int zero_part(void *opaque, struct mv_block *block, uint64_t offset, uint64_t len)
 {
-    (void)opaque;
     return mv_block_zero(block, offset, len);
 }
 
@@ -306,13 +294,12 @@ int mv_space_zero(struct mv_space *space, uint64_t gpa, uint64_t len)
     return mv_space_for_ram(space, gpa, len, zero_part, NULL, &hole);
 }
 
-int mv_space_for_each(struct mv_space *space,
-                      int (*fn)(const struct mv_range *range, void *opaque), void *opaque)
+int mv_space_for_each(struct mv_space *space, int (*fn)(const struct mv_range *range, void *opaque),
+                      void *opaque)
 {
     int r = 0;
-    pthread_rwlock_rdlock(&space->lock);
+    READ_SCOPE(space);
     for (size_t i = 0; i < space->count && r == 0; i++)
         r = fn(&space->ranges[i], opaque);
-    pthread_rwlock_unlock(&space->lock);
     return r;
 }

@@ -85,7 +85,7 @@ void mv_space_unlisten(struct mv_space *space, struct mv_space_listener *listene
  * time (dirty-log.c calls it under its lock).
  */
 void mv_space_settle(struct mv_space *space);
-/* The part of it that any thread may ask for, at any time: return once all copies under way are done. */
+/* Return once all copies under way are done.  Any thread, at any time. */
 void mv_space_await_copies(struct mv_space *space);
 
 /* The range that holds gpa, copied; false where there is none. */
