@@ -34,6 +34,8 @@ struct run {
     struct mv_control *control;
     struct mv_gdb *gdb;
     struct mv_machine_observer observer;
+    enum mv_machine_end end;
+    enum mv_machine_cause cause;
 };
 
 static void end_by_signal(void *opaque)
@@ -46,8 +48,6 @@ static void end_by_signal(void *opaque)
 static void take_key(void *opaque, enum mv_escape_action action)
 {
     struct run *run = opaque;
-    if (run->machine == NULL)
-        return;
     if (action == MV_ESCAPE_QUIT)
         mv_machine_request_quit(run->machine, MV_CAUSE_HOST_UI);
     else if (action == MV_ESCAPE_POWER)
@@ -98,49 +98,31 @@ static int open_control(struct run *run, struct mv_error *err)
     return 0;
 }
 
+struct owner {
+    struct mv_rundir *rundir;
+    const char *path; /* NULL: any device's, or nobody's */
+};
+
 static void link_block(struct mv_block *block, void *opaque)
 {
+    const struct owner *owner = opaque;
     struct mv_error err;
+    if (owner->path != NULL && strcmp(block->path, owner->path) != 0)
+        return;
     CLEANUP_FREE char *target = mv_block_map_path(block);
-    if (target != NULL && mv_rundir_link_block(opaque, block->id, target, &err) < 0)
+    if (target != NULL && mv_rundir_link_block(owner->rundir, block->id, target, &err) < 0)
         mv_warn("%s", err.text);
 }
 
 /* Others find by these what they can map. */
-static void link_blocks(struct run *run)
-{
-    if (run->rundir != NULL)
-        mv_block_for_each(mv_machine_blocks(run->machine), link_block, run->rundir);
-}
-
-struct owner {
-    struct mv_rundir *rundir;
-    const char *path;
-};
-
-static void link_block_of(struct mv_block *block, void *opaque)
-{
-    const struct owner *owner = opaque;
-    if (strcmp(block->path, owner->path) == 0)
-        link_block(block, owner->rundir);
-}
-
 static void link_device(void *opaque, const char *path, const char *id, bool is_there)
 {
     struct run *run = opaque;
     struct owner owner = {run->rundir, path};
     if (is_there)
-        mv_block_for_each(mv_machine_blocks(run->machine), link_block_of, &owner);
+        mv_block_for_each(mv_machine_blocks(run->machine), link_block, &owner);
     else
         mv_rundir_unlink_blocks(run->rundir, path);
-}
-
-/* Behind the control socket's observer, so that links are right when clients hear of a device. */
-static void watch_devices(struct run *run)
-{
-    run->observer = (struct mv_machine_observer){.device = link_device, .opaque = run};
-    if (run->rundir != NULL)
-        mv_machine_observe(run->machine, &run->observer);
 }
 
 static int set_up(struct run *run, struct mv_error *err)
@@ -152,12 +134,14 @@ static int set_up(struct run *run, struct mv_error *err)
         r = mv_machine_create(&run->config, run->loop,
                               run->serial == NULL ? NULL : &run->serial->backend, &run->machine,
                               err);
-    if (r == 0)
-        link_blocks(run);
+    if (r == 0 && run->rundir != NULL)
+        link_device(run, NULL, NULL, true);
     if (r == 0)
         r = open_control(run, err);
-    if (r == 0)
-        watch_devices(run);
+    /* Behind the control socket's, so that links are right when clients hear of a device. */
+    run->observer = (struct mv_machine_observer){.device = link_device, .opaque = run};
+    if (r == 0 && run->rundir != NULL)
+        mv_machine_observe(run->machine, &run->observer);
     if (r == 0 && run->config.gdb != NULL)
         r = mv_gdb_create(run->loop, run->machine, run->config.gdb, &run->gdb, err);
     return r;
@@ -176,13 +160,13 @@ static int start(struct run *run, struct mv_error *err)
 }
 
 /* A guest that ended by itself may have a slow reader: wait, until a signal says no. */
-static void drain(struct run *run, enum mv_machine_end end)
+static void drain(struct run *run)
 {
     if (run->serial == NULL)
         return;
-    if (end == MV_MACHINE_QUIT)
+    if (run->end == MV_MACHINE_QUIT)
         run->serial->ops->drain(run->serial, DRAIN_MS);
-    while (end != MV_MACHINE_QUIT && mv_signals_caught() == 0 &&
+    while (run->end != MV_MACHINE_QUIT && mv_signals_caught() == 0 &&
            !run->serial->ops->drain(run->serial, DRAIN_MS / 10))
         ;
 }
@@ -201,34 +185,30 @@ static void tear_down(struct run *run)
     mv_loop_destroy(run->loop);
 }
 
-static int status_of(enum mv_machine_end end, enum mv_machine_cause cause)
+static int status_of(const struct run *run)
 {
     int number = mv_signals_caught();
-    switch (end) {
-    case MV_MACHINE_RESET:
+    if (run->end == MV_MACHINE_FAILED)
+        return MV_STATUS_ERROR;
+    if (run->end == MV_MACHINE_RESET) {
         mv_log("the guest reset itself, which ends it under --no-reboot");
         return MV_STATUS_GUEST_RESET;
-    case MV_MACHINE_QUIT:
-        if (number != 0) {
-            mv_log("ended by SIG%s", sigabbrev_np(number));
-            return MV_STATUS_SIGNAL + number;
-        }
-        mv_log("ended by %s", cause == MV_CAUSE_HOST_QMP        ? "the command quit"
-                              : cause == MV_CAUSE_HOST_DEBUGGER ? "the debugger"
-                                                                : "Ctrl-A X");
-        break;
-    case MV_MACHINE_FAILED:
-        return MV_STATUS_ERROR;
-    case MV_MACHINE_POWERED_OFF:
-        break;
     }
+    if (run->end == MV_MACHINE_QUIT && number != 0) {
+        mv_log("ended by SIG%s", sigabbrev_np(number));
+        return MV_STATUS_SIGNAL + number;
+    }
+    if (run->end == MV_MACHINE_QUIT)
+        mv_log("ended by %s", run->cause == MV_CAUSE_HOST_QMP        ? "the command quit"
+                              : run->cause == MV_CAUSE_HOST_DEBUGGER ? "the debugger"
+                                                                     : "Ctrl-A X");
     return MV_STATUS_OK;
 }
 
 static int run_machine(struct run *run, struct mv_error *err)
 {
-    enum mv_machine_end end = MV_MACHINE_QUIT;
-    enum mv_machine_cause cause = MV_CAUSE_HOST_SIGNAL;
+    run->end = MV_MACHINE_QUIT;
+    run->cause = MV_CAUSE_HOST_SIGNAL;
     int r = mv_signals_catch(run->loop, end_by_signal, run, err);
     if (r == 0)
         r = set_up(run, err);
@@ -236,25 +216,17 @@ static int run_machine(struct run *run, struct mv_error *err)
     if (r == 0 && mv_signals_caught() == 0) {
         r = start(run, err);
         if (r == 0)
-            end = mv_machine_wait(run->machine);
-        cause = mv_machine_end_cause(run->machine);
-        drain(run, end);
+            run->end = mv_machine_wait(run->machine);
+        run->cause = mv_machine_end_cause(run->machine);
+        drain(run);
     }
-    tear_down(run);
-    if (r == -ECANCELED && mv_signals_caught() != 0)
-        return status_of(MV_MACHINE_QUIT, cause);
-    if (r < 0) {
-        mv_log("%s", err->text);
-        return MV_STATUS_ERROR;
-    }
-    return status_of(end, cause);
+    return r == -ECANCELED && mv_signals_caught() != 0 ? 0 : r;
 }
 
 static int main_of_run(int argc, char **argv)
 {
-    struct run run = {0};
+    struct run run = {.end = MV_MACHINE_POWERED_OFF};
     struct mv_error err;
-    int status;
     int r = mv_config_parse_run(argc, argv, &run.config, &err);
     if (r != 0)
         return mv_verb_answer(&mv_run_verb, r, &err);
@@ -264,16 +236,12 @@ static int main_of_run(int argc, char **argv)
     }
     if (r == 0)
         r = mv_loop_create(&run.loop, &err);
-    if (r < 0 || run.config.dump_dtb != NULL) {
-        if (r == 0)
-            r = dump_dtb(&run, &err);
-        if (r < 0)
-            mv_log("%s", err.text);
-        tear_down(&run);
-        status = r < 0 ? MV_STATUS_ERROR : MV_STATUS_OK;
-    } else {
-        status = run_machine(&run, &err);
-    }
+    if (r == 0)
+        r = run.config.dump_dtb != NULL ? dump_dtb(&run, &err) : run_machine(&run, &err);
+    tear_down(&run);
+    if (r < 0)
+        mv_log("%s", err.text);
+    int status = r < 0 ? MV_STATUS_ERROR : status_of(&run);
     mv_config_free(&run.config);
     return status;
 }
