@@ -35,62 +35,44 @@ struct server_options {
     gid_t gid;
 };
 
+/* Whether the text is a number, of at most `max`. */
+static bool parse_number(const char *text, int base, unsigned long max, unsigned *ret)
+{
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, base);
+    if (errno != 0 || *end != '\0' || text[0] < '0' || text[0] > '9' || value > max)
+        return false;
+    *ret = (unsigned)value;
+    return true;
+}
+
 static int parse_count(const char *name, const char *text, unsigned max, unsigned *ret,
                        struct mv_error *err)
 {
-    char *end;
-    if (text == NULL)
+    if (text == NULL || (parse_number(text, 10, max, ret) && *ret > 0))
         return 0;
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (errno != 0 || *end != '\0' || text[0] < '0' || text[0] > '9' || value < 1 || value > max)
-        return mv_error_set(err, EINVAL, "--%s %s: it is a number from 1 to %u", name, text, max);
-    *ret = (unsigned)value;
-    return 0;
+    return mv_error_set(err, EINVAL, "--%s %s: it is a number from 1 to %u", name, text, max);
 }
 
 static int parse_mode(struct server_options *o, struct mv_error *err)
 {
-    char *end;
     o->mode = 0660;
-    if (o->mode_text == NULL)
+    if (o->mode_text == NULL || parse_number(o->mode_text, 8, 0777, &o->mode))
         return 0;
-    unsigned long value = strtoul(o->mode_text, &end, 8);
-    if (*end != '\0' || o->mode_text[0] < '0' || o->mode_text[0] > '7' || value > 0777)
-        return mv_error_set(err, EINVAL, "--mode %s: it is octal, up to 0777, such as 0660",
-                            o->mode_text);
-    o->mode = (mode_t)value;
-    return 0;
+    return mv_error_set(err, EINVAL, "--mode %s: it is octal, up to 0777, such as 0660",
+                        o->mode_text);
 }
 
-/* A number, or the name that `look_up` knows. */
-static int parse_id(const char *what, const char *text, bool (*look_up)(const char *, unsigned *),
-                    unsigned *ret, struct mv_error *err)
+/* A number, or a name, whose number is then `known`. */
+static int parse_id(const char *what, const char *text, const unsigned *known, unsigned *ret,
+                    struct mv_error *err)
 {
-    char *end;
-    if (text[0] == '\0' || look_up(text, ret))
-        return 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (*end != '\0' || text[0] < '0' || text[0] > '9' || value >= UINT32_MAX)
+    if (known != NULL)
+        *ret = *known;
+    else if (text[0] != '\0' && !parse_number(text, 10, UINT32_MAX - 1, ret))
         return mv_error_set(err, EINVAL, "--owner: there is no %s '%s'", what, text);
-    *ret = (unsigned)value;
     return 0;
-}
-
-static bool look_up_user(const char *name, unsigned *ret)
-{
-    const struct passwd *entry = getpwnam(name);
-    if (entry != NULL)
-        *ret = entry->pw_uid;
-    return entry != NULL;
-}
-
-static bool look_up_group(const char *name, unsigned *ret)
-{
-    const struct group *entry = getgrnam(name);
-    if (entry != NULL)
-        *ret = entry->gr_gid;
-    return entry != NULL;
 }
 
 static int parse_owner(struct server_options *o, struct mv_error *err)
@@ -105,8 +87,12 @@ static int parse_owner(struct server_options *o, struct mv_error *err)
     char *group = strchr(user, ':');
     if (group != NULL)
         *group++ = '\0';
-    int r = parse_id("user", user, look_up_user, &o->uid, err);
-    return r < 0 || group == NULL ? r : parse_id("group", group, look_up_group, &o->gid, err);
+    const struct passwd *of_user = getpwnam(user);
+    int r = parse_id("user", user, of_user == NULL ? NULL : &of_user->pw_uid, &o->uid, err);
+    if (r < 0 || group == NULL)
+        return r;
+    const struct group *of_group = getgrnam(group);
+    return parse_id("group", group, of_group == NULL ? NULL : &of_group->gr_gid, &o->gid, err);
 }
 
 /* Asking takes the path of a socket, and none of what serving takes. */
