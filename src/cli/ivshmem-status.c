@@ -43,18 +43,15 @@ static int fetch(const char *path, json_t **ret, struct mv_error *err)
     *ret = json_load_callback(receive, &answer, 0, NULL);
     if (*ret != NULL)
         return 0;
-    if (answer.errnum == EAGAIN) {
-        char hint[MV_PROCESS_HINT];
-        mv_process_hint(mv_process_of_peer(fd), hint);
-        return mv_error_set(err, ETIMEDOUT, "--status '%s': no answer within %d seconds: %s", path,
-                            ANSWER_SECONDS, hint);
-    }
-    if (answer.errnum != 0)
-        return mv_error_set_errno(err, answer.errnum, "--status '%s'", path);
-    return mv_error_set(err, EPROTO,
-                        "--status '%s': what answers there is no status socket of "
-                        "an ivshmem-server",
-                        path);
+    if (answer.errnum == EAGAIN)
+        r = mv_process_refuse_silent(fd, ANSWER_SECONDS, err);
+    else if (answer.errnum != 0)
+        r = mv_error_set(err, answer.errnum, "%s", strerror(answer.errnum));
+    else
+        r = mv_error_set(err, EPROTO,
+                         "what answers there is no status socket of an ivshmem-server");
+    mv_error_prefix(err, "--status '%s'", path);
+    return r;
 }
 
 static long long number(const json_t *object, const char *key)

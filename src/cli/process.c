@@ -48,13 +48,6 @@ static void read_text(const char *format, pid_t pid, char *buf, size_t size)
     buf[n > 0 ? n : 0] = '\0';
 }
 
-pid_t mv_process_of_peer(int fd)
-{
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid;
-}
-
 void mv_process_hint(pid_t pid, char buf[MV_PROCESS_HINT])
 {
     char stat[512] = "", waits[128] = "";
@@ -67,8 +60,7 @@ void mv_process_hint(pid_t pid, char buf[MV_PROCESS_HINT])
     char state = paren != NULL && paren[1] == ' ' ? paren[2] : '\0';
     for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
         const struct cause *cause = &causes[i];
-        if (cause->state != state ||
-            (cause->waits != NULL && strstr(waits, cause->waits) == NULL))
+        if (cause->state != state || (cause->waits != NULL && strstr(waits, cause->waits) == NULL))
             continue;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -81,6 +73,15 @@ void mv_process_hint(pid_t pid, char buf[MV_PROCESS_HINT])
                  (int)pid);
     else
         snprintf(buf, MV_PROCESS_HINT, "its process is not seen from here: is it in a container?");
+}
+
+int mv_process_refuse_silent(int fd, unsigned seconds, struct mv_error *err)
+{
+    char hint[MV_PROCESS_HINT];
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    mv_process_hint(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid, hint);
+    return mv_error_set(err, ETIMEDOUT, "no answer within %u seconds: %s", seconds, hint);
 }
 
 /* --- the service manager */

@@ -18,8 +18,8 @@
 /* "process 7 is stopped by a signal: 'kill -CONT 7' lets it go on". */
 void mv_process_hint(pid_t pid, char buf[MV_PROCESS_HINT]);
 
-/* Of the process that listens on the socket that fd is connected to; 0 where that is not known. */
-pid_t mv_process_of_peer(int fd);
+/* -ETIMEDOUT with that of the process that listens on the socket which fd is connected to. */
+int mv_process_refuse_silent(int fd, unsigned seconds, struct mv_error *err);
 
 /*
  * --- a service manager's two protocols: sockets that it opened for us (sd_listen_fds(3)) and

@@ -43,14 +43,6 @@ void mv_vm_client_close(struct mv_vm_client *client)
     free(client);
 }
 
-static int refuse_silent(const struct mv_vm_client *client, struct mv_error *err)
-{
-    char hint[MV_PROCESS_HINT];
-    mv_process_hint(mv_process_of_peer(client->fd), hint);
-    return mv_error_set(err, ETIMEDOUT, "no answer within %u seconds: %s",
-                        client->timeout_ms / 1000, hint);
-}
-
 /* A command may take long; whoever greets another client in time is not hung. */
 static bool greets(const struct mv_vm_client *client)
 {
@@ -72,7 +64,7 @@ static int wait_for(struct mv_vm_client *client, short events, struct mv_error *
         if (n < 0 && errno != EINTR)
             return mv_error_set_errno(err, errno, "the VM's control socket");
         if (n == 0 && !(client->negotiated && greets(client)))
-            return refuse_silent(client, err);
+            return mv_process_refuse_silent(client->fd, client->timeout_ms / 1000, err);
     }
 }
 
