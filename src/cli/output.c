@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "os.h"
 #include "platform-devices.h"
 
 #include <poll.h>
@@ -169,11 +170,7 @@ int mv_output_create(int fd, const char *what, struct mv_output **ret, struct mv
     output->last = '\n';
     pthread_mutex_init(&output->mutex, NULL);
     pthread_cond_init(&output->filled, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&output->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&output->changed, NULL);
     int errnum = start_thread(output);
     if (errnum != 0) {
         free(output);
@@ -183,17 +180,12 @@ int mv_output_create(int fd, const char *what, struct mv_output **ret, struct mv
     return 0;
 }
 
-static struct timespec time_from_now(unsigned ms)
+/* Wait for a change until `ns` of mv_now_ns: false where that is over; the mutex is held. */
+static bool await_change(struct mv_output *output, uint64_t ns)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    ts.tv_sec += ms / 1000;
-    ts.tv_nsec += (long)(ms % 1000) * 1000 * 1000;
-    if (ts.tv_nsec >= 1000 * 1000 * 1000) {
-        ts.tv_nsec -= 1000 * 1000 * 1000;
-        ts.tv_sec++;
-    }
-    return ts;
+    struct timespec until = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    return pthread_cond_clockwait(&output->changed, &output->mutex, CLOCK_MONOTONIC, &until) !=
+           ETIMEDOUT;
 }
 
 /* Sent again and again: a signal that arrives before write() begins would interrupt nothing. */
@@ -203,9 +195,8 @@ static void stop_thread(struct mv_output *output)
     output->stopping = true;
     pthread_cond_signal(&output->filled);
     while (!output->stopped) {
-        struct timespec until = time_from_now(10);
         pthread_kill(output->thread, INTERRUPT_SIGNAL);
-        pthread_cond_timedwait(&output->changed, &output->mutex, &until);
+        await_change(output, mv_now_ns() + 10 * 1000 * 1000);
     }
     pthread_mutex_unlock(&output->mutex);
     pthread_join(output->thread, NULL);
@@ -232,14 +223,12 @@ void mv_output_set_uart(struct mv_output *output, struct mv_device *uart)
 
 bool mv_output_drain(struct mv_output *output, unsigned timeout_ms)
 {
-    struct timespec until = time_from_now(timeout_ms);
+    uint64_t until = mv_now_ns() + timeout_ms * UINT64_C(1000000);
     MV_LOCK_SCOPE(&output->mutex);
     /* The UART may be putting bytes of its own queue in at this moment. */
-    while (output->used > 0 || output->in_uart) {
-        if (pthread_cond_timedwait(&output->changed, &output->mutex, &until) == ETIMEDOUT)
-            return output->used == 0 && !output->in_uart;
-    }
-    return true;
+    while ((output->used > 0 || output->in_uart) && await_change(output, until))
+        ;
+    return output->used == 0 && !output->in_uart;
 }
 
 bool mv_output_at_line_start(struct mv_output *output)

@@ -24,7 +24,6 @@ struct serial_socket {
     struct mv_serial serial;
     struct mv_loop *loop;
     struct mv_input input;
-    struct mv_device *uart;
     char *path;
     struct mv_listener listener;
     struct mv_loop_source *client_source;
@@ -43,8 +42,8 @@ static void tell_uart(struct serial_socket *s)
         waits = s->held_up;
         s->held_up = false;
     }
-    if (waits && s->uart != NULL)
-        mv_ns16550a_tx_ready(s->uart);
+    if (waits && s->input.uart != NULL)
+        mv_ns16550a_tx_ready(s->input.uart);
 }
 
 static void drop_client(struct serial_socket *s)
@@ -55,6 +54,7 @@ static void drop_client(struct serial_socket *s)
         MV_LOCK_SCOPE(&s->mutex);
         mv_cleanup_close(&s->client_fd);
     }
+    mv_listener_hold(&s->listener, false);
     tell_uart(s);
 }
 
@@ -80,7 +80,6 @@ static void on_client(void *opaque, uint32_t events)
         tell_uart(s);
     if ((events & ~(uint32_t)EPOLLOUT) != 0 && !read_client(s, events)) {
         drop_client(s);
-        mv_listener_hold(&s->listener, false);
         return;
     }
     watch_client(s);
@@ -109,7 +108,6 @@ static void watch_client(struct serial_socket *s)
                                           &s->client_source, &err) < 0) {
         mv_warn("console socket '%s': %s", s->path, err.text);
         drop_client(s);
-        mv_listener_hold(&s->listener, false);
     }
 }
 
@@ -157,7 +155,6 @@ static void socket_rx_ready(struct mv_serial_backend *backend)
 static int socket_start(struct mv_serial *serial, struct mv_device *uart, struct mv_error *err)
 {
     struct serial_socket *s = (struct serial_socket *)serial;
-    s->uart = uart;
     s->input.uart = uart;
     mv_listener_hold(&s->listener, false);
     return 0;
@@ -172,7 +169,6 @@ static bool socket_drain(struct mv_serial *serial, unsigned timeout_ms)
 static void socket_stop(struct mv_serial *serial)
 {
     struct serial_socket *s = (struct serial_socket *)serial;
-    s->uart = NULL;
     s->input.uart = NULL;
     drop_client(s);
     mv_listener_hold(&s->listener, true);

@@ -20,9 +20,6 @@
 #define ENTER "\033[?1049h\033[?25l"
 #define LEAVE "\033[0m\033[?25h\033[?1049l"
 
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
-#define SIGNALS (sizeof signals / sizeof signals[0])
-
 static struct {
     char *last; /* what is on the screen */
     size_t last_len;
@@ -67,7 +64,8 @@ static void on_signal(int number)
 
 static void catch_signals(void)
 {
-    for (size_t i = 0; i < SIGNALS; i++) {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         struct sigaction action = {.sa_handler = on_signal}, old;
         /* What the parent had ignored stays so. */
         if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
@@ -78,9 +76,7 @@ static void catch_signals(void)
 static void block_signals(sigset_t *ret_old)
 {
     sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < SIGNALS; i++)
-        sigaddset(&set, signals[i]);
+    sigfillset(&set);
     sigprocmask(SIG_BLOCK, &set, ret_old);
 }
 
