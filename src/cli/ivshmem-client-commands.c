@@ -46,24 +46,16 @@ static int parse_number(const char *what, const char *text, uint64_t max, uint64
 
 void mv_ivshmem_client_print(const struct mv_ivshmem_event *event, const struct client *client)
 {
-    switch (event->kind) {
-    case MV_IVSHMEM_RUNG:
+    static const char *const words[] = {[MV_IVSHMEM_JOINED] = "joined: peer",
+                                        [MV_IVSHMEM_LEFT] = "left: peer",
+                                        [MV_IVSHMEM_BACK] = "back: our ID is"};
+    if (event->kind == MV_IVSHMEM_RUNG)
         printf("rung: vector %u, %" PRIu64 " time%s\n", event->vector, event->count,
                event->count == 1 ? "" : "s");
-        break;
-    case MV_IVSHMEM_JOINED:
-        printf("joined: peer %u\n", event->peer);
-        break;
-    case MV_IVSHMEM_LEFT:
-        printf("left: peer %u\n", event->peer);
-        break;
-    case MV_IVSHMEM_LOST:
+    else if (event->kind == MV_IVSHMEM_LOST)
         printf("lost: the server is gone (%s)\n", mv_ivshmem_error(client->shm));
-        break;
-    case MV_IVSHMEM_BACK:
-        printf("back: our ID is %u\n", event->peer);
-        break;
-    }
+    else
+        printf("%s %u\n", words[event->kind], event->peer);
 }
 
 /* The peers' IDs in order, to be freed; NULL out of memory. */
@@ -222,20 +214,7 @@ static void put_raw(const uint8_t *bytes, size_t size, uint64_t offset)
 
 static void put_hex(const uint8_t *bytes, size_t size, uint64_t offset)
 {
-    for (size_t at = 0; at < size; at += 16) {
-        size_t end = size - at < 16 ? size - at : 16;
-        printf("%08" PRIx64, offset + at);
-        for (size_t i = 0; i < 16; i++) {
-            if (i < end)
-                printf("%s%02x", i % 8 == 0 ? "  " : " ", bytes[at + i]);
-            else
-                fputs(i % 8 == 0 ? "    " : "   ", stdout);
-        }
-        fputs("  ", stdout);
-        for (size_t i = 0; i < end; i++)
-            putchar(bytes[at + i] >= 0x20 && bytes[at + i] < 0x7f ? bytes[at + i] : '.');
-        putchar('\n');
-    }
+    mv_screen_dump("", offset, bytes, size, "");
 }
 
 static int run_read(struct client *client, int argc, char **argv, struct mv_error *err)
@@ -309,14 +288,9 @@ static const struct command commands[] = {
     {"quit", "quit", 0, 0, run_quit},
 };
 
-_Static_assert(sizeof commands / sizeof commands[0] <= COMMANDS_MAX, "room for their names");
-
-size_t mv_ivshmem_command_names(const char *ret_names[COMMANDS_MAX])
+const char *mv_ivshmem_command_name(void *opaque, size_t i)
 {
-    size_t count = sizeof commands / sizeof commands[0];
-    for (size_t i = 0; i < count; i++)
-        ret_names[i] = commands[i].name;
-    return count;
+    return i < sizeof commands / sizeof commands[0] ? commands[i].name : NULL;
 }
 
 int mv_ivshmem_command_find(int argc, char **argv, const struct command **ret, struct mv_error *err)

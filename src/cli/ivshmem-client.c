@@ -134,11 +134,9 @@ static int take_line(void *opaque, char *line, struct mv_error *err)
 
 static int run_prompt(struct client *client, struct mv_error *err)
 {
-    const char *names[COMMANDS_MAX + 1] = {NULL};
-    mv_ivshmem_command_names(names);
     struct mv_prompt_params params = {
         .text = PROMPT,
-        .words = names,
+        .word = mv_ivshmem_command_name,
         .fd = mv_ivshmem_fd(client->shm),
         .show = show_above_line,
         .take = take_line,

@@ -44,9 +44,8 @@ struct command {
 int mv_ivshmem_command_find(int argc, char **argv, const struct command **ret,
                             struct mv_error *err);
 
-/* The names of all of them; their number. */
-#define COMMANDS_MAX 16
-size_t mv_ivshmem_command_names(const char *ret_names[COMMANDS_MAX]);
+/* The name of the i-th; NULL behind the last. */
+const char *mv_ivshmem_command_name(void *opaque, size_t i);
 
 /* The library's last error of r, which is negative, as ours. */
 int mv_ivshmem_client_error(const struct client *client, int r, struct mv_error *err);

@@ -56,11 +56,11 @@ static bool is_inside(const struct map *map, uint64_t gpa, uint64_t size)
     return false;
 }
 
-static void add(struct map *map, const json_t *range, enum kind kind)
+static void add_window(struct map *map, const json_t *range)
 {
     struct segment *s = &map->list[map->count++];
     *s = (struct segment){
-        .gpa = mv_mem_number(range, "gpa"), .size = mv_mem_number(range, "size"), .kind = kind};
+        .gpa = mv_mem_number(range, "gpa"), .size = mv_mem_number(range, "size"), .kind = DEVICE};
     snprintf(s->name, NAME, "%s", mv_mem_text(range, "name"));
 }
 
@@ -68,19 +68,15 @@ static void add(struct map *map, const json_t *range, enum kind kind)
 static void add_region(struct map *map, const json_t *range)
 {
     if (!is_inside(map, mv_mem_number(range, "gpa"), mv_mem_number(range, "size")))
-        add(map, range, DEVICE);
-}
-
-static void add_window(struct map *map, const json_t *range)
-{
-    add(map, range, DEVICE);
+        add_window(map, range);
 }
 
 /* Memory in a device's BAR takes its place in a window, of which the rest stays. */
 static void add_ram(struct map *map, const json_t *range)
 {
     uint64_t gpa = mv_mem_number(range, "gpa"), end = gpa + mv_mem_number(range, "size");
-    add(map, range, RAM);
+    add_window(map, range);
+    map->list[map->count - 1].kind = RAM;
     for (size_t i = 0; i < map->count; i++) {
         struct segment *s = &map->list[i];
         uint64_t window_end = s->gpa + s->size;
@@ -162,8 +158,8 @@ static int wider(int width, size_t other)
 /* A narrow screen is without the kind, which the cells tell too, and has names cut. */
 static struct layout make_layout(const struct map *map, const struct mv_screen *screen)
 {
-    struct layout l = {.gpa = 3, .size = 4, .name = 4, .with_kind = true, .gap = 2,
-                       .fold = FOLD_CELLS};
+    struct layout l = {
+        .gpa = 3, .size = 4, .name = 4, .with_kind = true, .gap = 2, .fold = FOLD_CELLS};
     unsigned folds = 0;
     double total = 0;
     char text[MV_MEM_SIZE];
@@ -242,21 +238,19 @@ static void print_segments(FILE *out, const struct map *map, const struct mv_scr
     mv_screen_print_wrapped(out, screen->columns, 0, key);
 }
 
-static void print(FILE *out, const json_t *rows, const struct mv_screen *screen)
+void mv_mem_print_map(FILE *out, const json_t *ranges, const struct mv_screen *screen)
 {
-    size_t count = json_array_size(rows);
+    size_t count = json_array_size(ranges);
     /* Each may leave the rest of a window behind it, and a hole may come before each of those. */
     struct map map = {calloc(4 * count + 1, sizeof *map.list), 0};
     if (map.list == NULL)
         return;
-    add_kind(&map, rows, "reserved", add_window);
-    add_kind(&map, rows, "mmio", add_region);
-    add_kind(&map, rows, "ram", add_ram);
+    add_kind(&map, ranges, "reserved", add_window);
+    add_kind(&map, ranges, "mmio", add_region);
+    add_kind(&map, ranges, "ram", add_ram);
     qsort(map.list, map.count, sizeof *map.list, by_address);
     fold_windows(&map);
     add_holes(&map);
     print_segments(out, &map, screen);
     free(map.list);
 }
-
-const struct mv_mem_view mv_mem_map = {.print = print};

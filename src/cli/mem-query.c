@@ -5,7 +5,6 @@
 #include "cleanup.h"
 #include "vm-client.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,9 +71,7 @@ static void add_writes(const json_t *blocks, const json_t *writes)
                           ? 0
                           : (double)mv_mem_number(entry, "dirty") * 1000 / (double)milliseconds;
         json_object_set_new(block, "dirty_rate", json_integer((json_int_t)rate));
-        json_t *map = json_object_get(entry, "map");
-        if (map != NULL)
-            json_object_set(block, "written", map);
+        json_object_set(block, "written", json_object_get(entry, "map")); /* where it has one */
     }
 }
 
@@ -82,18 +79,13 @@ int mv_mem_query(struct mv_vm_client *client, unsigned parts, unsigned milliseco
                  struct mv_error *err)
 {
     json_t *blocks, *writes;
-    json_t *time = json_pack("{s:i}", "milliseconds", (int)milliseconds);
-    json_t *none = json_object();
-    if (parts > 0) {
-        json_object_set_new(time, "parts", json_integer(parts));
-        json_object_set_new(none, "parts", json_integer(parts));
-    }
+    json_t *time = json_pack("{s:i, s:o*}", "milliseconds", (int)milliseconds, "parts",
+                             parts > 0 ? json_integer(parts) : NULL);
     int r = mv_vm_client_execute(client, "x-dirty-map", time, &writes, err);
-    if (r < 0) {
-        json_decref(none);
+    if (r < 0)
         return r;
-    }
-    r = mv_vm_client_execute(client, "x-query-blocks", none, &blocks, err);
+    json_t *which = json_pack("{s:o*}", "parts", parts > 0 ? json_integer(parts) : NULL);
+    r = mv_vm_client_execute(client, "x-query-blocks", which, &blocks, err);
     if (r == 0) {
         add_writes(blocks, writes);
         *ret = blocks;
@@ -104,33 +96,7 @@ int mv_mem_query(struct mv_vm_client *client, unsigned parts, unsigned milliseco
 
 /* --- --read */
 
-#define PIECE   (UINT64_C(4) << 20)
-#define PER_ROW 16
-
-static void dump_row(uint64_t gpa, const uint8_t *bytes, size_t len)
-{
-    printf("0x%" PRIx64 " ", gpa);
-    for (size_t i = 0; i < PER_ROW; i++) {
-        if (i < len)
-            printf("%s%02x", i == PER_ROW / 2 ? "  " : " ", bytes[i]);
-        else
-            printf("%s  ", i == PER_ROW / 2 ? "  " : " ");
-    }
-    printf("  |");
-    for (size_t i = 0; i < len; i++)
-        putchar(bytes[i] < 0x7f && isprint(bytes[i]) ? bytes[i] : '.');
-    printf("|\n");
-}
-
-static void put(uint64_t gpa, const uint8_t *bytes, size_t len, bool dump)
-{
-    if (!dump) {
-        fwrite(bytes, 1, len, stdout);
-        return;
-    }
-    for (size_t done = 0; done < len; done += PER_ROW)
-        dump_row(gpa + done, bytes + done, len - done < PER_ROW ? len - done : PER_ROW);
-}
+#define PIECE (UINT64_C(4) << 20)
 
 /* How far memory goes from gpa on without a hole; the ranges are in address order. */
 static uint64_t find_end(const json_t *ranges, uint64_t gpa)
@@ -194,7 +160,10 @@ int mv_mem_read(struct mv_vm_client *client, uint64_t gpa, uint64_t len, struct 
             return r;
         if (pread(fd, piece, want, 0) != (ssize_t)want)
             return mv_error_set(err, EIO, "the VM saved less than it said");
-        put(gpa + done, piece, want, dump);
+        if (dump)
+            mv_screen_dump("0x", gpa + done, piece, want, "|");
+        else
+            fwrite(piece, 1, want, stdout);
         done += want;
     }
     return 0;

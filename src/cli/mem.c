@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * memvisor mem: a VM's memory, as a table, JSON, a map, or by what is used; or its bytes.
- * The table and the same as JSON (docs/DESIGN.md, command line) are drawn here.
+ * The table, the same as JSON (docs/DESIGN.md, command line) and what is used are drawn here.
  */
 #include "mem.h"
 
@@ -49,7 +49,7 @@ static const char *join(const json_t *list, char buf[MV_TEXT_CELL])
     return used == 0 ? "-" : buf;
 }
 
-const char *mv_mem_cell(const json_t *row, const char *key, char buf[MV_TEXT_CELL])
+static const char *cell(const json_t *row, const char *key, char buf[MV_TEXT_CELL])
 {
     const json_t *value = json_object_get(row, key);
     /* A part of a file: where in it. */
@@ -74,8 +74,7 @@ const char *mv_mem_cell(const json_t *row, const char *key, char buf[MV_TEXT_CEL
 
 static void print_table(FILE *out, const json_t *rows, const struct mv_screen *screen)
 {
-    static const struct mv_text_table table = {columns, sizeof columns / sizeof columns[0],
-                                               mv_mem_cell};
+    static const struct mv_text_table table = {columns, sizeof columns / sizeof columns[0], cell};
     mv_text_table_print(out, screen, &table, rows);
 }
 
@@ -94,13 +93,11 @@ static json_t *describe(const json_t *block)
         json_t *value = json_object_get(block, keys[k]);
         json_object_set(row, keys[k], value == NULL ? json_null() : value);
     }
-    json_t *offset = json_object_get(block, "offset");
-    if (offset != NULL) /* of a part of a file */
-        json_object_set(row, "offset", offset);
+    json_object_set(row, "offset", json_object_get(block, "offset")); /* of a part of a file */
     return row;
 }
 
-static void print_json(FILE *out, const json_t *rows, const struct mv_screen *screen)
+static void print_json(FILE *out, const json_t *rows)
 {
     size_t i;
     json_t *block, *list = json_array();
@@ -109,8 +106,86 @@ static void print_json(FILE *out, const json_t *rows, const struct mv_screen *sc
     json_decref(list);
 }
 
-static const struct mv_mem_view table_view = {.needs_blocks = true, .print = print_table};
-static const struct mv_mem_view json_view = {.needs_blocks = true, .print = print_json};
+/* --- --heat: which parts of each block are resident, and which are being written */
+
+#define LABEL     13 /* columns in front of the cells and behind them */
+#define CELLS_MIN 8
+#define CELLS_MAX 512
+#define LEVELS    5
+#define PAGE      4096
+
+/* The more of it, the warmer. */
+static const enum mv_style resident_styles[LEVELS] = {MV_STYLE_PLAIN, MV_STYLE_CYAN, MV_STYLE_CYAN,
+                                                      MV_STYLE_GREEN, MV_STYLE_GREEN};
+static const enum mv_style written_styles[LEVELS] = {
+    MV_STYLE_PLAIN, MV_STYLE_YELLOW, MV_STYLE_YELLOW, MV_STYLE_MAGENTA, MV_STYLE_RED};
+
+static const char *const shades[2][LEVELS] = {
+    {" ", ".", ":", "+", "#"},
+    {" ", "\u2591", "\u2592", "\u2593", "\u2588"},
+};
+
+static unsigned cells(const struct mv_screen *screen)
+{
+    unsigned room = screen->columns > LABEL ? screen->columns - LABEL : 0;
+    return room < CELLS_MIN ? CELLS_MIN : room > CELLS_MAX ? CELLS_MAX : room;
+}
+
+/* A page counts for the cell in which it starts, so a full cell may look one page short. */
+static int level_of(json_int_t bytes, uint64_t step)
+{
+    if (bytes <= 0)
+        return 0;
+    if ((uint64_t)bytes + PAGE > step)
+        return LEVELS - 1;
+    return 1 + (int)((double)bytes * 3 / (double)step);
+}
+
+static void print_strip(FILE *out, const struct mv_screen *screen, const char *label,
+                        const json_t *bytes, uint64_t size, const enum mv_style styles[LEVELS])
+{
+    size_t i, count = json_array_size(bytes);
+    json_t *value;
+    const char *edge = screen->utf8 ? "\u2502" : "|";
+    uint64_t step = count == 0 ? 0 : size / count;
+    enum mv_style style = MV_STYLE_PLAIN;
+    fprintf(out, "  %-8s %s", label, edge);
+    json_array_foreach(bytes, i, value)
+    {
+        int level = level_of(json_integer_value(value), step);
+        if (styles[level] != style)
+            fputs(mv_screen_style(screen, styles[level]), out);
+        style = styles[level];
+        fputs(shades[screen->utf8][level], out);
+    }
+    if (style != MV_STYLE_PLAIN)
+        fputs(mv_screen_style(screen, MV_STYLE_PLAIN), out);
+    fprintf(out, "%s\n", edge);
+}
+
+static void print_strips(FILE *out, const struct mv_screen *screen, const json_t *block)
+{
+    uint64_t size = mv_mem_number(block, "size");
+    print_strip(out, screen, "resident", json_object_get(block, "residency"), size,
+                resident_styles);
+    print_strip(out, screen, "written", json_object_get(block, "written"), size, written_styles);
+}
+
+static void print_heat(FILE *out, const json_t *rows, const struct mv_screen *screen)
+{
+    static const struct mv_text_column heads[] = {{"id", "BLOCK"},
+                                                  {"gpa", "GPA", true},
+                                                  {"size", "SIZE", true},
+                                                  {"resident", "RESIDENT", true},
+                                                  {"dirty_rate", "WRITTEN/S", true}};
+    static const struct mv_text_table table = {heads, 5, cell, print_strips};
+    const char *const *s = shades[screen->utf8];
+    char key[256];
+    mv_text_table_print(out, screen, &table, rows);
+    snprintf(key, sizeof key, "A cell: %s up to a third, %s two thirds, %s more, %s all of it.",
+             s[1], s[2], s[3], s[4]);
+    mv_screen_print_wrapped(out, screen->columns, 0, key);
+}
 
 /* --- the verb */
 
@@ -124,7 +199,7 @@ struct mem_config {
 
 struct show {
     struct mv_vm_client *client;
-    const struct mv_mem_view *view;
+    const struct mem_config *config;
     unsigned milliseconds;
 };
 
@@ -132,17 +207,20 @@ struct show {
 static int show(void *opaque, FILE *out, const struct mv_screen *screen, struct mv_error *err)
 {
     struct show *s = opaque;
-    bool blocks = s->view->needs_blocks;
+    const struct mem_config *c = s->config;
     json_t *rows;
-    int r = blocks ? mv_mem_query(s->client, s->view->parts == NULL ? 0 : s->view->parts(screen),
-                                  s->milliseconds, &rows, err)
-                   : mv_vm_client_execute(s->client, "x-query-space", NULL, &rows, err);
+    int r = c->map
+                ? mv_vm_client_execute(s->client, "x-query-space", NULL, &rows, err)
+                : mv_mem_query(s->client, c->heat ? cells(screen) : 0, s->milliseconds, &rows, err);
     if (r < 0)
         return r;
-    s->view->print(out, rows, screen);
+    if (c->json)
+        print_json(out, rows);
+    else
+        (c->map ? mv_mem_print_map : c->heat ? print_heat : print_table)(out, rows, screen);
     s->milliseconds = MV_WATCH_MS;
     json_decref(rows);
-    return blocks;
+    return !c->map;
 }
 
 /* A number of bytes: unlike sizes of memory, a bare number is not MiB. */
@@ -187,11 +265,7 @@ static int check(void *config, struct mv_error *err)
 static int serve(void *config, struct mv_error *err)
 {
     const struct mem_config *c = config;
-    struct show s = {.milliseconds = ONCE_MS,
-                     .view = c->json   ? &json_view
-                             : c->map  ? &mv_mem_map
-                             : c->heat ? &mv_mem_heat
-                                       : &table_view};
+    struct show s = {.config = c, .milliseconds = ONCE_MS};
     int r = mv_vm_client_open(c->name, &s.client, err);
     if (r < 0)
         return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of `memvisor mem` know of one another; each draws one view. */
+/* What the files of `memvisor mem` know of one another. */
 #ifndef MV_CLI_MEM_H
 #define MV_CLI_MEM_H
 
@@ -7,21 +7,14 @@
 #include "screen.h"
 
 #include <jansson.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 struct mv_vm_client;
 
-struct mv_mem_view {
-    /* Ask for so many parts of each block; NULL: none. */
-    unsigned (*parts)(const struct mv_screen *screen);
-    bool needs_blocks; /* mv_mem_query's rows; else *rows is what x-query-space returns */
-    void (*print)(FILE *out, const json_t *rows, const struct mv_screen *screen);
-};
-extern const struct mv_mem_view mv_mem_map, mv_mem_heat;
+/* mem-map.c: what x-query-space returns. */
+void mv_mem_print_map(FILE *out, const json_t *ranges, const struct mv_screen *screen);
 
-/* The text of a block's field, as a table shows it.  mem.c */
-const char *mv_mem_cell(const json_t *row, const char *key, char buf[MV_TEXT_CELL]);
+/* --- mem-query.c */
 
 /*
  * The blocks as x-query-blocks tells of them, each with dirty_rate (bytes a
@@ -31,7 +24,7 @@ const char *mv_mem_cell(const json_t *row, const char *key, char buf[MV_TEXT_CEL
 int mv_mem_query(struct mv_vm_client *client, unsigned parts, unsigned milliseconds, json_t **ret,
                  struct mv_error *err);
 
-/* Guest memory to standard output: bytes, or a dump where that is a terminal.  mem-query.c */
+/* Guest memory to standard output: bytes, or a dump where that is a terminal. */
 int mv_mem_read(struct mv_vm_client *client, uint64_t gpa, uint64_t len, struct mv_error *err);
 
 /* A field as a number, 0 where it is none; as text that a terminal may get, "-" where none. */

@@ -30,9 +30,8 @@
  * 0.4 MiB of each process that runs a guest, and none of those has a prompt.
  */
 #define LIBEDIT_FUNCTIONS(F)                                                                       \
-    F(el_init)                                                                                     \
-    F(el_end) F(el_set) F(el_gets) F(el_line) F(el_insertstr) F(el_beep) F(el_resize) F(el_source) \
-        F(history) F(history_init) F(history_end)
+    F(el_init) F(el_end) F(el_set) F(el_gets) F(el_line) F(el_insertstr) F(el_beep) F(el_resize)   \
+    F(el_source) F(history) F(history_init) F(history_end)
 
 struct libedit {
 #define F(name) typeof(name) *name;
@@ -72,9 +71,7 @@ static struct {
 
 bool mv_prompt_possible(void)
 {
-    const char *term = getenv("TERM");
-    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || term == NULL || term[0] == '\0' ||
-        strcmp(term, "dumb") == 0)
+    if (!isatty(STDIN_FILENO) || !mv_screen_look().steered)
         return false;
     if (lib == NULL)
         lib = load_libedit();
@@ -109,9 +106,9 @@ static bool is_of_word(char c)
 /* The words that start so, and how much of them they have in common. */
 static size_t find_words(const char *start, size_t len, const char **ret_first, size_t *ret_common)
 {
+    const char *word;
     size_t count = 0;
-    for (size_t i = 0; p.params->words[i] != NULL; i++) {
-        const char *word = p.params->words[i];
+    for (size_t i = 0; (word = p.params->word(p.params->opaque, i)) != NULL; i++) {
         if (strncmp(word, start, len) != 0)
             continue;
         if (count++ == 0) {
@@ -128,10 +125,11 @@ static size_t find_words(const char *start, size_t len, const char **ret_first, 
 
 static void list_words(const char *start, size_t len)
 {
+    const char *word;
     putchar('\n');
-    for (size_t i = 0; p.params->words[i] != NULL; i++) {
-        if (strncmp(p.params->words[i], start, len) == 0)
-            printf("%s  ", p.params->words[i]);
+    for (size_t i = 0; (word = p.params->word(p.params->opaque, i)) != NULL; i++) {
+        if (strncmp(word, start, len) == 0)
+            printf("%s  ", word);
     }
     putchar('\n');
 }

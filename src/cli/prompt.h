@@ -9,11 +9,12 @@
 #include "error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct mv_prompt_params {
     const char *text; /* "> " */
-    /* What Tab completes: words of letters, '-' and '_', ended by NULL. */
-    const char *const *words;
+    /* What Tab completes: the i-th word, of letters, '-' and '_'; NULL behind the last. */
+    const char *(*word)(void *opaque, size_t i);
     /* Called when fd can be read, to show what came; a negative errno ends the reading. */
     int fd;
     int (*show)(void *opaque, struct mv_error *err);

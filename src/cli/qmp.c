@@ -131,54 +131,58 @@ static int run_session(struct mv_vm_client *client, struct mv_error *err)
     }
 }
 
+/* --- a session at a terminal */
+
+struct session {
+    struct mv_vm_client *client;
+    json_t *commands; /* that the VM has */
+};
+
 /* All that is there, at once: a prompt is drawn anew behind it. */
 static int pass_lines(void *opaque, struct mv_error *err)
 {
-    struct mv_vm_client *client = opaque;
+    const struct session *session = opaque;
     int r;
     do {
-        r = pass_line(client, err);
-    } while (r == 0 && mv_vm_client_has_line(client));
+        r = pass_line(session->client, err);
+    } while (r == 0 && mv_vm_client_has_line(session->client));
     return r;
 }
 
-/* --- a session at a terminal */
+static const char *command_name(void *opaque, size_t i)
+{
+    const struct session *session = opaque;
+    return json_string_value(json_object_get(json_array_get(session->commands, i), "name"));
+}
 
 static int send_line(void *opaque, char *line, struct mv_error *err)
 {
-    int r = mv_vm_client_send(opaque, line, strlen(line), err);
-    return r < 0 ? r : mv_vm_client_send(opaque, "\n", 1, err);
+    const struct session *session = opaque;
+    int r = mv_vm_client_send(session->client, line, strlen(line), err);
+    return r < 0 ? r : mv_vm_client_send(session->client, "\n", 1, err);
 }
 
 static int run_prompt(struct mv_vm_client *client, struct mv_error *err)
 {
-    json_t *list = NULL;
-    int r = mv_vm_client_execute(client, "query-commands", NULL, &list, err);
-    if (r < 0)
-        return r;
-    size_t count = json_array_size(list);
-    CLEANUP_FREE const char **names = calloc(count + 1, sizeof *names);
-    for (size_t i = 0; names != NULL && i < count; i++) {
-        const char *name = json_string_value(json_object_get(json_array_get(list, i), "name"));
-        names[i] = name == NULL ? "" : name;
-    }
+    struct session session = {.client = client};
     struct mv_prompt_params params = {
         .text = "(qmp) ",
-        .words = names,
+        .word = command_name,
         .fd = mv_vm_client_fd(client),
         .show = pass_lines,
         .take = send_line,
-        .opaque = client,
+        .opaque = &session,
     };
+    int r = mv_vm_client_execute(client, "query-commands", NULL, &session.commands, err);
+    if (r < 0)
+        return r;
     puts("Commands are JSON, as {\"execute\": \"query-status\"}; Tab completes their names, Ctrl-D "
          "leaves.");
-    if (names == NULL)
-        r = mv_error_set_errno(err, ENOMEM, "the prompt");
     while (r == 0 && mv_vm_client_has_line(client))
         r = pass_line(client, err);
     if (r == 0)
         r = mv_prompt_run(&params, err);
-    json_decref(list);
+    json_decref(session.commands);
     return r == -ESHUTDOWN ? 0 : r;
 }
 

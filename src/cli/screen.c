@@ -5,9 +5,9 @@
 #include "cleanup.h"
 #include "qmp-json.h"
 
+#include <inttypes.h>
 #include <langinfo.h>
 #include <locale.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,7 +15,8 @@
 
 /* --- the screen */
 
-#define ESCAPE '\033'
+#define DUMP_ROW 16
+#define ESCAPE   '\033'
 
 static bool has_value(const char *variable)
 {
@@ -117,6 +118,23 @@ void mv_screen_print_wrapped(FILE *out, unsigned columns, unsigned indent, const
         text = end + strspn(end, " ");
     }
     fputc('\n', out);
+}
+
+void mv_screen_dump(const char *prefix, uint64_t address, const uint8_t *bytes, size_t size,
+                    const char *edge)
+{
+    for (size_t at = 0; at < size; at += DUMP_ROW) {
+        size_t end = size - at < DUMP_ROW ? size - at : DUMP_ROW;
+        printf("%s%0*" PRIx64, prefix, prefix[0] == '\0' ? 8 : 0, address + at);
+        for (size_t i = 0; i < DUMP_ROW; i++) {
+            printf(i % 8 == 0 ? "  " : " ");
+            printf(i < end ? "%02x" : "  ", bytes[i < end ? at + i : at]);
+        }
+        printf("  %s", edge);
+        for (size_t i = at; i < at + end; i++)
+            putchar(bytes[i] >= 0x20 && bytes[i] < 0x7f ? bytes[i] : '.');
+        printf("%s\n", edge);
+    }
 }
 
 /* --- tables */

@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct mv_screen {
@@ -50,6 +51,13 @@ void mv_screen_print_cut(FILE *out, const char *line, size_t len, unsigned colum
 
 /* Words from column `indent` on, where what follows stands too once so many columns are full. */
 void mv_screen_print_wrapped(FILE *out, unsigned columns, unsigned indent, const char *text);
+
+/*
+ * Bytes to standard output, 16 in a row: the address of the first, which has eight digits
+ * where it has no prefix, each in hex, and as text between edges.
+ */
+void mv_screen_dump(const char *prefix, uint64_t address, const uint8_t *bytes, size_t size,
+                    const char *edge);
 
 /* --- rows of text under heads, as wide as what is in them */
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memvisor ps: the VMs of this user that run, as they tell of themselves. */
+/*
+ * memvisor ps and engines: the VMs of this user that run, as they tell of themselves,
+ * and what can run vCPUs on this host, and why the rest cannot.
+ */
 #include "verb.h"
 
-#include "cleanup.h"
+#include "engine.h"
 #include "rundir.h"
 #include "screen.h"
 #include "size.h"
@@ -13,7 +16,7 @@
 /* A VM that does not answer is not to keep the others from being listed. */
 #define ANSWER_MS 2000
 
-struct ps_config {
+struct list_config {
     bool json;
 };
 
@@ -74,7 +77,7 @@ static const struct mv_text_table table = {columns, sizeof columns / sizeof colu
 
 static int list_vms(void *config, struct mv_error *err)
 {
-    const struct ps_config *c = config;
+    const struct list_config *c = config;
     struct mv_rundir_vm *vms;
     size_t count;
     int r = mv_rundir_list(&vms, &count, err);
@@ -93,16 +96,45 @@ static int list_vms(void *config, struct mv_error *err)
     return MV_STATUS_OK;
 }
 
-static const struct mv_option options[] = {
-    {MV_FLAG(ps_config, json,
-             "Print a list of objects with name, pid, status, cpus, memory (bytes) and path. What "
-             "a VM does not tell is null.")},
-};
+/* --- memvisor engines */
 
-const struct mv_verb mv_ps_verb = {
-    .name = "ps",
-    .summary = "List the VMs that run.",
-    .synopsis = "memvisor ps [--json]",
-    .options = &(const struct mv_option_table){.verb = "ps", .options = options, .count = 1},
-    .config_size = sizeof(struct ps_config),
-    .run = list_vms};
+static int list_engines(void *config, struct mv_error *err)
+{
+    const struct list_config *c = config;
+    json_t *list = json_array();
+    for (size_t i = 0; mv_engines[i] != NULL; i++) {
+        const struct mv_engine_ops *ops = mv_engines[i];
+        bool available = ops->probe == NULL || ops->probe(err) == 0;
+        const char *why = available ? NULL : err->text;
+        if (c->json)
+            json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s?}", "name", ops->name,
+                                                  "description", ops->description, "available",
+                                                  available, "reason", why));
+        else
+            printf("%-10s %-4s %s%s%s\n", ops->name, available ? "yes" : "no", ops->description,
+                   available ? "" : ": ", available ? "" : why);
+    }
+    if (c->json)
+        mv_json_print(stdout, list);
+    json_decref(list);
+    return MV_STATUS_OK;
+}
+
+#define VERB(word, text, fn, help)                                                                 \
+    {                                                                                              \
+        .name = word, .summary = text, .synopsis = "memvisor " word " [--json]",                   \
+        .options =                                                                                 \
+            &(const struct mv_option_table){                                                       \
+                .verb = word,                                                                      \
+                .options = (const struct mv_option[]){{MV_FLAG(list_config, json, help)}},         \
+                .count = 1},                                                                       \
+        .config_size = sizeof(struct list_config), .run = fn                                       \
+    }
+
+const struct mv_verb mv_ps_verb =
+    VERB("ps", "List the VMs that run.", list_vms,
+         "Print a list of objects with name, pid, status, cpus, memory (bytes) and path. What "
+         "a VM does not tell is null.");
+const struct mv_verb mv_engines_verb =
+    VERB("engines", "List what can run virtual CPUs here.", list_engines,
+         "Print a list of objects with name, description, available and reason.");
