@@ -72,44 +72,48 @@ static int make_folder(const char *path, struct mv_error *err)
     return 0;
 }
 
-/* Remove what stands in the folder fd but `keep`; closes fd.  Whether all of it is gone. */
-static bool empty_folder(int fd, const char *keep)
+/* What is in a folder; NULL with errno where it cannot be read, or is a link. */
+static DIR *list_folder(int dir, const char *path)
+{
+    int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
+    if (list == NULL)
+        mv_cleanup_close(&fd);
+    return list;
+}
+
+/* Remove what stands in the folder but `keep`.  Whether all of it is gone. */
+static bool empty_folder(int dir, const char *path, const char *keep)
 {
     bool emptied = true;
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir == NULL) {
-        mv_cleanup_close(&fd);
+    DIR *list = list_folder(dir, path);
+    if (list == NULL)
         return false;
-    }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+    for (struct dirent *entry; (entry = readdir(list)) != NULL;) {
         const char *name = entry->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-            (keep != NULL && strcmp(name, keep) == 0) || unlinkat(dirfd(dir), name, 0) == 0)
+            (keep != NULL && strcmp(name, keep) == 0) || unlinkat(dirfd(list), name, 0) == 0)
             continue;
-        empty_folder(openat(dirfd(dir), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
-                     NULL);
-        emptied &= unlinkat(dirfd(dir), name, AT_REMOVEDIR) == 0;
+        empty_folder(dirfd(list), name, NULL);
+        emptied &= unlinkat(dirfd(list), name, AT_REMOVEDIR) == 0;
     }
-    closedir(dir);
+    closedir(list);
     return emptied;
 }
 
 /*
- * Remove the folder `name` of `base`, whose pid file the caller has locked; closes `dir`,
- * which is open on it.  The pid file goes last: a VM that finds none and makes one either
- * does so in an empty folder, which is then not removed, or fails and tries again.  If
- * other files are left the pid file stays, and shows to the next VM that they belong to
- * nobody.
+ * Remove the folder `name` of `base`, which is open as dir and whose pid file the caller
+ * has locked.  The pid file goes last: a VM that finds none and makes one either does so
+ * in an empty folder, which is then not removed, or fails and tries again.  If other files
+ * are left the pid file stays, and shows to the next VM that they belong to nobody.
  */
 static bool remove_folder(int base, const char *name, int dir)
 {
-    bool emptied = dir >= 0 && empty_folder(fcntl(dir, F_DUPFD_CLOEXEC, 0), "pid");
-    if (emptied)
-        unlinkat(dir, "pid", 0);
-    mv_cleanup_close(&dir);
-    if (emptied)
-        unlinkat(base, name, AT_REMOVEDIR);
-    return emptied;
+    if (!empty_folder(dir, ".", "pid"))
+        return false;
+    unlinkat(dir, "pid", 0);
+    unlinkat(base, name, AT_REMOVEDIR);
+    return true;
 }
 
 static int read_pid(int fd)
@@ -186,7 +190,7 @@ static int claim(struct mv_rundir *rundir, const char *name, struct mv_error *er
     } while (r == -EAGAIN);
     if (r < 0)
         return r;
-    empty_folder(open(rundir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "pid");
+    empty_folder(AT_FDCWD, rundir->path, "pid");
     return write_pid(rundir, err);
 }
 
@@ -330,12 +334,9 @@ void mv_rundir_unlink_blocks(struct mv_rundir *rundir, const char *path)
 static bool has_only_ours(int dir)
 {
     bool only = true;
-    int again = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *list = again < 0 ? NULL : fdopendir(again);
-    if (list == NULL) {
-        mv_cleanup_close(&again);
+    DIR *list = list_folder(dir, ".");
+    if (list == NULL)
         return false;
-    }
     for (struct dirent *entry; only && (entry = readdir(list)) != NULL;) {
         static const char *const ours[] = {".", "..", "pid", "ram", MV_RUNDIR_QMP};
         only = false;
@@ -370,10 +371,8 @@ static bool look_at(int base, const char *name, int *ret_pid)
         *ret_pid = read_pid(fd);
         return true;
     }
-    if (leads_to(dir, "pid", fd)) {
+    if (leads_to(dir, "pid", fd))
         (void)remove_folder(base, name, dir);
-        dir = -1;
-    }
     return false;
 }
 
@@ -413,20 +412,16 @@ void mv_rundir_list_free(struct mv_rundir_vm *vms, size_t count)
 static int open_base(const char *base, DIR **ret, struct mv_error *err)
 {
     struct stat st;
-    int fd = open(base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return 0;
-    if (fd < 0)
-        return mv_error_set_errno(err, errno, "cannot read the folder '%s'", base);
-    if (fstat(fd, &st) < 0 || st.st_uid != geteuid()) {
-        mv_cleanup_close(&fd);
+    DIR *list = list_folder(AT_FDCWD, base);
+    if (list == NULL)
+        return errno == ENOENT
+                   ? 0
+                   : mv_error_set_errno(err, errno, "cannot read the folder '%s'", base);
+    if (fstat(dirfd(list), &st) < 0 || st.st_uid != geteuid()) {
+        closedir(list);
         return mv_error_set(err, EPERM, "the folder '%s' belongs to another user: remove it", base);
     }
-    *ret = fdopendir(fd);
-    if (*ret == NULL) {
-        mv_cleanup_close(&fd);
-        return mv_error_set_errno(err, ENOMEM, "cannot read the folder '%s'", base);
-    }
+    *ret = list;
     return 0;
 }
 
@@ -480,7 +475,7 @@ void mv_rundir_destroy(struct mv_rundir *rundir)
 {
     if (rundir == NULL)
         return;
-    int dir = open(rundir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    CLEANUP_CLOSE int dir = open(rundir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (!remove_folder(AT_FDCWD, rundir->path, dir) && is_folder(rundir->path))
         mv_warn("the folder '%s' could not be removed: 'memvisor ps' does so", rundir->path);
     free_rundir(rundir);
