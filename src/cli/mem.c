@@ -5,7 +5,6 @@
  */
 #include "mem.h"
 
-#include "cleanup.h"
 #include "log.h"
 #include "screen.h"
 #include "size.h"

@@ -5,7 +5,6 @@
 
 #include "error.h"
 
-#include <stddef.h>
 #include <sys/types.h>
 
 /*

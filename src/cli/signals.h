@@ -9,7 +9,6 @@
 
 #include "error.h"
 
-#include <stdbool.h>
 
 struct mv_loop;
 
