@@ -48,21 +48,15 @@ static int refuse(struct mv_dma *dma, int error, uint64_t gpa, uint64_t len, uin
 {
     char size[MV_SIZE_TEXT];
     mv_size_format(len, size);
-    switch (error) {
-    case -EACCES:
-        return mv_error_set(err, EACCES, "DMA of %s at 0x%" PRIx64
-                            ": the device is no master of its bus", size, gpa);
-    case -EFAULT:
+    if (error == -EFAULT) {
         atomic_fetch_add_explicit(&dma->misses, 1, memory_order_relaxed);
         return mv_error_set(err, EFAULT, "DMA of %s at 0x%" PRIx64 ": 0x%" PRIx64
                             " is no memory of the guest's", size, gpa, hole);
-    case -ENOMEM:
-        return mv_error_set(err, ENOMEM, "DMA of %s at 0x%" PRIx64 ": no memory for it", size,
-                            gpa);
-    default:
-        return mv_error_set(err, -error, "DMA of %s at 0x%" PRIx64
-                            ": the host has not got the memory", size, gpa);
     }
+    return mv_error_set(err, -error, "DMA of %s at 0x%" PRIx64 ": %s", size, gpa,
+                        error == -EACCES   ? "the device is no master of its bus"
+                        : error == -ENOMEM ? "no memory for it"
+                                           : "the host has not got the memory");
 }
 
 static int access_range(struct mv_dma *dma, uint64_t gpa, uint64_t len, mv_space_ram_fn *fn,
@@ -133,38 +127,20 @@ static int single(struct mv_dma *dma, uint64_t gpa, struct value *value, struct 
     return access_range(dma, gpa, size, access_value, value, err);
 }
 
-static int load(struct mv_dma *dma, uint64_t gpa, unsigned size, bool ordered, uint64_t *ret,
+int mv_dma_load(struct mv_dma *dma, uint64_t gpa, unsigned size, bool acquire, uint64_t *ret,
                 struct mv_error *err)
 {
-    struct value value = {.is_ordered = ordered, .size = size};
+    struct value value = {false, acquire, size, 0};
     int r = single(dma, gpa, &value, err);
     if (r == 0)
         *ret = value.value;
     return r;
 }
 
-int mv_dma_load(struct mv_dma *dma, uint64_t gpa, unsigned size, uint64_t *ret,
-                struct mv_error *err)
-{
-    return load(dma, gpa, size, false, ret, err);
-}
-
-int mv_dma_load_acquire(struct mv_dma *dma, uint64_t gpa, unsigned size, uint64_t *ret,
-                        struct mv_error *err)
-{
-    return load(dma, gpa, size, true, ret, err);
-}
-
-int mv_dma_store(struct mv_dma *dma, uint64_t gpa, unsigned size, uint64_t value,
+int mv_dma_store(struct mv_dma *dma, uint64_t gpa, unsigned size, bool release, uint64_t value,
                  struct mv_error *err)
 {
-    return single(dma, gpa, &(struct value){true, false, size, value}, err);
-}
-
-int mv_dma_store_release(struct mv_dma *dma, uint64_t gpa, unsigned size, uint64_t value,
-                         struct mv_error *err)
-{
-    return single(dma, gpa, &(struct value){true, true, size, value}, err);
+    return single(dma, gpa, &(struct value){true, release, size, value}, err);
 }
 
 /* --- lists */

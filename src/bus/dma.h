@@ -56,16 +56,12 @@ int mv_dma_write(struct mv_dma *dma, uint64_t gpa, const void *buf, uint64_t len
  * -EINVAL where the address is no multiple of the size
  */
 
-int mv_dma_load(struct mv_dma *dma, uint64_t gpa, unsigned size, uint64_t *ret,
+/* What is loaded or copied after an acquire is as new as this value. */
+int mv_dma_load(struct mv_dma *dma, uint64_t gpa, unsigned size, bool acquire, uint64_t *ret,
                 struct mv_error *err);
-int mv_dma_store(struct mv_dma *dma, uint64_t gpa, unsigned size, uint64_t value,
+/* What was stored or copied before a release is there for whoever finds this value. */
+int mv_dma_store(struct mv_dma *dma, uint64_t gpa, unsigned size, bool release, uint64_t value,
                  struct mv_error *err);
-/* What is loaded or copied afterwards is as new as this value. */
-int mv_dma_load_acquire(struct mv_dma *dma, uint64_t gpa, unsigned size, uint64_t *ret,
-                        struct mv_error *err);
-/* What was stored or copied before is there for whoever finds this value. */
-int mv_dma_store_release(struct mv_dma *dma, uint64_t gpa, unsigned size, uint64_t value,
-                         struct mv_error *err);
 
 /*
  * struct mv_dma_list: guest memory as the host's, for I/O by the host's kernel,

@@ -104,8 +104,8 @@ static void test_holes(void **state)
     assert_memory_equal(next->host + MV_MIB - 8, out, 8);
     assert_refused(mv_dma_read(dma, HOLE - 8, out, 16, &err), EFAULT, "0x60200000 is no");
     assert_int_equal(out[0], 0);
-    assert_refused(mv_dma_load(dma, HOLE, 8, &value, &err), EFAULT, "0x60200000 is no");
-    assert_refused(mv_dma_store(dma, 0, 1, 1, &err), EFAULT, "at 0x0: 0x0 is no");
+    assert_refused(mv_dma_load(dma, HOLE, 8, false, &value, &err), EFAULT, "0x60200000 is no");
+    assert_refused(mv_dma_store(dma, 0, 1, false, 1, &err), EFAULT, "at 0x0: 0x0 is no");
     assert_int_equal(value, 42);
     assert_refused(mv_dma_write(dma, UINT64_MAX - 7, in, 16, &err), EFAULT,
                    "0xfffffffffffffff8 is no");
@@ -131,38 +131,39 @@ static void test_values(void **state)
     for (size_t i = 0; i < 4; i++) {
         unsigned size = sizes[i];
         uint64_t wanted = UINT64_C(0x8877665544332211) >> (64 - 8 * size);
-        assert_int_equal(mv_dma_store(dma, RAM + 64, size, UINT64_C(0x8877665544332211) >>
+        assert_int_equal(mv_dma_store(dma, RAM + 64, size, false, UINT64_C(0x8877665544332211) >>
                                       (64 - 8 * size), &err), 0);
         for (unsigned byte = 0; byte < size; byte++)
             assert_int_equal(ram->host[64 + byte], (uint8_t)(wanted >> 8 * byte));
-        assert_int_equal(mv_dma_load(dma, RAM + 64, size, &value, &err), 0);
+        assert_int_equal(mv_dma_load(dma, RAM + 64, size, false, &value, &err), 0);
         assert_true(value == wanted);
         assert_int_equal(ram->host[64 + size], 0);
-        assert_int_equal(mv_dma_store_release(dma, NEXT - size, size, ~wanted, &err), 0);
-        assert_int_equal(mv_dma_load_acquire(dma, NEXT - size, size, &value, &err), 0);
+        assert_int_equal(mv_dma_store(dma, NEXT - size, size, true, ~wanted, &err), 0);
+        assert_int_equal(mv_dma_load(dma, NEXT - size, size, true, &value, &err), 0);
         assert_true(value == (~wanted & UINT64_MAX >> (64 - 8 * size)));
         memset(ram->host + 64, 0, 8);
         if (size > 1)
-            assert_refused(mv_dma_load(dma, RAM + size / 2, size, &value, &err), EINVAL,
+            assert_refused(mv_dma_load(dma, RAM + size / 2, size, false, &value, &err), EINVAL,
                            "not aligned");
     }
-    assert_refused(mv_dma_store(dma, RAM, 3, 0, &err), EINVAL, "not aligned");
-    assert_refused(mv_dma_load_acquire(dma, RAM, 0, &value, &err), EINVAL, "not aligned");
-    assert_refused(mv_dma_store_release(dma, RAM + 4, 8, 0, &err), EINVAL, "not aligned");
+    assert_refused(mv_dma_store(dma, RAM, 3, false, 0, &err), EINVAL, "not aligned");
+    assert_refused(mv_dma_load(dma, RAM, 0, true, &value, &err), EINVAL, "not aligned");
+    assert_refused(mv_dma_store(dma, RAM + 4, 8, true, 0, &err), EINVAL, "not aligned");
 }
 
 static void test_memory_of_another_device(void **state)
 {
     uint64_t value;
     move_bar(BAR);
-    assert_int_equal(mv_dma_store(dma, BAR + 2 * MV_MIB - 8, 8, 0x1234, &err), 0);
+    assert_int_equal(mv_dma_store(dma, BAR + 2 * MV_MIB - 8, 8, false, 0x1234, &err), 0);
     assert_int_equal(bar->host[2 * MV_MIB - 8], 0x34);
     move_bar(BAR + 2 * MV_MIB);
-    assert_refused(mv_dma_load(dma, BAR, 8, &value, &err), EFAULT, "0x8000000000 is no");
-    assert_int_equal(mv_dma_load(dma, BAR + 4 * MV_MIB - 8, 8, &value, &err), 0);
+    assert_refused(mv_dma_load(dma, BAR, 8, false, &value, &err), EFAULT, "0x8000000000 is no");
+    assert_int_equal(mv_dma_load(dma, BAR + 4 * MV_MIB - 8, 8, false, &value, &err), 0);
     assert_int_equal(value, 0x1234);
     mv_pci_bus_unplug(&other);
-    assert_refused(mv_dma_load(dma, BAR + 4 * MV_MIB - 8, 8, &value, &err), EFAULT, "is no memory");
+    assert_refused(mv_dma_load(dma, BAR + 4 * MV_MIB - 8, 8, false, &value, &err), EFAULT,
+                   "is no memory");
 }
 
 static void test_no_master(void **state)
@@ -175,7 +176,7 @@ static void test_no_master(void **state)
     assert_refused(mv_dma_write(dma, RAM, &byte, 1, &err), EACCES,
                    "DMA of 1 byte at 0x60000000: the device is no master of its bus");
     assert_refused(mv_dma_read(dma, RAM, &byte, 1, &err), EACCES, "no master");
-    assert_refused(mv_dma_load_acquire(dma, RAM, 8, &value, &err), EACCES, "no master");
+    assert_refused(mv_dma_load(dma, RAM, 8, true, &value, &err), EACCES, "no master");
     assert_refused(mv_dma_list_add(&list, RAM, 1, &err), EACCES, "no master");
     assert_int_equal(dma->misses, 0);
     assert_int_equal(ram->host[0], 0);
@@ -286,14 +287,14 @@ static void test_writes_are_logged(void **state)
     assert_int_equal(mv_dirty_cursor_open(space, bar, &cursor_bar, &err), 0);
     assert_int_equal(mv_dma_write(dma, RAM + 0xfff, bytes, 0x1002, &err), 0);
     assert_int_equal(take(cursor), 3);
-    assert_int_equal(mv_dma_store(dma, RAM, 8, 0, &err), 0);
-    assert_int_equal(mv_dma_store_release(dma, RAM + 0x5000, 2, 0, &err), 0);
+    assert_int_equal(mv_dma_store(dma, RAM, 8, false, 0, &err), 0);
+    assert_int_equal(mv_dma_store(dma, RAM + 0x5000, 2, true, 0, &err), 0);
     assert_int_equal(take(cursor), 2);
-    assert_int_equal(mv_dma_store(dma, BAR + 0x3000, 1, 0, &err), 0);
+    assert_int_equal(mv_dma_store(dma, BAR + 0x3000, 1, false, 0, &err), 0);
     assert_int_equal(take(cursor_bar), 1);
     /* Neither what is read nor what is refused. */
     assert_int_equal(mv_dma_read(dma, RAM, bytes, sizeof bytes, &err), 0);
-    assert_int_equal(mv_dma_load_acquire(dma, RAM, 8, &value, &err), 0);
+    assert_int_equal(mv_dma_load(dma, RAM, 8, true, &value, &err), 0);
     assert_int_equal(mv_dma_write(dma, HOLE - 0x1000, bytes, 0x1001, &err), -EFAULT);
     switch_master(false);
     assert_int_equal(mv_dma_write(dma, RAM, bytes, 1, &err), -EACCES);
@@ -326,8 +327,8 @@ static int step_over(bool is_store, unsigned size)
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
     raise(SIGSTOP);
     if (is_store)
-        return mv_dma_store_release(dma, RAM + 0x100, size, ones, &err) < 0;
-    return mv_dma_load_acquire(dma, RAM + 0x100, size, &value, &err) < 0 ||
+        return mv_dma_store(dma, RAM + 0x100, size, true, ones, &err) < 0;
+    return mv_dma_load(dma, RAM + 0x100, size, true, &value, &err) < 0 ||
            value != (value & 0xff) * all;
 }
 
@@ -415,9 +416,9 @@ static void *torn_thread(void *opaque)
     for (unsigned i = 0; !atomic_load_explicit(&stop, memory_order_relaxed); i++) {
         uint64_t gpa = values[i % 2].gpa, all = values[i % 2].all, value = 0;
         unsigned size = values[i % 2].size;
-        if (number == 0 && mv_dma_store_release(dma, gpa, size, i % 256 * all, &why) < 0)
+        if (number == 0 && mv_dma_store(dma, gpa, size, true, i % 256 * all, &why) < 0)
             return "no store";
-        if (number != 0 && mv_dma_load_acquire(dma, gpa, size, &value, &why) < 0)
+        if (number != 0 && mv_dma_load(dma, gpa, size, true, &value, &why) < 0)
             return "no load";
         if (value != (value & 0xff) * all)
             return "torn";
@@ -446,7 +447,7 @@ static void *ring_thread(void *opaque)
     struct mv_error why;
     for (uint16_t at = 0; !atomic_load_explicit(&stop, memory_order_relaxed);) {
         bool fills = number % 2 == 0;
-        if (mv_dma_load_acquire(dma, fills ? tail : head, 2, &seen, &why) < 0)
+        if (mv_dma_load(dma, fills ? tail : head, 2, true, &seen, &why) < 0)
             return "no index";
         if ((uint16_t)(fills ? at - seen : seen - at) == (fills ? ENTRIES : 0)) {
             sched_yield();
@@ -467,7 +468,7 @@ static void *ring_thread(void *opaque)
             }
         }
         at++;
-        if (mv_dma_store_release(dma, fills ? head : tail, 2, at, &why) < 0)
+        if (mv_dma_store(dma, fills ? head : tail, 2, true, at, &why) < 0)
             return "no index stored";
         atomic_fetch_add(&progress[number], 1);
     }
