@@ -92,13 +92,8 @@ struct mv_device *mv_device_tree_parent(struct mv_device_tree *tree, const struc
     return find(tree, device->path, end == NULL ? 0 : (size_t)(end - device->path));
 }
 
-int mv_device_tree_name(struct mv_device_tree *tree, struct mv_device *device, const char *id,
-                        struct mv_error *err)
+int mv_device_name(struct mv_device *device, const char *id, struct mv_error *err)
 {
-    const struct mv_device *other = mv_device_tree_find_id(tree, id);
-    if (other != NULL)
-        return mv_error_set(err, EEXIST, "id '%s' is that of the %s at %s: give another id", id,
-                            other->ops->type, other->path);
     device->id = strdup(id);
     return device->id == NULL ? mv_error_set(err, ENOMEM, "no memory for device '%s'", id) : 0;
 }

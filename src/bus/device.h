@@ -57,9 +57,8 @@ struct mv_device *mv_device_tree_find(struct mv_device_tree *tree, const char *p
 /* The device that it sits in, by its path; NULL where there is none. */
 struct mv_device *mv_device_tree_parent(struct mv_device_tree *tree,
                                         const struct mv_device *device);
-/* Name a device of the tree; -EEXIST where another has this id. */
-int mv_device_tree_name(struct mv_device_tree *tree, struct mv_device *device, const char *id,
-                        struct mv_error *err);
+/* The user's name for a device; no other of the tree has it. */
+int mv_device_name(struct mv_device *device, const char *id, struct mv_error *err);
 struct mv_device *mv_device_tree_find_id(struct mv_device_tree *tree, const char *id);
 /* Takes the device out and destroys it. */
 void mv_device_tree_remove(struct mv_device_tree *tree, struct mv_device *device);

@@ -118,7 +118,7 @@ static int add(struct mv_hotplug *pci, const struct mv_config_device *wish,
         return r;
     }
     if (wish->id != NULL)
-        r = mv_device_tree_name(pci->devices, &function->device, wish->id, err);
+        r = mv_device_name(&function->device, wish->id, err);
     if (r == 0)
         r = mv_pci_bus_plug(place->bus, place->slot, function, err);
     if (r < 0)
