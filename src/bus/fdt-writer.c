@@ -17,8 +17,7 @@ static void note(struct mv_fdt *fdt, int error)
 
 void mv_fdt_begin(struct mv_fdt *fdt, const char *name)
 {
-    if (fdt->error == 0)
-        note(fdt, fdt_begin_node(fdt->bytes, name));
+    note(fdt, fdt_begin_node(fdt->bytes, name));
 }
 
 void mv_fdt_begin_at(struct mv_fdt *fdt, const char *name, uint64_t address)
@@ -30,14 +29,12 @@ void mv_fdt_begin_at(struct mv_fdt *fdt, const char *name, uint64_t address)
 
 void mv_fdt_end(struct mv_fdt *fdt)
 {
-    if (fdt->error == 0)
-        note(fdt, fdt_end_node(fdt->bytes));
+    note(fdt, fdt_end_node(fdt->bytes));
 }
 
 void mv_fdt_bytes(struct mv_fdt *fdt, const char *name, const void *value, size_t len)
 {
-    if (fdt->error == 0)
-        note(fdt, fdt_property(fdt->bytes, name, value, (int)len));
+    note(fdt, fdt_property(fdt->bytes, name, value, (int)len));
 }
 
 void mv_fdt_text(struct mv_fdt *fdt, const char *name, const char *value)
@@ -53,9 +50,8 @@ void mv_fdt_empty(struct mv_fdt *fdt, const char *name)
 void mv_fdt_cells(struct mv_fdt *fdt, const char *name, const uint32_t *values, size_t count)
 {
     void *value = NULL;
-    if (fdt->error == 0)
-        note(fdt, fdt_property_placeholder(fdt->bytes, name, (int)(4 * count), &value));
-    for (size_t i = 0; fdt->error == 0 && i < count; i++)
+    note(fdt, fdt_property_placeholder(fdt->bytes, name, (int)(4 * count), &value));
+    for (size_t i = 0; value != NULL && i < count; i++)
         fdt32_st((uint8_t *)value + 4 * i, values[i]);
 }
 
@@ -77,11 +73,9 @@ int mv_fdt_make(void (*write)(struct mv_fdt *fdt, const void *opaque), const voi
         if (fdt.bytes == NULL)
             return mv_error_set(err, ENOMEM, "no memory for the device tree");
         note(&fdt, fdt_create(fdt.bytes, size));
-        if (fdt.error == 0)
-            note(&fdt, fdt_finish_reservemap(fdt.bytes));
+        note(&fdt, fdt_finish_reservemap(fdt.bytes));
         write(&fdt, opaque);
-        if (fdt.error == 0)
-            note(&fdt, fdt_finish(fdt.bytes));
+        note(&fdt, fdt_finish(fdt.bytes));
         if (fdt.error == 0) {
             *ret = fdt.bytes;
             return 0;

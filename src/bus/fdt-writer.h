@@ -22,7 +22,7 @@ enum mv_fdt_phandle {
     MV_FDT_CACHE, /* that all CPUs share */
 };
 
-/* Keeps the first error; what comes after it does nothing. */
+/* Keeps the first error; what is written after it goes nowhere. */
 struct mv_fdt {
     void *bytes;
     int error; /* libfdt's */

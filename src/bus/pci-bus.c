@@ -71,11 +71,6 @@ void mv_pci_bus_destroy(struct mv_pci_bus *bus)
     free(bus);
 }
 
-struct mv_space *mv_pci_bus_space(struct mv_pci_bus *bus)
-{
-    return bus->root->params.space;
-}
-
 pthread_mutex_t *mv_pci_bus_mutex(struct mv_pci_bus *bus)
 {
     return &bus->root->lock;
@@ -131,14 +126,14 @@ static bool wanted(const struct mv_pci_function *f, unsigned index, uint64_t *re
 static void unmap_bar(struct mv_pci_bus *bus, struct mv_pci_bar *bar)
 {
     if (bar->mapped)
-        mv_space_remove(mv_pci_bus_space(bus), bar->gpa);
+        mv_space_remove(bus->root->params.space, bar->gpa);
     bar->mapped = false;
 }
 
 /* Where something else stands already it stays unmapped, until that moves. */
 static void map_bar(struct mv_pci_bus *bus, struct mv_pci_bar *bar, uint64_t gpa)
 {
-    struct mv_space *space = mv_pci_bus_space(bus);
+    struct mv_space *space = bus->root->params.space;
     struct mv_error ignored;
     int r;
     if (bar->block != NULL)

@@ -73,16 +73,14 @@ void mv_pci_function_init(struct mv_pci_function *function, const struct mv_devi
 {
     function->device.ops = ops;
     function->capability_end = 0x40;
-    mv_pci_config_define(function, 0x00, 2, ids->vendor, 0);
-    mv_pci_config_define(function, 0x02, 2, ids->device, 0);
+    mv_pci_config_define(function, 0x00, 4, ids->vendor | (uint32_t)ids->device << 16, 0);
     mv_pci_config_define(function, MV_PCI_COMMAND, 2, 0,
-           MV_PCI_COMMAND_MEMORY | MV_PCI_COMMAND_MASTER |
-               (ids->interrupt ? MV_PCI_COMMAND_INTX_DISABLE : 0));
-    mv_pci_config_define(function, 0x08, 1, ids->revision, 0);
-    mv_pci_config_define(function, 0x09, 3, ids->class_code, 0);
+                         MV_PCI_COMMAND_MEMORY | MV_PCI_COMMAND_MASTER |
+                             (ids->interrupt ? MV_PCI_COMMAND_INTX_DISABLE : 0));
+    mv_pci_config_define(function, 0x08, 4, ids->revision | ids->class_code << 8, 0);
     mv_pci_config_define(function, 0x0c, 1, 0, 0xff); /* cache line size */
-    mv_pci_config_define(function, 0x2c, 2, ids->subsystem_vendor, 0);
-    mv_pci_config_define(function, 0x2e, 2, ids->subsystem, 0);
+    mv_pci_config_define(function, 0x2c, 4,
+                         ids->subsystem_vendor | (uint32_t)ids->subsystem << 16, 0);
     mv_pci_config_define(function, MV_PCI_INTERRUPT_LINE, 1, 0, 0xff);
     mv_pci_config_define(function, MV_PCI_INTERRUPT_PIN, 1, ids->interrupt, 0);
 }
@@ -99,7 +97,7 @@ void mv_pci_bar_ram(struct mv_pci_function *function, unsigned index, struct mv_
     function->bars[index] =
         (struct mv_pci_bar){.size = block->size, .block = block, .wide = true};
     mv_pci_config_define(function, MV_PCI_BAR0 + 4 * index, 8, BAR_64BIT | BAR_PREFETCHABLE,
-           ~(block->size - 1));
+                         ~(block->size - 1));
 }
 
 uint8_t mv_pci_capability_add(struct mv_pci_function *function, uint8_t id, unsigned size)

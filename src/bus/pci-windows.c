@@ -51,7 +51,7 @@ void mv_pci_demand_add(struct mv_pci_demand *demand, const struct mv_pci_functio
     for (unsigned i = 0; i < MV_PCI_BARS; i++) {
         const struct mv_pci_bar *bar = &function->bars[i];
         if (bar->size != 0)
-            (bar->wide ? demand->wide : demand->narrow)[63u - (unsigned)__builtin_clzll(bar->size)]++;
+            demand->bars[bar->wide][63u - (unsigned)__builtin_clzll(bar->size)]++;
     }
 }
 
@@ -61,16 +61,12 @@ static bool fits(const struct mv_pci_bus_params *params, const struct mv_pci_dem
     struct orders low, high;
     split_window(params->windows[0].gpa, params->windows[0].size, &low);
     split_window(params->windows[1].gpa, params->windows[1].size, &high);
-    for (unsigned order = ORDERS; order-- > 0;) {
-        for (unsigned i = 0; i < demand->narrow[order]; i++) {
-            if (!take(&low, order))
-                return false;
-        }
-    }
-    for (unsigned order = ORDERS; order-- > 0;) {
-        for (unsigned i = 0; i < demand->wide[order]; i++) {
-            if (!take(&high, order) && !take(&low, order))
-                return false;
+    for (unsigned wide = 0; wide < 2; wide++) {
+        for (unsigned order = ORDERS; order-- > 0;) {
+            for (unsigned i = 0; i < demand->bars[wide][order]; i++) {
+                if (!(wide && take(&high, order)) && !take(&low, order))
+                    return false;
+            }
         }
     }
     return true;
@@ -80,7 +76,7 @@ static uint64_t total(const struct mv_pci_demand *demand)
 {
     uint64_t bytes = 0;
     for (unsigned order = 0; order < ORDERS; order++) {
-        uint64_t count = (uint64_t)demand->narrow[order] + demand->wide[order];
+        uint64_t count = (uint64_t)demand->bars[0][order] + demand->bars[1][order];
         if (count > UINT64_MAX >> order || mv_add_overflows(bytes, count << order, &bytes))
             return UINT64_MAX;
     }

@@ -168,7 +168,6 @@ int mv_pci_bus_create(const struct mv_pci_bus_params *params, struct mv_pci_bus 
 int mv_pci_bus_create_behind(struct mv_pci_function *function, struct mv_error *err);
 /* No function sits in it any more. */
 void mv_pci_bus_destroy(struct mv_pci_bus *bus);
-struct mv_space *mv_pci_bus_space(struct mv_pci_bus *bus);
 /* What guards it, all buses behind it, and the one before it. */
 pthread_mutex_t *mv_pci_bus_mutex(struct mv_pci_bus *bus);
 
@@ -238,9 +237,9 @@ void mv_pci_bus_set_reset_due(struct mv_pci_bus *bus, bool due);
 
 /* --- pci-windows.c: for the bus */
 
-/* How many BARs of 2^n bytes there are, of 32 and of 64 bits. */
+/* How many BARs of 2^n bytes there are, by whether they are wide. */
 struct mv_pci_demand {
-    unsigned narrow[64], wide[64];
+    unsigned bars[2][64];
 };
 void mv_pci_demand_add(struct mv_pci_demand *demand, const struct mv_pci_function *function);
 /*

@@ -37,47 +37,41 @@ static uint8_t *store_value(uint8_t *bytes, uint64_t value, size_t size)
     return bytes + size;
 }
 
+static void *element(const struct mv_state_field *field, const void *object, size_t index)
+{
+    return (char *)object + field->offset + index * field->stride;
+}
+
 uint64_t mv_state_get(const struct mv_state_field *field, const void *object, size_t index)
 {
-    const char *at = (const char *)object + field->offset + index * field->stride;
-    uint8_t u8;
-    uint16_t u16;
-    uint32_t u32;
-    uint64_t u64;
+    const void *at = element(field, object, index);
     switch (mv_state_type_size(field->type)) {
-    case sizeof u8:
-        memcpy(&u8, at, sizeof u8);
-        return u8;
-    case sizeof u16:
-        memcpy(&u16, at, sizeof u16);
-        return u16;
-    case sizeof u32:
-        memcpy(&u32, at, sizeof u32);
-        return u32;
+    case 1:
+        return *(const uint8_t *)at;
+    case 2:
+        return *(const uint16_t *)at;
+    case 4:
+        return *(const uint32_t *)at;
     default:
-        memcpy(&u64, at, sizeof u64);
-        return u64;
+        return *(const uint64_t *)at;
     }
 }
 
 void mv_state_set(const struct mv_state_field *field, void *object, size_t index, uint64_t value)
 {
-    char *at = (char *)object + field->offset + index * field->stride;
-    uint8_t u8 = (uint8_t)value;
-    uint16_t u16 = (uint16_t)value;
-    uint32_t u32 = (uint32_t)value;
+    void *at = element(field, object, index);
     switch (mv_state_type_size(field->type)) {
-    case sizeof u8:
-        memcpy(at, &u8, sizeof u8);
+    case 1:
+        *(uint8_t *)at = (uint8_t)value;
         break;
-    case sizeof u16:
-        memcpy(at, &u16, sizeof u16);
+    case 2:
+        *(uint16_t *)at = (uint16_t)value;
         break;
-    case sizeof u32:
-        memcpy(at, &u32, sizeof u32);
+    case 4:
+        *(uint32_t *)at = (uint32_t)value;
         break;
     default:
-        memcpy(at, &value, sizeof value);
+        *(uint64_t *)at = value;
         break;
     }
 }
@@ -176,35 +170,23 @@ static uint8_t *save_field(const struct mv_state_field *field, const void *objec
 
 /* --- locks */
 
-static pthread_mutex_t *outer_lock(const struct mv_state_table *table, void *object)
+/* Take them, or let them go: `fn` is pthread_mutex_lock or its counterpart. */
+static void each_lock(const struct mv_state_table *table, void *object,
+                      int (*fn)(pthread_mutex_t *mutex))
 {
-    return table->lock == NULL ? NULL : table->lock(object);
-}
-
-static void take_locks(const struct mv_state_table *table, void *object)
-{
-    pthread_mutex_t *outer = outer_lock(table, object);
+    pthread_mutex_t *outer = table->lock == NULL ? NULL : table->lock(object);
     if (table->mutex != 0)
-        pthread_mutex_lock((pthread_mutex_t *)((char *)object + table->mutex));
+        fn((pthread_mutex_t *)((char *)object + table->mutex));
     if (outer != NULL)
-        pthread_mutex_lock(outer);
-}
-
-static void let_locks_go(const struct mv_state_table *table, void *object)
-{
-    pthread_mutex_t *outer = outer_lock(table, object);
-    if (outer != NULL)
-        pthread_mutex_unlock(outer);
-    if (table->mutex != 0)
-        pthread_mutex_unlock((pthread_mutex_t *)((char *)object + table->mutex));
+        fn(outer);
 }
 
 void mv_state_save(const struct mv_state_table *table, void *object, uint8_t *bytes)
 {
-    take_locks(table, object);
+    each_lock(table, object, pthread_mutex_lock);
     for (size_t i = 0; i < table->field_count; i++)
         bytes = save_field(&table->fields[i], object, bytes);
-    let_locks_go(table, object);
+    each_lock(table, object, pthread_mutex_unlock);
 }
 
 /* --- from bytes */
@@ -353,12 +335,12 @@ int mv_state_load(const struct mv_state_table *table, void *object, const char *
         return mv_error_set(err, ENOMEM, "%s: no memory for its state", path);
     struct loading loading = {
         .table = table, .path = path, .copy = copy, .seen = seen, .at = bytes, .end = bytes + len};
-    take_locks(table, object);
+    each_lock(table, object, pthread_mutex_lock);
     memcpy(copy, object, table->size);
     int r = load_all(&loading, err);
     if (r == 0)
         commit(table, copy, object);
-    let_locks_go(table, object);
+    each_lock(table, object, pthread_mutex_unlock);
     if (r == 0 && table->loaded != NULL)
         table->loaded(object);
     return r;
