@@ -46,20 +46,13 @@ static const struct mv_state_field state_fields[] = {
 /* Interrupts of CPUs and SPIs that are not there have no state, and are level-sensitive. */
 static int check_absent(const struct mv_gicv3 *gic, unsigned bank, struct mv_error *err)
 {
-    const struct {
-        const char *name;
-        uint32_t bits;
-    } fields[] = {
-        {"group", gic->group[bank]},     {"enabled", gic->enabled[bank]},
-        {"pending", gic->pending[bank]}, {"active", gic->active[bank]},
-        {"edge", gic->edge[bank]},       {"level", gic->level[bank]},
-        {"message-level", gic->message_level[bank]},
-    };
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (fields[i].bits != 0)
-            return mv_state_refuse(err, fields[i].name,
+    for (size_t i = 0; i < sizeof state_fields / sizeof state_fields[0]; i++) {
+        const struct mv_state_field *field = &state_fields[i];
+        uint64_t bits = field->count == MV_GICV3_BANKS ? mv_state_get(field, gic, bank) : 0;
+        if (bits != 0)
+            return mv_state_refuse(err, field->name,
                                    "bank %u has 0x%x, and none of its interrupts is there", bank,
-                                   fields[i].bits);
+                                   (uint32_t)bits);
     }
     for (unsigned i = bank * 32; i < bank * 32 + 32; i++) {
         if (gic->priority[i] != 0)

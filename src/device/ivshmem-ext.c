@@ -49,28 +49,17 @@ static uint32_t window_entry(const struct mv_ivshmem_ext *ext, unsigned index)
 
 uint32_t mv_ivshmem_ext_read(const struct mv_ivshmem_ext *ext, unsigned offset)
 {
-    switch (offset) {
-    case MV_IVSHMEM_EXT_REG_MAGIC:
-        return MV_IVSHMEM_EXT_MAGIC;
-    case MV_IVSHMEM_EXT_REG_VERSION:
-        return VERSION;
-    case MV_IVSHMEM_EXT_REG_STATE:
-        return ext->connected ? MV_IVSHMEM_EXT_STATE_CONNECTED : 0;
-    case MV_IVSHMEM_EXT_REG_CHANGES:
-        return ext->changes;
-    case MV_IVSHMEM_EXT_REG_PEERS:
-        return (uint32_t)ext->peer_count;
-    case MV_IVSHMEM_EXT_REG_VECTORS:
-        return ext->vectors;
-    case MV_IVSHMEM_EXT_REG_NOTIFY:
-        return ext->notify;
-    case MV_IVSHMEM_EXT_REG_SELECT:
-        return ext->select;
-    default:
-        return offset >= MV_IVSHMEM_EXT_REG_WINDOW && offset < BAR_SIZE
-                   ? window_entry(ext, (offset - MV_IVSHMEM_EXT_REG_WINDOW) / 4)
-                   : 0;
-    }
+    const uint32_t state = ext->connected ? MV_IVSHMEM_EXT_STATE_CONNECTED : 0;
+    /* In the order of enum mv_ivshmem_ext_register. */
+    const uint32_t registers[] = {MV_IVSHMEM_EXT_MAGIC, VERSION, state, ext->changes,
+                                  (uint32_t)ext->peer_count, ext->vectors, ext->notify,
+                                  ext->select};
+    size_t index = (offset - MV_IVSHMEM_EXT_START) / 4;
+    if (index < sizeof registers / sizeof registers[0])
+        return registers[index];
+    return offset >= MV_IVSHMEM_EXT_REG_WINDOW && offset < BAR_SIZE
+               ? window_entry(ext, (offset - MV_IVSHMEM_EXT_REG_WINDOW) / 4)
+               : 0;
 }
 
 void mv_ivshmem_ext_write(struct mv_ivshmem_ext *ext, unsigned offset, uint32_t value)

@@ -10,15 +10,6 @@
 
 #include "platform-devices.h"
 
-bool mv_uart_receiver_put(struct mv_uart_receiver *r, uint8_t byte)
-{
-    if (r->line_count == MV_UART_FIFO)
-        return false;
-    r->line[(r->line_first + r->line_count) % MV_UART_FIFO] = byte;
-    r->line_count++;
-    return true;
-}
-
 /*
  * Without FIFOs a new character takes the place of an unread one; with them
  * the FIFO keeps what it has (data sheet, 8.5).
@@ -57,22 +48,6 @@ uint8_t mv_uart_receiver_pop(struct mv_uart_receiver *r, bool *ret_room)
         r->polls = 0; /* who reads what is not there does not wait for it */
     }
     return byte;
-}
-
-unsigned mv_uart_receiver_room(const struct mv_uart_receiver *r, unsigned depth)
-{
-    return r->line_count < depth ? depth - r->line_count : 0;
-}
-
-void mv_uart_receiver_poll(struct mv_uart_receiver *r)
-{
-    if (r->polls < MV_UART_POLLS)
-        r->polls++;
-}
-
-bool mv_uart_receiver_polled(const struct mv_uart_receiver *r)
-{
-    return r->polls == MV_UART_POLLS;
 }
 
 void mv_uart_receiver_arrive(struct mv_uart_receiver *r, unsigned depth)

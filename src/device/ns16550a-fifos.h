@@ -14,7 +14,12 @@
 
 #define MV_UART_FIFO  16
 #define MV_UART_QUEUE 4096 /* beyond the chip's 16: for guests that give up waiting for THRE */
-#define MV_UART_POLLS 2 /* looks at LSR that tell of a guest that waits */
+/*
+ * Reads of LSR, since the guest set the UART up, that tell of one that waits for input
+ * without an interrupt.  A driver that starts looks once and throws away what it finds
+ * (Linux's 8250_port.c, serial8250_do_startup, twice).
+ */
+#define MV_UART_POLLS 2
 
 struct mv_serial_backend;
 
@@ -34,24 +39,12 @@ struct mv_uart_receiver {
     uint8_t polls; /* LSR reads since the guest last set the UART up, up to MV_UART_POLLS */
 };
 
-/* A byte from the host, or in loopback into a FIFO of `depth`: false on an overrun. */
-bool mv_uart_receiver_put(struct mv_uart_receiver *r, uint8_t byte);
+/* A byte in loopback into a FIFO of `depth`: false on an overrun. */
 bool mv_uart_receiver_loop(struct mv_uart_receiver *r, uint8_t byte, unsigned depth);
 
 /* Bytes in the FIFO; the next one, or 0; *ret_room where the host may send another. */
 unsigned mv_uart_receiver_used(const struct mv_uart_receiver *r);
 uint8_t mv_uart_receiver_pop(struct mv_uart_receiver *r, bool *ret_room);
-/* How many bytes the host may send. */
-unsigned mv_uart_receiver_room(const struct mv_uart_receiver *r, unsigned depth);
-
-/* The guest looks whether there is something. */
-void mv_uart_receiver_poll(struct mv_uart_receiver *r);
-/*
- * Whether it waits for input without an interrupt: it has looked twice since
- * it set the UART up.  A driver that starts looks once and throws away what it
- * finds (Linux's 8250_port.c, serial8250_do_startup, twice).
- */
-bool mv_uart_receiver_polled(const struct mv_uart_receiver *r);
 /* Bytes of the wire go into the FIFO as it has room. */
 void mv_uart_receiver_arrive(struct mv_uart_receiver *r, unsigned depth);
 /* The guest sets the UART up: what has arrived has not. */

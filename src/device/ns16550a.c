@@ -123,7 +123,7 @@ static unsigned rx_depth(const struct mv_ns16550a *u)
 /* What the host sent arrives while the guest listens. */
 static void rx_arrive(struct mv_ns16550a *u)
 {
-    if (!in_loopback(u) && ((u->ier & IER_RX) != 0 || mv_uart_receiver_polled(&u->rx)))
+    if (!in_loopback(u) && ((u->ier & IER_RX) != 0 || u->rx.polls == MV_UART_POLLS))
         mv_uart_receiver_arrive(&u->rx, rx_depth(u));
 }
 
@@ -225,7 +225,7 @@ static uint8_t read_register(struct mv_ns16550a *u, enum reg reg, bool *ret_room
     case REG_MCR:
         return u->mcr;
     case REG_LSR:
-        mv_uart_receiver_poll(&u->rx);
+        u->rx.polls += u->rx.polls < MV_UART_POLLS;
         rx_arrive(u);
         value = line_status(u);
         u->lsr_errors = 0;
@@ -406,9 +406,7 @@ unsigned mv_ns16550a_rx_room(struct mv_device *device)
 {
     struct mv_ns16550a *u = (struct mv_ns16550a *)device;
     MV_LOCK_SCOPE(&u->device.lock);
-    if (input_held(u))
-        return 0;
-    return mv_uart_receiver_room(&u->rx, rx_depth(u));
+    return input_held(u) || u->rx.line_count >= rx_depth(u) ? 0 : rx_depth(u) - u->rx.line_count;
 }
 
 void mv_ns16550a_rx(struct mv_device *device, const uint8_t *buf, unsigned len)
@@ -416,8 +414,10 @@ void mv_ns16550a_rx(struct mv_device *device, const uint8_t *buf, unsigned len)
     struct mv_ns16550a *u = (struct mv_ns16550a *)device;
     MV_LOCK_SCOPE(&u->device.lock);
     for (unsigned i = 0; i < len; i++) {
-        if (!mv_uart_receiver_put(&u->rx, buf[i]))
+        if (u->rx.line_count == MV_UART_FIFO)
             u->lsr_errors |= LSR_OE;
+        else
+            u->rx.line[(u->rx.line_first + u->rx.line_count++) % MV_UART_FIFO] = buf[i];
     }
     update_irq(u);
 }

@@ -12,15 +12,10 @@
 
 enum reg {
     REG_DATA_END = 0x400, /* below it: the data register, masked by address */
-    REG_DIR = 0x400,
-    REG_IS = 0x404,
-    REG_IBE = 0x408,
-    REG_IEV = 0x40c,
-    REG_IE = 0x410,
+    REG_DIR = 0x400, /* then IS, IBE, IEV, IE */
     REG_RIS = 0x414,
     REG_MIS = 0x418,
-    REG_IC = 0x41c,
-    REG_AFSEL = 0x420,
+    REG_IC = 0x41c, /* then AFSEL */
     REG_ID = 0xfe0,
 };
 
@@ -71,24 +66,14 @@ static void latch_edges(struct mv_pl061 *gpio, uint8_t before)
     gpio->edges |= (before ^ now) & wanted & (uint8_t)~gpio->is;
 }
 
+/* A register that is no more than a value, or NULL. */
 static uint8_t *plain_register(struct mv_pl061 *gpio, uint64_t offset)
 {
-    switch (offset) {
-    case REG_DIR:
-        return &gpio->dir;
-    case REG_IS:
-        return &gpio->is;
-    case REG_IBE:
-        return &gpio->ibe;
-    case REG_IEV:
-        return &gpio->iev;
-    case REG_IE:
-        return &gpio->ie;
-    case REG_AFSEL:
-        return &gpio->afsel;
-    default:
-        return NULL;
-    }
+    uint8_t *const registers[] = {&gpio->dir, &gpio->is, &gpio->ibe, &gpio->iev, &gpio->ie,
+                                  NULL,       NULL,      NULL,       &gpio->afsel};
+    uint64_t index = (offset - REG_DIR) / 4;
+    return offset % 4 == 0 && index < sizeof registers / sizeof registers[0] ? registers[index]
+                                                                             : NULL;
 }
 
 static uint8_t read_id(uint64_t offset)
