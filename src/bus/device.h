@@ -17,8 +17,8 @@
 struct mv_device;
 
 struct mv_device_ops {
-    const char *type; /* "ns16550a" */
-    const struct mv_state_table *state; /* may be NULL where there is none */
+    const char *type;                          /* "ns16550a" */
+    const struct mv_state_table *state;        /* may be NULL where there is none */
     void (*reset)(struct mv_device *device);   /* power-on values; NULL: it has none */
     void (*destroy)(struct mv_device *device); /* what it has beside itself; NULL: nothing */
 };
@@ -27,8 +27,8 @@ struct mv_device {
     const struct mv_device_ops *ops;
     struct mv_mmio_region region; /* its registers, or the first of them */
     pthread_mutex_t lock;
-    char *path; /* "uart", "pci/03.0" */
-    char *id;   /* the user's name for it; NULL where there is none */
+    char *path;          /* "uart", "pci/03.0" */
+    char *id;            /* the user's name for it; NULL where there is none */
     uint64_t generation; /* tells a device from an earlier one at its path */
     struct mv_device *next;
 };

@@ -50,8 +50,9 @@ static int refuse(struct mv_dma *dma, int error, uint64_t gpa, uint64_t len, uin
     mv_size_format(len, size);
     if (error == -EFAULT) {
         atomic_fetch_add_explicit(&dma->misses, 1, memory_order_relaxed);
-        return mv_error_set(err, EFAULT, "DMA of %s at 0x%" PRIx64 ": 0x%" PRIx64
-                            " is no memory of the guest's", size, gpa, hole);
+        return mv_error_set(err, EFAULT,
+                            "DMA of %s at 0x%" PRIx64 ": 0x%" PRIx64 " is no memory of the guest's",
+                            size, gpa, hole);
     }
     return mv_error_set(err, -error, "DMA of %s at 0x%" PRIx64 ": %s", size, gpa,
                         error == -EACCES   ? "the device is no master of its bus"

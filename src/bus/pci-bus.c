@@ -290,8 +290,9 @@ int mv_pci_bus_plug(struct mv_pci_bus *bus, unsigned slot, struct mv_pci_functio
 {
     MV_LOCK_SCOPE(mv_pci_bus_mutex(bus));
     if (bus->slots[slot] != NULL)
-        return mv_error_set(err, EBUSY, "PCI slot %02x.0 holds a %s already: give another addr=",
-                            slot, bus->slots[slot]->device.ops->type);
+        return mv_error_set(err, EBUSY,
+                            "PCI slot %02x.0 holds a %s already: give another addr=", slot,
+                            bus->slots[slot]->device.ops->type);
     struct mv_pci_demand demand = {0};
     mv_pci_demand_add(&demand, function);
     for_each(bus->root, add_demand, &demand);

@@ -47,7 +47,7 @@ void mv_pci_config_own(struct mv_pci_function *function, unsigned offset, unsign
 int mv_pci_function_check(const struct mv_pci_function *function, struct mv_error *err)
 {
     for (unsigned i = 0; i < MV_PCI_CONFIG_SIZE; i++) {
-        uint8_t fixed = (uint8_t)~(function->writable[i] | function->own[i]);
+        uint8_t fixed = (uint8_t) ~(function->writable[i] | function->own[i]);
         if (((function->config[i] ^ function->power_on[i]) & fixed) != 0)
             return mv_state_refuse(err, "config",
                                    "byte 0x%x is 0x%x, and of this device 0x%x, of which 0x%x "
@@ -79,8 +79,8 @@ void mv_pci_function_init(struct mv_pci_function *function, const struct mv_devi
                              (ids->interrupt ? MV_PCI_COMMAND_INTX_DISABLE : 0));
     mv_pci_config_define(function, 0x08, 4, ids->revision | ids->class_code << 8, 0);
     mv_pci_config_define(function, 0x0c, 1, 0, 0xff); /* cache line size */
-    mv_pci_config_define(function, 0x2c, 4,
-                         ids->subsystem_vendor | (uint32_t)ids->subsystem << 16, 0);
+    mv_pci_config_define(function, 0x2c, 4, ids->subsystem_vendor | (uint32_t)ids->subsystem << 16,
+                         0);
     mv_pci_config_define(function, MV_PCI_INTERRUPT_LINE, 1, 0, 0xff);
     mv_pci_config_define(function, MV_PCI_INTERRUPT_PIN, 1, ids->interrupt, 0);
 }
@@ -94,8 +94,7 @@ void mv_pci_bar_mmio(struct mv_pci_function *function, unsigned index, uint64_t 
 
 void mv_pci_bar_ram(struct mv_pci_function *function, unsigned index, struct mv_block *block)
 {
-    function->bars[index] =
-        (struct mv_pci_bar){.size = block->size, .block = block, .wide = true};
+    function->bars[index] = (struct mv_pci_bar){.size = block->size, .block = block, .wide = true};
     mv_pci_config_define(function, MV_PCI_BAR0 + 4 * index, 8, BAR_64BIT | BAR_PREFETCHABLE,
                          ~(block->size - 1));
 }

@@ -34,12 +34,12 @@
 #define MV_PCI_LINES       4
 
 /* Offsets in configuration space (6.1). */
-#define MV_PCI_COMMAND         0x04
-#define MV_PCI_STATUS          0x06
-#define MV_PCI_BAR0            0x10
-#define MV_PCI_CAPABILITIES    0x34
-#define MV_PCI_INTERRUPT_LINE  0x3c
-#define MV_PCI_INTERRUPT_PIN   0x3d
+#define MV_PCI_COMMAND        0x04
+#define MV_PCI_STATUS         0x06
+#define MV_PCI_BAR0           0x10
+#define MV_PCI_CAPABILITIES   0x34
+#define MV_PCI_INTERRUPT_LINE 0x3c
+#define MV_PCI_INTERRUPT_PIN  0x3d
 
 #define MV_PCI_COMMAND_MEMORY       (1u << 1)
 #define MV_PCI_COMMAND_MASTER       (1u << 2)
@@ -52,8 +52,8 @@ struct mv_pci_function;
 struct mv_pci_msix;
 
 struct mv_pci_bar {
-    uint64_t size; /* bytes, a power of two; 0: there is none */
-    bool wide;     /* takes the next BAR's register as its high half */
+    uint64_t size;                       /* bytes, a power of two; 0: there is none */
+    bool wide;                           /* takes the next BAR's register as its high half */
     struct mv_block *block;              /* RAM-like, or */
     const struct mv_mmio_region *region; /* registers */
     bool mapped;
@@ -78,7 +78,7 @@ struct mv_pci_function {
     struct mv_dma dma;      /* allowed while it is a master of the bus, and all bridges before it */
     struct mv_pci_bus *bus; /* NULL before it is put into a slot */
     unsigned slot;
-    bool plugged; /* in the slot */
+    bool plugged;              /* in the slot */
     struct mv_pci_bus *behind; /* of a bridge, else NULL */
     uint8_t config[MV_PCI_CONFIG_SIZE];
     uint8_t power_on[MV_PCI_CONFIG_SIZE];
@@ -89,7 +89,7 @@ struct mv_pci_function {
     struct mv_pci_msix *msix;             /* or NULL */
     bool intx_wanted;                     /* by the device */
     bool intx_driven;                     /* on its line */
-    bool messages; /* interrupts go out as messages: the line is silent */
+    bool messages;                        /* interrupts go out as messages: the line is silent */
     struct mv_pci_bar bars[MV_PCI_BARS];
 };
 

@@ -41,7 +41,7 @@ struct mv_platform {
         uint64_t gpa;
         uint64_t size;
         const struct mv_mmio_region *region;
-    } msi; /* where message-signalled interrupts are written to */
+    } msi;                     /* where message-signalled interrupts are written to */
     struct mv_device *console; /* the first UART */
     struct mv_device *gpio;
     struct mv_device *pci; /* the host bridge */

@@ -252,11 +252,11 @@ static int load_element(struct loading *loading, const struct mv_state_field *fi
         return 0;
     }
     uint64_t own = mv_state_get(field, loading->copy, index);
-    return own == value ? 0
-                        : mv_error_set(err, EINVAL,
-                                       "%s/%s: the state has 0x%" PRIx64
-                                       ", and this machine 0x%" PRIx64,
-                                       loading->path, field->name, value, own);
+    return own == value
+               ? 0
+               : mv_error_set(err, EINVAL,
+                              "%s/%s: the state has 0x%" PRIx64 ", and this machine 0x%" PRIx64,
+                              loading->path, field->name, value, own);
 }
 
 static int load_values(struct loading *loading, const struct mv_state_field *field,

@@ -48,7 +48,7 @@ struct mv_state_field {
 struct mv_state_table {
     const char *type; /* the device's type: "ns16550a" */
     uint32_t version;
-    size_t size; /* of the object that offsets count in */
+    size_t size;        /* of the object that offsets count in */
     const char *object; /* its C type, for tests that read debug information */
     const struct mv_state_field *fields;
     size_t field_count;
@@ -115,10 +115,7 @@ struct mv_state_table {
     }
 
 #define MV_STATE_SIZE(type)                                                                        \
-    ((type) == MV_STATE_U64   ? 8u                                                                 \
-     : (type) == MV_STATE_U32 ? 4u                                                                 \
-     : (type) == MV_STATE_U16 ? 2u                                                                 \
-                              : 1u)
+    ((type) == MV_STATE_U64 ? 8u : (type) == MV_STATE_U32 ? 4u : (type) == MV_STATE_U16 ? 2u : 1u)
 
 /* Elements of a member, which is of the field's type where the compiler can tell. */
 #define MV_STATE_COUNT(lvalue, type)                                                               \

@@ -31,8 +31,8 @@ enum reg {
 /* Of the DMA, in their order. */
 enum { SOURCE, DESTINATION, COUNT, COMMAND, DMA_REGISTERS };
 
-#define ID 0x010000ed /* version 1.0, and "ed" for the device */
-#define STATUS_INTERRUPT    0x80 /* interrupt when a factorial is done */
+#define ID                  0x010000ed /* version 1.0, and "ed" for the device */
+#define STATUS_INTERRUPT    0x80       /* interrupt when a factorial is done */
 #define INTERRUPT_FACTORIAL 1u
 #define INTERRUPT_DMA       0x100u
 
@@ -188,8 +188,8 @@ static void registers_write(void *opaque, uint64_t offset, uint64_t value, unsig
     }
 }
 
-static const struct mv_mmio_ops registers_ops = {registers_read, registers_write, registers_read,
-                                                 4, 8};
+static const struct mv_mmio_ops registers_ops = {registers_read, registers_write, registers_read, 4,
+                                                 8};
 
 static void reset(struct mv_device *device)
 {
@@ -246,19 +246,18 @@ static void state_loaded(void *object)
     mv_pci_function_loaded(&edu->function);
 }
 
-static const struct mv_state_table state_table =
-    MV_STATE_TABLE(struct mv_edu, "edu", 1, state_fields,
-                   .mutex = offsetof(struct mv_edu, function.device.lock),
-                   .lock = mv_pci_function_mutex, .saving = save_state, .check = check_state,
-                   .loaded = state_loaded);
+static const struct mv_state_table state_table = MV_STATE_TABLE(
+    struct mv_edu, "edu", 1, state_fields, .mutex = offsetof(struct mv_edu, function.device.lock),
+    .lock = mv_pci_function_mutex, .saving = save_state, .check = check_state,
+    .loaded = state_loaded);
 
 static const struct mv_device_ops device_ops = {"edu", &state_table, reset, destroy};
 
 int mv_edu_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
                   struct mv_error *err)
 {
-    static const struct mv_pci_ids ids = {0x1234, 0x11e8, 0x1af4, 0x1100,
-                                          .class_code = 0x00ff00 /* none */, 0x10, true};
+    static const struct mv_pci_ids ids = {
+        0x1234, 0x11e8, 0x1af4, 0x1100, .class_code = 0x00ff00 /* none */, 0x10, true};
     struct mv_edu *edu =
         mv_device_alloc(sizeof *edu, &device_ops, "edu registers", &registers_ops, err);
     if (edu == NULL)

@@ -181,8 +181,8 @@ static void write_sgir(struct mv_gicv3 *gic, unsigned cpu, unsigned group, uint6
         return;
     }
     /* Aff3, Aff2 and Aff1 stand as they do in MPIDR_EL1. */
-    uint64_t others = (value >> 48 & 0xff) << 32 | (value >> 32 & 0xff) << 16 |
-                      (value >> 16 & 0xff) << 8;
+    uint64_t others =
+        (value >> 48 & 0xff) << 32 | (value >> 32 & 0xff) << 16 | (value >> 16 & 0xff) << 8;
     for (unsigned aff0 = 0; aff0 < 16; aff0++) {
         int target = mv_arm64_cpu_of(others | aff0, gic->params.cpus);
         if ((value >> aff0 & 1) != 0 && target >= 0)

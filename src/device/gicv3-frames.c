@@ -372,9 +372,9 @@ static uint64_t redist_read(void *opaque, uint64_t offset, unsigned size)
 {
     struct mv_gicv3 *gic = opaque;
     uint64_t cpu = offset / MV_GICV3_REDIST_SIZE;
-    return cpu >= gic->params.cpus ? 0
-                                   : read_frame(gic, redist_registers, (int)cpu,
-                                                offset % MV_GICV3_REDIST_SIZE, size);
+    return cpu >= gic->params.cpus
+               ? 0
+               : read_frame(gic, redist_registers, (int)cpu, offset % MV_GICV3_REDIST_SIZE, size);
 }
 
 static void redist_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)

@@ -35,9 +35,9 @@
 #define MV_GICD_CTLR_DS     (1u << 6)
 
 /* GICD_IROUTER: one of N, and the fields that exist. */
-#define MV_GICD_IROUTER_IRM (UINT64_C(1) << 31)
+#define MV_GICD_IROUTER_IRM      (UINT64_C(1) << 31)
 #define MV_GICD_IROUTER_AFFINITY UINT64_C(0xff00ffffff)
-#define MV_GICD_IROUTER_MASK (MV_GICD_IROUTER_IRM | MV_GICD_IROUTER_AFFINITY)
+#define MV_GICD_IROUTER_MASK     (MV_GICD_IROUTER_IRM | MV_GICD_IROUTER_AFFINITY)
 
 /* ICC_CTLR_EL1's writable bits. */
 #define MV_ICC_CTLR_CBPR    (1u << 0)

@@ -56,8 +56,8 @@ static int check_absent(const struct mv_gicv3 *gic, unsigned bank, struct mv_err
     }
     for (unsigned i = bank * 32; i < bank * 32 + 32; i++) {
         if (gic->priority[i] != 0)
-            return mv_state_refuse(err, "priority", "interrupt %u of bank %u is not there",
-                                   i % 32, bank);
+            return mv_state_refuse(err, "priority", "interrupt %u of bank %u is not there", i % 32,
+                                   bank);
     }
     return 0;
 }
@@ -114,10 +114,9 @@ static void state_loaded(void *object)
     derive_all(gic);
 }
 
-static const struct mv_state_table state_table =
-    MV_STATE_TABLE(struct mv_gicv3, "gicv3", 1, state_fields,
-                   .mutex = offsetof(struct mv_gicv3, device.lock), .check = check_state,
-                   .loaded = state_loaded);
+static const struct mv_state_table state_table = MV_STATE_TABLE(
+    struct mv_gicv3, "gicv3", 1, state_fields, .mutex = offsetof(struct mv_gicv3, device.lock),
+    .check = check_state, .loaded = state_loaded);
 
 /*
  * Power-on values.  The wires into the chip keep their level: a device that is
@@ -294,5 +293,5 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
         describe_v2m(fdt, wiring);
 }
 
-const struct mv_platform_type mv_gicv3_type = {
-    "interrupt-controller", 0, create, MV_GICV3_DIST_SIZE, added, describe};
+const struct mv_platform_type mv_gicv3_type = {"interrupt-controller", 0,     create,
+                                               MV_GICV3_DIST_SIZE,     added, describe};

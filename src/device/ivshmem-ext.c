@@ -51,9 +51,9 @@ uint32_t mv_ivshmem_ext_read(const struct mv_ivshmem_ext *ext, unsigned offset)
 {
     const uint32_t state = ext->connected ? MV_IVSHMEM_EXT_STATE_CONNECTED : 0;
     /* In the order of enum mv_ivshmem_ext_register. */
-    const uint32_t registers[] = {MV_IVSHMEM_EXT_MAGIC, VERSION, state, ext->changes,
-                                  (uint32_t)ext->peer_count, ext->vectors, ext->notify,
-                                  ext->select};
+    const uint32_t registers[] = {
+        MV_IVSHMEM_EXT_MAGIC,      VERSION,      state,       ext->changes,
+        (uint32_t)ext->peer_count, ext->vectors, ext->notify, ext->select};
     size_t index = (offset - MV_IVSHMEM_EXT_START) / 4;
     if (index < sizeof registers / sizeof registers[0])
         return registers[index];

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MV_IVSHMEM_EXT_START 0x10 /* in BAR0, up to its end */
+#define MV_IVSHMEM_EXT_START 0x10                 /* in BAR0, up to its end */
 #define MV_IVSHMEM_EXT_MAGIC UINT32_C(0x31585649) /* "IVX1" */
 
 enum mv_ivshmem_ext_register {
@@ -42,9 +42,9 @@ struct mv_ivshmem_ext_peer {
 struct mv_ivshmem_ext {
     bool connected;
     uint32_t changes;
-    uint32_t notify; /* the vector to raise on a change, or NONE */
-    uint32_t select; /* the lowest ID in the window */
-    uint32_t vectors; /* the device's own */
+    uint32_t notify;                   /* the vector to raise on a change, or NONE */
+    uint32_t select;                   /* the lowest ID in the window */
+    uint32_t vectors;                  /* the device's own */
     struct mv_ivshmem_ext_peer *peers; /* by ID, the device itself left out */
     size_t peer_count;
     size_t peer_room;

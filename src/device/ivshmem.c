@@ -238,10 +238,9 @@ static int take_memory(void *opaque, int fd, uint64_t size, struct mv_error *err
                             "%" PRIu64 "K, or ask for less",
                             mv_size_format(size, has), mv_size_format(ivshmem->least_size, wants),
                             ivshmem->least_size / MV_KIB);
-    return ivshmem->block == NULL
-               ? mv_block_create_shared(params->blocks, params->path, "bar2", size, fd,
-                                        &ivshmem->block, err)
-               : mv_block_replace_fd(ivshmem->block, fd, err);
+    return ivshmem->block == NULL ? mv_block_create_shared(params->blocks, params->path, "bar2",
+                                                           size, fd, &ivshmem->block, err)
+                                  : mv_block_replace_fd(ivshmem->block, fd, err);
 }
 
 static void take_ring(void *opaque, unsigned vector, uint64_t count)
@@ -265,10 +264,8 @@ static void take_peer(void *opaque, unsigned id, unsigned vectors)
 }
 
 static const struct mv_ivshmem_link_ops link_ops = {.memory = take_memory, .rung = take_ring};
-static const struct mv_ivshmem_link_ops link_ops_ext = {.memory = take_memory,
-                                                        .rung = take_ring,
-                                                        .connected = take_connected,
-                                                        .peer = take_peer};
+static const struct mv_ivshmem_link_ops link_ops_ext = {
+    .memory = take_memory, .rung = take_ring, .connected = take_connected, .peer = take_peer};
 
 static int open_link(struct mv_ivshmem_device *ivshmem, const struct mv_pci_device_params *params,
                      struct mv_error *err)
@@ -305,10 +302,9 @@ static int take_block(struct mv_ivshmem_device *ivshmem, const struct mv_pci_dev
                             mv_size_format(size, text));
     ivshmem->shows_other = params->block != NULL;
     ivshmem->block = params->block;
-    return ivshmem->shows_other
-               ? 0
-               : mv_block_create_backed(params->blocks, params->path, "bar2", size,
-                                        params->backing, &ivshmem->block, err);
+    return ivshmem->shows_other ? 0
+                                : mv_block_create_backed(params->blocks, params->path, "bar2", size,
+                                                         params->backing, &ivshmem->block, err);
 }
 
 /* --- making */
@@ -323,8 +319,7 @@ static int create(const struct mv_ivshmem_model *model, const struct mv_device_o
         return -ENOMEM;
     ivshmem->model = model;
     mv_pci_function_init(&ivshmem->function, ops, &model->ids);
-    int r = ops == &ops_plain ? take_block(ivshmem, params, err)
-                              : open_link(ivshmem, params, err);
+    int r = ops == &ops_plain ? take_block(ivshmem, params, err) : open_link(ivshmem, params, err);
     if (r < 0) {
         mv_device_destroy(&ivshmem->function.device);
         return r;

@@ -20,8 +20,8 @@ struct mv_ivshmem_device;
  * accessing vCPU's thread with no lock held.
  */
 struct mv_ivshmem_register {
-    unsigned offset;  /* in BAR0, bytes */
-    size_t value;     /* where it stands in the device; 0: nowhere */
+    unsigned offset; /* in BAR0, bytes */
+    size_t value;    /* where it stands in the device; 0: nowhere */
     bool read_clears;
     uint32_t (*read)(struct mv_ivshmem_device *ivshmem);              /* NULL: it reads 0 */
     void (*write)(struct mv_ivshmem_device *ivshmem, uint32_t value); /* NULL: nothing happens */

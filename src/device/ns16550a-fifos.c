@@ -74,10 +74,10 @@ int mv_uart_receiver_check(const struct mv_uart_receiver *r, unsigned depth, str
     if (r->arrived > r->line_count)
         return mv_state_refuse(err, "rx-arrived", "%u bytes of %u that the host sent", r->arrived,
                                r->line_count);
-    return used <= depth ? 0
-                         : mv_state_refuse(err, "rx-loop-count",
-                                           "with rx-arrived %u bytes where %u have room", used,
-                                           depth);
+    return used <= depth
+               ? 0
+               : mv_state_refuse(err, "rx-loop-count",
+                                 "with rx-arrived %u bytes where %u have room", used, depth);
 }
 
 void mv_uart_transmitter_put(struct mv_uart_transmitter *t, uint8_t byte)

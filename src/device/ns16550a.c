@@ -52,10 +52,10 @@ enum reg { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, R
 #define MCR_LOOP 0x10
 #define MCR_MASK 0x1f
 
-#define LSR_DR     0x01
-#define LSR_OE     0x02
-#define LSR_THRE   0x20
-#define LSR_TEMT   0x40
+#define LSR_DR   0x01
+#define LSR_OE   0x02
+#define LSR_THRE 0x20
+#define LSR_TEMT 0x40
 
 #define MSR_DELTAS 0x0f
 #define MSR_CTS    0x10
@@ -87,9 +87,15 @@ struct mv_ns16550a {
 #define ANY(name, member) BITS(name, member, 0xff)
 
 static const struct mv_state_field state_fields[] = {
-    BITS("ier", ier, IER_MASK), BITS("fcr", fcr, FCR_KEPT), BITS("mcr", mcr, MCR_MASK),
+    BITS("ier", ier, IER_MASK),
+    BITS("fcr", fcr, FCR_KEPT),
+    BITS("mcr", mcr, MCR_MASK),
     BITS("lsr-errors", lsr_errors, LSR_OE),
-    ANY("lcr", lcr), ANY("msr", msr), ANY("scr", scr), ANY("dll", dll), ANY("dlm", dlm),
+    ANY("lcr", lcr),
+    ANY("msr", msr),
+    ANY("scr", scr),
+    ANY("dll", dll),
+    ANY("dlm", dlm),
     MV_STATE_FLAG("thre-pending", struct mv_ns16550a, thre_pending),
     MV_STATE_FLAG("rts-used", struct mv_ns16550a, rts_used),
     MV_UART_FIFOS_STATE_FIELDS(struct mv_ns16550a, rx, tx),
@@ -456,6 +462,5 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
     MV_FDT_CELLS(fdt, "reg-io-width", 1);
 }
 
-const struct mv_platform_type mv_ns16550a_type = {
-    "serial", offsetof(struct mv_platform, console), create, MV_NS16550A_SIZE,
-    .describe = describe};
+const struct mv_platform_type mv_ns16550a_type = {"serial", offsetof(struct mv_platform, console),
+                                                  create, MV_NS16550A_SIZE, .describe = describe};

@@ -51,12 +51,12 @@ struct mv_pci_device_params {
     struct mv_block *block;                  /* another's that it shows instead, or NULL */
     struct mv_loop *loop;
     struct mv_guest_timers *timers;
-    uint64_t dma_mask; /* of a device that has one: the addresses that it can send */
-    const char *socket; /* of a device with a server: where that listens */
-    unsigned vectors;   /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
-    bool ext;           /* docs/ivshmem-ext.md */
+    uint64_t dma_mask;              /* of a device that has one: the addresses that it can send */
+    const char *socket;             /* of a device with a server: where that listens */
+    unsigned vectors;               /* of its MSI-X table: 1 to MV_PCI_MSIX_VECTORS_MAX */
+    bool ext;                       /* docs/ivshmem-ext.md */
     struct mv_ivshmem_hello *hello; /* the connection to it, or NULL */
-    struct mv_pcie_place place; /* of a root port, as what follows */
+    struct mv_pcie_place place;     /* of a root port, as what follows */
     mv_pcie_eject_fn *eject;
     void *eject_opaque;
 };

@@ -99,8 +99,8 @@ static void describe_interrupts(struct mv_fdt *fdt, unsigned intid)
     for (uint32_t slot = 0; slot < MV_PCI_LINES; slot++) {
         for (uint32_t pin = 1; pin <= MV_PCI_LINES; pin++) {
             unsigned line = intid + (slot + pin - 1) % MV_PCI_LINES;
-            const uint32_t entry[CELLS_EACH] = {
-                slot << 11, 0, 0, pin, MV_FDT_INTERRUPTS, 0, 0, MV_FDT_INTERRUPT(line)};
+            const uint32_t entry[CELLS_EACH] = {slot << 11,        0, 0, pin,
+                                                MV_FDT_INTERRUPTS, 0, 0, MV_FDT_INTERRUPT(line)};
             memcpy(at, entry, sizeof entry);
             at += CELLS_EACH;
         }
@@ -132,5 +132,5 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
     describe_interrupts(fdt, row->intid);
 }
 
-const struct mv_platform_type mv_pci_host_type = {
-    "pcie", offsetof(struct mv_platform, pci), create, MV_PCI_ECAM_SIZE, .describe = describe};
+const struct mv_platform_type mv_pci_host_type = {"pcie", offsetof(struct mv_platform, pci), create,
+                                                  MV_PCI_ECAM_SIZE, .describe = describe};

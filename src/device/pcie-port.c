@@ -29,7 +29,7 @@
 #define PREFETCH_64   0x01 /* in base and limit: the high halves are there */
 #define CONTROL_RESET (1u << 6)
 /* What a guest may set that means nothing here: parity, SERR#, ISA, VGA, master aborts. */
-#define CONTROL_REST  0x3fu
+#define CONTROL_REST 0x3fu
 
 #define WINDOW_UNIT UINT64_C(0x100000)
 
@@ -67,20 +67,20 @@
 #define SLOT_CAP_BITS   (1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 6)
 #define SLOT_CAP_NUMBER 19
 
-#define SLOT_BUTTON          (1u << 0) /* in control: is to interrupt; in status: has happened */
-#define SLOT_PRESENCE        (1u << 3)
-#define SLOT_COMMAND         (1u << 4)
-#define SLOT_INTERRUPT       (1u << 5) /* control: any of them is to */
-#define SLOT_ATTENTION_OFF   (3u << 6)
-#define SLOT_LIGHT           (3u << 8) /* control: the power indicator */
-#define SLOT_LIGHT_ON        (1u << 8)
-#define SLOT_LIGHT_BLINKS    (2u << 8)
-#define SLOT_LIGHT_OFF       (3u << 8)
-#define SLOT_POWER_OFF       (1u << 10)
-#define SLOT_LINK            (1u << 12) /* control: a change of the link is to interrupt */
-#define STATUS_PRESENT       (1u << 6)
-#define STATUS_LINK          (1u << 8)
-#define STATUS_LINK_SHIFT    4 /* from its bit in status to that in control */
+#define SLOT_BUTTON        (1u << 0) /* in control: is to interrupt; in status: has happened */
+#define SLOT_PRESENCE      (1u << 3)
+#define SLOT_COMMAND       (1u << 4)
+#define SLOT_INTERRUPT     (1u << 5) /* control: any of them is to */
+#define SLOT_ATTENTION_OFF (3u << 6)
+#define SLOT_LIGHT         (3u << 8) /* control: the power indicator */
+#define SLOT_LIGHT_ON      (1u << 8)
+#define SLOT_LIGHT_BLINKS  (2u << 8)
+#define SLOT_LIGHT_OFF     (3u << 8)
+#define SLOT_POWER_OFF     (1u << 10)
+#define SLOT_LINK          (1u << 12) /* control: a change of the link is to interrupt */
+#define STATUS_PRESENT     (1u << 6)
+#define STATUS_LINK        (1u << 8)
+#define STATUS_LINK_SHIFT  4 /* from its bit in status to that in control */
 
 #define CONTROL_WRITABLE                                                                           \
     (SLOT_BUTTON | SLOT_PRESENCE | SLOT_COMMAND | SLOT_INTERRUPT | SLOT_ATTENTION_OFF |            \
@@ -199,8 +199,7 @@ static void take_out(struct mv_pcie_port *port)
 /* --- what the guest writes */
 
 /* The part of a write that goes to the 16-bit register at `at`, in place. */
-static bool part_of(unsigned at, unsigned offset, unsigned size, uint32_t value,
-                    unsigned *ret_part)
+static bool part_of(unsigned at, unsigned offset, unsigned size, uint32_t value, unsigned *ret_part)
 {
     if (offset >= at + 2 || offset + size <= at)
         return false;
@@ -413,8 +412,8 @@ static void define_registers(struct mv_pcie_port *port)
     port->express = (uint8_t)at;
 }
 
-int mv_pci_root_port_create(const struct mv_pci_device_params *params,
-                            struct mv_pci_function **ret, struct mv_error *err)
+int mv_pci_root_port_create(const struct mv_pci_device_params *params, struct mv_pci_function **ret,
+                            struct mv_error *err)
 {
     static const struct mv_pci_ids ids = {
         .vendor = 0x1b36, .device = 0x000c, .class_code = 0x060400 /* bridge */, .interrupt = true};

@@ -30,9 +30,9 @@ struct mv_pcie_place {
 struct mv_pcie_port {
     struct mv_pci_function function;
     struct mv_pcie_place place;
-    uint8_t express; /* its capability's offset */
-    uint16_t control; /* of the slot, as it was before the write that is being followed */
-    bool event; /* an interrupt is due for what the slot's status says */
+    uint8_t express;        /* its capability's offset */
+    uint16_t control;       /* of the slot, as it was before the write that is being followed */
+    bool event;             /* an interrupt is due for what the slot's status says */
     struct mv_device *gone; /* out of the slot, and not collected yet */
     /* The main thread's: since when (guest time, ns) the guest is asked to let go of the device. */
     bool asked;

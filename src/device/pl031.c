@@ -234,10 +234,9 @@ static void state_loaded(void *object)
     mv_irq_renew(&rtc->irq);
 }
 
-static const struct mv_state_table state_table =
-    MV_STATE_TABLE(struct mv_pl031, "pl031", 1, state_fields,
-                   .mutex = offsetof(struct mv_pl031, device.lock), .check = check_state,
-                   .loaded = state_loaded);
+static const struct mv_state_table state_table = MV_STATE_TABLE(
+    struct mv_pl031, "pl031", 1, state_fields, .mutex = offsetof(struct mv_pl031, device.lock),
+    .check = check_state, .loaded = state_loaded);
 
 static const struct mv_device_ops device_ops = {"pl031", &state_table, reset, destroy};
 

@@ -12,7 +12,7 @@
 
 enum reg {
     REG_DATA_END = 0x400, /* below it: the data register, masked by address */
-    REG_DIR = 0x400, /* then IS, IBE, IEV, IE */
+    REG_DIR = 0x400,      /* then IS, IBE, IEV, IE */
     REG_RIS = 0x414,
     REG_MIS = 0x418,
     REG_IC = 0x41c, /* then AFSEL */
@@ -49,7 +49,7 @@ static uint8_t pins(const struct mv_pl061 *gpio)
 /* Latched edges, and levels for as long as they last (DDI 0190, 2.2.3). */
 static uint8_t raw_status(const struct mv_pl061 *gpio)
 {
-    uint8_t active_levels = (uint8_t)~(pins(gpio) ^ gpio->iev);
+    uint8_t active_levels = (uint8_t) ~(pins(gpio) ^ gpio->iev);
     return (gpio->edges & (uint8_t)~gpio->is) | (active_levels & gpio->is);
 }
 
@@ -62,14 +62,14 @@ static void update_irq(struct mv_pl061 *gpio)
 static void latch_edges(struct mv_pl061 *gpio, uint8_t before)
 {
     uint8_t now = pins(gpio);
-    uint8_t wanted = gpio->ibe | (uint8_t)~(now ^ gpio->iev);
+    uint8_t wanted = gpio->ibe | (uint8_t) ~(now ^ gpio->iev);
     gpio->edges |= (before ^ now) & wanted & (uint8_t)~gpio->is;
 }
 
 /* A register that is no more than a value, or NULL. */
 static uint8_t *plain_register(struct mv_pl061 *gpio, uint64_t offset)
 {
-    uint8_t *const registers[] = {&gpio->dir, &gpio->is, &gpio->ibe, &gpio->iev, &gpio->ie,
+    uint8_t *const registers[] = {&gpio->dir, &gpio->is, &gpio->ibe, &gpio->iev,  &gpio->ie,
                                   NULL,       NULL,      NULL,       &gpio->afsel};
     uint64_t index = (offset - REG_DIR) / 4;
     return offset % 4 == 0 && index < sizeof registers / sizeof registers[0] ? registers[index]
@@ -160,8 +160,7 @@ void mv_pl061_set_input(struct mv_device *device, unsigned line, bool level)
 static int create(const struct mv_platform *platform, const struct mv_platform_row *row,
                   struct mv_device **ret, struct mv_error *err)
 {
-    struct mv_pl061 *gpio =
-        mv_device_alloc(sizeof *gpio, &device_ops, "pl061", &mmio_ops, err);
+    struct mv_pl061 *gpio = mv_device_alloc(sizeof *gpio, &device_ops, "pl061", &mmio_ops, err);
     if (gpio == NULL)
         return -ENOMEM;
     gpio->irq = mv_platform_irq(platform, row);
@@ -190,5 +189,5 @@ static void describe(struct mv_fdt *fdt, const struct mv_platform *platform,
     MV_FDT_CELLS(fdt, "phandle", MV_FDT_GPIO);
 }
 
-const struct mv_platform_type mv_pl061_type = {
-    "gpio", offsetof(struct mv_platform, gpio), create, MV_PRIMECELL_SIZE, .describe = describe};
+const struct mv_platform_type mv_pl061_type = {"gpio", offsetof(struct mv_platform, gpio), create,
+                                               MV_PRIMECELL_SIZE, .describe = describe};
