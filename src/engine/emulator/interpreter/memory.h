@@ -41,14 +41,18 @@ void mv_memory_probe(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, un
                      unsigned size, unsigned access);
 void *mv_memory_atomic(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned size,
                        unsigned access);
-const struct mv_dtlb_entry *mv_memory_entry(struct mv_cpu *cpu, const struct mv_op *op,
-                                            uint64_t va, unsigned access);
+const struct mv_dtlb_entry *mv_memory_entry(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                                            unsigned access);
 void mv_memory_check_watch(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, unsigned len,
                            unsigned access);
-/* A Q register, which is one element of 16 bytes. */
-void mv_memory_read128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t ret[2]);
-void mv_memory_write128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t low,
-                        uint64_t high);
+/* Two adjacent values of `size`, or with 16 the halves of one: both or none. */
+struct mv_memory_pair {
+    uint64_t first, second;
+};
+struct mv_memory_pair mv_memory_read_pair(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                                          unsigned size);
+void mv_memory_write_pair(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
+                          struct mv_memory_pair pair, unsigned size);
 /* The data abort of an access that the softmmu lets through. */
 _Noreturn void mv_memory_abort(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
                                enum mv_fault_status fsc, bool write);
@@ -61,7 +65,7 @@ static inline bool mv_sp_misaligned(const struct mv_cpu *cpu, const struct mv_op
 }
 #define MV_CHECK_SP                                                                                \
     if (mv_sp_misaligned(cpu, op))                                                                 \
-        return mv_exception_at(cpu, op, MV_EC_SP_ALIGNMENT, 0)
+    return mv_exception_at(cpu, op, MV_EC_SP_ALIGNMENT, 0)
 
 /*
  * Does an entry let an access of `total` bytes through, in elements of `size`,
@@ -119,77 +123,41 @@ MV_DEFINE_STORE(16, mv_u16_any)
 MV_DEFINE_STORE(32, mv_u32_any)
 MV_DEFINE_STORE(64, mv_u64_any)
 
-/*
- * Two adjacent values of `bits` each by one TLB look-up; the second one's abort
- * leaves the first one undone.
- */
-#define MV_DEFINE_LOAD_PAIR(bits, type)                                                            \
-    MV_INLINE void mv_load##bits##x2(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,      \
-                                     uint##bits##_t ret[2])                                        \
+/* Both by one TLB look-up; the second one's abort leaves the first one undone. */
+#define MV_DEFINE_PAIR(name, bits, size, type)                                                     \
+    MV_INLINE void mv_load##name(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,          \
+                                 uint##bits##_t ret[2])                                            \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_entry_takes(entry, entry->read_tag, va, bits / 4, bits / 8)) {                      \
+        if (mv_entry_takes(entry, entry->read_tag, va, bits / 4, size)) {                          \
             const type *host = (type *)(va + entry->addend);                                       \
             mv_access_begin(cpu, op);                                                              \
             ret[0] = __atomic_load_n(&host[0], __ATOMIC_RELAXED);                                  \
             ret[1] = __atomic_load_n(&host[1], __ATOMIC_RELAXED);                                  \
             mv_access_end();                                                                       \
         } else {                                                                                   \
-            mv_memory_probe(cpu, op, va, bits / 4, bits / 8, 0);                                   \
-            ret[0] = (uint##bits##_t)mv_memory_read(cpu, op, va, bits / 8, 0);                     \
-            ret[1] = (uint##bits##_t)mv_memory_read(cpu, op, va + bits / 8, bits / 8, 0);          \
+            struct mv_memory_pair pair = mv_memory_read_pair(cpu, op, va, size);                   \
+            ret[0] = (uint##bits##_t)pair.first;                                                   \
+            ret[1] = (uint##bits##_t)pair.second;                                                  \
         }                                                                                          \
-    }
-#define MV_DEFINE_STORE_PAIR(bits, type)                                                           \
-    MV_INLINE void mv_store##bits##x2(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,     \
-                                      uint##bits##_t first, uint##bits##_t second)                 \
+    }                                                                                              \
+    MV_INLINE void mv_store##name(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,         \
+                                  uint##bits##_t first, uint##bits##_t second)                     \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_entry_takes(entry, entry->write_tag, va, bits / 4, bits / 8)) {                     \
+        if (mv_entry_takes(entry, entry->write_tag, va, bits / 4, size)) {                         \
             type *host = (type *)(va + entry->addend);                                             \
             mv_access_begin(cpu, op);                                                              \
             __atomic_store_n(&host[0], first, __ATOMIC_RELAXED);                                   \
             __atomic_store_n(&host[1], second, __ATOMIC_RELAXED);                                  \
             mv_access_end();                                                                       \
         } else {                                                                                   \
-            mv_memory_probe(cpu, op, va, bits / 4, bits / 8, MV_ACCESS_WRITE);                     \
-            mv_memory_write(cpu, op, va, first, bits / 8, 0);                                      \
-            mv_memory_write(cpu, op, va + bits / 8, second, bits / 8, 0);                          \
+            mv_memory_write_pair(cpu, op, va, (struct mv_memory_pair){first, second}, size);       \
         }                                                                                          \
     }
-MV_DEFINE_LOAD_PAIR(32, mv_u32_any)
-MV_DEFINE_LOAD_PAIR(64, mv_u64_any)
-MV_DEFINE_STORE_PAIR(32, mv_u32_any)
-MV_DEFINE_STORE_PAIR(64, mv_u64_any)
-
-MV_INLINE void mv_load128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
-                          uint64_t ret[2])
-{
-    const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
-    if (mv_entry_takes(entry, entry->read_tag, va, 16, 16)) {
-        const mv_u64_any *host = (mv_u64_any *)(va + entry->addend);
-        mv_access_begin(cpu, op);
-        ret[0] = __atomic_load_n(&host[0], __ATOMIC_RELAXED);
-        ret[1] = __atomic_load_n(&host[1], __ATOMIC_RELAXED);
-        mv_access_end();
-    } else {
-        mv_memory_read128(cpu, op, va, ret);
-    }
-}
-
-MV_INLINE void mv_store128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va,
-                           uint64_t low, uint64_t high)
-{
-    const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
-    if (mv_entry_takes(entry, entry->write_tag, va, 16, 16)) {
-        mv_u64_any *host = (mv_u64_any *)(va + entry->addend);
-        mv_access_begin(cpu, op);
-        __atomic_store_n(&host[0], low, __ATOMIC_RELAXED);
-        __atomic_store_n(&host[1], high, __ATOMIC_RELAXED);
-        mv_access_end();
-    } else {
-        mv_memory_write128(cpu, op, va, low, high);
-    }
-}
+MV_DEFINE_PAIR(32x2, 32, 4, mv_u32_any)
+MV_DEFINE_PAIR(64x2, 64, 8, mv_u64_any)
+/* A Q register is one element of 16 bytes. */
+MV_DEFINE_PAIR(128, 64, 16, mv_u64_any)
 
 #endif

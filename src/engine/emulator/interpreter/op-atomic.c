@@ -21,18 +21,22 @@ static inline void *atomic_host(struct mv_cpu *cpu, const struct mv_op *op, unsi
     return host;
 }
 
+/* Whether it was as expected; that is what it was. */
+#define COMPARE_EXCHANGE(host, expected, desired)                                                  \
+    __atomic_compare_exchange_n(host, &(expected), desired, false, __ATOMIC_SEQ_CST,               \
+                                __ATOMIC_SEQ_CST)
+
 #define ORDERED(bits)                                                                              \
     MV_OP(ldar##bits)                                                                              \
     {                                                                                              \
-        const uint##bits##_t *host = mv_memory_atomic(cpu, op, BASE, bits / 8, 0);            \
+        const uint##bits##_t *host = mv_memory_atomic(cpu, op, BASE, bits / 8, 0);                 \
         cpu->x[op->rd] = host ? __atomic_load_n(host, __ATOMIC_SEQ_CST)                            \
                               : mv_memory_read(cpu, op, BASE, bits / 8, MV_ACCESS_ALIGNED);        \
         MV_NEXT;                                                                                   \
     }                                                                                              \
     MV_OP(stlr##bits)                                                                              \
     {                                                                                              \
-        uint##bits##_t *host =                                                                     \
-            mv_memory_atomic(cpu, op, BASE, bits / 8, MV_ACCESS_WRITE);                       \
+        uint##bits##_t *host = mv_memory_atomic(cpu, op, BASE, bits / 8, MV_ACCESS_WRITE);         \
         if (host)                                                                                  \
             __atomic_store_n(host, (uint##bits##_t)cpu->x[op->rd], __ATOMIC_SEQ_CST);              \
         else                                                                                       \
@@ -64,20 +68,19 @@ static inline void monitor_arm(struct mv_cpu *cpu, unsigned size)
 #define EXCLUSIVE(bits)                                                                            \
     MV_OP(ldxr##bits)                                                                              \
     {                                                                                              \
-        const uint##bits##_t *host = atomic_host(cpu, op, bits / 8, 0);                       \
+        const uint##bits##_t *host = atomic_host(cpu, op, bits / 8, 0);                            \
         uint##bits##_t value = __atomic_load_n(host, __ATOMIC_SEQ_CST);                            \
-        monitor_arm(cpu, bits / 8);                                                            \
+        monitor_arm(cpu, bits / 8);                                                                \
         cpu->monitor.value[0] = value;                                                             \
         cpu->x[op->rd] = value;                                                                    \
         MV_NEXT;                                                                                   \
     }                                                                                              \
     MV_OP(stxr##bits)                                                                              \
     {                                                                                              \
-        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, MV_ACCESS_WRITE);               \
+        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, MV_ACCESS_WRITE);                    \
         uint##bits##_t expected = (uint##bits##_t)cpu->monitor.value[0];                           \
-        bool stored = monitor_take(cpu, bits / 8) &&                                           \
-                      __atomic_compare_exchange_n(host, &expected, (uint##bits##_t)cpu->x[op->rd], \
-                                                  false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);      \
+        bool stored = monitor_take(cpu, bits / 8) &&                                               \
+                      COMPARE_EXCHANGE(host, expected, (uint##bits##_t)cpu->x[op->rd]);            \
         cpu->x[op->rm] = !stored;                                                                  \
         MV_NEXT;                                                                                   \
     }
@@ -108,9 +111,7 @@ MV_OP(stxp32)
     uint64_t *host = atomic_host(cpu, op, 8, MV_ACCESS_WRITE);
     uint64_t expected = cpu->monitor.value[0];
     uint64_t desired = join_words(cpu->x[op->rd], cpu->x[op->ra]);
-    bool stored = monitor_take(cpu, 8) &&
-                  __atomic_compare_exchange_n(host, &expected, desired, false, __ATOMIC_SEQ_CST,
-                                              __ATOMIC_SEQ_CST);
+    bool stored = monitor_take(cpu, 8) && COMPARE_EXCHANGE(host, expected, desired);
     cpu->x[op->rm] = !stored;
     MV_NEXT;
 }
@@ -142,8 +143,7 @@ MV_OP(stxp64)
     unsigned __int128 *host = atomic_host(cpu, op, 16, MV_ACCESS_WRITE);
     unsigned __int128 expected = join_doublewords(cpu->monitor.value[0], cpu->monitor.value[1]);
     unsigned __int128 desired = join_doublewords(cpu->x[op->rd], cpu->x[op->ra]);
-    bool stored =
-        monitor_take(cpu, 16) && __sync_bool_compare_and_swap(host, expected, desired);
+    bool stored = monitor_take(cpu, 16) && __sync_bool_compare_and_swap(host, expected, desired);
     cpu->x[op->rm] = !stored;
     MV_NEXT;
 }
@@ -153,7 +153,7 @@ MV_OP(stxp64)
 #define ATOMIC_OP(name, bits, expression)                                                          \
     MV_OP(name##bits)                                                                              \
     {                                                                                              \
-        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, LSE_ACCESS);                    \
+        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, LSE_ACCESS);                         \
         uint##bits##_t operand = (uint##bits##_t)cpu->x[op->rm];                                   \
         cpu->x[op->rd] = (expression);                                                             \
         MV_NEXT;                                                                                   \
@@ -188,10 +188,9 @@ MV_OP(stxp64)
     /* rm is compared and gets the old value; rd is stored. */                                     \
     MV_OP(cas##bits)                                                                               \
     {                                                                                              \
-        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, LSE_ACCESS);                    \
+        uint##bits##_t *host = atomic_host(cpu, op, bits / 8, LSE_ACCESS);                         \
         uint##bits##_t expected = (uint##bits##_t)cpu->x[op->rm];                                  \
-        __atomic_compare_exchange_n(host, &expected, (uint##bits##_t)cpu->x[op->rd], false,        \
-                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                           \
+        COMPARE_EXCHANGE(host, expected, (uint##bits##_t)cpu->x[op->rd]);                          \
         cpu->x[mv_reg_written(op->rm)] = expected;                                                 \
         MV_NEXT;                                                                                   \
     }
@@ -213,8 +212,7 @@ MV_OP(casp32)
     uint64_t *host = atomic_host(cpu, op, 8, LSE_ACCESS);
     uint64_t expected = join_words(cpu->x[op->rm], cpu->x[op->rm + 1]);
     uint64_t desired = join_words(cpu->x[op->rd], cpu->x[op->rd + 1]);
-    __atomic_compare_exchange_n(host, &expected, desired, false, __ATOMIC_SEQ_CST,
-                                __ATOMIC_SEQ_CST);
+    COMPARE_EXCHANGE(host, expected, desired);
     cpu->x[op->rm] = (uint32_t)expected;
     cpu->x[mv_reg_written(op->rm + 1u)] = expected >> 32;
     MV_NEXT;

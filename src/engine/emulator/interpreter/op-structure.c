@@ -11,43 +11,33 @@
 #include "memory.h"
 #include "vector.h"
 
-#define BASE cpu->x[op->rn]
+#include <string.h>
+
+#define BASE      cpu->x[op->rn]
 #define MAX_BYTES 64
 
 /* Transfers are in units of 8 bytes and what remains; none splits an element. */
-static inline void copy_from_guest(uint8_t *to, const uint8_t *from, unsigned len)
-{
-    unsigned i = 0;
-    for (; i + 8 <= len; i += 8)
-        *(mv_u64_any *)(to + i) = __atomic_load_n((const mv_u64_any *)(from + i), __ATOMIC_RELAXED);
-    if (len & 4) {
-        *(mv_u32_any *)(to + i) = __atomic_load_n((const mv_u32_any *)(from + i), __ATOMIC_RELAXED);
-        i += 4;
+#define DEFINE_COPY(name, UNIT)                                                                    \
+    static inline void name(uint8_t *to, const uint8_t *from, unsigned len)                        \
+    {                                                                                              \
+        unsigned i = 0;                                                                            \
+        for (; i + 8 <= len; i += 8)                                                               \
+            UNIT(mv_u64_any);                                                                      \
+        if (len & 4) {                                                                             \
+            UNIT(mv_u32_any);                                                                      \
+            i += 4;                                                                                \
+        }                                                                                          \
+        if (len & 2) {                                                                             \
+            UNIT(mv_u16_any);                                                                      \
+            i += 2;                                                                                \
+        }                                                                                          \
+        if (len & 1)                                                                               \
+            UNIT(uint8_t);                                                                         \
     }
-    if (len & 2) {
-        *(mv_u16_any *)(to + i) = __atomic_load_n((const mv_u16_any *)(from + i), __ATOMIC_RELAXED);
-        i += 2;
-    }
-    if (len & 1)
-        to[i] = __atomic_load_n(from + i, __ATOMIC_RELAXED);
-}
-
-static inline void copy_to_guest(uint8_t *to, const uint8_t *from, unsigned len)
-{
-    unsigned i = 0;
-    for (; i + 8 <= len; i += 8)
-        __atomic_store_n((mv_u64_any *)(to + i), *(const mv_u64_any *)(from + i), __ATOMIC_RELAXED);
-    if (len & 4) {
-        __atomic_store_n((mv_u32_any *)(to + i), *(const mv_u32_any *)(from + i), __ATOMIC_RELAXED);
-        i += 4;
-    }
-    if (len & 2) {
-        __atomic_store_n((mv_u16_any *)(to + i), *(const mv_u16_any *)(from + i), __ATOMIC_RELAXED);
-        i += 2;
-    }
-    if (len & 1)
-        __atomic_store_n(to + i, from[i], __ATOMIC_RELAXED);
-}
+#define LOADED(type) *(type *)(to + i) = __atomic_load_n((const type *)(from + i), __ATOMIC_RELAXED)
+#define STORED(type) __atomic_store_n((type *)(to + i), *(const type *)(from + i), __ATOMIC_RELAXED)
+DEFINE_COPY(copy_from_guest, LOADED)
+DEFINE_COPY(copy_to_guest, STORED)
 
 /* Off the hit path go one element at a time: alignment is judged by element. */
 static void read_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint8_t *buf,
@@ -62,8 +52,7 @@ static void read_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t v
     mv_memory_probe(cpu, op, va, len, size, 0);
     for (unsigned i = 0; i < len; i += size) {
         uint64_t value = mv_memory_read(cpu, op, va + i, size, 0);
-        for (unsigned byte = 0; byte < size; byte++)
-            buf[i + byte] = (uint8_t)(value >> 8 * byte);
+        memcpy(&buf[i], &value, size);
     }
 }
 
@@ -79,8 +68,7 @@ static void write_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
     mv_memory_probe(cpu, op, va, len, size, MV_ACCESS_WRITE);
     for (unsigned i = 0; i < len; i += size) {
         uint64_t value = 0;
-        for (unsigned byte = 0; byte < size; byte++)
-            value |= (uint64_t)buf[i + byte] << 8 * byte;
+        memcpy(&value, &buf[i], size);
         mv_memory_write(cpu, op, va + i, value, size, 0);
     }
 }
@@ -107,7 +95,7 @@ static void write_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
     {                                                                                              \
         uint64_t buf[MAX_BYTES / 8];                                                               \
         unsigned doublewords = 1u << op->aux;                                                      \
-        read_elements(cpu, op, va, (uint8_t *)buf, op->ra * doublewords * 8, bits / 8);            \
+        read_elements(cpu, op, va, (uint8_t *)buf, op->ra *doublewords * 8, bits / 8);             \
         for (unsigned r = 0; r < op->ra; r++) {                                                    \
             REGISTER(r)->d[0] = buf[r * doublewords];                                              \
             REGISTER(r)->d[1] = op->aux ? buf[r * doublewords + 1] : 0;                            \
@@ -120,14 +108,14 @@ static void write_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
         for (unsigned r = 0; r < op->ra; r++)                                                      \
             for (unsigned i = 0; i < doublewords; i++)                                             \
                 buf[r * doublewords + i] = REGISTER(r)->d[i];                                      \
-        write_elements(cpu, op, va, (const uint8_t *)buf, op->ra * doublewords * 8, bits / 8);     \
+        write_elements(cpu, op, va, (const uint8_t *)buf, op->ra *doublewords * 8, bits / 8);      \
     }                                                                                              \
     /* LD2 to LD4, ST2 to ST4: element i of each register in turn. */                              \
     STRUCTURE(vld_##bits)                                                                          \
     {                                                                                              \
         uint64_t buf[MAX_BYTES / 8];                                                               \
         unsigned lanes = (8u << op->aux) / sizeof(type);                                           \
-        read_elements(cpu, op, va, (uint8_t *)buf, op->ra * (8u << op->aux), bits / 8);            \
+        read_elements(cpu, op, va, (uint8_t *)buf, op->ra *(8u << op->aux), bits / 8);             \
         for (unsigned r = 0; r < op->ra; r++) {                                                    \
             for (unsigned i = 0; i < lanes; i++)                                                   \
                 MV_LANE(type, REGISTER(r), i) = MV_LANE(type, buf, i * op->ra + r);                \
@@ -142,7 +130,7 @@ static void write_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
         for (unsigned r = 0; r < op->ra; r++)                                                      \
             for (unsigned i = 0; i < lanes; i++)                                                   \
                 MV_LANE(type, buf, i * op->ra + r) = MV_LANE(type, REGISTER(r), i);                \
-        write_elements(cpu, op, va, (const uint8_t *)buf, op->ra * (8u << op->aux), bits / 8);     \
+        write_elements(cpu, op, va, (const uint8_t *)buf, op->ra *(8u << op->aux), bits / 8);      \
     }                                                                                              \
     /* One element of each register; the others stay. */                                           \
     STRUCTURE(vld_lane_##bits)                                                                     \

@@ -59,20 +59,23 @@ MV_OP(page_end)
 
 /* --- system */
 
+/* A handler of one statement. */
+#define ONE(name, statement)                                                                       \
+    MV_OP(name)                                                                                    \
+    {                                                                                              \
+        statement;                                                                                 \
+        MV_NEXT;                                                                                   \
+    }
+ONE(nop, (void)0)
+ONE(yield, sched_yield())
+ONE(sev, mv_emulator_send_event(cpu->emulator))
+ONE(sevl, atomic_store(&cpu->event, true))
+ONE(clrex, cpu->monitor.armed = false)
+ONE(dmb, atomic_thread_fence(memory_order_seq_cst))
+
 MV_OP(undef)
 {
     return mv_exception_undef(cpu, op);
-}
-
-MV_OP(nop)
-{
-    MV_NEXT;
-}
-
-MV_OP(yield)
-{
-    sched_yield();
-    MV_NEXT;
 }
 
 /* ISS of a trapped WFI (0) or WFE (1): COND is "always". */
@@ -94,7 +97,7 @@ MV_OP(wfi)
  * for an event ends by itself: first a few times at once, as a spin lock wants
  * it, then after as long as Linux's event stream would take.
  */
-#define WFE_SPINS 32
+#define WFE_SPINS   32
 #define WFE_WAIT_NS 100000
 
 MV_OP(wfe)
@@ -114,35 +117,11 @@ MV_OP(wfe)
     return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
 }
 
-MV_OP(sev)
-{
-    mv_emulator_send_event(cpu->emulator);
-    MV_NEXT;
-}
-
-MV_OP(sevl)
-{
-    atomic_store(&cpu->event, true);
-    MV_NEXT;
-}
-
-MV_OP(clrex)
-{
-    cpu->monitor.armed = false;
-    MV_NEXT;
-}
-
 MV_OP(dsb)
 {
     atomic_thread_fence(memory_order_seq_cst);
     if (mv_shootdown_wait(&cpu->mailbox))
         return mv_cpu_leave(cpu, mv_op_pc(cpu, op) + 4);
-    MV_NEXT;
-}
-
-MV_OP(dmb)
-{
-    atomic_thread_fence(memory_order_seq_cst);
     MV_NEXT;
 }
 
