@@ -117,7 +117,6 @@ void mv_a64_decode(uint32_t insn, struct mv_op *op)
 
 bool mv_a64_decode_dest(uint32_t insn, struct mv_op *op)
 {
-    (void)insn;
     op->rd = mv_reg_dest(op->rd);
     return true;
 }

@@ -12,7 +12,7 @@ static inline bool mv_cond_holds(const struct mv_cpu *cpu, uint16_t mask)
 }
 
 /* AddWithCarry of the shared pseudocode, for x + y + carry. */
-#define MV_DEFINE_ADD_FLAGS(suffix, utype, top)                                                    \
+#define MV_DEFINE_ALU(suffix, utype, stype, top)                                                   \
     static inline utype mv_add_flags_##suffix(struct mv_cpu *cpu, utype x, utype y,                \
                                               unsigned carry)                                      \
     {                                                                                              \
@@ -34,64 +34,30 @@ static inline bool mv_cond_holds(const struct mv_cpu *cpu, uint16_t mask)
     {                                                                                              \
         cpu->nzcv = (uint32_t)(result >> top) << 31 | (uint32_t)(result == 0) << 30;               \
         return result;                                                                             \
+    }                                                                                              \
+    /* amount is below the width. */                                                               \
+    static inline utype mv_shift_##suffix(utype value, unsigned kind, unsigned amount)             \
+    {                                                                                              \
+        switch (kind) {                                                                            \
+        case MV_SHIFT_LSL:                                                                         \
+            return value << amount;                                                                \
+        case MV_SHIFT_LSR:                                                                         \
+            return value >> amount;                                                                \
+        case MV_SHIFT_ASR:                                                                         \
+            return (utype)((stype)value >> amount);                                                \
+        default:                                                                                   \
+            return value >> amount | value << (-amount & top);                                     \
+        }                                                                                          \
     }
-MV_DEFINE_ADD_FLAGS(x, uint64_t, 63)
-MV_DEFINE_ADD_FLAGS(w, uint32_t, 31)
-
-/* amount is below the width. */
-static inline uint64_t mv_shift_x(uint64_t value, unsigned kind, unsigned amount)
-{
-    switch (kind) {
-    case MV_SHIFT_LSL:
-        return value << amount;
-    case MV_SHIFT_LSR:
-        return value >> amount;
-    case MV_SHIFT_ASR:
-        return (uint64_t)((int64_t)value >> amount);
-    default:
-        return value >> amount | value << (-amount & 63);
-    }
-}
-
-static inline uint32_t mv_shift_w(uint32_t value, unsigned kind, unsigned amount)
-{
-    switch (kind) {
-    case MV_SHIFT_LSL:
-        return value << amount;
-    case MV_SHIFT_LSR:
-        return value >> amount;
-    case MV_SHIFT_ASR:
-        return (uint32_t)((int32_t)value >> amount);
-    default:
-        return value >> amount | value << (-amount & 31);
-    }
-}
+MV_DEFINE_ALU(x, uint64_t, int64_t, 63)
+MV_DEFINE_ALU(w, uint32_t, int32_t, 31)
 
 /* ExtendReg: option is the instruction's, 0 UXTB … 7 SXTX. */
 static inline uint64_t mv_extend(uint64_t value, unsigned option, unsigned shift)
 {
-    switch (option) {
-    case 0:
-        value = (uint8_t)value;
-        break;
-    case 1:
-        value = (uint16_t)value;
-        break;
-    case 2:
-        value = (uint32_t)value;
-        break;
-    case 4:
-        value = (uint64_t)(int8_t)value;
-        break;
-    case 5:
-        value = (uint64_t)(int16_t)value;
-        break;
-    case 6:
-        value = (uint64_t)(int32_t)value;
-        break;
-    default:
-        break;
-    }
+    unsigned unused = 64 - (8u << (option & 3));
+    value <<= unused;
+    value = option & 4 ? (uint64_t)((int64_t)value >> unused) : value >> unused;
     return value << shift;
 }
 
