@@ -66,6 +66,7 @@ static inline enum mv_fp_rounding mv_fp_rounding(const struct mv_fp_env *env)
  *                            above `size` are zero
  * from_fixed                 FixedToFP with FPCR's rounding; `value` is an
  *                            integer of 64 bits with `fbits` (0-64) of fraction
+ * neg, abs                   FPNeg, FPAbs: of NaNs too, and without any flag
  */
 #define MV_FP_DECLARE(fp, type)                                                                    \
     type mv_##fp##_add(type a, type b, struct mv_fp_env *env);                                     \
@@ -89,7 +90,15 @@ static inline enum mv_fp_rounding mv_fp_rounding(const struct mv_fp_env *env)
     uint64_t mv_##fp##_to_fixed(type a, unsigned fbits, bool is_unsigned, unsigned size,           \
                                 enum mv_fp_rounding rounding, struct mv_fp_env *env);              \
     type mv_##fp##_from_fixed(uint64_t value, unsigned fbits, bool is_unsigned,                    \
-                              struct mv_fp_env *env);
+                              struct mv_fp_env *env);                                              \
+    static inline type mv_##fp##_neg(type a)                                                       \
+    {                                                                                              \
+        return a ^ (type)1 << (8 * sizeof a - 1);                                                  \
+    }                                                                                              \
+    static inline type mv_##fp##_abs(type a)                                                       \
+    {                                                                                              \
+        return a & ~((type)1 << (8 * sizeof a - 1));                                               \
+    }
 MV_FP_DECLARE(fp32, uint32_t)
 MV_FP_DECLARE(fp64, uint64_t)
 
@@ -106,22 +115,8 @@ uint32_t mv_fp64_to_fp32(uint64_t a, enum mv_fp_rounding rounding, struct mv_fp_
 uint32_t mv_fp_urecpe(uint32_t a);
 uint32_t mv_fp_ursqrte(uint32_t a);
 
-/* FPNeg and FPAbs: of NaNs too, and without any flag. */
-static inline uint32_t mv_fp32_neg(uint32_t a)
-{
-    return a ^ UINT32_C(1) << 31;
-}
-static inline uint32_t mv_fp32_abs(uint32_t a)
-{
-    return a & ~(UINT32_C(1) << 31);
-}
-static inline uint64_t mv_fp64_neg(uint64_t a)
-{
-    return a ^ UINT64_C(1) << 63;
-}
-static inline uint64_t mv_fp64_abs(uint64_t a)
-{
-    return a & ~(UINT64_C(1) << 63);
-}
+/* The function for values of a type. */
+#define MV_FP_OF(type, function)                                                                   \
+    _Generic((type)0, uint32_t : mv_fp32_##function, uint64_t : mv_fp64_##function)
 
 #endif

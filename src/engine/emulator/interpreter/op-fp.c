@@ -9,15 +9,12 @@
 
 #define ENV (&cpu->fp)
 
-#define XN cpu->x[op->rn]
-#define XD cpu->x[op->rd]
-#define HN cpu->v[op->rn].h[0]
-#define SN cpu->v[op->rn].s[0]
-#define SM cpu->v[op->rm].s[0]
-#define SA cpu->v[op->ra].s[0]
-#define DN cpu->v[op->rn].d[0]
-#define DM cpu->v[op->rm].d[0]
-#define DA cpu->v[op->ra].d[0]
+#define XN           cpu->x[op->rn]
+#define XD           cpu->x[op->rd]
+#define N            (*(const element *)MV_VN)
+#define M            (*(const element *)MV_VM)
+#define A            (*(const element *)&cpu->v[op->ra])
+#define FP(function) MV_FP_OF(element, function)
 
 static inline void set_scalar(struct mv_cpu *cpu, const struct mv_op *op, uint64_t value)
 {
@@ -26,85 +23,74 @@ static inline void set_scalar(struct mv_cpu *cpu, const struct mv_op *op, uint64
 }
 
 /* A handler of one statement, behind the check that all of them have. */
-#define ONE(name, statement)                                                                       \
+#define ONE(name, type, statement)                                                                 \
     MV_OP(name)                                                                                    \
     {                                                                                              \
         MV_CHECK_FP;                                                                               \
+        typedef __attribute__((unused)) type element;                                              \
         statement;                                                                                 \
         MV_NEXT;                                                                                   \
     }
-#define SCALAR(name, value) ONE(name, set_scalar(cpu, op, (value)))
-#define BOTH(name, value_s, value_d) SCALAR(name##_s, value_s) SCALAR(name##_d, value_d)
+#define SCALAR(name, type, value) ONE(name, type, set_scalar(cpu, op, (value)))
+/* For single and for double precision. */
+#define EACH(name, statement) ONE(name##_s, uint32_t, statement) ONE(name##_d, uint64_t, statement)
+#define BOTH(name, value)     EACH(name, set_scalar(cpu, op, (value)))
 
-#define TWO_OPERANDS(name, function)                                                               \
-    BOTH(name, mv_fp32_##function(SN, SM, ENV), mv_fp64_##function(DN, DM, ENV))
-TWO_OPERANDS(fadd, add)
-TWO_OPERANDS(fsub, sub)
-TWO_OPERANDS(fmul, mul)
-TWO_OPERANDS(fdiv, div)
-TWO_OPERANDS(fmax, max)
-TWO_OPERANDS(fmin, min)
-TWO_OPERANDS(fmaxnm, maxnm)
-TWO_OPERANDS(fminnm, minnm)
+BOTH(fadd, FP(add)(N, M, ENV))
+BOTH(fsub, FP(sub)(N, M, ENV))
+BOTH(fmul, FP(mul)(N, M, ENV))
+BOTH(fdiv, FP(div)(N, M, ENV))
+BOTH(fmax, FP(max)(N, M, ENV))
+BOTH(fmin, FP(min)(N, M, ENV))
+BOTH(fmaxnm, FP(maxnm)(N, M, ENV))
+BOTH(fminnm, FP(minnm)(N, M, ENV))
 /* The product's sign is turned whatever it is, a NaN's too. */
-BOTH(fnmul, mv_fp32_neg(mv_fp32_mul(SN, SM, ENV)), mv_fp64_neg(mv_fp64_mul(DN, DM, ENV)))
+BOTH(fnmul, FP(neg)(FP(mul)(N, M, ENV)))
 
 /* Operands are negated before anything else, so a NaN among them is as well. */
-BOTH(fmadd, mv_fp32_muladd(SA, SN, SM, ENV), mv_fp64_muladd(DA, DN, DM, ENV))
-BOTH(fmsub, mv_fp32_muladd(SA, mv_fp32_neg(SN), SM, ENV),
-     mv_fp64_muladd(DA, mv_fp64_neg(DN), DM, ENV))
-BOTH(fnmadd, mv_fp32_muladd(mv_fp32_neg(SA), mv_fp32_neg(SN), SM, ENV),
-     mv_fp64_muladd(mv_fp64_neg(DA), mv_fp64_neg(DN), DM, ENV))
-BOTH(fnmsub, mv_fp32_muladd(mv_fp32_neg(SA), SN, SM, ENV),
-     mv_fp64_muladd(mv_fp64_neg(DA), DN, DM, ENV))
+BOTH(fmadd, FP(muladd)(A, N, M, ENV))
+BOTH(fmsub, FP(muladd)(A, FP(neg)(N), M, ENV))
+BOTH(fnmadd, FP(muladd)(FP(neg)(A), FP(neg)(N), M, ENV))
+BOTH(fnmsub, FP(muladd)(FP(neg)(A), N, M, ENV))
 
-BOTH(fabs, mv_fp32_abs(SN), mv_fp64_abs(DN))
-BOTH(fneg, mv_fp32_neg(SN), mv_fp64_neg(DN))
-BOTH(fsqrt, mv_fp32_sqrt(SN, ENV), mv_fp64_sqrt(DN, ENV))
+BOTH(fabs, FP(abs)(N))
+BOTH(fneg, FP(neg)(N))
+BOTH(fsqrt, FP(sqrt)(N, ENV))
 
 /* aux: the rounding, or whether an inexact result is noted. */
 #define ROUNDING ((enum mv_fp_rounding)op->aux)
-BOTH(frint, mv_fp32_rint(SN, ROUNDING, false, ENV), mv_fp64_rint(DN, ROUNDING, false, ENV))
-BOTH(frint_fpcr, mv_fp32_rint(SN, mv_fp_rounding(ENV), op->aux, ENV),
-     mv_fp64_rint(DN, mv_fp_rounding(ENV), op->aux, ENV))
+BOTH(frint, FP(rint)(N, ROUNDING, false, ENV))
+BOTH(frint_fpcr, FP(rint)(N, mv_fp_rounding(ENV), op->aux, ENV))
 
 /* imm: whether a quiet NaN is an invalid operation; fccmp: ra, and imm the flags. */
-ONE(fcmp_s, cpu->nzcv = mv_fp32_cmp(SN, SM, op->imm, ENV) << 28)
-ONE(fcmp_d, cpu->nzcv = mv_fp64_cmp(DN, DM, op->imm, ENV) << 28)
-ONE(fcmp_zero_s, cpu->nzcv = mv_fp32_cmp(SN, 0, op->imm, ENV) << 28)
-ONE(fcmp_zero_d, cpu->nzcv = mv_fp64_cmp(DN, 0, op->imm, ENV) << 28)
-
 #define COND mv_cond_holds(cpu, op->aux)
-ONE(fccmp_s, cpu->nzcv = (COND ? mv_fp32_cmp(SN, SM, op->ra, ENV) : (unsigned)op->imm) << 28)
-ONE(fccmp_d, cpu->nzcv = (COND ? mv_fp64_cmp(DN, DM, op->ra, ENV) : (unsigned)op->imm) << 28)
-BOTH(fcsel, COND ? SN : SM, COND ? DN : DM)
+EACH(fcmp, cpu->nzcv = FP(cmp)(N, M, op->imm, ENV) << 28)
+EACH(fcmp_zero, cpu->nzcv = FP(cmp)(N, 0, op->imm, ENV) << 28)
+EACH(fccmp, cpu->nzcv = (COND ? FP(cmp)(N, M, op->ra, ENV) : (unsigned)op->imm) << 28)
+BOTH(fcsel, COND ? N : M)
 
-SCALAR(fcvt_h_to_s, mv_fp16_to_fp32(HN, ENV))
-SCALAR(fcvt_h_to_d, mv_fp16_to_fp64(HN, ENV))
-SCALAR(fcvt_s_to_h, mv_fp32_to_fp16(SN, ENV))
-SCALAR(fcvt_s_to_d, mv_fp32_to_fp64(SN, ENV))
-SCALAR(fcvt_d_to_h, mv_fp64_to_fp16(DN, ENV))
-SCALAR(fcvt_d_to_s, mv_fp64_to_fp32(DN, mv_fp_rounding(ENV), ENV))
+SCALAR(fcvt_h_to_s, uint16_t, mv_fp16_to_fp32(N, ENV))
+SCALAR(fcvt_h_to_d, uint16_t, mv_fp16_to_fp64(N, ENV))
+SCALAR(fcvt_s_to_h, uint32_t, mv_fp32_to_fp16(N, ENV))
+SCALAR(fcvt_s_to_d, uint32_t, mv_fp32_to_fp64(N, ENV))
+SCALAR(fcvt_d_to_h, uint64_t, mv_fp64_to_fp16(N, ENV))
+SCALAR(fcvt_d_to_s, uint64_t, mv_fp64_to_fp32(N, mv_fp_rounding(ENV), ENV))
 
 /* imm: fraction bits; ra: the integer's size; rm: whether it is unsigned. */
-ONE(fcvt_to_fixed_s, XD = mv_fp32_to_fixed(SN, (unsigned)op->imm, op->rm, op->ra, ROUNDING, ENV))
-ONE(fcvt_to_fixed_d, XD = mv_fp64_to_fixed(DN, (unsigned)op->imm, op->rm, op->ra, ROUNDING, ENV))
-
 static inline uint64_t integer_operand(const struct mv_cpu *cpu, const struct mv_op *op)
 {
     if (op->ra == 64)
         return XN;
     return op->rm ? (uint32_t)XN : (uint64_t)(int32_t)XN;
 }
-BOTH(fcvt_from_fixed,
-     mv_fp32_from_fixed(integer_operand(cpu, op), (unsigned)op->imm, op->rm, ENV),
-     mv_fp64_from_fixed(integer_operand(cpu, op), (unsigned)op->imm, op->rm, ENV))
+EACH(fcvt_to_fixed, XD = FP(to_fixed)(N, (unsigned)op->imm, op->rm, op->ra, ROUNDING, ENV))
+BOTH(fcvt_from_fixed, FP(from_fixed)(integer_operand(cpu, op), (unsigned)op->imm, op->rm, ENV))
 
-BOTH(fmov, SN, DN)
-SCALAR(fmov_imm, op->imm)
-SCALAR(fmov_w_to_s, (uint32_t)XN)
-SCALAR(fmov_x_to_d, XN)
-ONE(fmov_x_to_high, cpu->v[op->rd].d[1] = XN)
-ONE(fmov_s_to_w, XD = SN)
-ONE(fmov_d_to_x, XD = DN)
-ONE(fmov_high_to_x, XD = cpu->v[op->rn].d[1])
+BOTH(fmov, N)
+SCALAR(fmov_imm, void, op->imm)
+SCALAR(fmov_w_to_s, void, (uint32_t)XN)
+SCALAR(fmov_x_to_d, void, XN)
+ONE(fmov_x_to_high, void, cpu->v[op->rd].d[1] = XN)
+ONE(fmov_s_to_w, uint32_t, XD = N)
+ONE(fmov_d_to_x, uint64_t, XD = N)
+ONE(fmov_high_to_x, void, XD = cpu->v[op->rn].d[1])

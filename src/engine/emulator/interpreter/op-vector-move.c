@@ -5,66 +5,39 @@
  */
 #include "vector.h"
 
-/* DUP: the element's index is in ra. */
-#define DUPLICATE(bits, type)                                                                      \
-    MV_OP(vdup_##bits)                                                                             \
-    {                                                                                              \
-        MV_CHECK_FP;                                                                               \
-        const uint##bits##_t value = MV_LANE(const uint##bits##_t, MV_VN, op->ra);                 \
-        mv_vector_set(cpu, op, (mv_u64x2)((type){0} + value));                                     \
-        MV_NEXT;                                                                                   \
-    }                                                                                              \
-    MV_OP(vdup_gen_##bits)                                                                         \
-    {                                                                                              \
-        MV_CHECK_FP;                                                                               \
-        const uint##bits##_t value = (uint##bits##_t)cpu->x[op->rn];                               \
-        mv_vector_set(cpu, op, (mv_u64x2)((type){0} + value));                                     \
-        MV_NEXT;                                                                                   \
-    }                                                                                              \
-    MV_OP(dup_scalar_##bits)                                                                       \
-    {                                                                                              \
-        MV_CHECK_FP;                                                                               \
-        const uint##bits##_t value = MV_LANE(const uint##bits##_t, MV_VN, op->ra);                 \
-        *(mv_u64x2 *)MV_VD = (mv_u64x2){value, 0};                                                 \
-        MV_NEXT;                                                                                   \
-    }                                                                                              \
-    /* Source's index in ra, the destination's in aux. */                                          \
-    MV_OP(vins_##bits)                                                                             \
-    {                                                                                              \
-        MV_CHECK_FP;                                                                               \
-        MV_LANE(uint##bits##_t, MV_VD, op->aux) = MV_LANE(uint##bits##_t, MV_VN, op->ra);          \
-        MV_NEXT;                                                                                   \
-    }                                                                                              \
-    MV_OP(vins_gen_##bits)                                                                         \
-    {                                                                                              \
-        MV_CHECK_FP;                                                                               \
-        MV_LANE(uint##bits##_t, MV_VD, op->aux) = (uint##bits##_t)cpu->x[op->rn];                  \
-        MV_NEXT;                                                                                   \
-    }
-DUPLICATE(8, mv_u8x16)
-DUPLICATE(16, mv_u16x8)
-DUPLICATE(32, mv_u32x4)
-DUPLICATE(64, mv_u64x2)
-
-#define TO_GENERAL(name, type, convert)                                                            \
+#define ONE(name, statement)                                                                       \
     MV_OP(name)                                                                                    \
     {                                                                                              \
         MV_CHECK_FP;                                                                               \
-        cpu->x[op->rd] = (convert)MV_LANE(const type, MV_VN, op->ra);                              \
+        statement;                                                                                 \
         MV_NEXT;                                                                                   \
     }
-TO_GENERAL(umov_8, uint8_t, uint64_t)
-TO_GENERAL(umov_16, uint16_t, uint64_t)
-TO_GENERAL(umov_32, uint32_t, uint64_t)
-TO_GENERAL(umov_64, uint64_t, uint64_t)
-TO_GENERAL(smov_w_8, int8_t, uint32_t)
-TO_GENERAL(smov_w_16, int16_t, uint32_t)
-TO_GENERAL(smov_x_8, int8_t, uint64_t)
-TO_GENERAL(smov_x_16, int16_t, uint64_t)
-TO_GENERAL(smov_x_32, int32_t, uint64_t)
+
+/* The element's index is in ra; that of INS's destination in aux. */
+#define ELEMENT(type) MV_LANE(const type, MV_VN, op->ra)
+#define COPIES(bits, vector)                                                                       \
+    ONE(vdup_##bits, mv_vector_set(cpu, op, (mv_u64x2)((vector){0} + ELEMENT(uint##bits##_t))))    \
+    ONE(vdup_gen_##bits,                                                                           \
+        mv_vector_set(cpu, op, (mv_u64x2)((vector){0} + (uint##bits##_t)cpu->x[op->rn])))          \
+    ONE(dup_scalar_##bits, *(mv_u64x2 *)MV_VD = ((mv_u64x2){ELEMENT(uint##bits##_t), 0}))          \
+    ONE(vins_##bits, MV_LANE(uint##bits##_t, MV_VD, op->aux) = ELEMENT(uint##bits##_t))            \
+    ONE(vins_gen_##bits, MV_LANE(uint##bits##_t, MV_VD, op->aux) = (uint##bits##_t)cpu->x[op->rn])
+COPIES(8, mv_u8x16)
+COPIES(16, mv_u16x8)
+COPIES(32, mv_u32x4)
+COPIES(64, mv_u64x2)
+ONE(umov_8, cpu->x[op->rd] = ELEMENT(uint8_t))
+ONE(umov_16, cpu->x[op->rd] = ELEMENT(uint16_t))
+ONE(umov_32, cpu->x[op->rd] = ELEMENT(uint32_t))
+ONE(umov_64, cpu->x[op->rd] = ELEMENT(uint64_t))
+ONE(smov_w_8, cpu->x[op->rd] = (uint32_t)ELEMENT(int8_t))
+ONE(smov_w_16, cpu->x[op->rd] = (uint32_t)ELEMENT(int16_t))
+ONE(smov_x_8, cpu->x[op->rd] = (uint64_t)ELEMENT(int8_t))
+ONE(smov_x_16, cpu->x[op->rd] = (uint64_t)ELEMENT(int16_t))
+ONE(smov_x_32, cpu->x[op->rd] = (uint64_t)ELEMENT(int32_t))
 
 /* Permutations; `half` is half the count of elements, ra the part (1 or 2). */
-#define PERMUTE(name, type, even, odd)                                                             \
+#define PERMUTE(name, type, wide, even, odd)                                                       \
     MV_VECTOR_OP(name)                                                                             \
     {                                                                                              \
         union mv_vreg result = {.d = {0, 0}};                                                      \
@@ -76,15 +49,10 @@ TO_GENERAL(smov_x_32, int32_t, uint64_t)
         }                                                                                          \
         *MV_VD = result;                                                                           \
     }
-#define PERMUTE_BHSD(name, even, odd)                                                              \
-    PERMUTE(name##_8, uint8_t, even, odd)                                                          \
-    PERMUTE(name##_16, uint16_t, even, odd)                                                        \
-    PERMUTE(name##_32, uint32_t, even, odd)                                                        \
-    PERMUTE(name##_64, uint64_t, even, odd)
 #define R(i) MV_LANE(__typeof__(*n), &result, i)
-PERMUTE_BHSD(vzip, R(2 * i) = (n + part * half)[i], R(2 * i + 1) = (m + part * half)[i])
-PERMUTE_BHSD(vuzp, R(i) = n[2 * i + part], R(half + i) = m[2 * i + part])
-PERMUTE_BHSD(vtrn, R(2 * i) = n[2 * i + part], R(2 * i + 1) = m[2 * i + part])
+MV_EACH_BHSD(PERMUTE, vzip, u, R(2 * i) = n[part * half + i], R(2 * i + 1) = m[part * half + i])
+MV_EACH_BHSD(PERMUTE, vuzp, u, R(i) = n[2 * i + part], R(half + i) = m[2 * i + part])
+MV_EACH_BHSD(PERMUTE, vtrn, u, R(2 * i) = n[2 * i + part], R(2 * i + 1) = m[2 * i + part])
 
 /* EXT: ra is the first byte taken. */
 MV_OP(vext_8b)

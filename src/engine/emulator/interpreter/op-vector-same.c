@@ -5,84 +5,57 @@
  */
 #include "vector.h"
 
-/* One expression over whole registers: n, m and the old destination d. */
-#define WHOLE(name, type, expression)                                                              \
-    MV_OP(name)                                                                                    \
-    {                                                                                              \
-        MV_CHECK_FP;                                                                               \
-        const type n = *(const type *)MV_VN, m = *(const type *)MV_VM;                             \
-        const type d = *(const type *)MV_VD;                                                       \
-        (void)d;                                                                                   \
-        mv_vector_set(cpu, op, (mv_u64x2)(expression));                                            \
-        MV_NEXT;                                                                                   \
-    }
-#define WHOLE_BHS(name, sign, expression) MV_EACH_BHS(WHOLE, name, sign, expression)
-#define WHOLE_BHSD(name, sign, expression) MV_EACH_BHSD(WHOLE, name, sign, expression)
+#define M (*(const vector *)MV_VM)
 
 /* a where the comparison's mask is set, else b. */
 #define SELECT(mask, a, b) (((a) & (__typeof__(a))(mask)) | ((b) & ~(__typeof__(a))(mask)))
 
-WHOLE(vand, mv_u64x2, n &m)
-WHOLE(vbic, mv_u64x2, n & ~m)
-WHOLE(vorr, mv_u64x2, n | m)
-WHOLE(vorn, mv_u64x2, n | ~m)
-WHOLE(veor, mv_u64x2, n ^ m)
-WHOLE(vbsl, mv_u64x2, m ^ ((n ^ m) & d))
-WHOLE(vbit, mv_u64x2, d ^ ((d ^ n) & m))
-WHOLE(vbif, mv_u64x2, d ^ ((d ^ n) & ~m))
+MV_WHOLE(vand, mv_u64x2, n &M)
+MV_WHOLE(vbic, mv_u64x2, n & ~M)
+MV_WHOLE(vorr, mv_u64x2, n | M)
+MV_WHOLE(vorn, mv_u64x2, n | ~M)
+MV_WHOLE(veor, mv_u64x2, n ^ M)
+MV_WHOLE(vbsl, mv_u64x2, M ^ ((n ^ M) & d))
+MV_WHOLE(vbit, mv_u64x2, d ^ ((d ^ n) & M))
+MV_WHOLE(vbif, mv_u64x2, d ^ ((d ^ n) & ~M))
 
-WHOLE_BHSD(vadd, u, n + m)
-WHOLE_BHSD(vsub, u, n - m)
-WHOLE_BHS(vmul, u, n *m)
-WHOLE_BHS(vmla, u, d + n * m)
-WHOLE_BHS(vmls, u, d - n * m)
+MV_WHOLE_BHSD(vadd, u, n + M)
+MV_WHOLE_BHSD(vsub, u, n - M)
+MV_WHOLE_BHS(vmul, u, n *M)
+MV_WHOLE_BHS(vmla, u, d + n * M)
+MV_WHOLE_BHS(vmls, u, d - n * M)
 
-WHOLE_BHSD(vcmgt, s, n > m)
-WHOLE_BHSD(vcmge, s, n >= m)
-WHOLE_BHSD(vcmhi, u, n > m)
-WHOLE_BHSD(vcmhs, u, n >= m)
-WHOLE_BHSD(vcmeq, u, n == m)
-WHOLE_BHSD(vcmtst, u, (n & m) != 0)
+MV_WHOLE_BHSD(vcmgt, s, n > M)
+MV_WHOLE_BHSD(vcmge, s, n >= M)
+MV_WHOLE_BHSD(vcmhi, u, n > M)
+MV_WHOLE_BHSD(vcmhs, u, n >= M)
+MV_WHOLE_BHSD(vcmeq, u, n == M)
+MV_WHOLE_BHSD(vcmtst, u, (n & M) != 0)
 
-WHOLE_BHS(vsmax, s, SELECT(n > m, n, m))
-WHOLE_BHS(vsmin, s, SELECT(n < m, n, m))
-WHOLE_BHS(vumax, u, SELECT(n > m, n, m))
-WHOLE_BHS(vumin, u, SELECT(n < m, n, m))
+MV_WHOLE_SU(MV_WHOLE_BHS, max, SELECT(n > M, n, M))
+MV_WHOLE_SU(MV_WHOLE_BHS, min, SELECT(n < M, n, M))
 
 /* The difference in the unsigned type, where it cannot overflow. */
-#define DIFFERENCE(sign, count)                                                                    \
-    SELECT(n > m, (mv_u##count)n - (mv_u##count)m, (mv_u##count)m - (mv_u##count)n)
-#define ABSOLUTE(name, sign, accumulate)                                                           \
-    WHOLE(name##_8, mv_##sign##8x16, accumulate(mv_u8x16) DIFFERENCE(sign, 8x16))                  \
-    WHOLE(name##_16, mv_##sign##16x8, accumulate(mv_u16x8) DIFFERENCE(sign, 16x8))                 \
-    WHOLE(name##_32, mv_##sign##32x4, accumulate(mv_u32x4) DIFFERENCE(sign, 32x4))
-#define ALONE(type)
-#define ADDED(type) (type) d +
-ABSOLUTE(vsabd, s, ALONE)
-ABSOLUTE(vuabd, u, ALONE)
-ABSOLUTE(vsaba, s, ADDED)
-ABSOLUTE(vuaba, u, ADDED)
+#define DIFFERENCE SELECT(n > M, MV_UNSIGNED(n) - MV_UNSIGNED(M), MV_UNSIGNED(M) - MV_UNSIGNED(n))
+MV_WHOLE_SU(MV_WHOLE_BHS, abd, DIFFERENCE)
+MV_WHOLE_SU(MV_WHOLE_BHS, aba, MV_UNSIGNED(d) + DIFFERENCE)
 
 /* Halving without the bit that a sum has more than its operands. */
-WHOLE_BHS(vshadd, s, (n & m) + ((n ^ m) >> 1))
-WHOLE_BHS(vuhadd, u, (n & m) + ((n ^ m) >> 1))
-WHOLE_BHS(vsrhadd, s, (n | m) - ((n ^ m) >> 1))
-WHOLE_BHS(vurhadd, u, (n | m) - ((n ^ m) >> 1))
-WHOLE_BHS(vshsub, s, (n >> 1) - (m >> 1) - (~n & m & 1))
-WHOLE_BHS(vuhsub, u, (n >> 1) - (m >> 1) - (~n & m & 1))
+MV_WHOLE_SU(MV_WHOLE_BHS, hadd, (n & M) + ((n ^ M) >> 1))
+MV_WHOLE_SU(MV_WHOLE_BHS, rhadd, (n | M) - ((n ^ M) >> 1))
+MV_WHOLE_SU(MV_WHOLE_BHS, hsub, (n >> 1) - (M >> 1) - (~n & M & 1))
 
 /* Polynomials over {0,1}, element by element: bit i of n selects m << i. */
-WHOLE(vpmul_8, mv_u8x16,
-      (m & -(n & 1)) ^ ((m << 1) & -(n >> 1 & 1)) ^ ((m << 2) & -(n >> 2 & 1)) ^
-          ((m << 3) & -(n >> 3 & 1)) ^ ((m << 4) & -(n >> 4 & 1)) ^ ((m << 5) & -(n >> 5 & 1)) ^
-          ((m << 6) & -(n >> 6 & 1)) ^ ((m << 7) & -(n >> 7 & 1)))
+#define TERM(i) (M << (i) & -(n >> (i)&1))
+MV_WHOLE(vpmul_8, mv_u8x16,
+         TERM(0) ^ TERM(1) ^ TERM(2) ^ TERM(3) ^ TERM(4) ^ TERM(5) ^ TERM(6) ^ TERM(7))
 
 /*
  * Pairs of neighbours: of n into the lower half of the result, of m into the
  * upper one.  The element count is a constant in each branch for the sake of
  * the compiler's vectoriser.
  */
-#define PAIRWISE(name, type, expression)                                                           \
+#define PAIRWISE(name, type, wide, expression)                                                     \
     static inline void name##_pairs(union mv_vreg *ret, const union mv_vreg *n,                    \
                                     const union mv_vreg *m, unsigned half)                         \
     {                                                                                              \
@@ -104,22 +77,9 @@ WHOLE(vpmul_8, mv_u8x16,
             name##_pairs(&result, MV_VN, MV_VM, 4 / sizeof(type));                                 \
         *MV_VD = result;                                                                           \
     }
-#define PAIRWISE_BHS(name, sign, expression)                                                       \
-    PAIRWISE(name##_8, sign##int8_t, expression)                                                   \
-    PAIRWISE(name##_16, sign##int16_t, expression)                                                 \
-    PAIRWISE(name##_32, sign##int32_t, expression)
-PAIRWISE_BHS(vaddp, u, a + b)
-PAIRWISE_BHS(vsmaxp, , a > b ? a : b)
-PAIRWISE_BHS(vsminp, , a < b ? a : b)
-PAIRWISE_BHS(vumaxp, u, a > b ? a : b)
-PAIRWISE_BHS(vuminp, u, a < b ? a : b)
-
-MV_OP(vaddp_64)
-{
-    MV_CHECK_FP;
-    *(mv_u64x2 *)MV_VD = (mv_u64x2){MV_VN->d[0] + MV_VN->d[1], MV_VM->d[0] + MV_VM->d[1]};
-    MV_NEXT;
-}
+MV_EACH_BHSD(PAIRWISE, vaddp, u, a + b)
+MV_EACH_SU(MV_EACH_BHS, PAIRWISE, maxp, a > b ? a : b)
+MV_EACH_SU(MV_EACH_BHS, PAIRWISE, minp, a < b ? a : b)
 
 MV_OP(addp_scalar)
 {

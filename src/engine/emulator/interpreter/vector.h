@@ -20,7 +20,7 @@
 /* Stands first in every handler that uses a vector register, FPCR or FPSR. */
 #define MV_CHECK_FP                                                                                \
     if (MV_UNLIKELY(!cpu->fp_enabled))                                                             \
-        return mv_exception_fp(cpu, op)
+    return mv_exception_fp(cpu, op)
 
 /*
  * A handler's head where the work needs addressed locals: the body is a
@@ -95,7 +95,7 @@ static inline uint64_t mv_saturate_unsigned(struct mv_cpu *cpu, __int128 value, 
 }
 
 /* The most negative value of `bits` bits. */
-#define MV_MOST_NEGATIVE(bits) (-((__int128)1 << ((bits) - 1)))
+#define MV_MOST_NEGATIVE(bits) (-((__int128)1 << ((bits)-1)))
 
 /*
  * value * 2^amount, rounded to nearest or down.  Up to amount 63 without loss
@@ -118,13 +118,73 @@ static inline __int128 mv_shift_unsigned(__int128 value, int amount, bool round)
     return mv_shift_signed(value, amount, round);
 }
 
-/* `form` for each size of element: an opcode's name, the vector's type, the expression. */
-#define MV_EACH_BHS(form, name, sign, expression)                                                  \
-    form(name##_8, mv_##sign##8x16, expression)                                                    \
-    form(name##_16, mv_##sign##16x8, expression)                                                   \
-    form(name##_32, mv_##sign##32x4, expression)
-#define MV_EACH_BHSD(form, name, sign, expression)                                                 \
-    MV_EACH_BHS(form, name, sign, expression)                                                      \
-    form(name##_64, mv_##sign##64x2, expression)
+/*
+ * The expression over elements i of `type`; the upper ones are zero where there are
+ * fewer.  It may be about the types narrow and wide.
+ */
+#define MV_LANES(name, narrow_type, wide_type, type, count, expression)                            \
+    MV_VECTOR_OP(name)                                                                             \
+    {                                                                                              \
+        typedef __attribute__((unused)) narrow_type narrow;                                        \
+        typedef __attribute__((unused)) wide_type wide;                                            \
+        union mv_vreg result = {.d = {0, 0}};                                                      \
+        for (unsigned i = 0; i < (count); i++)                                                     \
+            MV_LANE(type, &result, i) = (type)(expression);                                        \
+        *MV_VD = result;                                                                           \
+    }
+
+/* The same, of narrow elements, into a half of the result. */
+#define MV_NARROW(name, narrow_type, wide_type, count, expression)                                 \
+    MV_VECTOR_OP(name)                                                                             \
+    {                                                                                              \
+        typedef narrow_type narrow;                                                                \
+        typedef __attribute__((unused)) wide_type wide;                                            \
+        uint64_t half = 0;                                                                         \
+        for (unsigned i = 0; i < (count); i++)                                                     \
+            MV_LANE(narrow, &half, i) = (narrow)(expression);                                      \
+        mv_vector_set_half(cpu, op, half);                                                         \
+    }
+
+/* The expression over whole registers, of which n is the source and d the old destination. */
+#define MV_WHOLE(name, type, expression)                                                           \
+    MV_OP(name)                                                                                    \
+    {                                                                                              \
+        MV_CHECK_FP;                                                                               \
+        typedef __attribute__((unused)) type vector;                                               \
+        const vector n = *(const vector *)MV_VN, d = *(const vector *)MV_VD;                       \
+        (void)n, (void)d;                                                                          \
+        mv_vector_set(cpu, op, (mv_u64x2)(expression));                                            \
+        MV_NEXT;                                                                                   \
+    }
+#define MV_WHOLE_BHS(name, sign, expression)                                                       \
+    MV_WHOLE(name##_8, mv_##sign##8x16, expression)                                                \
+    MV_WHOLE(name##_16, mv_##sign##16x8, expression)                                               \
+    MV_WHOLE(name##_32, mv_##sign##32x4, expression)
+#define MV_WHOLE_BHSD(name, sign, expression)                                                      \
+    MV_WHOLE_BHS(name, sign, expression) MV_WHOLE(name##_64, mv_##sign##64x2, expression)
+
+/* Vectors whose sums wrap. */
+#define MV_UNSIGNED(v)                                                                             \
+    _Generic((v), mv_s8x16                                                                         \
+             : (mv_u8x16)(v), mv_s16x8                                                             \
+             : (mv_u16x8)(v), mv_s32x4                                                             \
+             : (mv_u32x4)(v), mv_s64x2                                                             \
+             : (mv_u64x2)(v), default                                                              \
+             : (v))
+
+/* `form` for each size of element: an opcode's name, the element's type, that of twice its size. */
+#define MV_EACH_HS(form, name, u, ...)                                                             \
+    form(name##_16, u##int16_t, u##int32_t, __VA_ARGS__)                                           \
+        form(name##_32, u##int32_t, u##int64_t, __VA_ARGS__)
+#define MV_EACH_BHS(form, name, u, ...)                                                            \
+    form(name##_8, u##int8_t, u##int16_t, __VA_ARGS__) MV_EACH_HS(form, name, u, __VA_ARGS__)
+#define MV_EACH_BHSD(form, name, u, ...)                                                           \
+    MV_EACH_BHS(form, name, u, __VA_ARGS__) form(name##_64, u##int64_t, void, __VA_ARGS__)
+
+/* One of these for signed and for unsigned elements. */
+#define MV_WHOLE_SU(each, name, expression)                                                        \
+    each(vs##name, s, expression) each(vu##name, u, expression)
+#define MV_EACH_SU(each, form, name, ...)                                                          \
+    each(form, vs##name, , __VA_ARGS__) each(form, vu##name, u, __VA_ARGS__)
 
 #endif
