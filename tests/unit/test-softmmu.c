@@ -626,6 +626,12 @@ static void set_asid(unsigned asid)
     mv_softmmu_set_registers(mmu, &registers);
 }
 
+static bool readable_as(const struct mv_softmmu_registers *registers, uint64_t va)
+{
+    mv_softmmu_set_registers(mmu, registers);
+    return readable(va);
+}
+
 /* Each ASID has its own entries; the fifth takes the first one's place. */
 static void test_asids(void **state)
 {
@@ -644,10 +650,48 @@ static void test_asids(void **state)
     plain_page(VA, DATA, NG);
     assert_true(readable(VA));
     unmap(VA);
-    for (unsigned asid = 3; asid < 3 + MV_ASID_SLOTS; asid++)
+    for (unsigned asid = 3; asid < 3 + MV_ASID_SLOTS; asid++) {
         set_asid(asid);
+        assert_false(readable(VA));
+    }
     set_asid(1);
     assert_false(readable(VA));
+}
+
+/* Nor does one that takes another's place find what EL0 had there. */
+static void test_asids_of_el0(void **state)
+{
+    uint64_t value;
+    set_asid(1);
+    plain_page(VA, DATA, NG | EL0);
+    assert_null(mv_softmmu_read(mmu, PC, VA, 8, MV_ACCESS_EL0, &value));
+    unmap(VA);
+    assert_null(mv_softmmu_read(mmu, PC, VA, 8, MV_ACCESS_EL0, &value));
+    for (unsigned asid = 2; asid < 2 + MV_ASID_SLOTS; asid++) {
+        set_asid(asid);
+        assert_non_null(mv_softmmu_read(mmu, PC, VA, 8, MV_ACCESS_EL0, &value));
+    }
+}
+
+/* The upper half has one set for all: what is of one ASID goes with it, what is global stays. */
+static void test_asids_of_the_upper_half(void **state)
+{
+    const struct shape high = {plain.granule, 1, plain.in_bits, plain.first};
+    const uint64_t va = VA | UINT64_MAX << plain.in_bits;
+    struct mv_softmmu_registers registers = registers_of(&high, TCR_IPS_48 | TCR_AS);
+    for (unsigned round = 0; round < 3; round++) {
+        plain_page(va, DATA, round < 2 ? NG : 0);
+        assert_true(readable_as(&registers, va));
+        unmap(va);
+        assert_true(readable_as(&registers, va));
+        if (round == 0)
+            registers.ttbr[0] += UINT64_C(1) << 48;
+        else
+            mv_tlb_flush_asid(&mmu->tlb, mmu->tlb.slot_asid[mmu->tlb.slot]);
+        assert_int_equal(readable_as(&registers, va), round == 2);
+    }
+    registers.ttbr[0] += UINT64_C(1) << 48;
+    assert_true(readable_as(&registers, va));
 }
 
 /* Eight bits of an ASID count where TCR_EL1.AS is 0, and TTBR1's where A1 is set. */
@@ -750,6 +794,7 @@ int main(void)
         TEST(test_mmio),      TEST(test_fetch),       TEST(test_watch),
         TEST(test_flush_va),  TEST(test_flush_block), TEST(test_victims),
         TEST(test_flush_writes), TEST(test_seen),     TEST(test_asids),
+        TEST(test_asids_of_el0), TEST(test_asids_of_the_upper_half),
         TEST(test_asid_fields), TEST(test_registers), TEST(test_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
