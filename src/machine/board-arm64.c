@@ -3,12 +3,12 @@
  * The arm64 board, as data: a later device is a file of its own and a row here.
  * No code but what the guest is told of the power button's wire.
  */
+
 #include "board-arm64.h"
 
 #include "arm64.h"
 #include "engine.h"
 #include "fdt-writer.h"
-#include "loader-arm64.h"
 #include "pci-devices.h"
 #include "platform-devices.h"
 #include "size.h"

@@ -3,10 +3,9 @@
  * What an arm64 guest is told of the machine as a whole, around the nodes that
  * the board's rows write themselves.  No state, no lock; called by boot.c.
  */
-#include "loader-arm64.h"
+#include "board-arm64.h"
 
 #include "arm64.h"
-#include "board-arm64.h"
 #include "engine.h"
 #include "fdt-writer.h"
 

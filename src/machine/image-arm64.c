@@ -4,7 +4,7 @@
  * No state, no lock; called by boot.c.  Every field is a stranger's word:
  * sizes are bounded by where they are placed, not here.
  */
-#include "loader-arm64.h"
+#include "board-arm64.h"
 
 #include "size.h"
 

@@ -10,10 +10,12 @@
 
 #include "block-info.h"
 #include "block.h"
+#include "cleanup.h"
 #include "log.h"
 #include "loop.h"
 #include "space.h"
 
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -185,7 +187,7 @@ static void stop_for_fault(struct mv_machine *machine)
     const struct mv_block *block;
     uint64_t offset;
     mv_vcpus_stop(machine->vcpus);
-    while (mv_fault_queue_take(&machine->faults, machine->blocks, &block, &offset))
+    while (mv_machine_take_fault(machine, &block, &offset))
         tell_fault(machine, block, offset);
     machine->faulted = true;
     mv_machine_pause(machine);
@@ -231,11 +233,23 @@ static void serve_requests(void *opaque, uint32_t events)
     }
 }
 
+/* Of a block by its generation; where the queue is full it is forgotten: it will come again. */
+static void note_fault(struct mv_machine *machine, uint64_t generation, uint64_t offset)
+{
+    struct mv_fault_queue *queue = &machine->faults;
+    MV_LOCK_SCOPE(&queue->lock);
+    for (size_t i = 0; i < queue->count; i++) {
+        if (queue->notes[i].generation == generation)
+            return;
+    }
+    if (queue->count < MV_FAULT_QUEUE_MAX)
+        queue->notes[queue->count++] = (struct mv_fault_note){generation, offset};
+}
+
 void mv_machine_memory_fault(void *opaque, const struct mv_block *block, uint64_t offset)
 {
-    struct mv_machine *machine = opaque;
-    mv_fault_queue_add(&machine->faults, block->generation, offset);
-    request(machine, WANT_FAULT, MV_CAUSE_HOST_ERROR);
+    note_fault(opaque, block->generation, offset);
+    request(opaque, WANT_FAULT, MV_CAUSE_HOST_ERROR);
 }
 
 /* In a vCPU's thread, for which unplugging does not wait here: it holds no pointer to a block. */
@@ -243,11 +257,50 @@ static void vcpu_fault(struct mv_machine *machine, const uint8_t *fault)
 {
     uint64_t generation, offset;
     if (mv_block_find_host(machine->blocks, fault, &generation, &offset))
-        mv_fault_queue_add(&machine->faults, generation, offset);
+        note_fault(machine, generation, offset);
     else
         mv_warn("the host reports an error of its memory at %p, where no block of the guest is",
                 (const void *)fault);
     request(machine, WANT_FAULT, MV_CAUSE_HOST_ERROR);
+}
+
+static bool take_note(struct mv_fault_queue *queue, struct mv_fault_note *ret)
+{
+    MV_LOCK_SCOPE(&queue->lock);
+    if (queue->count == 0)
+        return false;
+    *ret = queue->notes[0];
+    queue->count--;
+    memmove(&queue->notes[0], &queue->notes[1], queue->count * sizeof queue->notes[0]);
+    return true;
+}
+
+struct search {
+    uint64_t generation;
+    const struct mv_block *found;
+};
+
+static void match(struct mv_block *block, void *opaque)
+{
+    struct search *search = opaque;
+    if (block->generation == search->generation)
+        search->found = block;
+}
+
+bool mv_machine_take_fault(struct mv_machine *machine, const struct mv_block **ret_block,
+                           uint64_t *ret_offset)
+{
+    struct mv_fault_note note = {0};
+    struct search search = {.found = NULL};
+    while (search.found == NULL && take_note(&machine->faults, &note)) {
+        search.generation = note.generation;
+        mv_block_for_each(machine->blocks, match, &search);
+    }
+    if (search.found == NULL)
+        return false;
+    *ret_block = search.found;
+    *ret_offset = note.offset;
+    return true;
 }
 
 void mv_machine_guest_event(void *opaque, enum mv_vcpu_event event, const uint8_t *fault)

@@ -20,36 +20,19 @@
 #include <stdatomic.h>
 
 /*
- * --- fault-queue.c: accesses to guest memory that the host could not serve, from
- * the threads that made them to the main thread, which pauses the machine and
- * says so.  One a block is kept until it is taken.
+ * Accesses to guest memory that the host could not serve, from the threads that
+ * made them to the main thread, which pauses the machine and says so.  One a block
+ * is kept until it is taken.
  */
-
 #define MV_FAULT_QUEUE_MAX 8
-
 struct mv_fault_queue {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* of what follows */
     struct mv_fault_note {
         uint64_t generation; /* the block's */
         uint64_t offset;
     } notes[MV_FAULT_QUEUE_MAX];
     size_t count;
 };
-
-void mv_fault_queue_init(struct mv_fault_queue *queue);
-void mv_fault_queue_destroy(struct mv_fault_queue *queue);
-
-/*
- * Any thread, of a block by its generation; where the queue is full, what comes
- * is forgotten: it will come again.
- */
-void mv_fault_queue_add(struct mv_fault_queue *queue, uint64_t generation, uint64_t offset);
-/*
- * The main thread: the oldest fault of a block that there still is; false
- * where there is none.
- */
-bool mv_fault_queue_take(struct mv_fault_queue *queue, struct mv_block_registry *registry,
-                         const struct mv_block **ret_block, uint64_t *ret_offset);
 
 /*
  * --- power-button.c: a button on a GPIO line, held down for a moment when it is
@@ -115,6 +98,9 @@ int mv_machine_power_on_state(struct mv_machine *machine, struct mv_error *err);
 void mv_machine_guest_event(void *opaque, enum mv_vcpu_event event, const uint8_t *fault);
 /* Guest memory that is not to be had, in a device's copy, the loader's or a vCPU's; any thread. */
 void mv_machine_memory_fault(void *opaque, const struct mv_block *block, uint64_t offset);
+/* The oldest of a block that there still is, for the main thread; false where there is none. */
+bool mv_machine_take_fault(struct mv_machine *machine, const struct mv_block **ret_block,
+                           uint64_t *ret_offset);
 /* A device came or went: the observers are told. */
 void mv_machine_tell_device(void *opaque, const char *path, const char *id, bool is_there);
 

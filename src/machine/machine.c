@@ -131,12 +131,6 @@ static int make_board(struct mv_machine *machine, unsigned cpus, struct mv_seria
     return r;
 }
 
-static int place_boot(struct mv_machine *machine, struct mv_error *err)
-{
-    return mv_boot_place(machine->boot, &machine->board, &machine->layout,
-                         machine->engine->ops->caches, err);
-}
-
 /* On the host bridge's bus, those with a slot of their own first; then what is behind ports. */
 static unsigned turn_of(const struct mv_config_device *wish)
 {
@@ -194,7 +188,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
         r = mv_vcpus_create(machine->engine, config->cpus, mv_machine_guest_event, machine,
                             &machine->vcpus, err);
     if (r == 0)
-        r = place_boot(machine, err);
+        r = mv_boot_place(machine->boot, &machine->board, &machine->layout, engine->caches, err);
     if (r == 0)
         r = make_banks(machine, err);
     if (r == 0)
@@ -214,7 +208,7 @@ static void explain_first_fault(struct mv_machine *machine, struct mv_error *err
     const struct mv_block *block;
     struct mv_block_fault why;
     uint64_t offset;
-    if (!mv_fault_queue_take(&machine->faults, machine->blocks, &block, &offset))
+    if (!mv_machine_take_fault(machine, &block, &offset))
         return;
     mv_block_fault_explain(block, offset, &why);
     mv_error_set(err, EIO, "%s: %s", why.what.text, why.remedy.text);
@@ -238,7 +232,7 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
     machine->no_reboot = config->no_reboot;
     machine->name = config->name;
     machine->paused = true;
-    mv_fault_queue_init(&machine->faults);
+    pthread_mutex_init(&machine->faults.lock, NULL);
     machine->hotplug.devices = &machine->devices;
     mv_guest_timers_init(&machine->timers, loop, guest_ns, machine);
     int r = make(machine, config, serial, err);
@@ -271,7 +265,7 @@ void mv_machine_destroy(struct mv_machine *machine)
     free(machine->backs);
     mv_boot_destroy(machine->boot);
     mv_bank_layout_free(&machine->layout);
-    mv_fault_queue_destroy(&machine->faults);
+    pthread_mutex_destroy(&machine->faults.lock);
     free(machine);
 }
 

@@ -4,7 +4,7 @@
  * count as one.  No state, no lock; called by boot.c.  Sizes come from files,
  * so every sum is checked.
  */
-#include "loader-arm64.h"
+#include "board-arm64.h"
 
 #include "log.h"
 #include "size.h"

@@ -10,7 +10,6 @@
 #include "arm64.h"
 #include "board-arm64.h"
 #include "engine.h"
-#include "loader-arm64.h"
 #include "platform-devices.h"
 
 #define TINY_DIST     UINT64_C(0x08000000)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine/fdt-arm64.c: the tree as libfdt reads it back. */
-#include "loader-arm64.h"
-
 #include "board-arm64.h"
+
 #include "engine.h"
 #include "size.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine/image-arm64.c: headers that are right, and files that are no arm64 Image. */
-#include "loader-arm64.h"
+#include "board-arm64.h"
 
 #include "fake-kernel.h"
 #include "size.h"

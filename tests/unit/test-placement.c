@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine/placement-arm64.c: where an Image and what belongs to it go. */
-#include "loader-arm64.h"
+#include "board-arm64.h"
 
 #include "size.h"
 
