@@ -78,7 +78,9 @@ static void test_fires_once(void **state)
     assert_int_equal(fired[0], 0);
     now += 2 * MS;
     assert_int_equal(mv_guest_timer_left(timer), MS);
-    now += MS;
+    now += MS - 1;
+    assert_int_equal(mv_guest_timer_left(timer), 1);
+    now += 1;
     assert_int_equal(mv_guest_timer_left(timer), 0);
     mv_loop_run(loop);
     assert_int_equal(fired[0], 1);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "emulator-fixture.h"
+#include "os.h"
 
 #define ENABLE 1u
 #define IMASK 2u
@@ -60,6 +61,11 @@ static void test_registers(void **state)
         assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_TVAL), 1000);
         mv_timer_write(cpu, kind, MV_TIMER_CVAL, UINT64_MAX);
         assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_TVAL), UINT32_MAX);
+        /* TimerValue is 32 bits with a sign (D17.11.22). */
+        mv_timer_write(cpu, kind, MV_TIMER_TVAL, UINT64_C(0xabcdef0000000005));
+        assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_CVAL), 5);
+        mv_timer_write(cpu, kind, MV_TIMER_TVAL, 0xfffffffe);
+        assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_CVAL), UINT64_MAX - 1);
         assert_false(line(kind));
         mv_timer_write(cpu, kind, MV_TIMER_CTL, 0);
         assert_int_equal(mv_timer_read(cpu, kind, MV_TIMER_CTL), 0);
@@ -119,11 +125,13 @@ static void test_loop_raises(void **state)
 /* While guest time stands still nothing comes due, however long that takes. */
 static void test_stopped(void **state)
 {
+    uint64_t since = mv_now_ns();
     clock_run(true);
     sleep_ms(1);
     clock_run(false);
     uint64_t now = mv_counter_read(cpu, MV_TIMER_VIRTUAL);
     assert_true(now >= TICKS_PER_MS);
+    assert_true(now * MV_COUNTER_NS <= mv_now_ns() - since);
     mv_timer_write(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CVAL, now + TICKS_PER_MS);
     mv_timer_write(cpu, MV_TIMER_VIRTUAL, MV_TIMER_CTL, ENABLE);
     sleep_ms(5);
@@ -131,6 +139,7 @@ static void test_stopped(void **state)
     assert_false(line(MV_TIMER_VIRTUAL));
     assert_false(cpu->timers.timer[MV_TIMER_VIRTUAL].armed);
     clock_run(true);
+    assert_true(mv_counter_read(cpu, MV_TIMER_VIRTUAL) >= now);
     assert_true(cpu->timers.timer[MV_TIMER_VIRTUAL].armed || line(MV_TIMER_VIRTUAL));
     while (mv_counter_read(cpu, MV_TIMER_VIRTUAL) < now + TICKS_PER_MS)
         ;
