@@ -117,6 +117,34 @@ static void test_stands_still(void **state)
     mv_guest_timer_destroy(timer);
 }
 
+static void fire_and_stand(void *opaque)
+{
+    fire(opaque);
+    mv_guest_timers_run(&timers, false);
+}
+
+/* Two have expired, and what the first does stops the guest: the second waits. */
+static void test_stopped_by_another(void **state)
+{
+    struct mv_guest_timer *timer[2];
+    mv_guest_timers_run(&timers, true);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(
+            mv_guest_timer_create(&timers, fire_and_stand, &fired[i], &timer[i], &err), 0);
+        mv_guest_timer_set(timer[i], MS);
+    }
+    now += MS;
+    usleep(10000);
+    mv_loop_run(loop);
+    serve_for(10);
+    assert_int_equal(fired[0] + fired[1], 1);
+    mv_guest_timers_run(&timers, true);
+    mv_loop_run(loop);
+    assert_true(fired[0] == 1 && fired[1] == 1);
+    for (unsigned i = 0; i < 2; i++)
+        mv_guest_timer_destroy(timer[i]);
+}
+
 static void test_set_anew(void **state)
 {
     struct mv_guest_timer *first = make(0), *second = make(1);
@@ -149,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_fires_once),
         TEST(test_stands_still),
+        TEST(test_stopped_by_another),
         TEST(test_set_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
