@@ -236,7 +236,6 @@ static void refuse_one(struct mv_listener *listener)
 static void on_connect(void *opaque, uint32_t events)
 {
     struct mv_listener *listener = opaque;
-    (void)events;
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE))
         refuse_one(listener);

@@ -114,7 +114,6 @@ struct value {
 static int access_value(void *opaque, struct mv_block *block, uint64_t offset, uint64_t len)
 {
     struct value *v = opaque;
-    (void)len;
     return v->is_store ? mv_block_store(block, offset, v->size, v->is_ordered, v->value)
                        : mv_block_load(block, offset, v->size, v->is_ordered, &v->value);
 }

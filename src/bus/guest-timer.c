@@ -69,7 +69,6 @@ static bool take_expiry(struct mv_guest_timer *timer)
 static void expired(void *opaque, uint32_t events)
 {
     struct mv_guest_timer *timer = opaque;
-    (void)events;
     if (take_expiry(timer))
         timer->fn(timer->opaque);
 }

@@ -146,7 +146,6 @@ static void map_bar(struct mv_pci_bus *bus, struct mv_pci_bar *bar, uint64_t gpa
 
 static void unmap_moved(struct mv_pci_function *f, void *opaque)
 {
-    (void)opaque;
     for (unsigned i = 0; i < MV_PCI_BARS; i++) {
         uint64_t gpa;
         if (!wanted(f, i, &gpa) || gpa != f->bars[i].gpa)
@@ -156,7 +155,6 @@ static void unmap_moved(struct mv_pci_function *f, void *opaque)
 
 static void map_wanted(struct mv_pci_function *f, void *opaque)
 {
-    (void)opaque;
     for (unsigned i = 0; i < MV_PCI_BARS; i++) {
         uint64_t gpa;
         if (!f->bars[i].mapped && wanted(f, i, &gpa))

@@ -75,8 +75,7 @@ static void take_key(struct console *console, uint8_t byte)
 
 static void unwatch(struct console *console)
 {
-    if (console->source != NULL)
-        mv_loop_remove(console->source);
+    mv_loop_remove(console->source);
     console->source = NULL;
 }
 

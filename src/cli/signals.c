@@ -198,8 +198,7 @@ int mv_signals_catch(struct mv_loop *loop, void (*on_end)(void *opaque), void *o
 /* The handlers stay: a second signal still ends a process that is on its way out. */
 void mv_signals_release(void)
 {
-    if (wake_source != NULL)
-        mv_loop_remove(wake_source);
+    mv_loop_remove(wake_source);
     wake_source = NULL;
 }
 

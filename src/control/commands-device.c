@@ -129,7 +129,6 @@ static bool is_cancelled(void *opaque)
 static int greet(struct mv_job *job, json_t **ret, struct mv_error *err)
 {
     struct add *add = (struct add *)job;
-    (void)ret;
     return mv_ivshmem_hello_create(add->device.socket, is_cancelled, job, &add->hello, err);
 }
 

@@ -60,7 +60,6 @@ static const struct mv_ivshmem_register registers_rev1[] = {
 
 static void rung_rev1(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t count)
 {
-    (void)count;
     if (mv_pci_msix_send(&ivshmem->function, vector))
         return;
     MV_LOCK_SCOPE(&ivshmem->function.device.lock);
@@ -138,7 +137,6 @@ static const struct mv_ivshmem_register registers_2009[] = {
 
 static void rung_2009(struct mv_ivshmem_device *ivshmem, unsigned vector, uint64_t count)
 {
-    (void)vector;
     MV_LOCK_SCOPE(&ivshmem->function.device.lock);
     uint64_t room = REGISTER_MAX - ivshmem->status;
     ivshmem->status += (uint32_t)(count < room ? count : room);

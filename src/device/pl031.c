@@ -195,8 +195,7 @@ static void reset(struct mv_device *device)
 static void destroy(struct mv_device *device)
 {
     struct mv_pl031 *rtc = (struct mv_pl031 *)device;
-    if (rtc->source != NULL)
-        mv_loop_remove(rtc->source);
+    mv_loop_remove(rtc->source);
     mv_cleanup_close(&rtc->timer_fd);
 }
 

@@ -352,7 +352,6 @@ static int take_hello(struct mv_ivshmem_link *link, struct mv_ivshmem_hello *hel
 
 static bool is_interrupted(void *opaque)
 {
-    (void)opaque;
     return mv_progress_cancelled();
 }
 

@@ -13,12 +13,12 @@
 #include "cleanup.h"
 #include "log.h"
 #include "loop.h"
+#include "os.h"
 #include "space.h"
 
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 /* What a request wants, a bit for each; what ends the machine stands first. */
 static const struct request {
@@ -57,14 +57,12 @@ static void tell(struct mv_machine *machine, enum mv_machine_event event,
 
 static void request(struct mv_machine *machine, int want, enum mv_machine_cause cause)
 {
-    uint64_t one = 1;
     for (size_t i = 0; i < REQUESTS; i++) {
         if ((int)requests[i].want == want && requests[i].cause == cause)
             atomic_fetch_or(&machine->requests, 1u << i);
     }
     /* Fails only where the counter is full: then the loop is awake already. */
-    ssize_t n = write(machine->request_fd, &one, sizeof one);
-    (void)n;
+    eventfd_write(machine->request_fd, 1);
 }
 
 static void end_with(struct mv_machine *machine, enum mv_machine_end end,
@@ -222,9 +220,7 @@ static void serve(struct mv_machine *machine, const struct request *r)
 static void serve_requests(void *opaque, uint32_t events)
 {
     struct mv_machine *machine = opaque;
-    uint64_t count;
-    ssize_t n = read(machine->request_fd, &count, sizeof count);
-    (void)n;
+    mv_drain(machine->request_fd);
     unsigned wanted = atomic_exchange(&machine->requests, 0);
     for (size_t i = 0; i < REQUESTS; i++) {
         bool counts = requests[i].want >= WANT_DEBUG || (wanted & ((1u << i) - 1)) == 0;

@@ -253,8 +253,7 @@ void mv_machine_destroy(struct mv_machine *machine)
     mv_vcpus_destroy(machine->vcpus);
     if (machine->engine != NULL)
         machine->engine->ops->destroy(machine->engine);
-    if (machine->request_source != NULL)
-        mv_loop_remove(machine->request_source);
+    mv_loop_remove(machine->request_source);
     mv_cleanup_close(&machine->request_fd);
     mv_power_button_destroy(machine->button);
     mv_hotplug_destroy(&machine->hotplug);

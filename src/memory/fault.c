@@ -25,7 +25,6 @@ void mv_fault_catch(const siginfo_t *info)
 /* With the old handler back in place, the access is made again when this one returns. */
 static void handle(int number, siginfo_t *info, void *context)
 {
-    (void)context;
     mv_fault_catch(info);
     sigaction(number, &before, NULL);
     if (info->si_code <= 0)

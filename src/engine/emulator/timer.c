@@ -144,8 +144,7 @@ void mv_timers_destroy(struct mv_cpu *cpu)
 {
     for (unsigned i = 0; i < MV_TIMER_COUNT; i++) {
         struct mv_timer *timer = &cpu->timers.timer[i];
-        if (timer->source != NULL)
-            mv_loop_remove(timer->source);
+        mv_loop_remove(timer->source);
         if (timer->fd >= 0)
             close(timer->fd);
     }
