@@ -83,7 +83,6 @@ static void print_json(const struct client *client, const unsigned *ids, size_t 
 
 static int run_list(struct client *client, int argc, char **argv, struct mv_error *err)
 {
-    char size[MV_SIZE_TEXT];
     size_t count;
     unsigned self = mv_ivshmem_id(client->shm);
     CLEANUP_FREE unsigned *ids = peers_of(client, &count);
@@ -93,7 +92,7 @@ static int run_list(struct client *client, int argc, char **argv, struct mv_erro
         print_json(client, ids, count);
         return 0;
     }
-    printf("memory  %s\n", mv_size_format(mv_ivshmem_size(client->shm), size));
+    printf("memory  %s\n", mv_size_text(mv_ivshmem_size(client->shm)));
     printf("%5u  %u vectors, ourselves\n", self, mv_ivshmem_vectors(client->shm, self));
     for (size_t i = 0; i < count; i++)
         printf("%5u  %u vectors\n", ids[i], mv_ivshmem_vectors(client->shm, ids[i]));

@@ -184,18 +184,6 @@ static int make_room(struct server_options *o, struct mv_error *err)
     return 0;
 }
 
-/* A socket that is there with its permissions from its first moment on. */
-static int listen_at(const struct server_options *o, const char *what, const char *path,
-                     int *ret_fd, struct mv_error *err)
-{
-    mode_t old = umask(0777 & ~o->mode);
-    int r = mv_unix_listen(what, path, ret_fd, err);
-    umask(old);
-    if (r == 0 && lchown(path, o->uid, o->gid) < 0)
-        return mv_error_set_errno(err, errno, "--owner %s: %s", o->owner_text, path);
-    return r;
-}
-
 /* A listening socket, and its file where that is ours to remove. */
 struct listener {
     int fd;
@@ -214,15 +202,20 @@ static void end_listener(struct listener *listener)
 }
 #define CLEANUP_LISTENER __attribute__((cleanup(end_listener)))
 
+/* A socket that is there with its permissions from its first moment on. */
 static int open_listener(const struct server_options *o, const char *what, const char *path,
                          struct listener *listener, struct mv_error *err)
 {
-    int r = listen_at(o, what, path, &listener->fd, err);
-    if (listener->fd >= 0) {
-        listener->path = path;
-        lstat(path, &listener->st);
-    }
-    return r;
+    mode_t old = umask(0777 & ~o->mode);
+    int r = mv_unix_listen(what, path, &listener->fd, err);
+    umask(old);
+    if (r < 0)
+        return r;
+    listener->path = path;
+    lstat(path, &listener->st);
+    if (lchown(path, o->uid, o->gid) < 0)
+        return mv_error_set_errno(err, errno, "--owner %s: %s", o->owner_text, path);
+    return 0;
 }
 
 static int open_listeners(const struct server_options *o, const char *control_path,
@@ -274,15 +267,14 @@ static int serve_until_signal(const struct mv_ivshmem_server_config *config, str
 static void say_ready(const struct server_options *o, const char *mem,
                       const struct mv_ivshmem_memory *memory)
 {
-    char size[MV_SIZE_TEXT], wished[MV_SIZE_TEXT];
     if (memory->size != o->size)
-        mv_log("ivshmem-server: --size %s becomes %s, the next power of two",
-               mv_size_format(o->size, wished), mv_size_format(memory->size, size));
+        mv_log("ivshmem-server: --size %s becomes %s, the next power of two", mv_size_text(o->size),
+               mv_size_text(memory->size));
     if (o->vectors > 256)
         mv_warn("ivshmem-server: guests of QEMU ring vectors up to 255 alone");
     mv_log("ivshmem-server: %s in %s%s, %u vectors, up to %u peers, on %s",
-           mv_size_format(memory->size, size), mem, memory->found ? " with what is in it" : "",
-           o->vectors, o->max_peers, o->socket == NULL ? "the sockets passed" : o->socket);
+           mv_size_text(memory->size), mem, memory->found ? " with what is in it" : "", o->vectors,
+           o->max_peers, o->socket == NULL ? "the sockets passed" : o->socket);
 }
 
 static int serve(struct server_options *o, const char *control_path, struct mv_error *err)
@@ -371,11 +363,7 @@ const struct mv_verb mv_ivshmem_server_verb = {
     .summary = "Serve memory that guests and programs share, or show the status of a server.",
     .synopsis = "memvisor ivshmem-server SOCKET --size SIZE [OPTION]...\n"
                 "       memvisor ivshmem-server SOCKET|--control PATH --status [--json] [--watch]",
-    .options = &(const struct mv_option_table){.verb = "ivshmem-server",
-                                               .options = options,
-                                               .count = sizeof options / sizeof options[0],
-                                               .words = words,
-                                               .word_count = 1},
+    .options = MV_OPTIONS("ivshmem-server", 0),
     .names_itself = true,
     .config_size = sizeof(struct server_options),
     .check = check_options,

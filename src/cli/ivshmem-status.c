@@ -81,11 +81,11 @@ static void print_peers(FILE *out, const struct mv_screen *screen, const json_t 
 
 static void print_table(FILE *out, const struct mv_screen *screen, const json_t *status)
 {
-    char size[MV_SIZE_TEXT], text[256];
+    char text[256];
     const json_t *peers = json_object_get(status, "peers");
     long long uptime = number(status, "uptime");
     fprintf(out, "memory   %s, %s\n", word(status, "memory"),
-            mv_size_format((uint64_t)number(status, "size"), size));
+            mv_size_text((uint64_t)number(status, "size")));
     fprintf(out, "server   pid %lld, up %lldd %02lld:%02lld:%02lld\n", number(status, "pid"),
             uptime / 86400, uptime / 3600 % 24, uptime / 60 % 60, uptime % 60);
     snprintf(text, sizeof text,

@@ -31,14 +31,13 @@ struct map {
     size_t count;
 };
 
-static const char *const words[] = {[RAM] = "ram", [DEVICE] = "device", [HOLE] = "hole"};
-static const char *const cells[2][3] = {
-    {[RAM] = "#", [DEVICE] = "=", [HOLE] = "."},
-    {[RAM] = "\u2588", [DEVICE] = "\u2592", [HOLE] = "\u00b7"},
-};
+static const struct {
+    const char *word, *cells[2]; /* in ASCII, and in UTF-8 */
+    enum mv_style style;
+} kinds[] = {[RAM] = {"ram", {"#", "\u2588"}, MV_STYLE_GREEN},
+             [DEVICE] = {"device", {"=", "\u2592"}, MV_STYLE_YELLOW},
+             [HOLE] = {"hole", {".", "\u00b7"}, MV_STYLE_FAINT}};
 static const char *const fold_cells[2] = {"~", "\u223c"};
-static const enum mv_style styles[] = {
-    [RAM] = MV_STYLE_GREEN, [DEVICE] = MV_STYLE_YELLOW, [HOLE] = MV_STYLE_FAINT};
 
 static int by_address(const void *a, const void *b)
 {
@@ -191,8 +190,8 @@ static void print_bar(FILE *out, const struct segment *s, double from, double to
     unsigned first = (unsigned)from, end = (unsigned)to + (to > (double)(unsigned)to);
     first = first >= l->bar ? l->bar - 1 : first;
     end = end <= first ? first + 1 : end > l->bar ? l->bar : end;
-    const char *cell = s->folded ? fold_cells[screen->utf8] : cells[screen->utf8][s->kind];
-    fprintf(out, "%*s%s", (int)first, "", mv_screen_style(screen, styles[s->kind]));
+    const char *cell = s->folded ? fold_cells[screen->utf8] : kinds[s->kind].cells[screen->utf8];
+    fprintf(out, "%*s%s", (int)first, "", mv_screen_style(screen, kinds[s->kind].style));
     for (unsigned i = first; i < end; i++)
         fputs(cell, out);
     fprintf(out, "%s\n", mv_screen_style(screen, MV_STYLE_PLAIN));
@@ -225,7 +224,7 @@ static void print_segments(FILE *out, const struct map *map, const struct mv_scr
         char gpa[24];
         snprintf(gpa, sizeof gpa, "0x%" PRIx64, s->gpa);
         double len = s->folded ? l.fold : (double)s->size * l.scale;
-        print_words(out, &l, gpa, mv_mem_size(s->size, text), words[s->kind], s->name);
+        print_words(out, &l, gpa, mv_mem_size(s->size, text), kinds[s->kind].word, s->name);
         print_bar(out, s, at, at + len, &l, screen);
         at += len;
         folds = folds || s->folded;

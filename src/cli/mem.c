@@ -304,12 +304,7 @@ const struct mv_verb mv_mem_verb = {
     .name = "mem",
     .summary = "Show the memory of a VM.",
     .synopsis = "memvisor mem NAME [--json | --map | --heat] [--watch] | --read GPA LEN",
-    .options = &(const struct mv_option_table){.verb = "mem",
-                                               .options = options,
-                                               .count = 5,
-                                               .words = words,
-                                               .word_count = 2,
-                                               .words_needed = 1},
+    .options = MV_OPTIONS("mem", 1),
     .notes = "Examples:\n"
              "  memvisor mem vm1\n"
              "  memvisor mem vm1 --heat --watch\n"

@@ -12,6 +12,7 @@
 #include "fault.h"
 #include "log.h"
 #include "loop.h"
+#include "os.h"
 #include "verb.h"
 
 #include <pthread.h>
@@ -109,9 +110,7 @@ static void handle_end(int number, siginfo_t *info, void *context)
         _exit(MV_STATUS_SIGNAL + number);
     }
     mv_progress_cancel();
-    uint64_t one = 1;
-    ssize_t n = write(wake_fd, &one, sizeof one);
-    (void)n;
+    eventfd_write(wake_fd, 1);
     errno = saved_errno;
 }
 
@@ -151,9 +150,8 @@ static void handle_bus(int number, siginfo_t *info, void *context)
 
 static void on_wake(void *opaque, uint32_t events)
 {
-    uint64_t count;
-    if (read(wake_fd, &count, sizeof count) > 0)
-        end_fn(end_opaque);
+    mv_drain(wake_fd);
+    end_fn(end_opaque);
 }
 
 static const struct signal_kind {

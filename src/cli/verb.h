@@ -77,4 +77,12 @@ mv_option_set_fn mv_names_append;
 #define MV_WORDS(type, member, value, text)                                                        \
     .argument = value, .repeatable = true, MV_ROW(type, member, mv_names_append, text)
 
+/* The table of a file's `options` and `words`. */
+#define MV_OPTIONS(name, needed)                                                                   \
+    &(const struct mv_option_table)                                                                \
+    {                                                                                              \
+        name, options, sizeof options / sizeof options[0], words, sizeof words / sizeof words[0],  \
+            needed                                                                                 \
+    }
+
 #endif
