@@ -7,13 +7,13 @@
 typedef unsigned __int128 uint128_t;
 
 /*
- * An exact value: sig * 2^(exp - 126), where bit 126 is the leading one of sig,
- * or sig is 0.  The product of two doubles has 106 bits, which leaves 21 below
+ * An exact value, or infinity: sig * 2^(exp - 126), where bit 126 is the leading one
+ * of sig, or sig is 0.  The product of two doubles has 106 bits, which leaves 21 below
  * them: enough for a sum to be rounded right when what falls off the lower
  * operand in aligning is only noted in bit 0.
  */
 struct exact {
-    bool sign;
+    bool sign, inf;
     int exp;
     uint128_t sig;
 };
@@ -24,18 +24,18 @@ struct exact {
 static struct exact exact_number(const struct mv_fp_number *n)
 {
     if (n->kind == MV_FP_KIND_ZERO)
-        return (struct exact){n->sign, ZERO_EXP, 0};
-    return (struct exact){n->sign, n->exp, (uint128_t)n->sig << 63};
+        return (struct exact){n->sign, false, ZERO_EXP, 0};
+    return (struct exact){n->sign, n->kind == MV_FP_KIND_INF, n->exp, (uint128_t)n->sig << 63};
 }
 
 static struct exact exact_product(const struct mv_fp_number *a, const struct mv_fp_number *b)
 {
-    bool sign = a->sign ^ b->sign;
+    bool sign = a->sign ^ b->sign, inf = a->kind == MV_FP_KIND_INF || b->kind == MV_FP_KIND_INF;
     if (a->kind == MV_FP_KIND_ZERO || b->kind == MV_FP_KIND_ZERO)
-        return (struct exact){sign, ZERO_EXP, 0};
+        return (struct exact){sign, inf, ZERO_EXP, 0};
     uint128_t sig = (uint128_t)a->sig * b->sig;
     unsigned carry = (unsigned)(sig >> 127);
-    return (struct exact){sign, a->exp + b->exp + (int)carry, sig >> carry};
+    return (struct exact){sign, inf, a->exp + b->exp + (int)carry, sig >> carry};
 }
 
 static uint128_t shift_sticky(uint128_t sig, unsigned amount)
@@ -62,6 +62,10 @@ static uint64_t round_exact(const struct mv_fp_format *f, bool sign, int exp, ui
 static uint64_t round_sum(const struct mv_fp_format *f, struct exact x, struct exact y, int scale,
                           struct mv_fp_env *env)
 {
+    if (x.inf && y.inf && x.sign != y.sign)
+        return mv_fp_invalid(f, env);
+    if (x.inf || y.inf)
+        return mv_fp_infinity(f, x.inf ? x.sign : y.sign);
     if (x.exp < y.exp) {
         struct exact swap = x;
         x = y;
@@ -83,35 +87,23 @@ static uint64_t round_sum(const struct mv_fp_format *f, struct exact x, struct e
     return round_exact(f, x.sign, x.exp + scale, x.sig, env);
 }
 
-static uint64_t add_numbers(const struct mv_fp_format *f, const struct mv_fp_number *a,
-                            const struct mv_fp_number *b, bool b_sign, struct mv_fp_env *env)
-{
-    bool a_inf = a->kind == MV_FP_KIND_INF, b_inf = b->kind == MV_FP_KIND_INF;
-    if (a_inf && b_inf && a->sign != b_sign)
-        return mv_fp_invalid(f, env);
-    if (a_inf || b_inf)
-        return mv_fp_infinity(f, a_inf ? a->sign : b_sign);
-    struct exact y = exact_number(b);
-    y.sign = b_sign;
-    return round_sum(f, exact_number(a), y, 0, env);
-}
-
 static inline uint64_t fp_add(const struct mv_fp_format *f, uint64_t a_bits, uint64_t b_bits,
                               struct mv_fp_env *env)
 {
     MV_FP_UNPACK_TWO(f, a_bits, b_bits, env);
-    return add_numbers(f, &a, &b, b.sign, env);
+    return round_sum(f, exact_number(&a), exact_number(&b), 0, env);
 }
-MV_FP_PUBLIC_2(add, fp_add)
+MV_FP_PUBLIC(add, MV_FP_TWO, a, b)
 
 /* Not an addition of -b: a NaN keeps its sign. */
 static inline uint64_t fp_sub(const struct mv_fp_format *f, uint64_t a_bits, uint64_t b_bits,
                               struct mv_fp_env *env)
 {
     MV_FP_UNPACK_TWO(f, a_bits, b_bits, env);
-    return add_numbers(f, &a, &b, !b.sign, env);
+    b.sign = !b.sign;
+    return round_sum(f, exact_number(&a), exact_number(&b), 0, env);
 }
-MV_FP_PUBLIC_2(sub, fp_sub)
+MV_FP_PUBLIC(sub, MV_FP_TWO, a, b)
 
 static inline bool is_inf_times_zero(const struct mv_fp_number *a, const struct mv_fp_number *b)
 {
@@ -128,8 +120,7 @@ static uint64_t multiply_numbers(const struct mv_fp_format *f, const struct mv_f
         return mv_fp_infinity(f, sign);
     if (a->kind == MV_FP_KIND_ZERO || b->kind == MV_FP_KIND_ZERO)
         return mv_fp_zero(f, sign);
-    struct exact product = exact_product(a, b);
-    return round_exact(f, sign, product.exp, product.sig, env);
+    return round_exact(f, sign, a->exp + b->exp, (uint128_t)a->sig * b->sig, env);
 }
 
 static inline uint64_t fp_mul(const struct mv_fp_format *f, uint64_t a_bits, uint64_t b_bits,
@@ -140,7 +131,7 @@ static inline uint64_t fp_mul(const struct mv_fp_format *f, uint64_t a_bits, uin
         return mv_fp_invalid(f, env);
     return multiply_numbers(f, &a, &b, env);
 }
-MV_FP_PUBLIC_2(mul, fp_mul)
+MV_FP_PUBLIC(mul, MV_FP_TWO, a, b)
 
 static inline uint64_t fp_mulx(const struct mv_fp_format *f, uint64_t a_bits, uint64_t b_bits,
                                struct mv_fp_env *env)
@@ -150,20 +141,13 @@ static inline uint64_t fp_mulx(const struct mv_fp_format *f, uint64_t a_bits, ui
         return mv_fp_sign(f, a.sign ^ b.sign) | mv_fp_constant(f, 1, false);
     return multiply_numbers(f, &a, &b, env);
 }
-MV_FP_PUBLIC_2(mulx, fp_mulx)
+MV_FP_PUBLIC(mulx, MV_FP_TWO, a, b)
 
 /* (addend + a * b) * 2^scale, of numbers without NaNs and infinity by zero. */
 static uint64_t fuse(const struct mv_fp_format *f, const struct mv_fp_number *addend,
                      const struct mv_fp_number *a, const struct mv_fp_number *b, int scale,
                      struct mv_fp_env *env)
 {
-    bool product_sign = a->sign ^ b->sign;
-    bool product_inf = a->kind == MV_FP_KIND_INF || b->kind == MV_FP_KIND_INF;
-    bool addend_inf = addend->kind == MV_FP_KIND_INF;
-    if (addend_inf && product_inf && addend->sign != product_sign)
-        return mv_fp_invalid(f, env);
-    if (addend_inf || product_inf)
-        return mv_fp_infinity(f, addend_inf ? addend->sign : product_sign);
     return round_sum(f, exact_number(addend), exact_product(a, b), scale, env);
 }
 
@@ -196,15 +180,8 @@ static inline uint64_t fp_muladd(const struct mv_fp_format *f, uint64_t addend_b
         return mv_fp_process_nan(f, nan, env);
     return fuse(f, &addend, &a, &b, 0, env);
 }
-
-uint32_t mv_fp32_muladd(uint32_t addend, uint32_t a, uint32_t b, struct mv_fp_env *env)
-{
-    return (uint32_t)fp_muladd(&mv_fp_single, addend, a, b, env);
-}
-uint64_t mv_fp64_muladd(uint64_t addend, uint64_t a, uint64_t b, struct mv_fp_env *env)
-{
-    return fp_muladd(&mv_fp_double, addend, a, b, env);
-}
+#define MULADD(type) type addend, type a, type b
+MV_FP_PUBLIC(muladd, MULADD, addend, a, b)
 
 /* The step of a Newton iteration: (constant - a * b) * 2^scale. */
 static inline uint64_t step(const struct mv_fp_format *f, uint64_t a_bits, uint64_t b_bits,
@@ -224,14 +201,14 @@ static inline uint64_t fp_recps(const struct mv_fp_format *f, uint64_t a, uint64
     uint64_t two = mv_fp_constant(f, 1, false);
     return step(f, a, b, two, 0, two, env);
 }
-MV_FP_PUBLIC_2(recps, fp_recps)
+MV_FP_PUBLIC(recps, MV_FP_TWO, a, b)
 
 static inline uint64_t fp_rsqrts(const struct mv_fp_format *f, uint64_t a, uint64_t b,
                                  struct mv_fp_env *env)
 {
     return step(f, a, b, mv_fp_constant(f, 1, true), -1, mv_fp_constant(f, 0, true), env);
 }
-MV_FP_PUBLIC_2(rsqrts, fp_rsqrts)
+MV_FP_PUBLIC(rsqrts, MV_FP_TWO, a, b)
 
 static inline uint64_t fp_div(const struct mv_fp_format *f, uint64_t a_bits, uint64_t b_bits,
                               struct mv_fp_env *env)
@@ -257,7 +234,7 @@ static inline uint64_t fp_div(const struct mv_fp_format *f, uint64_t a_bits, uin
     return mv_fp_round(f, sign, a.exp - b.exp - (int)shift, quotient << shift | rest,
                        mv_fp_rounding(env), env);
 }
-MV_FP_PUBLIC_2(div, fp_div)
+MV_FP_PUBLIC(div, MV_FP_TWO, a, b)
 
 /*
  * The integer square root of n, which is from 2^122 to below 2^124.  Heron's
@@ -277,9 +254,7 @@ static uint64_t integer_sqrt(uint128_t n)
 
 static inline uint64_t fp_sqrt(const struct mv_fp_format *f, uint64_t bits, struct mv_fp_env *env)
 {
-    struct mv_fp_number a = mv_fp_unpack(f, bits, env);
-    if (mv_fp_is_nan(&a))
-        return mv_fp_process_nan(f, &a, env);
+    MV_FP_UNPACK_ONE(f, bits, env);
     if (a.kind == MV_FP_KIND_ZERO)
         return mv_fp_zero(f, a.sign);
     if (a.sign)
@@ -294,4 +269,4 @@ static inline uint64_t fp_sqrt(const struct mv_fp_format *f, uint64_t bits, stru
     bool rest = (uint128_t)root * root != n;
     return mv_fp_round(f, false, (a.exp - odd) / 2, root << 2 | rest, mv_fp_rounding(env), env);
 }
-MV_FP_PUBLIC_1(sqrt, fp_sqrt)
+MV_FP_PUBLIC(sqrt, MV_FP_ONE, a)

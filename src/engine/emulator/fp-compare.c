@@ -39,7 +39,7 @@ static inline uint64_t fp_max(const struct mv_fp_format *f, uint64_t a_bits, uin
     const struct mv_fp_number *greater = order(f, &a) > order(f, &b) ? &a : &b;
     return greater->kind == MV_FP_KIND_ZERO ? mv_fp_zero(f, a.sign && b.sign) : greater->bits;
 }
-MV_FP_PUBLIC_2(max, fp_max)
+MV_FP_PUBLIC(max, MV_FP_TWO, a, b)
 
 static inline uint64_t fp_min(const struct mv_fp_format *f, uint64_t a_bits, uint64_t b_bits,
                               struct mv_fp_env *env)
@@ -48,7 +48,7 @@ static inline uint64_t fp_min(const struct mv_fp_format *f, uint64_t a_bits, uin
     const struct mv_fp_number *less = order(f, &a) < order(f, &b) ? &a : &b;
     return less->kind == MV_FP_KIND_ZERO ? mv_fp_zero(f, a.sign || b.sign) : less->bits;
 }
-MV_FP_PUBLIC_2(min, fp_min)
+MV_FP_PUBLIC(min, MV_FP_TWO, a, b)
 
 /*
  * A quiet NaN beside anything else gives way: `neutral`, an infinity that
@@ -72,7 +72,7 @@ static inline uint64_t fp_maxnm(const struct mv_fp_format *f, uint64_t a, uint64
     replace_quiet_nan(f, &a, &b, mv_fp_infinity(f, true));
     return fp_max(f, a, b, env);
 }
-MV_FP_PUBLIC_2(maxnm, fp_maxnm)
+MV_FP_PUBLIC(maxnm, MV_FP_TWO, a, b)
 
 static inline uint64_t fp_minnm(const struct mv_fp_format *f, uint64_t a, uint64_t b,
                                 struct mv_fp_env *env)
@@ -80,4 +80,4 @@ static inline uint64_t fp_minnm(const struct mv_fp_format *f, uint64_t a, uint64
     replace_quiet_nan(f, &a, &b, mv_fp_infinity(f, false));
     return fp_min(f, a, b, env);
 }
-MV_FP_PUBLIC_2(minnm, fp_minnm)
+MV_FP_PUBLIC(minnm, MV_FP_TWO, a, b)

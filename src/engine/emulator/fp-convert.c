@@ -35,26 +35,16 @@ static inline uint64_t fp_convert(const struct mv_fp_format *to, const struct mv
     return mv_fp_infinity(to, a.sign);
 }
 
-uint32_t mv_fp16_to_fp32(uint16_t a, struct mv_fp_env *env)
-{
-    return (uint32_t)fp_convert(&mv_fp_single, &mv_fp_half, a, mv_fp_rounding(env), env);
-}
-uint64_t mv_fp16_to_fp64(uint16_t a, struct mv_fp_env *env)
-{
-    return fp_convert(&mv_fp_double, &mv_fp_half, a, mv_fp_rounding(env), env);
-}
-uint16_t mv_fp32_to_fp16(uint32_t a, struct mv_fp_env *env)
-{
-    return (uint16_t)fp_convert(&mv_fp_half, &mv_fp_single, a, mv_fp_rounding(env), env);
-}
-uint64_t mv_fp32_to_fp64(uint32_t a, struct mv_fp_env *env)
-{
-    return fp_convert(&mv_fp_double, &mv_fp_single, a, mv_fp_rounding(env), env);
-}
-uint16_t mv_fp64_to_fp16(uint64_t a, struct mv_fp_env *env)
-{
-    return (uint16_t)fp_convert(&mv_fp_half, &mv_fp_double, a, mv_fp_rounding(env), env);
-}
+#define CONVERT(from, from_format, to, to_format)                                                  \
+    uint##to##_t mv_fp##from##_to_fp##to(uint##from##_t a, struct mv_fp_env *env)                  \
+    {                                                                                              \
+        return (uint##to##_t)fp_convert(&to_format, &from_format, a, mv_fp_rounding(env), env);    \
+    }
+CONVERT(16, mv_fp_half, 32, mv_fp_single)
+CONVERT(16, mv_fp_half, 64, mv_fp_double)
+CONVERT(32, mv_fp_single, 16, mv_fp_half)
+CONVERT(32, mv_fp_single, 64, mv_fp_double)
+CONVERT(64, mv_fp_double, 16, mv_fp_half)
 uint32_t mv_fp64_to_fp32(uint64_t a, enum mv_fp_rounding rounding, struct mv_fp_env *env)
 {
     return (uint32_t)fp_convert(&mv_fp_single, &mv_fp_double, a, rounding, env);
@@ -81,9 +71,7 @@ static uint64_t round_to_integer(bool sign, int exp, uint64_t sig, enum mv_fp_ro
 static inline uint64_t fp_rint(const struct mv_fp_format *f, uint64_t bits,
                                enum mv_fp_rounding rounding, bool exact, struct mv_fp_env *env)
 {
-    struct mv_fp_number a = mv_fp_unpack(f, bits, env);
-    if (mv_fp_is_nan(&a))
-        return mv_fp_process_nan(f, &a, env);
+    MV_FP_UNPACK_ONE(f, bits, env);
     if (a.kind != MV_FP_KIND_FINITE || a.exp >= (int)f->fraction)
         return a.bits;
 
@@ -96,15 +84,8 @@ static inline uint64_t fp_rint(const struct mv_fp_format *f, uint64_t bits,
     int shift = __builtin_clzll(integer);
     return mv_fp_round(f, a.sign, 63 - shift, integer << shift, MV_FP_ZERO, env);
 }
-
-uint32_t mv_fp32_rint(uint32_t a, enum mv_fp_rounding rounding, bool exact, struct mv_fp_env *env)
-{
-    return (uint32_t)fp_rint(&mv_fp_single, a, rounding, exact, env);
-}
-uint64_t mv_fp64_rint(uint64_t a, enum mv_fp_rounding rounding, bool exact, struct mv_fp_env *env)
-{
-    return fp_rint(&mv_fp_double, a, rounding, exact, env);
-}
+#define RINT(type) type a, enum mv_fp_rounding rounding, bool exact
+MV_FP_PUBLIC(rint, RINT, a, rounding, exact)
 
 static inline uint64_t fp_to_fixed(const struct mv_fp_format *f, uint64_t bits, unsigned fbits,
                                    bool is_unsigned, unsigned size, enum mv_fp_rounding rounding,
@@ -156,12 +137,5 @@ static inline uint64_t fp_from_fixed(const struct mv_fp_format *f, uint64_t valu
     return mv_fp_round(f, sign, 63 - shift - (int)fbits, magnitude << shift, mv_fp_rounding(env),
                        env);
 }
-
-uint32_t mv_fp32_from_fixed(uint64_t value, unsigned fbits, bool is_unsigned, struct mv_fp_env *env)
-{
-    return (uint32_t)fp_from_fixed(&mv_fp_single, value, fbits, is_unsigned, env);
-}
-uint64_t mv_fp64_from_fixed(uint64_t value, unsigned fbits, bool is_unsigned, struct mv_fp_env *env)
-{
-    return fp_from_fixed(&mv_fp_double, value, fbits, is_unsigned, env);
-}
+#define FROM_FIXED(type) uint64_t value, unsigned fbits, bool is_unsigned
+MV_FP_PUBLIC(from_fixed, FROM_FIXED, value, fbits, is_unsigned)

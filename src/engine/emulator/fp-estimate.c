@@ -37,9 +37,7 @@ uint32_t mv_fp_ursqrte(uint32_t a)
 
 static inline uint64_t fp_recpe(const struct mv_fp_format *f, uint64_t bits, struct mv_fp_env *env)
 {
-    struct mv_fp_number a = mv_fp_unpack(f, bits, env);
-    if (mv_fp_is_nan(&a))
-        return mv_fp_process_nan(f, &a, env);
+    MV_FP_UNPACK_ONE(f, bits, env);
     if (a.kind == MV_FP_KIND_INF)
         return mv_fp_zero(f, a.sign);
     if (a.kind == MV_FP_KIND_ZERO) {
@@ -63,13 +61,11 @@ static inline uint64_t fp_recpe(const struct mv_fp_format *f, uint64_t bits, str
         field < 1 ? fraction >> (1 - field) : ((uint64_t)(field - 1) << f->fraction) + fraction;
     return mv_fp_sign(f, a.sign) | magnitude;
 }
-MV_FP_PUBLIC_1(recpe, fp_recpe)
+MV_FP_PUBLIC(recpe, MV_FP_ONE, a)
 
 static inline uint64_t fp_rsqrte(const struct mv_fp_format *f, uint64_t bits, struct mv_fp_env *env)
 {
-    struct mv_fp_number a = mv_fp_unpack(f, bits, env);
-    if (mv_fp_is_nan(&a))
-        return mv_fp_process_nan(f, &a, env);
+    MV_FP_UNPACK_ONE(f, bits, env);
     if (a.kind == MV_FP_KIND_ZERO) {
         env->fpsr |= MV_FPSR_DZC;
         return mv_fp_infinity(f, a.sign);
@@ -86,16 +82,14 @@ static inline uint64_t fp_rsqrte(const struct mv_fp_format *f, uint64_t bits, st
     int result_field = (3 * f->bias - 1 - field) / 2;
     return ((uint64_t)(result_field - 1) << f->fraction) + (estimate << (f->fraction - 8));
 }
-MV_FP_PUBLIC_1(rsqrte, fp_rsqrte)
+MV_FP_PUBLIC(rsqrte, MV_FP_ONE, a)
 
 /* The fraction goes, the exponent is turned round: a power of two near 1 / a. */
 static inline uint64_t fp_recpx(const struct mv_fp_format *f, uint64_t bits, struct mv_fp_env *env)
 {
-    struct mv_fp_number a = mv_fp_unpack(f, bits, env);
-    if (mv_fp_is_nan(&a))
-        return mv_fp_process_nan(f, &a, env);
+    MV_FP_UNPACK_ONE(f, bits, env);
     uint64_t exp_max = (uint64_t)mv_fp_exp_max(f), field = bits >> f->fraction & exp_max;
     uint64_t result_field = field == 0 ? exp_max - 1 : ~field & exp_max;
     return mv_fp_sign(f, a.sign) | result_field << f->fraction;
 }
-MV_FP_PUBLIC_1(recpx, fp_recpx)
+MV_FP_PUBLIC(recpx, MV_FP_ONE, a)

@@ -171,31 +171,28 @@ uint64_t mv_fp_process_nan(const struct mv_fp_format *f, const struct mv_fp_numb
 uint64_t mv_fp_process_nans(const struct mv_fp_format *f, const struct mv_fp_number *a,
                             const struct mv_fp_number *b, struct mv_fp_env *env);
 
-/* Two operands unpacked; the body goes on only if neither is a NaN. */
+/* Operands unpacked; the body goes on only if none is a NaN. */
+#define MV_FP_UNPACK_ONE(f, a_bits, env)                                                           \
+    struct mv_fp_number a = mv_fp_unpack(f, a_bits, env);                                          \
+    if (mv_fp_is_nan(&a))                                                                          \
+    return mv_fp_process_nan(f, &a, env)
 #define MV_FP_UNPACK_TWO(f, a_bits, b_bits, env)                                                   \
     struct mv_fp_number a = mv_fp_unpack(f, a_bits, env);                                          \
     struct mv_fp_number b = mv_fp_unpack(f, b_bits, env);                                          \
     if (mv_fp_is_nan(&a) || mv_fp_is_nan(&b))                                                      \
     return mv_fp_process_nans(f, &a, &b, env)
 
-/* The same generic function for single and double. */
-#define MV_FP_PUBLIC_1(name, generic)                                                              \
-    uint32_t mv_fp32_##name(uint32_t a, struct mv_fp_env *env)                                     \
+/* The generic function fp_NAME for single and double; `parameters` is a macro of their type. */
+#define MV_FP_PUBLIC(name, parameters, ...)                                                        \
+    uint32_t mv_fp32_##name(parameters(uint32_t), struct mv_fp_env *env)                           \
     {                                                                                              \
-        return (uint32_t)generic(&mv_fp_single, a, env);                                           \
+        return (uint32_t)fp_##name(&mv_fp_single, __VA_ARGS__, env);                               \
     }                                                                                              \
-    uint64_t mv_fp64_##name(uint64_t a, struct mv_fp_env *env)                                     \
+    uint64_t mv_fp64_##name(parameters(uint64_t), struct mv_fp_env *env)                           \
     {                                                                                              \
-        return generic(&mv_fp_double, a, env);                                                     \
+        return fp_##name(&mv_fp_double, __VA_ARGS__, env);                                         \
     }
-#define MV_FP_PUBLIC_2(name, generic)                                                              \
-    uint32_t mv_fp32_##name(uint32_t a, uint32_t b, struct mv_fp_env *env)                         \
-    {                                                                                              \
-        return (uint32_t)generic(&mv_fp_single, a, b, env);                                        \
-    }                                                                                              \
-    uint64_t mv_fp64_##name(uint64_t a, uint64_t b, struct mv_fp_env *env)                         \
-    {                                                                                              \
-        return generic(&mv_fp_double, a, b, env);                                                  \
-    }
+#define MV_FP_ONE(type) type a
+#define MV_FP_TWO(type) type a, type b
 
 #endif
