@@ -183,7 +183,7 @@ static __attribute__((noinline)) bool read_register(struct mv_cpu *cpu, const st
         return false;
     if (reg->word != 0)
         value = *(const uint32_t *)((const char *)cpu + reg->word);
-    if (reg->read != NULL && !reg->read(cpu, op, &value))
+    else if (reg->read != NULL && !reg->read(cpu, op, &value))
         return false;
     cpu->x[op->rd] = value;
     return true;
@@ -199,7 +199,7 @@ static __attribute__((noinline)) bool write_register(struct mv_cpu *cpu, const s
     uint64_t value = (cpu->x[op->rd] & ~reg->res0) | reg->res1;
     if (reg->word != 0)
         *(uint32_t *)((char *)cpu + reg->word) = (uint32_t)value;
-    if (reg->offset != 0)
+    else if (reg->offset != 0)
         *(uint64_t *)((char *)cpu + reg->offset) = value;
     if (reg->changed != NULL)
         reg->changed(cpu);
