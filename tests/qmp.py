@@ -88,6 +88,17 @@ class Qmp:
         self.close()
 
 
+class QemuQmp(Qmp):
+    """One to QEMU, which may say its greeting twice to whom connects while it starts."""
+
+    def __init__(self, path):
+        super().__init__(path, negotiate=False)
+        answer = self.command("qmp_capabilities")
+        if answer == self.greeting:
+            answer = self.answer()
+        assert "return" in answer, answer
+
+
 class Vm:
     """memvisor in the background, its run-time folder below `folder`."""
 
@@ -139,12 +150,16 @@ class Vm:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        if self.process.poll() is None:
+    def __exit__(self, kind, *_):
+        ended = self.process.poll()
+        if ended is None:
             self.process.terminate()
             try:
                 self.process.wait(10 * harness.SLOW)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if kind is not None:
+            print("%s, when the test failed: %s; it said:\n%s" % (
+                self.name, "running" if ended is None else "ended with %d" % ended, self.output()))
         self.out.close()

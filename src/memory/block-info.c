@@ -48,16 +48,25 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret, s
     return 0;
 }
 
-char *mv_block_map_path(const struct mv_block *block)
+bool mv_block_share(const struct mv_block *block, struct mv_block_handle *ret)
 {
     const struct mv_backing *backing = block->backing;
+    if (!backing->share || backing->fd < 0)
+        return false;
+    *ret = (struct mv_block_handle){backing->fd, backing->offset};
+    return true;
+}
+
+char *mv_block_map_path(const struct mv_block *block)
+{
+    struct mv_block_handle handle;
     char *path;
     /* Whoever follows a link maps from the start. */
-    if (!backing->share || backing->fd < 0 || backing->offset != 0)
+    if (!mv_block_share(block, &handle) || handle.offset != 0)
         return NULL;
-    if (backing->path != NULL)
-        return strdup(backing->path);
-    return asprintf(&path, "/proc/%d/fd/%d", (int)getpid(), backing->fd) < 0 ? NULL : path;
+    if (block->backing->path != NULL)
+        return strdup(block->backing->path);
+    return asprintf(&path, "/proc/%d/fd/%d", (int)getpid(), handle.fd) < 0 ? NULL : path;
 }
 
 int mv_block_residency(const struct mv_block *block, size_t parts, uint64_t *ret_bytes,

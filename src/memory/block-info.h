@@ -45,6 +45,19 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
                       struct mv_error *err);
 
 /*
+ * Where another process finds the block's bytes, if it is given the descriptor:
+ * from this offset on, as many as the block has.  False where nobody else can
+ * map them.  The number stays good as long as the block; after
+ * mv_block_replace_fd other memory is behind it, and whoever mapped the old one
+ * is to be told.
+ */
+struct mv_block_handle {
+    int fd;
+    uint64_t offset; /* bytes */
+};
+bool mv_block_share(const struct mv_block *block, struct mv_block_handle *ret);
+
+/*
  * The path by which another process of this host can open and map the block's
  * bytes from its start on, as long as this one runs; to be freed.  NULL where none
  * can, where the bytes do not begin with the file, or where memory is out.  It stays good

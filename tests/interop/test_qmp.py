@@ -13,7 +13,7 @@ import pytest
 
 import harness
 from ivshmem import reference_tools
-from qmp import Qmp, Vm
+from qmp import QemuQmp, Vm
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def qemu(tmp_path):
              "unix:%s,server=on,wait=off" % path], stdin=subprocess.DEVNULL) as process:
         try:
             wait_for_socket(path)
-            with Qmp(path) as qmp:
+            with QemuQmp(path) as qmp:
                 yield qmp
         finally:
             process.kill()

@@ -194,16 +194,17 @@ static void test_shared_by_descriptor(void **state)
     for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
         char name[] = {(char)('a' + i), '\0'};
         struct mv_block *block = NULL;
+        struct mv_block_handle handle = {-1, 0};
         wishes[i].same_file = true;
         assert_int_equal(
             mv_block_create_backed(registry, "", name, 4096 * (i == 2 ? 3 : 1), &wishes[i], &block,
                                    &err),
             0);
-        assert_int_equal(block->backing->share, i < 2);
+        assert_int_equal(mv_block_share(block, &handle), i < 2);
         if (i >= 2)
             continue;
-        uint8_t *seen = mmap(NULL, block->size, PROT_READ, MAP_SHARED, block->backing->fd,
-                             (off_t)block->backing->offset);
+        uint8_t *seen =
+            mmap(NULL, block->size, PROT_READ, MAP_SHARED, handle.fd, (off_t)handle.offset);
         assert_ptr_not_equal(seen, MAP_FAILED);
         block->host[5] = 0x5a;
         assert_int_equal(seen[5], 0x5a);

@@ -287,7 +287,7 @@ def qemu_client(qemu, folder, options):
         while not path.exists():
             assert process.poll() is None
             time.sleep(0.05)
-        with qmp.Qmp(path) as client:
+        with qmp.QemuQmp(path) as client:
             yield client
     finally:
         process.kill()
