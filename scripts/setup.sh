@@ -29,6 +29,7 @@ build | libfdt-dev               | <libfdt.h>
 build | libedit-dev              | <histedit.h>
 build | libjansson-dev           | <jansson.h>
 build | libnuma-dev              | <numa.h>
+build | libxxhash-dev            | <xxhash.h>
 build | libzstd-dev              | <zstd.h>
 build | zlib1g-dev               | <zlib.h>
 files | cpio                     | cpio

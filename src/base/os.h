@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What calls of the system leave to each caller: the time as one number, a write
- * that goes on until all is written, a lock that writers get.  No state; any thread.
+ * What calls of the system leave to each caller: the time as one number, reads and
+ * writes that go on until all is done, a lock that writers get.  No state; any thread.
  */
 #ifndef MV_BASE_OS_H
 #define MV_BASE_OS_H
@@ -41,6 +41,36 @@ static inline int mv_write_all(int fd, const void *buf, size_t len)
             return -errno;
         next += n > 0 ? n : 0;
         len -= n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+/* The same at a place in a file: 0, or what pwrite(2) said, negative. */
+static inline int mv_pwrite_all(int fd, const void *buf, size_t len, uint64_t at)
+{
+    for (const char *next = buf; len > 0;) {
+        ssize_t n = pwrite(fd, next, len, (off_t)at);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        size_t done = n > 0 ? (size_t)n : 0;
+        next += done;
+        at += done;
+        len -= done;
+    }
+    return 0;
+}
+
+/* 0, -ENODATA where the file ends before, or what pread(2) said, negative. */
+static inline int mv_pread_all(int fd, void *buf, size_t len, uint64_t at)
+{
+    for (char *next = buf; len > 0;) {
+        ssize_t n = pread(fd, next, len, (off_t)at);
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return n == 0 ? -ENODATA : -errno;
+        size_t done = n > 0 ? (size_t)n : 0;
+        next += done;
+        at += done;
+        len -= done;
     }
     return 0;
 }
