@@ -5,6 +5,7 @@
  */
 #include "state.h"
 
+#include "bytes.h"
 #include "cleanup.h"
 
 #include <inttypes.h>
@@ -21,21 +22,6 @@ size_t mv_state_type_size(enum mv_state_type type)
 }
 
 /* --- single values */
-
-static uint64_t load_value(const uint8_t *bytes, size_t size)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < size; i++)
-        value |= (uint64_t)bytes[i] << 8 * i;
-    return value;
-}
-
-static uint8_t *store_value(uint8_t *bytes, uint64_t value, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = (uint8_t)(value >> 8 * i);
-    return bytes + size;
-}
 
 static void *element(const struct mv_state_field *field, const void *object, size_t index)
 {
@@ -162,9 +148,9 @@ static uint8_t *save_field(const struct mv_state_field *field, const void *objec
     memcpy(at, field->name, length);
     at += length;
     *at++ = (uint8_t)field->type;
-    at = store_value(at, field->count, COUNT_SIZE);
+    at = mv_bytes_put(at, field->count, COUNT_SIZE);
     for (size_t i = 0; i < field->count; i++)
-        at = store_value(at, mv_state_get(field, object, i), size);
+        at = mv_bytes_put(at, mv_state_get(field, object, i), size);
     return at;
 }
 
@@ -215,7 +201,7 @@ static bool take_value(struct loading *loading, size_t size, uint64_t *ret)
     const uint8_t *bytes;
     if (!take(loading, size, &bytes))
         return false;
-    *ret = load_value(bytes, size);
+    *ret = mv_bytes_get(bytes, size);
     return true;
 }
 
