@@ -19,7 +19,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct mv_dirty_cursor {
     struct mv_space *space;
@@ -61,9 +60,11 @@ static int start_locked(struct mv_dirty_log *log, uint64_t words)
     if (log->bits == NULL)
         return -ENOMEM;
     if (log->cursors == NULL) {
-        /* Left from cursors that are closed. */
-        for (uint64_t i = 0; i < words; i++)
-            atomic_store_explicit(&log->bits[i], 0, memory_order_relaxed);
+        /* Left from cursors that are closed; words that are 0 may have no memory yet. */
+        for (uint64_t i = 0; i < words; i++) {
+            if (atomic_load_explicit(&log->bits[i], memory_order_relaxed) != 0)
+                atomic_store_explicit(&log->bits[i], 0, memory_order_relaxed);
+        }
         atomic_store(&log->active, true);
     }
     return 0;
@@ -131,9 +132,11 @@ int mv_dirty_cursor_take(struct mv_dirty_cursor *cursor, uint64_t *ret_pages,
     uint64_t *pending = cursor->pending, pages = 0;
     cursor->pending = cursor->taken;
     cursor->taken = pending;
-    memset(cursor->pending, 0, cursor->words * sizeof *cursor->pending);
-    for (uint64_t i = 0; i < cursor->words; i++)
+    for (uint64_t i = 0; i < cursor->words; i++) {
         pages += (uint64_t)__builtin_popcountll(pending[i]);
+        if (cursor->pending[i] != 0) /* as above */
+            cursor->pending[i] = 0;
+    }
     *ret_pages = pages;
     return 0;
 }
