@@ -109,18 +109,30 @@ static void store(uint8_t *guest, unsigned size, bool ordered, uint64_t value)
 }
 
 /*
- * Run an access with a fault point around it: 0, or -EIO, which was told.  What lies before
- * the byte that the host could not access may have been copied.
+ * Run an access with a fault point around it: NULL, or the byte that the host could not
+ * access.  What lies before it may have been copied.
  */
-#define GUARDED(block, access)                                                                     \
+#define FAILED(access)                                                                             \
     ({                                                                                             \
         struct mv_fault_point point = {.address = NULL};                                           \
         mv_fault_enter(&point);                                                                    \
         if (sigsetjmp(point.jump, 0) == 0)                                                         \
             access;                                                                                \
         mv_fault_leave(&point);                                                                    \
-        point.address == NULL ? 0 : mv_block_registry_tell_fault(block, point.address);            \
+        point.address;                                                                             \
     })
+
+/* 0, or -EIO, which was told. */
+#define GUARDED(block, access)                                                                     \
+    ({                                                                                             \
+        const uint8_t *failed = FAILED(access);                                                    \
+        failed == NULL ? 0 : mv_block_registry_tell_fault(block, failed);                          \
+    })
+
+const uint8_t *mv_memory_copy_out(void *buf, const uint8_t *memory, uint64_t len)
+{
+    return FAILED(copy_out(buf, memory, len));
+}
 
 int mv_block_read(struct mv_block *block, uint64_t offset, void *buf, uint64_t len)
 {

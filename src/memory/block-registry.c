@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+static pthread_mutex_t pin_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t unpinned = PTHREAD_COND_INITIALIZER;
+
 int mv_block_registry_create(struct mv_block_registry **ret, struct mv_error *err)
 {
     struct mv_block_registry *registry = calloc(1, sizeof *registry);
@@ -35,13 +38,18 @@ void mv_block_registry_destroy(struct mv_block_registry *registry)
     free(registry);
 }
 
-struct mv_block *mv_block_find(struct mv_block_registry *registry, const char *id)
+static struct mv_block *find_locked(struct mv_block_registry *registry, const char *id)
 {
-    MV_LOCK_SCOPE(&registry->lock);
     struct mv_block *block = registry->first;
     while (block != NULL && strcmp(block->id, id) != 0)
         block = block->next;
     return block;
+}
+
+struct mv_block *mv_block_find(struct mv_block_registry *registry, const char *id)
+{
+    MV_LOCK_SCOPE(&registry->lock);
+    return find_locked(registry, id);
 }
 
 int mv_block_registry_check_id(struct mv_block_registry *registry, const struct mv_block *block,
@@ -65,13 +73,22 @@ void mv_block_registry_insert(struct mv_block_registry *registry, struct mv_bloc
     block->generation = ++registry->last_generation;
 }
 
-void mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block)
+static bool is_pinned(const struct mv_block *block)
+{
+    MV_LOCK_SCOPE(&pin_lock);
+    return block->pins > 0;
+}
+
+bool mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block)
 {
     MV_LOCK_SCOPE(&registry->lock);
+    if (is_pinned(block))
+        return false;
     struct mv_block **link = &registry->first;
     while (*link != block)
         link = &(*link)->next;
     *link = block->next;
+    return true;
 }
 
 void mv_block_for_each(struct mv_block_registry *registry,
@@ -116,13 +133,21 @@ int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host)
 
 /* --- pins */
 
-static pthread_mutex_t pin_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t unpinned = PTHREAD_COND_INITIALIZER;
-
 void mv_block_pin(struct mv_block *block)
 {
     MV_LOCK_SCOPE(&pin_lock);
     block->pins++;
+}
+
+struct mv_block *mv_block_pin_generation(struct mv_block_registry *registry, const char *id,
+                                         uint64_t generation)
+{
+    MV_LOCK_SCOPE(&registry->lock);
+    struct mv_block *block = find_locked(registry, id);
+    if (block == NULL || block->generation != generation)
+        return NULL;
+    mv_block_pin(block);
+    return block;
 }
 
 void mv_block_unpin(struct mv_block *block)

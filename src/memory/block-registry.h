@@ -33,7 +33,8 @@ int mv_block_registry_check_id(struct mv_block_registry *registry, const struct 
                                struct mv_error *err);
 /* Give the block its generation and list it. */
 void mv_block_registry_insert(struct mv_block_registry *registry, struct mv_block *block);
-void mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block);
+/* False, and it stays, where somebody has it pinned. */
+bool mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block);
 /* Tell whoever listens that the host could not access this byte; -EIO, for the caller to return. */
 int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host);
 

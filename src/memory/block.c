@@ -143,8 +143,9 @@ int mv_block_create_shared(struct mv_block_registry *registry, const char *path,
 
 void mv_block_destroy(struct mv_block *block)
 {
-    mv_block_await_pins(block);
-    mv_block_registry_remove(block->registry, block);
+    do
+        mv_block_await_pins(block);
+    while (!mv_block_registry_remove(block->registry, block));
     free_block(block);
 }
 

@@ -117,6 +117,11 @@ int mv_block_load(struct mv_block *block, uint64_t offset, unsigned size, bool o
 int mv_block_store(struct mv_block *block, uint64_t offset, unsigned size, bool ordered,
                    uint64_t value);
 /*
+ * Copy a block's bytes, or others that this process has mapped, for nobody who belongs to
+ * the guest: nothing is told of a byte that the host cannot read.  NULL, or that byte.
+ */
+const uint8_t *mv_memory_copy_out(void *buf, const uint8_t *memory, uint64_t len);
+/*
  * Fill bytes of the block with zeros; the host gets whole pages among them
  * back.  The range lies within the block.  vCPUs may run meanwhile.  -EIO
  * where the host has not got the memory, which was told (on_fault).
@@ -130,6 +135,13 @@ int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len);
  * the main thread to unpin it, which any thread may do.
  */
 void mv_block_pin(struct mv_block *block);
+/*
+ * The block of this id, pinned, if it is still the one that had this generation: NULL where
+ * it is gone, also where a device plugged again has one of the same id.  For threads that
+ * are at a block only now and then, so that its device need not wait for them.
+ */
+struct mv_block *mv_block_pin_generation(struct mv_block_registry *registry, const char *id,
+                                         uint64_t generation);
 void mv_block_unpin(struct mv_block *block);
 /* Return once nobody has the block pinned. */
 void mv_block_await_pins(struct mv_block *block);
