@@ -3,11 +3,10 @@
 
 #include "backing.h"
 #include "block.h"
-#include "cleanup.h"
 #include "host-map.h"
+#include "host-pages.h"
 #include "size.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdbool.h>
@@ -72,29 +71,7 @@ char *mv_block_map_path(const struct mv_block *block)
 int mv_block_residency(const struct mv_block *block, size_t parts, uint64_t *ret_bytes,
                        struct mv_error *err)
 {
-    enum { CHUNK = 8192 };
-    CLEANUP_CLOSE int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    CLEANUP_FREE uint64_t *entries = malloc(CHUNK * sizeof *entries);
-    if (fd < 0 || entries == NULL)
-        return mv_error_set_errno(err, fd < 0 ? errno : ENOMEM, "cannot read /proc/self/pagemap");
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), pages = block->size / page;
-    uint64_t first = (uintptr_t)block->host / page;
-    for (size_t part = 0; part < parts; part++) {
-        uint64_t at = pages * part / parts, end = pages * (part + 1) / parts, present = 0;
-        while (at < end) {
-            size_t count = end - at < CHUNK ? end - at : CHUNK;
-            ssize_t n = pread(fd, entries, count * 8, (off_t)((first + at) * 8));
-            if (n <= 0 || n % 8 != 0)
-                return mv_error_set_errno(err, n < 0 ? errno : EIO,
-                                          "cannot read /proc/self/pagemap");
-            /* Documentation/admin-guide/mm/pagemap.rst: bit 63 is "page present". */
-            for (size_t i = 0; i < (size_t)n / 8; i++)
-                present += entries[i] >> 63;
-            at += (uint64_t)n / 8;
-        }
-        ret_bytes[part] = present * page;
-    }
-    return 0;
+    return mv_host_pages_residency(block->host, block->size, parts, ret_bytes, err);
 }
 
 /* --- faults */
