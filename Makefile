@@ -102,6 +102,8 @@ bench: setup-bench guest-files build
 	@bench/compute.py --memvisor $(BUILD)/memvisor
 	@echo '== the cost of memory'
 	@bench/memory.py --memvisor $(BUILD)/memvisor
+	@echo '== saving blocks, against copying and writing'
+	@$(MESON) test -C $(BUILD) --benchmark --verbose ram-writer
 	@echo '== taking in ivshmem peers, in turns with QEMU'\''s reference server'
 	@bench/ivshmem.py --memvisor $(BUILD)/memvisor
 	@echo '== ivshmem doorbells, in turns with QEMU'

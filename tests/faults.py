@@ -19,6 +19,8 @@ FOR_EVER = 1 << 40
 # Every kind that the shim knows.
 KINDS = ["alloc", "mmap", "madvise", "mlock", "open", "memfd", "eventfd", "timer", "epoll", "dup",
          "space", "folder", "stat", "socket", "accept", "receive", "send", "thread"]
+# And those of who writes a file that takes another's place.
+FILE_KINDS = ["write", "sync", "link"]
 
 
 def shim(memvisor):
@@ -48,13 +50,15 @@ class Faults:
     def _get(self, kind, offset):
         return struct.unpack_from(kind, self.page, offset)[0]
 
-    def arm(self, kind, n, times=1):
-        """The nth call from now on fails, and so do times - 1 after it."""
-        assert kind in KINDS
+    def arm(self, kind, n, times=1, error=0):
+        """The nth call from now on fails, with the errno or as is usual, and so do times - 1
+        after it."""
+        assert kind in KINDS + FILE_KINDS
         self.disarm()
         self.page[KIND:KIND + 16] = kind.encode().ljust(16, b"\0")
         self._put("q", LEFT, n - 1)
         self._put("q", TIMES, times)
+        self._put("i", ERROR, error)
         self._put("I", FIRED, 0)
         self._put("I", DEPTH, 0)
         self._put("I", ARMED, 1)

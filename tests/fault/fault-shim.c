@@ -265,6 +265,13 @@ FAILING_INT(fallocate64, (int fd, int mode, off64_t at, off64_t len), (fd, mode,
 FAILING_INT(mkdir, (const char *path, mode_t mode), (path, mode), "folder", ENOSPC)
 FAILING_INT(symlink, (const char *to, const char *path), (to, path), "folder", ENOSPC)
 FAILING_INT(rename, (const char *from, const char *to), (from, to), "folder", ENOSPC)
+FAILING(ssize_t, pwrite64, (int fd, const void *buf, size_t len, off64_t at), (fd, buf, len, at),
+        "write", ENOSPC, -1)
+FAILING_INT(fsync, (int fd), (fd), "sync", EIO)
+FAILING_INT(linkat, (int from, const char *path, int to, const char *name, int flags),
+            (from, path, to, name, flags), "link", ENOSPC)
+FAILING_INT(renameat, (int from, const char *path, int to, const char *name),
+            (from, path, to, name), "link", ENOSPC)
 FAILING_INT(fstat64, (int fd, struct stat64 *st), (fd, st), "stat", EIO)
 
 /* --- sockets */

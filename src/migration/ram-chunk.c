@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ram-chunk.h"
+
+#include "block-info.h"
+#include "block.h"
+#include "zero-page.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The library chooses the widest vectors that the processor has, where it has this header. */
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h>
+#else
+#include <xxhash.h>
+#endif
+
+int mv_ram_chunk_init(struct mv_ram_chunk *chunk, int fd, const char *file,
+                      _Atomic uint64_t *written, struct mv_error *err)
+{
+    *chunk = (struct mv_ram_chunk){
+        .fd = fd,
+        .file = file,
+        .buffer = aligned_alloc(4096, MV_RAM_PIECE),
+        .state = XXH3_createState(),
+        .written = written,
+    };
+    if (chunk->buffer != NULL && chunk->state != NULL)
+        return 0;
+    mv_ram_chunk_end(chunk);
+    return mv_error_set(err, ENOMEM, "no memory to write '%s'", file);
+}
+
+void mv_ram_chunk_end(struct mv_ram_chunk *chunk)
+{
+    free(chunk->buffer);
+    XXH3_freeState(chunk->state);
+    *chunk = (struct mv_ram_chunk){.fd = -1};
+}
+
+/* --- out of the guest */
+
+static int refuse_read(const struct mv_ram_source *source, const struct mv_ram_hold *hold,
+                       const uint8_t *failed, struct mv_error *err)
+{
+    uint64_t offset = (uint64_t)(failed - hold->bytes);
+    struct mv_block_fault fault;
+    if (hold->block == NULL)
+        return mv_error_set(err, EIO, "%s: the host cannot read byte 0x%" PRIx64, source->id,
+                            offset);
+    mv_block_fault_explain(hold->block, offset, &fault);
+    return mv_error_set(err, EIO, "%s: %s", fault.what.text, fault.remedy.text);
+}
+
+/* --- into the file */
+
+static int refuse_write(const struct mv_ram_chunk *chunk, const struct mv_ram_source *source,
+                        uint64_t place, int errnum, struct mv_error *err)
+{
+    return mv_error_set_errno(err, errnum,
+                              "block %s: the bytes at 0x%" PRIx64 " cannot be written to '%s'",
+                              source->id, place - source->offset, chunk->file);
+}
+
+/* `place` counts from the file's start. */
+static int write_bytes(struct mv_ram_chunk *chunk, const struct mv_ram_source *source,
+                       const uint8_t *bytes, uint64_t len, uint64_t place, struct mv_error *err)
+{
+    while (len > 0) {
+        ssize_t n = pwrite(chunk->fd, bytes, len, (off_t)place);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return refuse_write(chunk, source, place, n < 0 ? errno : ENOSPC, err);
+        atomic_fetch_add_explicit(chunk->written, (uint64_t)n, memory_order_relaxed);
+        bytes += n;
+        place += (uint64_t)n;
+        len -= (uint64_t)n;
+    }
+    return 0;
+}
+
+/* The bytes are zeros: where the file system can make no hole, they are written. */
+static int punch(struct mv_ram_chunk *chunk, const struct mv_ram_source *source,
+                 const uint8_t *zeros, uint64_t len, uint64_t place, struct mv_error *err)
+{
+    int r;
+    do
+        r = fallocate(chunk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)place,
+                      (off_t)len);
+    while (r < 0 && errno == EINTR);
+    if (r == 0)
+        return 0;
+    if (errno == EOPNOTSUPP || errno == ENOSYS)
+        return write_bytes(chunk, source, zeros, len, place, err);
+    return refuse_write(chunk, source, place, errno, err);
+}
+
+/* Pages that are not zero are written; what was written before is punched where it is now. */
+static int store(struct mv_ram_chunk *chunk, const struct mv_ram_source *source,
+                 const uint8_t *bytes, size_t len, uint64_t place, bool again, struct mv_error *err)
+{
+    size_t at = 0, done = 0, run;
+    int r = 0;
+    while (r == 0 && mv_zero_next_data(bytes, len, &at, &run)) {
+        if (again && at > done)
+            r = punch(chunk, source, bytes + done, at - done, place + done, err);
+        if (r == 0)
+            r = write_bytes(chunk, source, bytes + at, run, place + at, err);
+        done = at += run;
+    }
+    if (r == 0 && again && done < len)
+        r = punch(chunk, source, bytes + done, len - done, place + done, err);
+    return r;
+}
+
+/* --- a piece after another */
+
+struct piece {
+    const struct mv_ram_work *work;
+    const struct mv_ram_hold *hold;
+    uint64_t start, end; /* in the chunk */
+    bool again;          /* its runs alone count */
+};
+
+/* The part of a run that is in the piece: false where it has none. */
+static bool in_piece(const struct piece *piece, const struct mv_ram_run *run, uint64_t *ret_start,
+                     uint64_t *ret_end)
+{
+    *ret_start = run->start > piece->start ? run->start : piece->start;
+    *ret_end = run->end < piece->end ? run->end : piece->end;
+    return *ret_start < *ret_end;
+}
+
+static void fill_gap(struct mv_ram_chunk *chunk, const struct piece *piece, uint64_t start,
+                     uint64_t end)
+{
+    if (!piece->again)
+        memset(chunk->buffer + (start - piece->start), 0, end - start);
+}
+
+/* The runs, and zeros between them. */
+static int read_piece(struct mv_ram_chunk *chunk, const struct piece *piece, struct mv_error *err)
+{
+    const struct mv_ram_work *work = piece->work;
+    uint64_t start, end, filled = piece->start;
+    for (size_t i = 0; i < work->count; i++) {
+        if (!in_piece(piece, &work->runs[i], &start, &end))
+            continue;
+        fill_gap(chunk, piece, filled, start);
+        const uint8_t *failed =
+            mv_memory_copy_out(chunk->buffer + (start - piece->start),
+                               piece->hold->bytes + work->offset + start, end - start);
+        if (failed != NULL)
+            return refuse_read(work->source, piece->hold, failed, err);
+        filled = end;
+    }
+    fill_gap(chunk, piece, filled, piece->end);
+    return 0;
+}
+
+static int store_piece(struct mv_ram_chunk *chunk, const struct piece *piece, struct mv_error *err)
+{
+    const struct mv_ram_work *work = piece->work;
+    uint64_t start, end, place = work->source->offset + work->offset;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < work->count; i++) {
+        if (in_piece(piece, &work->runs[i], &start, &end))
+            r = store(chunk, work->source, chunk->buffer + (start - piece->start), end - start,
+                      place + start, piece->again, err);
+    }
+    return r;
+}
+
+static int write_pieces(struct mv_ram_chunk *chunk, const struct mv_ram_work *work, bool again,
+                        struct mv_error *err)
+{
+    struct mv_ram_hold hold;
+    int r = mv_ram_source_hold(work->source, &hold, err);
+    if (r < 0)
+        return r;
+    for (uint64_t at = 0; r == 0 && at < work->len; at += MV_RAM_PIECE) {
+        uint64_t left = work->len - at;
+        uint64_t end = at + (left < MV_RAM_PIECE ? left : MV_RAM_PIECE);
+        const struct piece piece = {work, &hold, at, end, again};
+        r = read_piece(chunk, &piece, err);
+        if (r == 0 && !again)
+            XXH3_64bits_update(chunk->state, chunk->buffer, end - at);
+        if (r == 0)
+            r = store_piece(chunk, &piece, err);
+    }
+    mv_ram_source_release(&hold);
+    return r;
+}
+
+int mv_ram_chunk_write_all(struct mv_ram_chunk *chunk, const struct mv_ram_work *work,
+                           uint64_t *ret_sum, struct mv_error *err)
+{
+    XXH3_64bits_reset(chunk->state);
+    int r = write_pieces(chunk, work, false, err);
+    if (r == 0)
+        *ret_sum = XXH3_64bits_digest(chunk->state);
+    return r;
+}
+
+int mv_ram_chunk_write_again(struct mv_ram_chunk *chunk, const struct mv_ram_work *work,
+                             struct mv_error *err)
+{
+    return write_pieces(chunk, work, true, err);
+}
+
+/* --- sums alone */
+
+int mv_ram_chunk_sum_file(struct mv_ram_chunk *chunk, const struct mv_ram_source *source,
+                          uint64_t offset, uint64_t len, uint64_t *ret_sum, struct mv_error *err)
+{
+    XXH3_64bits_reset(chunk->state);
+    while (len > 0) {
+        ssize_t n = pread(chunk->fd, chunk->buffer, len < MV_RAM_PIECE ? len : MV_RAM_PIECE,
+                          (off_t)(source->offset + offset));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return mv_error_set_errno(err, n < 0 ? errno : EIO,
+                                      "block %s: the bytes at 0x%" PRIx64
+                                      " cannot be read back from '%s'",
+                                      source->id, offset, chunk->file);
+        XXH3_64bits_update(chunk->state, chunk->buffer, (size_t)n);
+        offset += (uint64_t)n;
+        len -= (uint64_t)n;
+    }
+    *ret_sum = XXH3_64bits_digest(chunk->state);
+    return 0;
+}
+
+uint64_t mv_ram_chunk_sum_zeros(struct mv_ram_chunk *chunk, uint64_t len)
+{
+    memset(chunk->buffer, 0, MV_RAM_PIECE);
+    XXH3_64bits_reset(chunk->state);
+    for (; len > MV_RAM_PIECE; len -= MV_RAM_PIECE)
+        XXH3_64bits_update(chunk->state, chunk->buffer, MV_RAM_PIECE);
+    XXH3_64bits_update(chunk->state, chunk->buffer, len);
+    return XXH3_64bits_digest(chunk->state);
+}
