@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *field_of(struct mv_config_backing *backing, const struct mv_backing_key *key)
+static void *field_of(const struct mv_config_backing *backing, const struct mv_backing_key *key)
 {
-    return (char *)backing + key->offset;
+    return (char *)(uintptr_t)backing + key->offset;
 }
 
 static int refuse_value(const struct mv_backing_key *key, const char *value, struct mv_error *err)
@@ -156,34 +156,97 @@ static int set_nodes(struct mv_config_backing *backing, const struct mv_backing_
     return set_text(backing, key, value, err);
 }
 
+/* --- and back to text */
+
+static const char *get_text(const struct mv_config_backing *backing,
+                            const struct mv_backing_key *key, char buf[MV_VALUE_TEXT])
+{
+    return *(char **)field_of(backing, key);
+}
+
+/* The first or the second word of the key's argument; NULL where there is no second. */
+static const char *word_of(const struct mv_backing_key *key, bool first, char buf[MV_VALUE_TEXT])
+{
+    const char *second = strchr(key->argument, '|');
+    if (!first)
+        return second == NULL ? NULL : second + 1;
+    snprintf(buf, MV_VALUE_TEXT, "%.*s", (int)strcspn(key->argument, "|"), key->argument);
+    return buf;
+}
+
+static const char *get_switch(const struct mv_config_backing *backing,
+                              const struct mv_backing_key *key, char buf[MV_VALUE_TEXT])
+{
+    enum mv_config_switch value = *(enum mv_config_switch *)field_of(backing, key);
+    return value == MV_SWITCH_DEFAULT ? NULL : word_of(key, value == MV_SWITCH_ON, buf);
+}
+
+static const char *get_flag(const struct mv_config_backing *backing,
+                            const struct mv_backing_key *key, char buf[MV_VALUE_TEXT])
+{
+    bool value = *(bool *)field_of(backing, key);
+    return value || mv_backing_is_seen(backing, key) ? word_of(key, value, buf) : NULL;
+}
+
+static const char *get_fd(const struct mv_config_backing *backing, const struct mv_backing_key *key,
+                          char buf[MV_VALUE_TEXT])
+{
+    snprintf(buf, MV_VALUE_TEXT, "%d", backing->fd);
+    return backing->has_fd ? buf : NULL;
+}
+
+static const char *get_offset(const struct mv_config_backing *backing,
+                              const struct mv_backing_key *key, char buf[MV_VALUE_TEXT])
+{
+    snprintf(buf, MV_VALUE_TEXT, "0x%llx", (unsigned long long)backing->offset);
+    return backing->has_offset ? buf : NULL;
+}
+
+static const char *get_hugetlb(const struct mv_config_backing *backing,
+                               const struct mv_backing_key *key, char buf[MV_VALUE_TEXT])
+{
+    return backing->hugetlb == 0 ? NULL : mv_size_word(backing->hugetlb, buf);
+}
+
+/* --- the table */
+
+static const struct mv_backing_kind kind_text = {set_text, get_text},
+                                    kind_switch = {set_switch, get_switch},
+                                    kind_flag = {set_flag, get_flag},
+                                    kind_word = {set_word, get_text}, kind_fd = {set_fd, get_fd},
+                                    kind_offset = {set_offset, get_offset},
+                                    kind_hugetlb = {set_hugetlb, get_hugetlb},
+                                    kind_nodes = {set_nodes, get_text};
+
 #define FIELD(name) offsetof(struct mv_config_backing, name)
 
 const struct mv_backing_key mv_backing_keys[] = {
-    {"file", "PATH", "keep the bytes in this file", set_text, FIELD(file)},
+    {"file", "PATH", "keep the bytes in this file", &kind_text, FIELD(file)},
     {"offset", "BYTES",
-     "the bytes are a part of the file, from here on: bytes, 0x..., or with a suffix", set_offset},
+     "the bytes are a part of the file, from here on: bytes, 0x..., or with a suffix",
+     &kind_offset},
     {"share", "on|off",
      "whether others who map the file see what the guest writes; a file's default is on",
-     set_switch, FIELD(share)},
-    {"create", "on|off", "make the file where there is none", set_flag, FIELD(create)},
-    {"same-file", "ok", "others may map the same file", set_flag, FIELD(same_file)},
-    {"memfd", "on|off", "memory that others can map, without a file's name", set_flag,
+     &kind_switch, FIELD(share)},
+    {"create", "on|off", "make the file where there is none", &kind_flag, FIELD(create)},
+    {"same-file", "ok", "others may map the same file", &kind_flag, FIELD(same_file)},
+    {"memfd", "on|off", "memory that others can map, without a file's name", &kind_flag,
      FIELD(memfd)},
-    {"fd", "N", "what the parent process opened as descriptor N", set_fd},
-    {"hugetlb", "2M|1G", "pages of the host's pool of huge pages", set_hugetlb},
-    {"thp", "on|off", "have the host use transparent huge pages, or not", set_switch, FIELD(thp)},
-    {"prealloc", "on|off", "allocate all pages before the guest starts", set_switch,
+    {"fd", "N", "what the parent process opened as descriptor N", &kind_fd},
+    {"hugetlb", "2M|1G", "pages of the host's pool of huge pages", &kind_hugetlb},
+    {"thp", "on|off", "have the host use transparent huge pages, or not", &kind_switch, FIELD(thp)},
+    {"prealloc", "on|off", "allocate all pages before the guest starts", &kind_switch,
      FIELD(prealloc)},
-    {"lock", "on|off", "keep the pages from being swapped", set_switch, FIELD(lock)},
-    {"merge", "on|off", "let the host merge equal pages (KSM)", set_switch, FIELD(merge)},
-    {"dump", "on|off", "whether core dumps of memvisor hold the bytes; default on", set_switch,
+    {"lock", "on|off", "keep the pages from being swapped", &kind_switch, FIELD(lock)},
+    {"merge", "on|off", "let the host merge equal pages (KSM)", &kind_switch, FIELD(merge)},
+    {"dump", "on|off", "whether core dumps of memvisor hold the bytes; default on", &kind_switch,
      FIELD(dump)},
     {"policy", "default|bind|interleave|preferred",
-     "from which NUMA nodes of the host the pages come", set_word, FIELD(policy)},
-    {"host-nodes", "NODES", "the nodes that policy= is about: 0, 0-1 or 0,,2", set_nodes,
+     "from which NUMA nodes of the host the pages come", &kind_word, FIELD(policy)},
+    {"host-nodes", "NODES", "the nodes that policy= is about: 0, 0-1 or 0,,2", &kind_nodes,
      FIELD(host_nodes)},
     {"save", "on|off",
-     "whether a saved state holds the bytes; off where they stay in a shared file", set_switch,
+     "whether a saved state holds the bytes; off where they stay in a shared file", &kind_switch,
      FIELD(save)},
     {0},
 };
@@ -219,17 +282,26 @@ char *mv_backing_split(char *word)
     return value;
 }
 
+static uint32_t bit_of(const struct mv_backing_key *key)
+{
+    return UINT32_C(1) << (key - mv_backing_keys);
+}
+
+bool mv_backing_is_seen(const struct mv_config_backing *backing, const struct mv_backing_key *key)
+{
+    return (backing->seen & bit_of(key)) != 0;
+}
+
 int mv_backing_set(struct mv_config_backing *backing, const struct mv_backing_key *key,
                    const char *value, struct mv_error *err)
 {
-    uint32_t bit = UINT32_C(1) << (key - mv_backing_keys);
     if (value == NULL)
         return mv_error_set(err, EINVAL, "'%s' needs a value: %s=%s", key->key, key->key,
                             key->argument);
-    if (backing->seen & bit)
+    if (mv_backing_is_seen(backing, key))
         return mv_error_set(err, EINVAL, "%s= is given twice: give it once", key->key);
-    backing->seen |= bit;
-    return key->set(backing, key, value, err);
+    backing->seen |= bit_of(key);
+    return key->kind->set(backing, key, value, err);
 }
 
 int mv_backing_check(const struct mv_config_backing *b, struct mv_error *err)

@@ -109,6 +109,31 @@ int mv_config_parse_bank(const char *text, struct mv_config_bank *ret, struct mv
     return r;
 }
 
+/* --- the keys of either alone */
+
+int mv_config_parse_backing(const char *text, struct mv_config_backing *ret, struct mv_error *err)
+{
+    struct mv_config_backing backing = {0};
+    CLEANUP_FREE char *words = strdup(text);
+    char *rest = text[0] == '\0' ? NULL : words;
+    int r = words == NULL ? mv_error_set_errno(err, ENOMEM, "copying it") : 0;
+    while (r == 0 && rest != NULL) {
+        char *word = mv_backing_next_word(&rest);
+        const char *value = mv_backing_split(word);
+        const struct mv_backing_key *key = mv_backing_find_key(word);
+        r = key == NULL ? refuse_key("a block has no key", word,
+                                     "write key=value, such as share=off", true, err)
+                        : mv_backing_set(&backing, key, value, err);
+    }
+    if (r == 0)
+        r = mv_backing_check(&backing, err);
+    if (r < 0)
+        mv_backing_clear(&backing);
+    else
+        *ret = backing;
+    return r;
+}
+
 /* --- --back */
 
 void mv_config_back_clear(struct mv_config_back *back)

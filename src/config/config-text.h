@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 extern const struct mv_option_table mv_run_options;
 
@@ -20,13 +21,26 @@ bool mv_config_number(const char *text, unsigned long max, unsigned long *ret);
 
 /* --- backing-text.c: the keys of -m and --back that say where a block's bytes live, as data */
 
+struct mv_backing_key;
+
+/* Room for a value that is a number. */
+#define MV_VALUE_TEXT 32
+
+/* How values of a kind are read and written. */
+struct mv_backing_kind {
+    /* Check `value` and store it at key->offset. */
+    int (*set)(struct mv_config_backing *backing, const struct mv_backing_key *key,
+               const char *value, struct mv_error *err);
+    /* The reverse; NULL: it was not given.  It may stand in buf. */
+    const char *(*get)(const struct mv_config_backing *backing, const struct mv_backing_key *key,
+                       char buf[MV_VALUE_TEXT]);
+};
+
 struct mv_backing_key {
     const char *key;
     const char *argument; /* what its value is; words that '|' separates are all there are */
     const char *help;
-    /* Check `value` and store it at key->offset. */
-    int (*set)(struct mv_config_backing *backing, const struct mv_backing_key *key,
-               const char *value, struct mv_error *err);
+    const struct mv_backing_kind *kind;
     size_t offset;
 };
 /* Ended by a key that is NULL. */
@@ -48,9 +62,28 @@ const struct mv_backing_key *mv_backing_find_key(const char *name);
 int mv_backing_set(struct mv_config_backing *backing, const struct mv_backing_key *key,
                    const char *value, struct mv_error *err);
 
+/* Whether the key was given as text; what code has set was not. */
+bool mv_backing_is_seen(const struct mv_config_backing *backing, const struct mv_backing_key *key);
+
 /* Whether the keys go together; -EINVAL names those that do not. */
 int mv_backing_check(const struct mv_config_backing *backing, struct mv_error *err);
 
 void mv_backing_clear(struct mv_config_backing *backing);
+
+/* --- print-text.c: from structs to text */
+
+/* A word of a list that commas separate: its own are doubled. */
+void mv_text_word(FILE *out, const char *word);
+/* ",key=value" */
+void mv_text_key(FILE *out, const char *key, const char *value);
+/* Each key that is set. */
+void mv_backing_print(FILE *out, const struct mv_config_backing *backing);
+/* A size as mv_size_parse takes it; what it does not take is written all the same. */
+const char *mv_size_word(uint64_t bytes, char buf[MV_VALUE_TEXT]);
+
+/* --- device-text.c */
+
+/* The type and the keys, as mv_config_parse_device_add takes them. */
+void mv_device_print(FILE *out, const struct mv_config_device *device);
 
 #endif

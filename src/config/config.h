@@ -122,6 +122,24 @@ int mv_config_parse_device_add(const char *text, struct mv_config_device *ret,
 void mv_config_device_clear(struct mv_config_device *device);
 
 /*
+ * Parse the keys of a bank that say where its bytes live, key=value,… or nothing.
+ * As mv_config_parse_bank; free with mv_backing_clear (config-text.h).
+ */
+int mv_config_parse_backing(const char *text, struct mv_config_backing *ret, struct mv_error *err);
+
+/*
+ * The reverse of the parsers, of mv_config_parse_device_add for all devices: text
+ * to be freed, of which they make the same struct.  -EINVAL, which says why, where
+ * none would: the id of a --back with '=' or none, a size of odd bytes, an empty
+ * value.  The text of a bank has its id and its address where the struct has them.
+ */
+int mv_config_print_bank(const struct mv_config_bank *bank, char **ret, struct mv_error *err);
+int mv_config_print_back(const struct mv_config_back *back, char **ret, struct mv_error *err);
+int mv_config_print_backing(const struct mv_config_backing *backing, char **ret,
+                            struct mv_error *err);
+int mv_config_print_device(const struct mv_config_device *device, char **ret, struct mv_error *err);
+
+/*
  * Parse the words behind `memvisor run` and fill in the defaults: 0,
  * MV_OPTIONS_HELP (options.h) where help was asked for, or a negative errno.
  * On 0 *ret is to be freed with mv_config_free; else it is untouched.

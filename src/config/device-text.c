@@ -30,7 +30,10 @@ struct key {
     const char *type; /* the only one that has it, or NULL */
     int (*set)(struct mv_config_device *device, const struct key *key, const char *value,
                struct mv_error *err);
-    size_t offset; /* of the field, where the setter has several keys */
+    /* The reverse, which may stand in buf; NULL: it is as without the key. */
+    const char *(*get)(const struct mv_config_device *device, const struct key *key,
+                       char buf[MV_VALUE_TEXT]);
+    size_t offset; /* of the field, where one of the two has several keys */
     int max;       /* of a number */
 };
 
@@ -167,22 +170,80 @@ static int set_ext(struct mv_config_device *device, const struct key *key, const
     return 0;
 }
 
+/* --- and back to text */
+
+static const char *get_addr(const struct mv_config_device *device, const struct key *key,
+                            char buf[MV_VALUE_TEXT])
+{
+    snprintf(buf, MV_VALUE_TEXT, "%02x.0", (unsigned)device->slot);
+    return device->slot < 0 ? NULL : buf;
+}
+
+static const char *get_text(const struct mv_config_device *device, const struct key *key,
+                            char buf[MV_VALUE_TEXT])
+{
+    return *(char *const *)((const char *)device + key->offset);
+}
+
+static const char *get_number(const struct mv_config_device *device, const struct key *key,
+                              char buf[MV_VALUE_TEXT])
+{
+    int number = *(const int *)((const char *)device + key->offset);
+    snprintf(buf, MV_VALUE_TEXT, "%d", number);
+    return number < 0 ? NULL : buf;
+}
+
+static const char *get_dma_mask(const struct mv_config_device *device, const struct key *key,
+                                char buf[MV_VALUE_TEXT])
+{
+    snprintf(buf, MV_VALUE_TEXT, "0x%llx", (unsigned long long)device->dma_mask);
+    return device->dma_mask == DMA_MASK ? NULL : buf;
+}
+
+static const char *get_size(const struct mv_config_device *device, const struct key *key,
+                            char buf[MV_VALUE_TEXT])
+{
+    return device->size == 0 ? NULL : mv_size_word(device->size, buf);
+}
+
+static const char *get_vectors(const struct mv_config_device *device, const struct key *key,
+                               char buf[MV_VALUE_TEXT])
+{
+    snprintf(buf, MV_VALUE_TEXT, "%u", device->vectors);
+    return device->vectors == 1 ? NULL : buf;
+}
+
+static const char *get_ext(const struct mv_config_device *device, const struct key *key,
+                           char buf[MV_VALUE_TEXT])
+{
+    return device->ext ? "on" : NULL;
+}
+
+/* --- the table */
+
 #define FIELD(name) offsetof(struct mv_config_device, name)
 
 static const struct key keys[] = {
-    {"addr", DEVICE | MEMORY | SERVER, NULL, set_addr},
-    {"bus", DEVICE | MEMORY | SERVER, NULL, set_bus},
-    {"id", DEVICE | MEMORY | SERVER, NULL, set_id},
-    {"slot", DEVICE, "pcie-root-port", set_number, FIELD(slot_number), SLOT_NUMBER_MAX},
-    {"chassis", DEVICE, "pcie-root-port", set_number, FIELD(chassis), CHASSIS_MAX},
-    {"dma_mask", DEVICE, "edu", set_dma_mask},
-    {"size", MEMORY | SERVER, NULL, set_size},
-    {"mem-id", MEMORY, NULL, set_text, FIELD(mem_id)},
-    {"vectors", SERVER, NULL, set_vectors},
-    {"model", SERVER, NULL, set_model},
-    {"ext", SERVER, NULL, set_ext},
-    {"socket", SERVER, NULL, set_text, FIELD(socket)}, /* of device_add, which has keys alone */
+    {"addr", DEVICE | MEMORY | SERVER, NULL, set_addr, get_addr},
+    {"bus", DEVICE | MEMORY | SERVER, NULL, set_bus, get_text, FIELD(bus)},
+    {"id", DEVICE | MEMORY | SERVER, NULL, set_id, get_text, FIELD(id)},
+    {"slot", DEVICE, "pcie-root-port", set_number, get_number, FIELD(slot_number), SLOT_NUMBER_MAX},
+    {"chassis", DEVICE, "pcie-root-port", set_number, get_number, FIELD(chassis), CHASSIS_MAX},
+    {"dma_mask", DEVICE, "edu", set_dma_mask, get_dma_mask},
+    {"size", MEMORY | SERVER, NULL, set_size, get_size},
+    {"mem-id", MEMORY, NULL, set_text, get_text, FIELD(mem_id)},
+    {"vectors", SERVER, NULL, set_vectors, get_vectors},
+    {"model", SERVER, NULL, set_model}, /* the type says it already */
+    {"ext", SERVER, NULL, set_ext, get_ext},
+    /* Of device_add, which has keys alone. */
+    {"socket", SERVER, NULL, set_text, get_text, FIELD(socket)},
 };
+
+/* Whether a device of that kind has the key. */
+static bool has_key(const struct mv_config_device *device, enum form form, const struct key *key)
+{
+    return (key->forms & form) && (key->type == NULL || strcmp(device->type, key->type) == 0);
+}
 
 static int refuse_key(const struct mv_config_device *device, enum form form, const char *word,
                       struct mv_error *err)
@@ -213,8 +274,7 @@ static int parse_word(struct mv_config_device *device, enum form form, char *wor
     const char *value = mv_backing_split(word);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const struct key *k = &keys[i];
-        if (strcmp(word, k->name) == 0 && (k->forms & form) &&
-            (k->type == NULL || strcmp(device->type, k->type) == 0))
+        if (strcmp(word, k->name) == 0 && has_key(device, form, k))
             return k->set(device, k, value == NULL ? "" : value, err);
     }
     const struct mv_backing_key *key =
@@ -280,20 +340,24 @@ static int parse_device(struct mv_config_device *device, char *words, struct mv_
     return r == 0 ? parse_words(device, DEVICE, words, err) : r;
 }
 
-static int parse_device_add(struct mv_config_device *device, char *words, struct mv_error *err)
+static enum form form_of(const char *type)
 {
     static const struct {
         const char *type;
         enum form form;
     } others[] = {
         {"ivshmem-plain", MEMORY}, {"ivshmem-doorbell", SERVER}, {"ivshmem-2009", SERVER}};
-    enum form form = DEVICE;
-    int r = copy(&device->type, mv_backing_next_word(&words), err);
-    for (size_t i = 0; r == 0 && i < sizeof others / sizeof others[0]; i++) {
-        if (strcmp(device->type, others[i].type) == 0)
-            form = others[i].form;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(type, others[i].type) == 0)
+            return others[i].form;
     }
-    return r == 0 ? parse_words(device, form, words, err) : r;
+    return DEVICE;
+}
+
+static int parse_device_add(struct mv_config_device *device, char *words, struct mv_error *err)
+{
+    int r = copy(&device->type, mv_backing_next_word(&words), err);
+    return r == 0 ? parse_words(device, form_of(device->type), words, err) : r;
 }
 
 static int parse_server(struct mv_config_device *device, const char *type, char *words,
@@ -353,4 +417,23 @@ int mv_config_parse_device_add(const char *text, struct mv_config_device *ret, s
 int mv_config_parse_ivshmem(const char *text, struct mv_config_device *ret, struct mv_error *err)
 {
     return parse(text, ret, parse_ivshmem, err);
+}
+
+void mv_device_print(FILE *out, const struct mv_config_device *device)
+{
+    enum form form = form_of(device->type);
+    struct mv_config_backing backing = device->backing;
+    char buf[MV_VALUE_TEXT];
+    mv_text_word(out, device->type);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const struct key *k = &keys[i];
+        const char *value =
+            k->get != NULL && has_key(device, form, k) ? k->get(device, k, buf) : NULL;
+        if (value != NULL)
+            mv_text_key(out, k->name, value);
+    }
+    /* That others may map its file is understood. */
+    if (!mv_backing_is_seen(&backing, mv_backing_find_key("same-file")))
+        backing.same_file = false;
+    mv_backing_print(out, &backing);
 }

@@ -7,6 +7,7 @@
  */
 #include "block.h"
 #include "cleanup.h"
+#include "config-text.h"
 #include "config.h"
 #include "device.h"
 #include "ivshmem-link.h"
@@ -50,22 +51,12 @@ MV_QMP_LIST_TYPE(ivshmems_type, "IvshmemInfoList", ivshmem_type);
 
 /* --- adding and removing */
 
-/* A comma in a value is doubled, as on a command line. */
-static void print_text(FILE *out, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == ',')
-            putc(',', out);
-        putc(*text, out);
-    }
-}
-
 static int print_value(FILE *out, const char *key, const json_t *value, struct mv_error *err)
 {
     if (mv_qmp_value_is_large(value))
         fputs(json_string_value(value) + 1, out);
     else if (json_is_string(value))
-        print_text(out, json_string_value(value));
+        mv_text_word(out, json_string_value(value));
     else if (json_is_boolean(value))
         fputs(json_is_true(value) ? "on" : "off", out);
     else if (json_is_integer(value))
@@ -81,13 +72,13 @@ static int print_words(FILE *out, const json_t *arguments, struct mv_error *err)
 {
     const char *key;
     json_t *value;
-    print_text(out, json_string_value(json_object_get(arguments, "driver")));
+    mv_text_word(out, json_string_value(json_object_get(arguments, "driver")));
     json_object_foreach((json_t *)(uintptr_t)arguments, key, value)
     {
         if (strcmp(key, "driver") == 0)
             continue;
         putc(',', out);
-        print_text(out, key);
+        mv_text_word(out, key);
         putc('=', out);
         int r = print_value(out, key, value, err);
         if (r < 0)
