@@ -29,6 +29,7 @@ void mv_device_destroy(struct mv_device *device)
     pthread_mutex_destroy(&device->lock);
     free(device->path);
     free(device->id);
+    free(device->options);
     free(device);
 }
 

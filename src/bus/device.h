@@ -29,6 +29,7 @@ struct mv_device {
     pthread_mutex_t lock;
     char *path;          /* "uart", "pci/03.0" */
     char *id;            /* the user's name for it; NULL where there is none */
+    char *options;       /* what makes it again, for device_add; NULL: the board's */
     uint64_t generation; /* tells a device from an earlier one at its path */
     struct mv_device *next;
 };

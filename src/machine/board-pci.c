@@ -44,13 +44,12 @@ static int take_port(const struct mv_config_device *wish, const struct mv_pci_ty
                      struct mv_error *err)
 {
     if (wish->slot > 0)
-        return mv_error_set(err, EINVAL,
-                            "a pcie-root-port has one slot: give addr=00.0 behind '%s', or no addr=",
-                            wish->bus);
+        return mv_error_set(
+            err, EINVAL,
+            "a pcie-root-port has one slot: give addr=00.0 behind '%s', or no addr=", wish->bus);
     if (type->traits & MV_PCI_IS_PORT)
-        return mv_error_set(err, EINVAL,
-                            "a pcie-root-port cannot be behind another: leave bus=%s away",
-                            wish->bus);
+        return mv_error_set(
+            err, EINVAL, "a pcie-root-port cannot be behind another: leave bus=%s away", wish->bus);
     struct mv_config_device first = *wish;
     first.slot = 0;
     return take_slot(&first, port->function.behind, device->path, ret, err);
@@ -96,16 +95,27 @@ static int check_free(struct mv_hotplug *pci, const struct mv_config_device *wis
 {
     const struct mv_device *other = mv_device_tree_find(pci->devices, place->path);
     if (other != NULL && place->bus != mv_pci_host_bus(pci->host))
-        return mv_error_set(err, EBUSY, "the slot of '%s' holds a %s already: give another bus=",
-                            wish->bus, other->ops->type);
+        return mv_error_set(err, EBUSY,
+                            "the slot of '%s' holds a %s already: give another bus=", wish->bus,
+                            other->ops->type);
     if (other != NULL)
-        return mv_error_set(err, EBUSY, "PCI slot %02x.0 holds a %s already: give another addr=",
-                            place->slot, other->ops->type);
+        return mv_error_set(err, EBUSY,
+                            "PCI slot %02x.0 holds a %s already: give another addr=", place->slot,
+                            other->ops->type);
     other = wish->id == NULL ? NULL : mv_device_tree_find_id(pci->devices, wish->id);
     if (other != NULL)
         return mv_error_set(err, EEXIST, "id '%s' is that of the %s at %s: give another id",
                             wish->id, other->ops->type, other->path);
     return 0;
+}
+
+/* So that it can be made again, where and as it is, by another process. */
+static int keep_options(struct mv_device *device, const struct mv_config_device *wish,
+                        const struct place *place, struct mv_error *err)
+{
+    struct mv_config_device fixed = *wish;
+    fixed.slot = (int)place->slot;
+    return mv_config_print_device(&fixed, &device->options, err);
 }
 
 /* Takes the function over, also where it fails. */
@@ -119,6 +129,8 @@ static int add(struct mv_hotplug *pci, const struct mv_config_device *wish,
     }
     if (wish->id != NULL)
         r = mv_device_name(&function->device, wish->id, err);
+    if (r == 0)
+        r = keep_options(&function->device, wish, place, err);
     if (r == 0)
         r = mv_pci_bus_plug(place->bus, place->slot, function, err);
     if (r < 0)
@@ -137,8 +149,7 @@ static int find_block(struct mv_hotplug *pci, const struct mv_config_device *wis
                             "where the device has an addr=",
                             wish->mem_id);
     const struct mv_device *owner = mv_device_tree_find(pci->devices, block->path);
-    struct mv_device *parent =
-        owner == NULL ? NULL : mv_device_tree_parent(pci->devices, owner);
+    struct mv_device *parent = owner == NULL ? NULL : mv_device_tree_parent(pci->devices, owner);
     if (parent != NULL && mv_pci_root_port_of(parent) != NULL)
         return mv_error_set(err, EINVAL,
                             "block '%s' goes when its device is unplugged: name one that stays",
