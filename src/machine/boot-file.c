@@ -11,6 +11,7 @@
 #include "boot.h"
 
 #include "cleanup.h"
+#include "machine.h"
 #include "os.h"
 #include "size.h"
 #include "space.h"
@@ -19,13 +20,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define CHUNK (256 * MV_KIB)
+#define CHUNK      (256 * MV_KIB)
 #define LOAD_CHUNK (64 * MV_KIB)
 
 void mv_boot_file_replace(struct mv_boot_file *file, int copy, uint64_t size)
 {
     mv_cleanup_close(&file->fd);
     file->fd = copy;
+    file->offset = 0;
     file->size = size;
 }
 
@@ -45,9 +47,10 @@ static int refuse_copy(const struct mv_boot_file *file, int errnum, struct mv_er
 ssize_t mv_boot_file_bytes(const struct mv_boot_file *file, uint64_t at, void *buf, size_t len,
                            struct mv_error *err)
 {
+    uint64_t left = at < file->size ? file->size - at : 0;
     ssize_t n;
     do
-        n = pread(file->fd, buf, len, (off_t)at);
+        n = pread(file->fd, buf, len < left ? len : left, (off_t)(file->offset + at));
     while (n < 0 && errno == EINTR);
     return n < 0 ? refuse_read(file, errno, err) : n;
 }
@@ -125,6 +128,28 @@ int mv_boot_file_read(struct mv_boot_file *file, uint64_t most, bool again, stru
     if (r == 0 && file->size == 0)
         r = mv_error_set(err, ENODATA, "the %s '%s' is empty", file->role, file->path);
     return r;
+}
+
+int mv_boot_file_take(struct mv_boot_file *file, const struct mv_machine_image *image,
+                      struct mv_error *err)
+{
+    struct stat st;
+    uint64_t end;
+    if (image->size == 0)
+        return mv_error_set(err, EINVAL, "the state has no %s: its guest could not be reset",
+                            file->role);
+    if (fstat(image->fd, &st) < 0)
+        return refuse_read(file, errno, err);
+    if (mv_add_overflows(image->offset, image->size, &end) || end > (uint64_t)st.st_size)
+        return mv_error_set(err, EINVAL,
+                            "the %s '%s' is to end at byte %llu, and the file has %llu", file->role,
+                            file->path, (unsigned long long)end, (unsigned long long)st.st_size);
+    int fd = fcntl(image->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return refuse_read(file, errno, err);
+    mv_boot_file_replace(file, fd, image->size);
+    file->offset = image->offset;
+    return 0;
 }
 
 int mv_boot_file_load(const struct mv_boot_file *file, struct mv_space *space, uint64_t gpa,

@@ -20,6 +20,8 @@ struct mv_board;
 struct mv_boot;
 struct mv_engine_cache;
 struct mv_loader;
+struct mv_machine_boot;
+struct mv_machine_image;
 struct mv_space;
 
 /*
@@ -33,7 +35,8 @@ struct mv_boot_file {
     const char *role; /* "kernel", "initrd", "firmware"; not owned, as is the path */
     const char *path; /* NULL: the guest has none */
     int fd;           /* of the copy; -1: none now */
-    uint64_t size; /* bytes, not 0 */
+    uint64_t offset;  /* where in it the bytes begin */
+    uint64_t size;    /* bytes, not 0 */
 };
 
 /*
@@ -45,6 +48,13 @@ struct mv_boot_file {
  * the other refusals.
  */
 int mv_boot_file_read(struct mv_boot_file *file, uint64_t most, bool again, struct mv_error *err);
+
+/*
+ * Take what a saved state carries in the file's place, where it lies.  -EINVAL where
+ * that is nothing, or goes beyond the end.
+ */
+int mv_boot_file_take(struct mv_boot_file *file, const struct mv_machine_image *image,
+                      struct mv_error *err);
 
 /* At most len bytes from offset `at` on: their number, 0 at the end, or a negative errno. */
 ssize_t mv_boot_file_bytes(const struct mv_boot_file *file, uint64_t at, void *buf, size_t len,
@@ -78,23 +88,29 @@ int mv_kernel_unpack(struct mv_boot_file *file, uint64_t ram, const char **ret_p
 
 /* --- boot.c */
 
-/* Read and check the files; the banks' total bounds how much.  The configuration outlives it. */
-int mv_boot_create(const struct mv_config *config, const struct mv_loader *loader,
-                   const struct mv_bank_layout *layout, struct mv_boot **ret,
-                   struct mv_error *err);
+/*
+ * Read and check the files; the banks' total bounds how much.  The configuration outlives
+ * it.  `carried` is what a saved state has in their place, for a guest that runs
+ * already, or NULL: nothing is read by path then before a reset (--reload on).
+ */
+int mv_boot_create(const struct mv_config *config, const struct mv_machine_boot *carried,
+                   const struct mv_loader *loader, const struct mv_bank_layout *layout,
+                   struct mv_boot **ret, struct mv_error *err);
 void mv_boot_destroy(struct mv_boot *boot);
 
 /* Build the device tree and find a place for everything. */
 int mv_boot_place(struct mv_boot *boot, const struct mv_board *board,
-                  const struct mv_bank_layout *layout,
-                  const struct mv_engine_cache *caches, struct mv_error *err);
+                  const struct mv_bank_layout *layout, const struct mv_engine_cache *caches,
+                  struct mv_error *err);
 
 /*
  * Before a reset: under --reload on, read and place the files anew.  Where that
  * fails nothing is changed that the guest sees, and it may be tried again.
  */
-int mv_boot_reload(struct mv_boot *boot, const struct mv_bank_layout *layout,
-                   struct mv_error *err);
+int mv_boot_reload(struct mv_boot *boot, const struct mv_bank_layout *layout, struct mv_error *err);
+
+/* What a state that is saved is to carry; the descriptors stay the boot's. */
+void mv_boot_describe(const struct mv_boot *boot, struct mv_machine_boot *ret);
 
 /* The device tree, once it is built. */
 const void *mv_boot_fdt(const struct mv_boot *boot, uint32_t *ret_size);

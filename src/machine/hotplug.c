@@ -35,7 +35,7 @@ void mv_hotplug_destroy(struct mv_hotplug *hotplug)
 
 /* --- removal */
 
-/* I/O into its memory goes on, though nobody finds that any more: it is heard of when it is over. */
+/* I/O into its memory goes on, though nobody finds that any more: its end will be heard of. */
 static bool is_busy(struct mv_hotplug *hotplug, const struct mv_device *device)
 {
     return mv_block_registry_is_pinned(hotplug->blocks, device->path, mv_hotplug_eject, hotplug);
@@ -65,6 +65,20 @@ void mv_hotplug_collect(struct mv_hotplug *hotplug)
         mv_pcie_port_collect(mv_pci_root_port_of(d));
         destroy_device(hotplug, gone);
     }
+}
+
+int mv_hotplug_finish(struct mv_hotplug *hotplug, struct mv_error *err)
+{
+    mv_hotplug_collect(hotplug);
+    for (struct mv_device *d = hotplug->devices->first; d != NULL; d = d->next) {
+        const struct mv_device *gone = gone_from(d);
+        if (gone != NULL)
+            return mv_error_set(err, EBUSY,
+                                "the %s at %s has been unplugged, and I/O into its memory goes on: "
+                                "try again",
+                                gone->ops->type, gone->path);
+    }
+    return 0;
 }
 
 static void serve(void *opaque)

@@ -45,6 +45,8 @@ mv_pcie_eject_fn mv_hotplug_eject;
 
 /* Finish the removals that the guest has agreed to, but for those whose memory is pinned still. */
 void mv_hotplug_collect(struct mv_hotplug *hotplug);
+/* The same; -EBUSY where there are such. */
+int mv_hotplug_finish(struct mv_hotplug *hotplug, struct mv_error *err);
 /* A device was put into a slot of a root port: the guest is told. */
 void mv_hotplug_added(struct mv_hotplug *hotplug, struct mv_device *device);
 /*

@@ -76,13 +76,18 @@ static void end_with(struct mv_machine *machine, enum mv_machine_end end,
     mv_loop_stop(machine->loop);
 }
 
-int mv_machine_power_on_state(struct mv_machine *machine, struct mv_error *err)
+void mv_machine_reset_parts(struct mv_machine *machine)
 {
-    uint64_t pc, argument;
     mv_vcpus_reset(machine->vcpus);
     mv_power_button_release(machine->button);
     mv_hotplug_reset(&machine->hotplug);
     mv_device_tree_reset(&machine->devices);
+}
+
+int mv_machine_power_on_state(struct mv_machine *machine, struct mv_error *err)
+{
+    uint64_t pc, argument;
+    mv_machine_reset_parts(machine);
     int r = mv_boot_load(machine->boot, machine->space, err);
     if (r < 0)
         return r;
@@ -227,6 +232,20 @@ static void serve_requests(void *opaque, uint32_t events)
         if ((wanted >> i & 1) && counts && !machine->ended)
             serve(machine, &requests[i]);
     }
+}
+
+int mv_machine_quiesce(struct mv_machine *machine, struct mv_error *err)
+{
+    if (!machine->paused)
+        return mv_error_set(err, EBUSY, "the guest runs: stop it first");
+    serve_requests(machine, 0);
+    if (machine->ended)
+        return mv_error_set(err, ESHUTDOWN, "the guest has ended");
+    if (machine->reset_due)
+        return mv_error_set(err, EAGAIN,
+                            "the guest waits to be reset, for which its files cannot be read: have "
+                            "it go on first");
+    return mv_hotplug_finish(&machine->hotplug, err);
 }
 
 /* Of a block by its generation; where the queue is full it is forgotten: it will come again. */

@@ -56,6 +56,7 @@ void mv_power_button_release(struct mv_power_button *button);
 /* --- the machine */
 
 struct mv_machine {
+    const struct mv_config *config;
     struct mv_loop *loop;
     struct mv_bank_layout layout;
     struct mv_boot *boot;
@@ -92,6 +93,8 @@ struct mv_machine {
 
 /* Requests wake the loop from now on. */
 int mv_machine_watch_requests(struct mv_machine *machine, struct mv_error *err);
+/* Power-on values of devices and vCPUs, which are all off. */
+void mv_machine_reset_parts(struct mv_machine *machine);
 /* Power-on state: of devices, vCPUs and what the boot loader puts into RAM. */
 int mv_machine_power_on_state(struct mv_machine *machine, struct mv_error *err);
 /* What vCPUs say of themselves, each in its own thread. */

@@ -20,7 +20,8 @@ static int probe_engine(const struct mv_engine_ops *engine, const struct mv_boar
                         struct mv_error *err)
 {
     if (engine->arch != board->arch)
-        return mv_error_set(err, ENOTSUP, "it runs vCPUs of %s, and the machine '%s' has those of %s",
+        return mv_error_set(err, ENOTSUP,
+                            "it runs vCPUs of %s, and the machine '%s' has those of %s",
                             engine->arch->name, board->name, board->arch->name);
     return engine->probe == NULL ? 0 : engine->probe(err);
 }
@@ -161,7 +162,8 @@ static int make_devices(struct mv_machine *machine, const struct mv_config *conf
 }
 
 static int make(struct mv_machine *machine, const struct mv_config *config,
-                struct mv_serial_backend *serial, struct mv_error *err)
+                const struct mv_machine_boot *carried, struct mv_serial_backend *serial,
+                struct mv_error *err)
 {
     const struct mv_engine_ops *engine = NULL;
     const struct mv_board_ops *board = NULL;
@@ -174,7 +176,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
                                 board->window_count, board->ram_base, board->ipa_bits,
                                 &machine->layout, err);
     if (r == 0)
-        r = mv_boot_create(config, board->loader, &machine->layout, &machine->boot, err);
+        r = mv_boot_create(config, carried, board->loader, &machine->layout, &machine->boot, err);
     if (r == 0)
         r = make_map(machine, config, err);
     if (r == 0)
@@ -182,8 +184,8 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     if (r == 0)
         r = make_board(machine, config->cpus, serial, err);
     if (r == 0)
-        r = mv_power_button_create(&machine->timers, machine->board.platform.gpio, board->power_line,
-                                   &machine->button, err);
+        r = mv_power_button_create(&machine->timers, machine->board.platform.gpio,
+                                   board->power_line, &machine->button, err);
     if (r == 0)
         r = mv_vcpus_create(machine->engine, config->cpus, mv_machine_guest_event, machine,
                             &machine->vcpus, err);
@@ -197,7 +199,9 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
         r = mv_block_registry_check_backs(machine->blocks, err);
     if (r == 0)
         r = mv_machine_watch_requests(machine, err);
-    if (r == 0)
+    if (r == 0 && carried != NULL)
+        mv_machine_reset_parts(machine);
+    else if (r == 0)
         r = mv_machine_power_on_state(machine, err);
     return r;
 }
@@ -220,13 +224,14 @@ static uint64_t guest_ns(void *opaque)
     return engine->ops->clock_ns(engine);
 }
 
-int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
-                      struct mv_serial_backend *serial, struct mv_machine **ret,
-                      struct mv_error *err)
+static int create(const struct mv_config *config, const struct mv_machine_boot *carried,
+                  struct mv_loop *loop, struct mv_serial_backend *serial, struct mv_machine **ret,
+                  struct mv_error *err)
 {
     struct mv_machine *machine = calloc(1, sizeof *machine);
     if (machine == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the machine");
+    machine->config = config;
     machine->loop = loop;
     machine->request_fd = -1;
     machine->no_reboot = config->no_reboot;
@@ -235,7 +240,7 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
     pthread_mutex_init(&machine->faults.lock, NULL);
     machine->hotplug.devices = &machine->devices;
     mv_guest_timers_init(&machine->timers, loop, guest_ns, machine);
-    int r = make(machine, config, serial, err);
+    int r = make(machine, config, carried, serial, err);
     if (r == -EIO)
         explain_first_fault(machine, err);
     if (r < 0) {
@@ -244,6 +249,20 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
     }
     *ret = machine;
     return 0;
+}
+
+int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
+                      struct mv_serial_backend *serial, struct mv_machine **ret,
+                      struct mv_error *err)
+{
+    return create(config, NULL, loop, serial, ret, err);
+}
+
+int mv_machine_create_saved(const struct mv_config *config, const struct mv_machine_boot *boot,
+                            struct mv_loop *loop, struct mv_serial_backend *serial,
+                            struct mv_machine **ret, struct mv_error *err)
+{
+    return create(config, boot, loop, serial, ret, err);
 }
 
 void mv_machine_destroy(struct mv_machine *machine)
@@ -366,6 +385,16 @@ bool mv_machine_cpu_is_on(struct mv_machine *machine, unsigned index)
 int mv_machine_cpu_thread_id(const struct mv_machine *machine, unsigned index)
 {
     return mv_vcpus_thread_id(machine->vcpus, index);
+}
+
+const struct mv_config *mv_machine_config(const struct mv_machine *machine)
+{
+    return machine->config;
+}
+
+void mv_machine_boot(const struct mv_machine *machine, struct mv_machine_boot *ret)
+{
+    mv_boot_describe(machine->boot, ret);
 }
 
 const void *mv_machine_dtb(struct mv_machine *machine, uint32_t *ret_size)

@@ -27,6 +27,7 @@ struct mv_machine;
 struct mv_pci_bus;
 struct mv_serial_backend;
 struct mv_space;
+struct mv_state_table;
 struct mv_vcpu;
 struct mv_window;
 
@@ -74,6 +75,33 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
                       struct mv_serial_backend *serial, struct mv_machine **ret,
                       struct mv_error *err);
 void mv_machine_destroy(struct mv_machine *machine);
+
+/* Bytes that a reset boots: a part of an open file. */
+struct mv_machine_image {
+    int fd;
+    uint64_t offset;
+    uint64_t size; /* bytes; 0: there are none */
+};
+/* As a saved state carries them, kernels unpacked; nothing under --reload on. */
+struct mv_machine_boot {
+    bool firmware; /* the kernel is a bare-metal binary */
+    struct mv_machine_image kernel;
+    struct mv_machine_image initrd;
+};
+
+/*
+ * As mv_machine_create, for a state to be loaded into: nothing is put into RAM, and
+ * kernel and initrd of the configuration are not looked at, unless it says that they
+ * are to be read anew at each reset.  Its command line counts.  The descriptors stay
+ * the caller's, and the bytes have to stay as they are.
+ */
+int mv_machine_create_saved(const struct mv_config *config, const struct mv_machine_boot *boot,
+                            struct mv_loop *loop, struct mv_serial_backend *serial,
+                            struct mv_machine **ret, struct mv_error *err);
+/* What there is to carry; the descriptors are the machine's. */
+void mv_machine_boot(const struct mv_machine *machine, struct mv_machine_boot *ret);
+/* What it was made of, which has its command line, and what becomes of a reset. */
+const struct mv_config *mv_machine_config(const struct mv_machine *machine);
 
 /* The first UART, for the serial backend to push input into; NULL where there is none. */
 struct mv_device *mv_machine_uart(struct mv_machine *machine);
@@ -166,6 +194,48 @@ int mv_machine_device_add(struct mv_machine *machine, const struct mv_config_dev
 int mv_machine_device_check(struct mv_machine *machine, const struct mv_config_device *wish,
                             struct mv_error *err);
 int mv_machine_device_remove(struct mv_machine *machine, const char *name, struct mv_error *err);
+
+/*
+ * --- objects.c: a machine's state beside its memory.  Main thread.
+ */
+
+/*
+ * One of its parts: a device by its path, "vcpus" (guest time, and who is powered
+ * on), "vcpu/0" and so on, "power-button".  `object` is there until it returns.
+ */
+typedef int mv_machine_object_fn(void *opaque, const char *path, const struct mv_state_table *table,
+                                 void *object, struct mv_error *err);
+/*
+ * While it is paused: finish what no state carries, which may change memory, so that
+ * this comes before the last look at that.  A guest may turn out to have ended or to
+ * want a reset.  -EBUSY where it runs, or where I/O into memory that was unplugged
+ * goes on; -ESHUTDOWN where it has ended; -EAGAIN where it waits for files to reset
+ * with.
+ */
+int mv_machine_quiesce(struct mv_machine *machine, struct mv_error *err);
+/*
+ * The same, and then call fn for each part, in the order in which they are to be
+ * loaded, until one fails.
+ */
+int mv_machine_save_objects(struct mv_machine *machine, mv_machine_object_fn *fn, void *opaque,
+                            struct mv_error *err);
+
+/* A part as it was saved. */
+struct mv_machine_saved {
+    const char *path;
+    const char *type; /* the table's */
+    uint32_t version;
+    const uint8_t *bytes;
+    size_t len;
+};
+/*
+ * Load all parts, given in any order, of a machine that has not run, before it does.
+ * -ENODEV where one is missing or unknown, -EEXIST where one is there twice, -EINVAL
+ * where it is of another type, -ENOTSUP where it is newer: nothing has changed then.
+ * Where one's bytes are refused, as mv_state_load has it, the machine is to be destroyed.
+ */
+int mv_machine_load_objects(struct mv_machine *machine, const struct mv_machine_saved *saved,
+                            size_t count, struct mv_error *err);
 
 /* The machine's parts; they live as long as it does. */
 struct mv_space *mv_machine_space(struct mv_machine *machine);

@@ -36,11 +36,51 @@ busybox dmesg | busybox grep -ciE 'stall|BUG|WARNING|lockup|clocksource.*unstabl
 """
 
 
-def test_a_guest_is_moved_and_does_not_notice(memvisor, initrd):
+# It counts its boots in memory that a reset leaves as it is.
+REBOOTING = """
+memory=$(dirname $(busybox grep -l 0x1110 /sys/bus/pci/devices/*/device))
+echo 1 > $memory/enable
+bar=$(busybox sed -n 3p $memory/resource | busybox cut -d' ' -f1)
+boots=$(($(busybox devmem $bar 32) + 1))
+busybox devmem $bar 32 $boots
+echo "boot $boots of $(busybox wc -c < /kept) bytes"
+i=0
+while [ $i -lt 10 ]; do
+    i=$((i + 1))
+    echo "line $boots.$i"
+    busybox usleep 60000
+done
+[ $boots = 2 ] || busybox reboot -f
+"""
+
+
+def run_mover(memvisor, every_ms, words):
     mover = pathlib.Path(memvisor.path).resolve().parent / "tests/interop/state-mover"
+    return harness.run([str(mover), str(every_ms)] + words[words.index("run") + 1:])
+
+
+def moves(result):
+    return int(re.search(r"moved (\d+) times", result.err).group(1))
+
+
+def test_a_moved_guest_resets_itself(memvisor, initrd, tmp_path):
+    """The kernel and the initrd that it boots again came with the state."""
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"x" * 300000)
+    words = memvisor.boot_argv(initrd(REBOOTING, files=[(kept, "kept")]), "-m", "96M",
+                               "--ivshmem", f"mem={tmp_path}/a,,b,size=1M,create=on", append="quiet")
+    result = run_mover(memvisor, 200, words)
+    assert result.code == 0, result
+    assert re.findall(r"^boot (\d) of 300000 bytes\r?$", result.out, re.M) == ["1", "2"], result
+    assert re.findall(r"^line ([\d.]+)\r?$", result.out, re.M) == \
+        [f"{boot}.{i}" for boot in (1, 2) for i in range(1, 11)], result
+    assert moves(result) >= 4, result
+
+
+def test_a_guest_is_moved_and_does_not_notice(memvisor, initrd):
     words = memvisor.boot_argv(initrd(GUEST), "-m", "96M", "-c", "2", "--device", "edu,addr=1",
                                "--device", "pcie-root-port,id=port,addr=2", "--device", "edu,bus=port")
-    result = harness.run([str(mover), "200"] + words[words.index("run") + 1:])
+    result = run_mover(memvisor, 200, words)
     assert result.code == 0, result
     lines = re.findall(r"^line (\d+) at ([\d.]+)\r?$", result.out, re.M)
     assert [int(number) for number, _ in lines] == list(range(1, 41)), result
@@ -50,4 +90,4 @@ def test_a_guest_is_moved_and_does_not_notice(memvisor, initrd):
     assert result.value("edu") == "0xEDCBA987"
     assert result.value("cpus") == "0-1"
     assert result.value("complaints") == "0", result
-    assert int(re.search(r"moved (\d+) times", result.err).group(1)) >= 10, result
+    assert moves(result) >= 10, result

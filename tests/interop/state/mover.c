@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * state-mover EVERY_MS WORDS: runs a machine of `memvisor run`'s words, and every so
- * often stops it and goes on with another one of the same words, to which the
- * state tables and the memory of the first are all that is carried over.  What
+ * often stops it and goes on with another one, to which the state, the memory, what a
+ * reset boots, and the texts of banks and devices are all that is carried over.  What
  * the guest says goes to standard output, and how often it was moved to standard
  * error.  For tests/vm/test_state_moves.py.
  */
-#include "arch.h"
 #include "block.h"
 #include "config.h"
-#include "engine.h"
+#include "device.h"
 #include "error.h"
 #include "loop.h"
-#include "machine-state.h"
+#include "machine.h"
 #include "platform-devices.h"
 #include "state.h"
 
@@ -25,7 +24,7 @@
 
 static struct mv_error err;
 static struct mv_loop *loop;
-static struct mv_config config;
+static struct mv_config *config; /* the machine's */
 static unsigned moves;
 
 static void check(int r)
@@ -47,78 +46,104 @@ static void has_room(struct mv_serial_backend *backend)
 
 static struct mv_serial_backend serial = {.write = say, .rx_ready = has_room};
 
-/* --- a state from one object to another, as bytes */
+/* --- all parts of a machine, as bytes */
 
-static void move_object(const struct mv_state_table *table, void *from, void *to, const char *path)
+#define PARTS_MAX 256
+
+static struct mv_machine_saved parts[PARTS_MAX];
+static size_t part_count;
+
+static void *must(void *memory)
 {
-    size_t size = mv_state_size(table);
-    uint8_t *bytes = malloc(size);
-    if (bytes == NULL)
+    if (memory == NULL)
         abort();
-    mv_state_save(table, from, bytes);
-    check(mv_state_load(table, to, path, bytes, size, &err));
-    free(bytes);
+    return memory;
 }
 
-static void move_device(struct mv_machine *to, struct mv_device *device)
+static int save(void *opaque, const char *path, const struct mv_state_table *table, void *object,
+                struct mv_error *error)
 {
-    struct mv_device *other = mv_device_tree_find(&to->devices, device->path);
-    if (other == NULL || other->ops != device->ops)
+    struct mv_machine_saved *part = &parts[part_count++];
+    uint8_t *bytes = must(malloc(mv_state_size(table)));
+    if (part_count > PARTS_MAX)
         abort();
-    if (device->ops->state != NULL)
-        move_object(device->ops->state, device, other, device->path);
+    mv_state_save(table, object, bytes);
+    *part = (struct mv_machine_saved){must(strdup(path)), table->type, table->version, bytes,
+                                      mv_state_size(table)};
+    return 0;
 }
 
-static void move_vcpu(struct mv_vcpu *from, struct mv_vcpu *to)
+static void forget_parts(void)
 {
-    const struct mv_arch *arch = from->ops->arch;
-    void *state = calloc(1, arch->state_size), *other = calloc(1, arch->state_size);
-    if (state == NULL || other == NULL)
-        abort();
-    from->ops->vcpu_get_state(from, state);
-    to->ops->vcpu_get_state(to, other);
-    move_object(arch->state, state, other, "vcpu");
-    check(to->ops->vcpu_set_state(to, other, &err));
-    free(state);
-    free(other);
+    while (part_count > 0) {
+        const struct mv_machine_saved *part = &parts[--part_count];
+        free((char *)(uintptr_t)part->path);
+        free((uint8_t *)(uintptr_t)part->bytes);
+    }
+}
+
+/* --- what the next machine is made of: texts, and no file to boot from by its path */
+
+static void again_device(void *opaque, struct mv_device *device)
+{
+    struct mv_config *to = opaque;
+    if (device->options != NULL)
+        check(mv_config_parse_device_add(device->options, &to->devices[to->device_count++], &err));
+}
+
+static struct mv_config *describe(struct mv_machine *from)
+{
+    const struct mv_config *old = mv_machine_config(from);
+    struct mv_config *next = must(calloc(1, sizeof *next));
+    *next =
+        (struct mv_config){.cmdline = must(strdup(old->cmdline)),
+                           .engine = must(strdup(old->engine)),
+                           .machine = must(strdup(old->machine)),
+                           .cpus = old->cpus,
+                           .banks = must(calloc(old->bank_count, sizeof *next->banks)),
+                           .devices = must(calloc(old->device_count + 1, sizeof *next->devices))};
+    for (; next->bank_count < old->bank_count; next->bank_count++) {
+        char *text;
+        check(mv_config_print_bank(&old->banks[next->bank_count], &text, &err));
+        check(mv_config_parse_bank(text, &next->banks[next->bank_count], &err));
+        free(text);
+    }
+    mv_machine_for_each_device(from, again_device, next);
+    return next;
+}
+
+static void use_config(struct mv_config *next)
+{
+    if (config != NULL)
+        mv_config_free(config);
+    free(config);
+    config = next;
 }
 
 static void move_block(struct mv_block *block, void *opaque)
 {
-    struct mv_machine *to = opaque;
     if (block->path[0] != '\0')
-        return; /* a device's, or what a reset boots, which is the same */
-    struct mv_block *other = mv_block_find(to->blocks, block->id);
+        return; /* a device's */
+    struct mv_block *other = mv_block_find(opaque, block->id);
     if (other == NULL || other->size != block->size)
         abort();
     check(mv_block_read(block, 0, other->host, block->size));
 }
 
-static struct mv_machine *make(void)
-{
-    struct mv_machine *machine;
-    check(mv_machine_create(&config, loop, &serial, &machine, &err));
-    return machine;
-}
-
 static struct mv_machine *move(struct mv_machine *from)
 {
-    struct mv_machine *to = make();
-    struct mv_vcpus_state state, other;
+    struct mv_machine *to;
+    struct mv_machine_boot boot;
+    struct mv_config *next = describe(from);
+    mv_machine_boot(from, &boot);
+    check(mv_machine_create_saved(next, &boot, loop, &serial, &to, &err));
+    check(mv_machine_save_objects(from, save, NULL, &err));
+    mv_block_for_each(mv_machine_blocks(from), move_block, mv_machine_blocks(to));
+    check(mv_machine_load_objects(to, parts, part_count, &err));
     check(mv_machine_start(to, true, &err));
-    mv_hotplug_collect(&from->hotplug);
-    mv_device_tree_saving(&from->devices);
-    mv_block_for_each(from->blocks, move_block, to);
-    for (struct mv_device *d = from->devices.first; d != NULL; d = d->next)
-        move_device(to, d);
-    move_object(&mv_power_button_state, from->button, to->button, "button");
-    mv_vcpus_get_state(from->vcpus, &state);
-    mv_vcpus_get_state(to->vcpus, &other);
-    move_object(&mv_vcpus_state_table, &state, &other, "vcpus");
-    check(mv_vcpus_set_state(to->vcpus, &other, &err));
-    for (unsigned i = 0; i < mv_vcpus_count(from->vcpus); i++)
-        move_vcpu(mv_vcpus_get(from->vcpus, i), mv_vcpus_get(to->vcpus, i));
+    forget_parts();
     mv_machine_destroy(from);
+    use_config(next);
     moves++;
     return to;
 }
@@ -135,10 +160,12 @@ int main(int argc, char **argv)
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     struct mv_loop_source *source;
     long ns = atol(argv[1]) * 1000000;
-    check(mv_config_parse_run(argc - 2, argv + 2, &config, &err));
+    struct mv_machine *machine;
+    use_config(must(calloc(1, sizeof *config)));
+    check(mv_config_parse_run(argc - 2, argv + 2, config, &err));
     check(mv_loop_create(&loop, &err));
     check(mv_loop_add(loop, fd, EPOLLIN, on_timer, &fd, &source, &err));
-    struct mv_machine *machine = make();
+    check(mv_machine_create(config, loop, &serial, &machine, &err));
     check(mv_machine_start(machine, true, &err));
     while (mv_machine_state(machine) != MV_MACHINE_ENDED) {
         const struct itimerspec when = {.it_value.tv_nsec = ns};
@@ -146,16 +173,15 @@ int main(int argc, char **argv)
         timerfd_settime(fd, 0, &when, NULL);
         mv_loop_run(loop);
         fflush(stdout);
-        if (mv_machine_state(machine) == MV_MACHINE_ENDED)
-            break;
         mv_machine_pause(machine);
-        machine = move(machine);
+        if (mv_machine_quiesce(machine, &err) != -ESHUTDOWN)
+            machine = move(machine);
     }
     enum mv_machine_end end = mv_machine_wait(machine);
     mv_machine_destroy(machine);
     mv_loop_remove(source);
     mv_loop_destroy(loop);
-    mv_config_free(&config);
+    use_config(NULL);
     close(fd);
     fprintf(stderr, "state-mover: moved %u times\n", moves);
     return end == MV_MACHINE_POWERED_OFF ? 0 : 1;
