@@ -7,11 +7,15 @@
 #include "hotplug.h"
 
 #include "block.h"
+#include "cleanup.h"
 #include "config.h"
 #include "pci-devices.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* Whose memory it is, in one of the ways that --ivshmem has. */
 static bool says_memory(const struct mv_config_device *wish)
@@ -109,11 +113,27 @@ static int check_free(struct mv_hotplug *pci, const struct mv_config_device *wis
     return 0;
 }
 
-/* So that it can be made again, where and as it is, by another process. */
+/* The path from the root on, to be freed; NULL where there is no memory.  May be NULL. */
+static char *absolute(const char *path)
+{
+    char *whole = NULL;
+    CLEANUP_FREE char *folder = path == NULL || path[0] == '/' ? NULL : getcwd(NULL, 0);
+    if (folder == NULL) /* or the folder is gone: no other path leads there */
+        return path == NULL ? NULL : strdup(path);
+    return asprintf(&whole, "%s/%s", folder, path) < 0 ? NULL : whole;
+}
+
+/* So that it can be made again, where and as it is, by a process that stands elsewhere. */
 static int keep_options(struct mv_device *device, const struct mv_config_device *wish,
                         const struct place *place, struct mv_error *err)
 {
     struct mv_config_device fixed = *wish;
+    CLEANUP_FREE char *file = absolute(wish->backing.file), *socket = absolute(wish->socket);
+    if ((file == NULL) != (wish->backing.file == NULL) ||
+        (socket == NULL) != (wish->socket == NULL))
+        return mv_error_set_errno(err, ENOMEM, "keeping its options");
+    fixed.backing.file = file;
+    fixed.socket = socket;
     fixed.slot = (int)place->slot;
     return mv_config_print_device(&fixed, &device->options, err);
 }

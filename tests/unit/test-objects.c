@@ -202,11 +202,28 @@ static void test_options(void **state)
         assert_string_equal(options[i], texts[i]);
     make_new();
     assert_int_equal(load_all(), 0);
-    option_count = 0;
+    while (option_count > 0)
+        free(options[--option_count]);
     mv_machine_for_each_device(machine, keep_options, NULL);
     assert_int_equal(option_count, 4);
     for (size_t i = 0; i < option_count; i++)
         assert_string_equal(options[i], texts[i]);
+}
+
+/* Whoever makes it again may stand elsewhere. */
+static void test_paths_are_absolute(void **state)
+{
+    char text[128];
+    CLEANUP_FREE char *folder = getcwd(NULL, 0), *end;
+    snprintf(text, sizeof text, "mem=memvisor,,test-%d,size=1M,create=on", (int)getpid());
+    MAKE("-m", "16M", "--ivshmem", text);
+    mv_machine_for_each_device(machine, keep_options, NULL);
+    assert_true(asprintf(&end,
+                         "ivshmem-plain,addr=01.0,size=1M,file=%s/memvisor,,test-%d,create=on",
+                         folder, (int)getpid()) > 0);
+    assert_string_equal(options[0], end);
+    snprintf(text, sizeof text, "memvisor,test-%d", (int)getpid());
+    assert_int_equal(unlink(text), 0);
 }
 
 static void test_reset_boots_what_was_carried(void **state)
@@ -410,9 +427,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_all_parts),     TEST(test_options), TEST(test_reset_boots_what_was_carried),
-        TEST(test_carried_badly), TEST(test_reload),  TEST(test_refused_by_name),
-        TEST(test_refused_bytes), TEST(test_when),
+        TEST(test_all_parts),
+        TEST(test_options),
+        TEST(test_paths_are_absolute),
+        TEST(test_reset_boots_what_was_carried),
+        TEST(test_carried_badly),
+        TEST(test_reload),
+        TEST(test_refused_by_name),
+        TEST(test_refused_bytes),
+        TEST(test_when),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
