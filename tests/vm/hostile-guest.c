@@ -272,6 +272,11 @@ static unsigned capability(unsigned slot, uint8_t id)
     return at;
 }
 
+static void forget(unsigned intid)
+{
+    write32(machine.gicd + GICD_ICPENDR + intid / 32 * 4, 1u << intid % 32);
+}
+
 static void set_up_bell(unsigned spi)
 {
     unsigned at = capability(BELL, 0x11);
@@ -286,17 +291,33 @@ static void set_up_bell(unsigned spi)
     for (unsigned intid = spi; intid < spi + 2; intid++) {
         uint64_t config = machine.gicd + GICD_ICFGR + intid / 16 * 4;
         write32(config, read32(config) | 2u << intid % 16 * 2);
-        write32(machine.gicd + GICD_ICPENDR + intid / 32 * 4, 1u << intid % 32);
+        forget(intid);
     }
 }
 
-static void await(const char *what, unsigned intid)
+static bool is_heard(unsigned intid)
 {
     uint64_t end = read_sysreg(cntvct_el0) + 30 * read_sysreg(cntfrq_el0);
     bool pending = false;
     while (!pending && read_sysreg(cntvct_el0) < end)
         pending = read32(machine.gicd + GICD_ISPENDR + intid / 32 * 4) >> intid % 32 & 1;
-    print("%s %s\n", what, pending ? "heard" : "not heard");
+    return pending;
+}
+
+/*
+ * The storm rang, too, and the host may be behind with it: what is heard of the
+ * third ring tells that all before the first has arrived, and is forgotten.
+ */
+static void hear_own_rings(unsigned spi)
+{
+    bool heard = true;
+    for (int i = 0; i < 3; i++) {
+        write32(BELL_REGISTERS + 12, read32(BELL_REGISTERS + 8) << 16);
+        heard = heard && is_heard(spi);
+        forget(spi);
+    }
+    forget(spi + 1);
+    print("own ring %s\n", heard ? "heard" : "not heard");
 }
 
 static void what_is_left(void)
@@ -311,10 +332,9 @@ static void what_is_left(void)
     write32(BELL_MEMORY, 0x66666666);
     tell("doorbell", WINDOW + 0x200000);
     set_up_bell(spi);
-    write32(BELL_REGISTERS + 12, read32(BELL_REGISTERS + 8) << 16);
-    await("own ring", spi);
+    hear_own_rings(spi);
     print("listening\n");
-    await("ring", spi + 1);
+    print("ring %s\n", is_heard(spi + 1) ? "heard" : "not heard");
 }
 
 void bare_main(void)
