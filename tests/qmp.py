@@ -88,17 +88,6 @@ class Qmp:
         self.close()
 
 
-class QemuQmp(Qmp):
-    """One to QEMU, which may say its greeting twice to whom connects while it starts."""
-
-    def __init__(self, path):
-        super().__init__(path, negotiate=False)
-        answer = self.command("qmp_capabilities")
-        if answer == self.greeting:
-            answer = self.answer()
-        assert "return" in answer, answer
-
-
 class Vm:
     """memvisor in the background, its run-time folder below `folder`."""
 
@@ -150,7 +139,7 @@ class Vm:
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind=None, *_):
         ended = self.process.poll()
         if ended is None:
             self.process.terminate()

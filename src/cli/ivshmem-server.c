@@ -229,10 +229,13 @@ static int open_listeners(const struct server_options *o, const char *control_pa
     control->fd = fds[1];
     if (r == 0 && o->socket == NULL)
         return mv_error_set(err, EINVAL, "SOCKET is missing: the path where peers connect");
-    if (r == 0)
+    bool passed = r > 0;
+    /* Whoever sees SOCKET finds the other there, too. */
+    if (control->fd < 0 && control_path != NULL)
+        r = open_listener(o, o->control == NULL ? "SOCKET's status socket" : "--control",
+                          control_path, control, err);
+    if (r >= 0 && !passed)
         r = open_listener(o, "SOCKET", o->socket, peers, err);
-    if (r >= 0 && control->fd < 0 && control_path != NULL)
-        r = open_listener(o, "--control", control_path, control, err);
     return r < 0 ? r : 0;
 }
 

@@ -20,6 +20,6 @@ def test_message_goes_round(memvisor, kernel):
     for vector in (0, 1):
         for words in HEARD:
             heard = "hears vector %d and reads: %s" % (vector, words.replace("%d", str(vector + 1)))
-            assert any(heard in line for line in said), (heard, result.stdout)
+            assert any(heard in line for line in said), "%s\n%s" % (heard, result.stdout)
     assert said.count("hears vector 0") == said.count("hears vector 1") == 1, result.stdout
     assert re.search("all done: the message went round 2 times", result.stdout)

@@ -170,7 +170,7 @@ def test_memory_smaller_than_asked_for(memvisor, kernel, tmp_path):
 @pytest.mark.parametrize("spec, words", [
     ("0x,unix:/s", "0x"),
     ("64,unix:", "socket"),
-    ("99999999999999999999,unix:/s", "99999999999999999999M"),
+    ("99999999999999999999,unix:/s", "'99999999999999999999' is too large"),
     ("/s,model=2010", "there is no model=2010: give 1, which is revision 1 and the default, or 2009"),
     ("/s,model=2009,ext=on", "ext=on goes with the registers of revision 1"),
     ("/s,ext=maybe", "ext=maybe: give on or off"),

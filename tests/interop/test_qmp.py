@@ -13,7 +13,7 @@ import pytest
 
 import harness
 from ivshmem import reference_tools
-from qmp import QemuQmp, Vm
+from qmp import Qmp, Vm
 
 
 @pytest.fixture
@@ -39,10 +39,11 @@ def qemu(tmp_path):
     path = tmp_path / "qemu.sock"
     with subprocess.Popen(
             ["qemu-system-aarch64", "-M", "none", "-display", "none", "-S", "-qmp",
-             "unix:%s,server=on,wait=off" % path], stdin=subprocess.DEVNULL) as process:
+             # wait=on: else a client that comes while QEMU starts may be greeted twice.
+             "unix:%s,server=on,wait=on" % path], stdin=subprocess.DEVNULL) as process:
         try:
             wait_for_socket(path)
-            with QemuQmp(path) as qmp:
+            with Qmp(path) as qmp:
                 yield qmp
         finally:
             process.kill()

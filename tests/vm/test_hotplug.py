@@ -281,13 +281,13 @@ def qemu_client(qemu, folder, options):
     """A client of a QEMU that waits for it."""
     path = folder / "qmp.sock"
     process = subprocess.Popen([*qemu.start, "-S", "-serial", "none", "-monitor", "none",
-                                "-qmp", "unix:%s,server=on,wait=off" % path,
+                                "-qmp", "unix:%s,server=on,wait=on" % path,
                                 *[word for option in options for word in ("-device", option)]])
     try:
         while not path.exists():
             assert process.poll() is None
             time.sleep(0.05)
-        with qmp.QemuQmp(path) as client:
+        with qmp.Qmp(path) as client:
             yield client
     finally:
         process.kill()
