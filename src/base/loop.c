@@ -49,7 +49,8 @@ struct mv_loop {
     atomic_bool stop;
     struct mv_loop_source *sources;
     struct mv_loop_source *graveyard;
-    pthread_mutex_t mutex; /* of what follows */
+    struct deferred *batch; /* the calls being made, but for the one that runs */
+    pthread_mutex_t mutex;  /* of what follows */
     struct deferred *deferred_first;
     struct deferred **deferred_end;
 };
@@ -167,20 +168,41 @@ void mv_loop_defer(struct mv_loop *loop, mv_loop_deferred_fn *fn, void *opaque)
     wake(loop);
 }
 
+/* The list's end, where a call is hung in. */
+static struct deferred **drop_calls(struct deferred **link, const void *opaque)
+{
+    while (*link != NULL) {
+        struct deferred *d = *link;
+        if (d->opaque != opaque) {
+            link = &d->next;
+            continue;
+        }
+        *link = d->next;
+        free(d);
+    }
+    return link;
+}
+
+void mv_loop_forget(struct mv_loop *loop, const void *opaque)
+{
+    drop_calls(&loop->batch, opaque);
+    MV_LOCK_SCOPE(&loop->mutex);
+    loop->deferred_end = drop_calls(&loop->deferred_first, opaque);
+}
+
 /* Those that a deferred function defers anew wait for the next round. */
 static void run_deferred(struct mv_loop *loop)
 {
-    struct deferred *list;
     mv_drain(loop->wake_fd);
     {
         MV_LOCK_SCOPE(&loop->mutex);
-        list = loop->deferred_first;
+        loop->batch = loop->deferred_first;
         loop->deferred_first = NULL;
         loop->deferred_end = &loop->deferred_first;
     }
-    while (list != NULL) {
-        struct deferred *d = list;
-        list = d->next;
+    while (loop->batch != NULL) {
+        struct deferred *d = loop->batch;
+        loop->batch = d->next;
         d->fn(d->opaque);
         free(d);
     }

@@ -34,6 +34,12 @@ void mv_loop_remove(struct mv_loop_source *source);
 
 /* Have fn(opaque) called in the loop's thread soon.  Any thread. */
 void mv_loop_defer(struct mv_loop *loop, mv_loop_deferred_fn *fn, void *opaque);
+/*
+ * Drop the deferred calls that were to get `opaque`: whose object goes while the
+ * loop stays must say so, once nobody defers for it any more.  The loop's
+ * thread, in a callback too.
+ */
+void mv_loop_forget(struct mv_loop *loop, const void *opaque);
 
 /* Serve events until mv_loop_stop. */
 void mv_loop_run(struct mv_loop *loop);

@@ -214,6 +214,7 @@ static void console_destroy(struct mv_serial *serial)
 {
     struct console *console = (struct console *)serial;
     mv_output_destroy(console->output);
+    mv_loop_forget(console->loop, console);
     mv_input_free(&console->input);
     if (console->fd != STDOUT_FILENO)
         mv_cleanup_close(&console->fd);

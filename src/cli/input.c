@@ -129,6 +129,8 @@ void mv_input_rx_ready(struct mv_input *input)
 
 void mv_input_free(struct mv_input *input)
 {
+    if (input->loop != NULL)
+        mv_loop_forget(input->loop, input);
     free(input->bytes);
     input->bytes = NULL;
     input->capacity = input->used = 0;

@@ -179,6 +179,7 @@ static void socket_destroy(struct mv_serial *serial)
     struct serial_socket *s = (struct serial_socket *)serial;
     mv_cleanup_close(&s->client_fd);
     mv_listener_stop(&s->listener);
+    mv_loop_forget(s->loop, s);
     pthread_mutex_destroy(&s->mutex);
     mv_input_free(&s->input);
     free(s->path);

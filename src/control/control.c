@@ -211,5 +211,6 @@ void mv_control_destroy(struct mv_control *control)
     while (control->clients != NULL)
         mv_control_client_end(control->clients);
     mv_jobs_end(control);
+    mv_loop_forget(control->loop, control);
     free(control);
 }

@@ -42,7 +42,7 @@ struct mv_control {
 /* Becomes the machine's observer.  The machine and the loop outlive it. */
 int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct mv_control **ret,
                       struct mv_error *err);
-/* May be NULL.  Clients get what is left for them as far as it fits; the loop runs no more. */
+/* May be NULL.  Clients get what is left for them as far as it fits.  The loop's thread. */
 void mv_control_destroy(struct mv_control *control);
 
 /* Listen on one more Unix socket at `path`, of MV_CONTROL_SOCKETS at most. */

@@ -31,6 +31,7 @@ void mv_hotplug_destroy(struct mv_hotplug *hotplug)
         if (gone != NULL)
             mv_block_registry_is_pinned(hotplug->blocks, gone->path, NULL, NULL);
     }
+    mv_loop_forget(hotplug->loop, hotplug);
 }
 
 /* --- removal */

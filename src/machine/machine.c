@@ -238,7 +238,7 @@ static int create(const struct mv_config *config, const struct mv_machine_boot *
     machine->name = config->name;
     machine->paused = true;
     pthread_mutex_init(&machine->faults.lock, NULL);
-    machine->hotplug.devices = &machine->devices;
+    machine->hotplug = (struct mv_hotplug){.loop = loop, .devices = &machine->devices};
     mv_guest_timers_init(&machine->timers, loop, guest_ns, machine);
     int r = make(machine, config, carried, serial, err);
     if (r == -EIO)

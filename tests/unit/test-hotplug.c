@@ -42,7 +42,7 @@ static int add(const char *text)
     return r;
 }
 
-static int delete(const char *name)
+static int delete (const char *name)
 {
     return mv_machine_device_remove(machine, name, &err);
 }
@@ -210,6 +210,9 @@ static void test_pinned(void **state)
     mv_machine_destroy(machine);
     machine = NULL;
     pthread_join(thread, NULL);
+    /* The call that this left in the loop has gone with the machine. */
+    mv_loop_defer(loop, stop_loop, loop);
+    mv_loop_run(loop);
     unlink(path);
 }
 
@@ -275,12 +278,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_machine_setup, fake_machine_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_generations),
-        TEST(test_refused),
-        TEST(test_unanswered),
-        TEST(test_busy_slot_keeps_no_wish),
-        TEST(test_pinned),
-        TEST(test_removal_is_saved),
+        TEST(test_generations),   TEST(test_refused),
+        TEST(test_unanswered),    TEST(test_busy_slot_keeps_no_wish),
+        TEST(test_pinned),        TEST(test_removal_is_saved),
         TEST(test_start_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

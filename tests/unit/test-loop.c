@@ -182,6 +182,45 @@ static void test_deferred(void **state)
     assert_int_equal(calls, 2);
 }
 
+struct forgetter {
+    struct mv_loop *loop;
+    int *victim;
+};
+
+static void forget_victim(void *opaque)
+{
+    struct forgetter *f = opaque;
+    mv_loop_forget(f->loop, f->victim);
+}
+
+/* Calls for an object that has gone: those that wait, and those of the batch being made. */
+static void test_forget(void **state)
+{
+    struct mv_loop *loop = make_loop();
+    int gone = 0, stays = 0;
+    struct forgetter f = {loop, &gone};
+    mv_loop_forget(loop, &gone);
+    mv_loop_defer(loop, count_call, &gone);
+    mv_loop_defer(loop, count_call, &stays);
+    mv_loop_defer(loop, count_call, &gone);
+    mv_loop_forget(loop, &gone);
+    mv_loop_defer(loop, count_call, &stays);
+    mv_loop_defer(loop, forget_victim, &f);
+    mv_loop_defer(loop, count_call, &gone);
+    mv_loop_defer(loop, count_call, &stays);
+    mv_loop_defer(loop, stop_loop, loop);
+    mv_loop_run(loop);
+    assert_int_equal(gone, 0);
+    assert_int_equal(stays, 3);
+
+    /* Only those: a call that comes later is made. */
+    mv_loop_defer(loop, count_call, &gone);
+    mv_loop_defer(loop, stop_loop, loop);
+    mv_loop_run(loop);
+    assert_int_equal(gone, 1);
+    mv_loop_destroy(loop);
+}
+
 static void test_stop_before_run(void **state)
 {
     struct mv_loop *loop = make_loop();
@@ -239,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_remove_inside_callbacks),
         cmocka_unit_test(test_regular_file_is_refused),
         cmocka_unit_test(test_deferred),
+        cmocka_unit_test(test_forget),
         cmocka_unit_test(test_stop_before_run),
         cmocka_unit_test(test_defer_from_threads),
     };
