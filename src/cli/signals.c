@@ -43,8 +43,10 @@ static bool in_background(void)
     return foreground >= 0 && foreground != getpgrp();
 }
 
-/* Nothing where it is not raw.  TCSANOW: waiting for output to drain could hang on a stopped
- * terminal. */
+/*
+ * Nothing where it is not raw.  TCSANOW: waiting for output to drain could hang
+ * on a stopped terminal.
+ */
 static void set_modes(const struct termios *modes)
 {
     int saved_errno = errno;

@@ -114,8 +114,10 @@ static void take(struct entry *entry)
     entry->cursor = NULL;
 }
 
-/* Bytes written in each of `parts` stretches of size / parts bytes, the last one what is left;
- * zeroed before. */
+/*
+ * Bytes written in each of `parts` stretches of size / parts bytes, the last one
+ * what is left; zeroed before.
+ */
 static void map_entry(const struct entry *entry, size_t parts, uint64_t *ret_bytes)
 {
     uint64_t offset = 0, len, step = entry->size / parts;

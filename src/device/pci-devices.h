@@ -86,7 +86,7 @@ void mv_pci_type_names(unsigned traits, char *buf, size_t size);
 /* edu.c: the teaching device of QEMU: registers, INTx and MSI, DMA. */
 mv_pci_create_fn mv_edu_create;
 /*
- * ivshmem-devices.c.  Plain: -EINVAL unless size, or that of the block, is a power
+ * ivshmem.c.  Plain: -EINVAL unless size, or that of the block, is a power
  * of two of at least 4 KiB; the block must outlive the device.  Doorbell, and the
  * same with the first patch's registers: without a hello they wait up to ten
  * seconds for the server; what ivshmem-link.h says.

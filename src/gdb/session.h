@@ -34,13 +34,17 @@ struct mv_gdb_text {
 
 struct mv_gdb_session {
     struct mv_machine *machine;
-    struct mv_gdb_text reply; /* to what is being served */
-    const char *packet_end;   /* of that, where its bytes are no text */
-    bool no_ack;              /* no packet is acknowledged any more */
-    bool closing;             /* behind the reply the connection ends */
-    bool waiting;             /* the debugger waits for a stop */
-    bool pausing;             /* it pauses the machine itself, so the STOP is no news */
-    uint64_t let_go;          /* vCPUs that it let run last, a bit each */
+    /*
+     * To what is being served.  An event of the machine clears it, also one that a
+     * packet's handler brings about: that adds its own after it has the machine do things.
+     */
+    struct mv_gdb_text reply;
+    const char *packet_end; /* of that, where its bytes are no text */
+    bool no_ack;            /* no packet is acknowledged any more */
+    bool closing;           /* behind the reply the connection ends */
+    bool waiting;           /* the debugger waits for a stop */
+    bool pausing;           /* it pauses the machine itself, so the STOP is no news */
+    uint64_t let_go;        /* vCPUs that it let run last, a bit each */
     bool physical;
     unsigned general_cpu; /* Hg */
     unsigned stopped_cpu; /* whose stop was told last */

@@ -235,8 +235,10 @@ static size_t cost(const struct mv_ivshmem_peer *peer)
     return messages < SOCKET_MESSAGES ? messages + 1 : SOCKET_MESSAGES;
 }
 
-/* Take the introduced or the newcomers out of the list, up to so many messages; linked by
- * dirty_next. */
+/*
+ * Take the introduced or the newcomers out of the list, up to so many messages;
+ * linked by dirty_next.
+ */
 static struct mv_ivshmem_peer *pick(struct mv_ivshmem_server *server, bool introduced, size_t most,
                                     size_t *ret_messages)
 {

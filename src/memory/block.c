@@ -159,21 +159,21 @@ const char *mv_block_file(const struct mv_block *block)
  * one step, and the descriptor keeps its number, which others may know
  */
 
-static int check_replacement(const struct mv_block *block, struct mv_backing *new,
+static int check_replacement(const struct mv_block *block, struct mv_backing *fresh,
                              struct mv_error *err)
 {
     const struct mv_backing_request request = {.id = block->id, .size = block->size};
     struct stat st;
-    if (fstat(new->fd, &st) < 0)
+    if (fstat(fresh->fd, &st) < 0)
         return mv_error_set_errno(err, errno, "block %s", block->id);
     if ((uint64_t)st.st_size != block->size)
-        return mv_error_set(err, EINVAL, "%s has %s, and block %s has %s", new->what,
+        return mv_error_set(err, EINVAL, "%s has %s, and block %s has %s", fresh->what,
                             mv_size_text((uint64_t)st.st_size), block->id,
                             mv_size_text(block->size));
-    int r = mv_backing_fd_check(new, &request, err);
-    if (r == 0 && new->page_size != block->backing->page_size)
+    int r = mv_backing_fd_check(fresh, &request, err);
+    if (r == 0 && fresh->page_size != block->backing->page_size)
         return mv_error_set(err, EINVAL, "%s has pages of %s, and block %s has pages of %s",
-                            new->what, mv_size_text(new->page_size), block->id,
+                            fresh->what, mv_size_text(fresh->page_size), block->id,
                             mv_size_text(block->backing->page_size));
     return r;
 }
@@ -182,22 +182,23 @@ int mv_block_replace_fd(struct mv_block *block, int fd, struct mv_error *err)
 {
     char what[] = "its memory";
     struct mv_backing *old = block->backing;
-    struct mv_backing new = {.what = what, .fd = fd, .page_size = (uint64_t)sysconf(_SC_PAGESIZE)};
-    int r = check_replacement(block, &new, err);
-    if (r < 0 || (new.device == old->device &&new.inode == old->inode))
+    struct mv_backing fresh = {
+        .what = what, .fd = fd, .page_size = (uint64_t)sysconf(_SC_PAGESIZE)};
+    int r = check_replacement(block, &fresh, err);
+    if (r < 0 || (fresh.device == old->device && fresh.inode == old->inode))
         return r;
     /* First all that can fail, or can be undone without failing. */
     CLEANUP_CLOSE int before = fcntl(old->fd, F_DUPFD_CLOEXEC, 0);
     if (before < 0 || dup3(fd, old->fd, O_CLOEXEC) < 0)
         return mv_error_set_errno(err, errno, "block %s", block->id);
-    new.share = true;
-    r = mv_backing_map(&new, block->host, block->size, err);
+    fresh.share = true;
+    r = mv_backing_map(&fresh, block->host, block->size, err);
     if (r < 0) {
         dup3(before, old->fd, O_CLOEXEC);
         return r;
     }
-    old->device = new.device;
-    old->inode = new.inode;
+    old->device = fresh.device;
+    old->inode = fresh.inode;
     mv_dirty_mark(&block->log, 0, block->size);
     return 0;
 }

@@ -28,18 +28,18 @@ enum mv_exception_class {
 };
 
 #define MV_ISS_WNR (1u << 6)
-#define MV_ISS_CM (1u << 8)
+#define MV_ISS_CM  (1u << 8)
 
 #define MV_VECTOR_SYNC 0x000
-#define MV_VECTOR_IRQ 0x080
-#define MV_VECTOR_FIQ 0x100
+#define MV_VECTOR_IRQ  0x080
+#define MV_VECTOR_FIQ  0x100
 
 /*
  * Take a synchronous exception whose preferred return address is `pc`: sets
  * ESR, ELR, SPSR and goes to the vector.  FAR is the caller's.
  */
 void mv_exception_take(struct mv_cpu *cpu, unsigned ec, uint32_t iss, uint64_t pc);
-/* An interrupt: as above, without a syndrome. */
+/* The same but for ESR, which is the caller's: an interrupt has none. */
 void mv_exception_enter(struct mv_cpu *cpu, unsigned vector, uint64_t pc);
 
 /* For handlers: take it at op and return what the handler has to return. */

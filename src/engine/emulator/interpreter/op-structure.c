@@ -95,7 +95,7 @@ static void write_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
     {                                                                                              \
         uint64_t buf[MAX_BYTES / 8];                                                               \
         unsigned doublewords = 1u << op->aux;                                                      \
-        read_elements(cpu, op, va, (uint8_t *)buf, op->ra *doublewords * 8, bits / 8);             \
+        read_elements(cpu, op, va, (uint8_t *)buf, 8 * doublewords * op->ra, bits / 8);            \
         for (unsigned r = 0; r < op->ra; r++) {                                                    \
             REGISTER(r)->d[0] = buf[r * doublewords];                                              \
             REGISTER(r)->d[1] = op->aux ? buf[r * doublewords + 1] : 0;                            \
@@ -108,7 +108,7 @@ static void write_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
         for (unsigned r = 0; r < op->ra; r++)                                                      \
             for (unsigned i = 0; i < doublewords; i++)                                             \
                 buf[r * doublewords + i] = REGISTER(r)->d[i];                                      \
-        write_elements(cpu, op, va, (const uint8_t *)buf, op->ra *doublewords * 8, bits / 8);      \
+        write_elements(cpu, op, va, (const uint8_t *)buf, 8 * doublewords * op->ra, bits / 8);     \
     }                                                                                              \
     /* LD2 to LD4, ST2 to ST4: element i of each register in turn. */                              \
     STRUCTURE(vld_##bits)                                                                          \
