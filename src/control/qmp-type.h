@@ -46,8 +46,8 @@ struct mv_qmp_type {
     const struct mv_qmp_member *members; /* OBJECT: ended by a NULL name */
     bool open;                           /* OBJECT: other members may be there, of any type */
     const char *tag;                     /* OBJECT with variants: an enum member's name */
-    const struct mv_qmp_variant
-        *variants; /* the same, ended by a NULL value; others add nothing; or NULL */
+    /* The same, ended by a NULL value; others add nothing; or NULL. */
+    const struct mv_qmp_variant *variants;
 };
 
 /*

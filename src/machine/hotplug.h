@@ -31,8 +31,8 @@ struct mv_hotplug {
     struct mv_device_tree *devices;
     struct mv_space *space;
     struct mv_block_registry *blocks;
-    struct mv_guest_timers
-        *timers;            /* their time is a guest's patience, which ends when it stands still */
+    /* Their time is a guest's patience, which ends when it stands still. */
+    struct mv_guest_timers *timers;
     mv_hotplug_fn *changed; /* blocks of one that came are there, of one that went are not */
     void *opaque;
     atomic_bool due; /* the loop will call */

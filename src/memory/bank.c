@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Banks and the board's windows are one list, sorted by address, in which overlaps
+ * are looked for first; banks without an address then take the lowest gaps.  Ends
+ * are kept exclusive, and since the guest's space has fewer than 64 address bits,
+ * they always fit.
+ */
 #include "bank.h"
 
 #include "cleanup.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A fault is explained by what the host says of the backing afterwards: SIGBUS
+ * itself tells no more than the address.  No state and no lock.
+ */
 #include "block-info.h"
 
 #include "backing.h"
