@@ -129,7 +129,8 @@ static int print(const void *what, void (*write)(FILE *out, const void *what),
         return mv_error_set_errno(err, ENOMEM, "writing options");
     write(out, what);
     bool failed = ferror(out) != 0;
-    failed |= fclose(out) != 0;
+    /* The last step of closing allocates, and its failure is told by the text alone. */
+    failed |= fclose(out) != 0 || text == NULL;
     int r = failed ? mv_error_set_errno(err, ENOMEM, "writing options") : read(text, err);
     if (r < 0 && !failed)
         mv_error_prefix(err, "'%.80s' cannot be written as options", text);
