@@ -244,16 +244,11 @@ static void on_end(void *opaque)
     mv_loop_stop(opaque);
 }
 
-static int serve_until_signal(const struct mv_ivshmem_server_config *config, struct mv_error *err)
+static int serve_until_signal(struct mv_loop *loop, const struct mv_ivshmem_server_config *config,
+                              struct mv_error *err)
 {
-    struct mv_loop *loop;
     struct mv_ivshmem_server *server = NULL;
-    int r = mv_loop_create(&loop, err);
-    if (r < 0)
-        return r;
-    r = mv_signals_catch(loop, on_end, loop, err);
-    if (r == 0)
-        r = mv_ivshmem_server_create(loop, config, &server, err);
+    int r = mv_ivshmem_server_create(loop, config, &server, err);
     if (r == 0) {
         mv_service_notify("READY=1");
         mv_loop_run(loop);
@@ -262,8 +257,6 @@ static int serve_until_signal(const struct mv_ivshmem_server_config *config, str
                sigabbrev_np(mv_signals_caught()), mv_ivshmem_server_peers(server));
     }
     mv_ivshmem_server_destroy(server);
-    mv_signals_release();
-    mv_loop_destroy(loop);
     return r;
 }
 
@@ -280,14 +273,13 @@ static void say_ready(const struct server_options *o, const char *mem,
            o->max_peers, o->socket == NULL ? "the sockets passed" : o->socket);
 }
 
-static int serve(struct server_options *o, const char *control_path, struct mv_error *err)
+static int open_and_serve(struct server_options *o, const char *control_path, struct mv_loop *loop,
+                          struct mv_error *err)
 {
     CLEANUP_LISTENER struct listener peers = {.fd = -1}, control = {.fd = -1};
     struct mv_ivshmem_memory memory;
     const char *mem = o->mem == NULL ? "memfd" : o->mem;
-    int r = make_room(o, err);
-    if (r == 0)
-        r = open_listeners(o, control_path, &peers, &control, err);
+    int r = open_listeners(o, control_path, &peers, &control, err);
     if (r < 0)
         return r;
     struct mv_ivshmem_memory_config wish = {
@@ -305,8 +297,25 @@ static int serve(struct server_options *o, const char *control_path, struct mv_e
                                               .max_peers = o->max_peers,
                                               .few_descriptors = o->few_descriptors,
                                               .verbose = o->verbose};
-    r = serve_until_signal(&config, err);
+    r = serve_until_signal(loop, &config, err);
     close(memory.fd);
+    return r;
+}
+
+/* Signals are caught first: whoever sees a socket may end the server, and no file stays. */
+static int serve(struct server_options *o, const char *control_path, struct mv_error *err)
+{
+    struct mv_loop *loop;
+    int r = make_room(o, err);
+    if (r == 0)
+        r = mv_loop_create(&loop, err);
+    if (r < 0)
+        return r;
+    r = mv_signals_catch(loop, on_end, loop, err);
+    if (r == 0)
+        r = open_and_serve(o, control_path, loop, err);
+    mv_signals_release();
+    mv_loop_destroy(loop);
     return r;
 }
 

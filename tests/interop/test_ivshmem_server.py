@@ -458,3 +458,19 @@ def test_ends_in_order(memvisor, tmp_path, signum):
         with pytest.raises(ivshmem.Gone):
             peer.take()
         peer.close()
+
+
+def test_ended_as_soon_as_it_is_seen(memvisor, tmp_path):
+    """Whoever sees a file of its may end it: in order, and no file stays."""
+    for i in range(20):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        with subprocess.Popen([memvisor.path, "ivshmem-server", folder / "sock", "--size", "1M"],
+                              stderr=subprocess.PIPE, text=True) as server:
+            end = time.monotonic() + 30 * harness.SLOW
+            while not os.listdir(folder):
+                assert server.poll() is None and time.monotonic() < end, server.stderr.read()
+            server.terminate()
+            said = server.communicate()[1]
+        assert server.returncode == 0 and "ends on SIGTERM" in said, said
+        assert not os.listdir(folder)

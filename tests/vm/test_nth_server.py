@@ -38,7 +38,7 @@ class Server:
         """Whether it listens; else it has ended."""
         end = time.monotonic() + 60 * harness.SLOW
         while self.process.poll() is None and time.monotonic() < end:
-            if (self.folder / "sock.control").exists():
+            if self.path.exists():
                 return True
             time.sleep(0.002)
         return False
