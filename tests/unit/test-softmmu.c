@@ -560,6 +560,42 @@ static void test_flush_block(void **state)
     assert_false(readable(base) || readable(base + 0x5000) || readable(base + 0x6000));
 }
 
+static bool executable(uint64_t va)
+{
+    struct mv_softmmu_code code;
+    if (mv_softmmu_fetch(mmu, va, &code) != NULL)
+        return false;
+    mv_softmmu_keep_code(mmu, va, &code, (const struct mv_op *)ram);
+    return true;
+}
+
+/* Is code of va known without a walk? */
+static bool is_kept(uint64_t va)
+{
+    const struct mv_itlb_entry *entry = &mmu->set[va >> 55 & 1]->i[(va >> 12) % MV_ITLB_ENTRIES];
+    return entry->tag == (va & MV_PAGE_MASK);
+}
+
+/* A block stays when another goes, near or far, and goes itself when its turn comes. */
+static void test_flush_other_block(void **state)
+{
+    uint64_t base = VA & ~UINT64_C(0x1fffff), next = base ^ 0x200000;
+    uint64_t code = base + 0x11000, next_code = next + 0x12000;
+    *descriptor(&plain, 1, VA) = table_at(&plain, 2) | TABLE;
+    *descriptor(&plain, 2, base) = RAM | AF | VALID;
+    *descriptor(&plain, 2, next) = RAM | AF | VALID;
+    assert_true(readable(base) && readable(next) && executable(code) && executable(next_code));
+    *descriptor(&plain, 2, base) = 0;
+    *descriptor(&plain, 2, next) = 0;
+    mv_tlb_flush_va(&mmu->tlb, (base ^ UINT64_C(0x4000000000)) + 0x40000);
+    assert_true(readable(base) && readable(next) && is_kept(code) && is_kept(next_code));
+    mv_tlb_flush_va(&mmu->tlb, base + 0x3000);
+    assert_false(readable(base) || is_kept(code));
+    assert_true(readable(next) && is_kept(next_code));
+    mv_tlb_flush_va(&mmu->tlb, next + 0x3000);
+    assert_false(readable(next) || is_kept(next_code));
+}
+
 /* Two pages that meet at one entry both stay. */
 static void test_victims(void **state)
 {
@@ -792,7 +828,8 @@ int main(void)
         TEST(test_walk),      TEST(test_permissions), TEST(test_ranges),
         TEST(test_updates),   TEST(test_accesses),    TEST(test_data_faults),
         TEST(test_mmio),      TEST(test_fetch),       TEST(test_watch),
-        TEST(test_flush_va),  TEST(test_flush_block), TEST(test_victims),
+        TEST(test_flush_va),  TEST(test_flush_block), TEST(test_flush_other_block),
+        TEST(test_victims),
         TEST(test_flush_writes), TEST(test_seen),     TEST(test_asids),
         TEST(test_asids_of_el0), TEST(test_asids_of_the_upper_half),
         TEST(test_asid_fields), TEST(test_registers), TEST(test_off),

@@ -82,7 +82,7 @@ static fault_t *fill(struct mv_softmmu *mmu, uint64_t va, unsigned access, unsig
                 (aligned ? MV_TLB_ATTR_ALIGNED : 0) | (uint64_t)t.log_size << MV_TLB_LOG_SIZE_SHIFT;
     entry->addend = mmio ? 0 : (uintptr_t)(range->block->host + offset) - (va & MV_PAGE_MASK);
     set->used = true;
-    set->blocks |= t.log_size > 12;
+    mv_tlb_note_size(set, va, t.log_size);
     set->non_global |= !t.global;
     *ret = entry;
     return NULL;
@@ -332,6 +332,6 @@ void mv_softmmu_keep_code(struct mv_softmmu *mmu, uint64_t pc, const struct mv_s
     set->i[(pc >> 12) % MV_ITLB_ENTRIES] = (struct mv_itlb_entry){
         .tag = pc & MV_PAGE_MASK, .ops = ops, .log_size = code->log_size};
     set->used = true;
-    set->blocks |= code->log_size > 12;
+    mv_tlb_note_size(set, pc, code->log_size);
     set->non_global |= !code->global;
 }

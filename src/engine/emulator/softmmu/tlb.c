@@ -7,6 +7,9 @@
  */
 #define FLUSHES_MAX 32
 
+#define WITHOUT_TAG ((UINT64_C(1) << 56) - 1)
+#define GIB_SHIFT   30
+
 static void flush_set(struct mv_tlb_set *set, uint64_t va)
 {
     if (!set->used)
@@ -15,7 +18,8 @@ static void flush_set(struct mv_tlb_set *set, uint64_t va)
         set->d[i].read_tag = set->d[i].write_tag = MV_TLB_NONE;
     for (unsigned i = 0; i < MV_ITLB_ENTRIES; i++)
         set->i[i].tag = MV_TLB_NONE;
-    set->used = set->blocks = set->non_global = false;
+    set->used = set->non_global = false;
+    set->blocks = 0;
 }
 
 /* Call fn for each set of one half of the address space, or of both (-1). */
@@ -52,7 +56,7 @@ struct seen_bits {
 
 static struct seen_bits seen_bits(struct mv_tlb_seen *seen, uint64_t va, unsigned log_size)
 {
-    uint64_t page = (va & ((UINT64_C(1) << 56) - 1)) >> log_size;
+    uint64_t page = (va & WITHOUT_TAG) >> log_size;
     uint64_t hash = (page * 64 + log_size) * UINT64_C(0x9e3779b97f4a7c15);
     struct seen_bits bits;
     for (unsigned i = 0; i < 2; i++) {
@@ -136,7 +140,19 @@ void mv_tlb_flush_asid(struct mv_tlb *tlb, uint16_t asid)
 /* Do two addresses, tags aside, lie in one block of 2^log_size bytes? */
 static bool same_block(uint64_t tag, uint64_t va, unsigned log_size)
 {
-    return tag != MV_TLB_NONE && ((tag ^ va) & ((UINT64_C(1) << 56) - 1)) >> log_size == 0;
+    return tag != MV_TLB_NONE && ((tag ^ va) & WITHOUT_TAG) >> log_size == 0;
+}
+
+static uint64_t blocks_bit(uint64_t va)
+{
+    uint64_t hash = ((va & WITHOUT_TAG) >> GIB_SHIFT) * UINT64_C(0x9e3779b97f4a7c15);
+    return UINT64_C(1) << (hash >> 58);
+}
+
+void mv_tlb_note_size(struct mv_tlb_set *set, uint64_t va, unsigned log_size)
+{
+    if (log_size > 12)
+        set->blocks |= log_size > GIB_SHIFT ? UINT64_MAX : blocks_bit(va);
 }
 
 static void flush_set_va(struct mv_tlb_set *set, uint64_t va)
@@ -151,18 +167,29 @@ static void flush_set_va(struct mv_tlb_set *set, uint64_t va)
             d->read_tag = d->write_tag = MV_TLB_NONE;
     }
     set->i[(va >> 12) % MV_ITLB_ENTRIES].tag = MV_TLB_NONE;
-    if (!set->blocks)
+    if ((set->blocks & blocks_bit(va)) == 0)
         return;
+    set->blocks = 0;
     for (unsigned i = 0; i < MV_DTLB_ALL; i++) {
         d = &set->d[i];
         unsigned log_size = mv_dtlb_log_size(d);
-        if (log_size > 12 &&
-            (same_block(d->read_tag, va, log_size) || same_block(d->write_tag, va, log_size)))
+        if (log_size <= 12 || (d->read_tag & d->write_tag) == MV_TLB_NONE)
+            continue;
+        uint64_t tag = d->read_tag != MV_TLB_NONE ? d->read_tag : d->write_tag;
+        if (same_block(tag, va, log_size))
             d->read_tag = d->write_tag = MV_TLB_NONE;
+        else
+            mv_tlb_note_size(set, tag, log_size);
     }
-    for (unsigned i = 0; i < MV_ITLB_ENTRIES; i++)
-        if (set->i[i].log_size > 12 && same_block(set->i[i].tag, va, set->i[i].log_size))
-            set->i[i].tag = MV_TLB_NONE;
+    for (unsigned i = 0; i < MV_ITLB_ENTRIES; i++) {
+        struct mv_itlb_entry *entry = &set->i[i];
+        if (entry->log_size <= 12 || entry->tag == MV_TLB_NONE)
+            continue;
+        if (same_block(entry->tag, va, entry->log_size))
+            entry->tag = MV_TLB_NONE;
+        else
+            mv_tlb_note_size(set, entry->tag, entry->log_size);
+    }
 }
 
 /*

@@ -78,8 +78,13 @@ struct mv_tlb_set {
     struct mv_itlb_entry i[MV_ITLB_ENTRIES];
     uint8_t next_victim; /* to be taken over next */
     bool used;       /* holds anything: an empty set needs no flush */
-    bool blocks;     /* holds pages of blocks, which one TLBI drops together */
     bool non_global; /* holds entries of one ASID */
+    /*
+     * Where it holds pages of blocks, each of which one TLBI drops together: a bit for
+     * each GiB, which others may share.  What a kernel maps and unmaps all the time, its
+     * fixmap above all, is elsewhere.
+     */
+    uint64_t blocks;
 };
 
 /*
@@ -112,6 +117,9 @@ struct mv_tlb {
     struct mv_range found[MV_FOUND_COUNT]; /* size 0: none */
     struct mv_tlb_seen seen;
 };
+
+/* An entry for va is kept in the set that was made of a page or block of 2^log_size bytes. */
+void mv_tlb_note_size(struct mv_tlb_set *set, uint64_t va, unsigned log_size);
 
 /* All sets empty, whatever they held.  `alone`: no other vCPU ever asks mv_tlb_may_hold. */
 void mv_tlb_init(struct mv_tlb *tlb, bool alone);
