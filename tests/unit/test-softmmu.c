@@ -577,23 +577,33 @@ static bool is_kept(uint64_t va)
 }
 
 /* A block stays when another goes, near or far, and goes itself when its turn comes. */
-static void test_flush_other_block(void **state)
+static void flush_other_block(bool (*touch)(uint64_t va), bool (*is_there)(uint64_t va))
 {
-    uint64_t base = VA & ~UINT64_C(0x1fffff), next = base ^ 0x200000;
-    uint64_t code = base + 0x11000, next_code = next + 0x12000;
+    uint64_t base = VA & ~UINT64_C(0x1fffff), other = base ^ 0x200000;
+    uint64_t page = base + 0x11000, other_page = other + 0x12000;
     *descriptor(&plain, 1, VA) = table_at(&plain, 2) | TABLE;
     *descriptor(&plain, 2, base) = RAM | AF | VALID;
-    *descriptor(&plain, 2, next) = RAM | AF | VALID;
-    assert_true(readable(base) && readable(next) && executable(code) && executable(next_code));
+    *descriptor(&plain, 2, other) = RAM | AF | VALID;
+    assert_true(touch(page) && touch(other_page));
     *descriptor(&plain, 2, base) = 0;
-    *descriptor(&plain, 2, next) = 0;
-    mv_tlb_flush_va(&mmu->tlb, (base ^ UINT64_C(0x4000000000)) + 0x40000);
-    assert_true(readable(base) && readable(next) && is_kept(code) && is_kept(next_code));
+    *descriptor(&plain, 2, other) = 0;
+    mv_tlb_flush_va(&mmu->tlb, base ^ UINT64_C(0x4000000000));
+    assert_true(is_there(page) && is_there(other_page));
     mv_tlb_flush_va(&mmu->tlb, base + 0x3000);
-    assert_false(readable(base) || is_kept(code));
-    assert_true(readable(next) && is_kept(next_code));
-    mv_tlb_flush_va(&mmu->tlb, next + 0x3000);
-    assert_false(readable(next) || is_kept(next_code));
+    assert_false(is_there(page));
+    assert_true(is_there(other_page));
+    mv_tlb_flush_va(&mmu->tlb, other + 0x3000);
+    assert_false(is_there(other_page));
+}
+
+static void test_flush_other_block(void **state)
+{
+    flush_other_block(readable, readable);
+}
+
+static void test_flush_other_code(void **state)
+{
+    flush_other_block(executable, is_kept);
 }
 
 /* Two pages that meet at one entry both stay. */
@@ -829,7 +839,7 @@ int main(void)
         TEST(test_updates),   TEST(test_accesses),    TEST(test_data_faults),
         TEST(test_mmio),      TEST(test_fetch),       TEST(test_watch),
         TEST(test_flush_va),  TEST(test_flush_block), TEST(test_flush_other_block),
-        TEST(test_victims),
+        TEST(test_flush_other_code), TEST(test_victims),
         TEST(test_flush_writes), TEST(test_seen),     TEST(test_asids),
         TEST(test_asids_of_el0), TEST(test_asids_of_the_upper_half),
         TEST(test_asid_fields), TEST(test_registers), TEST(test_off),
