@@ -20,12 +20,17 @@ def bash(tmp_path):
     (tmp_path / "images" / "vmlinuz").write_text("")
     (tmp_path / "mem.img").write_text("")
     dead = subprocess.run(["sh", "-c", "echo $$"], stdout=subprocess.PIPE, text=True).stdout
-    for name, pid in (("alpha", os.getpid()), ("beta two", os.getpid()), ("albert", dead),
-                      ("alice", None)):
+    # "aldous" is dead, and its number is another process's now.
+    files = []
+    for name, pid, lives in (("alpha", os.getpid(), True), ("beta two", os.getpid(), True),
+                             ("albert", dead, False), ("aldous", os.getpid(), False),
+                             ("alice", None, False)):
         folder = tmp_path / "run/memvisor" / name
         folder.mkdir(parents=True)
         if pid:
             (folder / "pid").write_text("%s\n" % pid)
+        if lives:
+            files.append(open(folder / "pid"))
     shell = pexpect.spawn("bash", ["--norc", "--noprofile", "-i"], cwd=str(tmp_path),
                           env={"PATH": "/usr/bin:/bin", "TERM": "dumb", "PS1": "> ",
                                "INPUTRC": "/dev/null", "HISTFILE": "/dev/null",
@@ -37,6 +42,8 @@ def bash(tmp_path):
     shell.expect("ready> ")
     yield shell
     shell.close(force=True)
+    for file in files:
+        file.close()
 
 
 def completed(bash, line):
