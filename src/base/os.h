@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,6 +74,16 @@ static inline int mv_pread_all(int fd, void *buf, size_t len, uint64_t at)
         len -= done;
     }
     return 0;
+}
+
+/* Random bytes of the host, at most 256: 0, or what getrandom(2) said, negative. */
+static inline int mv_random(void *buf, size_t len)
+{
+    ssize_t n;
+    do
+        n = getrandom(buf, len, 0);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : (size_t)n == len ? 0 : -EIO;
 }
 
 /* Take what an eventfd or a timerfd has counted, to be readable again for more. */

@@ -65,6 +65,11 @@ void mv_fdt_interrupt(struct mv_fdt *fdt, unsigned intid)
     MV_FDT_CELLS(fdt, "interrupts", MV_FDT_INTERRUPT(intid));
 }
 
+void mv_fdt_interrupt_edge(struct mv_fdt *fdt, unsigned intid)
+{
+    MV_FDT_CELLS(fdt, "interrupts", 0, intid - MV_INTID_SPI_BASE, 1);
+}
+
 int mv_fdt_make(void (*write)(struct mv_fdt *fdt, const void *opaque), const void *opaque,
                 void **ret, struct mv_error *err)
 {

@@ -47,6 +47,8 @@ void mv_fdt_cells(struct mv_fdt *fdt, const char *name, const uint32_t *values, 
 void mv_fdt_reg(struct mv_fdt *fdt, uint64_t address, uint64_t size);
 /* A property of one interrupt: a level, of an INTID (bindings, arm,gic-v3.yaml). */
 void mv_fdt_interrupt(struct mv_fdt *fdt, unsigned intid);
+/* A shared one of which rising edges count. */
+void mv_fdt_interrupt_edge(struct mv_fdt *fdt, unsigned intid);
 
 #define MV_FDT_CELLS(fdt, name, ...)                                                               \
     mv_fdt_cells(fdt, name, (const uint32_t[]){__VA_ARGS__},                                       \

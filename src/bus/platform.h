@@ -44,6 +44,7 @@ struct mv_platform {
     } msi;                     /* where message-signalled interrupts are written to */
     struct mv_device *console; /* the first UART */
     struct mv_device *gpio;
+    struct mv_device *vmgenid;
     struct mv_device *pci; /* the host bridge */
 };
 

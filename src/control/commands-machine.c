@@ -31,6 +31,8 @@ MV_QMP_VARIANT_TYPE(cpu_info_type, "CpuInfoFast", "target", NULL, {"cpu-index", 
                     {"props", &cpu_properties_type, true}, {"target", &target_type});
 MV_QMP_LIST_TYPE(cpu_list_type, "CpuInfoFastList", cpu_info_type);
 
+MV_QMP_OBJECT_TYPE(guid_info_type, "GuidInfo", {"guid", &mv_qmp_str});
+
 /* --- commands */
 
 static int query_status(struct mv_qmp_call *call, struct mv_error *err)
@@ -94,6 +96,21 @@ static int query_cpus_fast(struct mv_qmp_call *call, struct mv_error *err)
     return 0;
 }
 
+/* The first three parts of a GUID are little-endian numbers in memory. */
+static int query_vm_generation_id(struct mv_qmp_call *call, struct mv_error *err)
+{
+    uint8_t id[MV_GENERATION_SIZE];
+    int r = mv_machine_generation(call->machine, id, err);
+    if (r < 0)
+        return r;
+    json_t *guid =
+        json_sprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", id[3],
+                     id[2], id[1], id[0], id[5], id[4], id[7], id[6], id[8], id[9], id[10], id[11],
+                     id[12], id[13], id[14], id[15]);
+    call->result = json_pack("{s:o}", "guid", guid);
+    return 0;
+}
+
 /* --- the table */
 
 const struct mv_qmp_command mv_qmp_machine[] = {
@@ -104,6 +121,7 @@ const struct mv_qmp_command mv_qmp_machine[] = {
     {"system_powerdown", &mv_qmp_empty, &mv_qmp_empty, system_powerdown},
     {"quit", &mv_qmp_empty, &mv_qmp_empty, quit},
     {"query-cpus-fast", &mv_qmp_empty, &cpu_list_type, query_cpus_fast},
+    {"query-vm-generation-id", &mv_qmp_empty, &guid_info_type, query_vm_generation_id},
     {"STOP", &mv_qmp_empty},
     {"RESUME", &mv_qmp_empty},
     {"RESET", &reset_data_type},

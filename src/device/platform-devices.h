@@ -64,4 +64,15 @@ void mv_primecell_describe(struct mv_fdt *fdt, const struct mv_platform_row *row
 /* Drive an input line, 0..7.  Any thread. */
 void mv_pl061_set_input(struct mv_device *device, unsigned line, bool level);
 
+/* --- vmgenid.c: a number that no two machines share, copies of a machine neither */
+
+#define MV_VMGENID_SIZE    0x1000
+#define MV_VMGENID_ID_SIZE 16
+extern const struct mv_platform_type mv_vmgenid_type;
+
+/* Another number, of which the guest is told by an interrupt.  Main thread. */
+int mv_vmgenid_renew(struct mv_device *device, struct mv_error *err);
+/* Any thread. */
+void mv_vmgenid_read(struct mv_device *device, uint8_t ret_id[MV_VMGENID_ID_SIZE]);
+
 #endif

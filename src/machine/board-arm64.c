@@ -21,7 +21,8 @@
 #define UART_SPI    1
 #define RTC_SPI     2
 #define GPIO_SPI    3
-#define PCI_SPI     4  /* and three more */
+#define PCI_SPI     4 /* and three more */
+#define VMGENID_SPI 8
 #define MSI_SPI     32 /* and all above */
 
 #define POWER_LINE 3   /* of the GPIO */
@@ -33,9 +34,10 @@ static const struct mv_window windows[] = {
     {"UART", MV_ARM64_UART, SLOT},
     {"RTC", MV_ARM64_RTC, SLOT},
     {"GPIO", MV_ARM64_GPIO, SLOT},
-    {"board devices", MV_ARM64_GPIO + SLOT, 0x10000000 - MV_ARM64_GPIO - SLOT},
+    {"VM generation ID", MV_ARM64_VMGENID, SLOT},
+    {"board devices", MV_ARM64_VMGENID + SLOT, 0x10000000 - MV_ARM64_VMGENID - SLOT},
     {"MSI frame", MV_ARM64_V2M, SLOT},
-    {"GIC redistributors", MV_ARM64_REDIST, MV_VCPU_MAX * MV_GICV3_REDIST_SIZE},
+    {"GIC redistributors", MV_ARM64_REDIST, MV_VCPU_MAX *MV_GICV3_REDIST_SIZE},
     {"GIC distributor", MV_ARM64_DIST, MV_GICV3_DIST_SIZE},
     {"PCI ECAM", MV_ARM64_ECAM, 256 * MV_MIB},
     {"PCI memory", MV_ARM64_PCI, MV_ARM64_RAM - MV_ARM64_PCI},
@@ -76,6 +78,7 @@ static const struct mv_platform_row rows[] = {
     {"rtc", &mv_pl031_type, MV_ARM64_RTC, SPI(RTC_SPI)},
     {"gpio", &mv_pl061_type, MV_ARM64_GPIO, SPI(GPIO_SPI)},
     {NULL, &button},
+    {"vmgenid", &mv_vmgenid_type, MV_ARM64_VMGENID, SPI(VMGENID_SPI)},
     {"pci", &mv_pci_host_type, MV_ARM64_ECAM, SPI(PCI_SPI), &pci},
 };
 

@@ -8,12 +8,12 @@
 #include "arm64.h"
 #include "engine.h"
 #include "fdt-writer.h"
+#include "os.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <libfdt.h>
 
@@ -246,13 +246,10 @@ int mv_fdt_set_initrd(void *fdt, uint64_t gpa, uint64_t size, struct mv_error *e
 int mv_fdt_set_seeds(void *fdt, struct mv_error *err)
 {
     uint8_t seed[RNG_SEED_SIZE + KASLR_SEED_SIZE];
-    ssize_t n;
-    do
-        n = getrandom(seed, sizeof seed, 0);
-    while (n < 0 && errno == EINTR);
-    if (n != sizeof seed)
-        return mv_error_set_errno(err, n < 0 ? errno : EIO, "random bytes for the device tree");
-    int r = set_chosen(fdt, "rng-seed", seed, RNG_SEED_SIZE, err);
+    int r = mv_random(seed, sizeof seed);
+    if (r < 0)
+        return mv_error_set_errno(err, -r, "random bytes for the device tree");
+    r = set_chosen(fdt, "rng-seed", seed, RNG_SEED_SIZE, err);
     if (r == 0)
         r = set_chosen(fdt, "kaslr-seed", seed + RNG_SEED_SIZE, KASLR_SEED_SIZE, err);
     return r;

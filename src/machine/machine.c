@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "loop.h"
 #include "pci-devices.h"
+#include "platform-devices.h"
 #include "space.h"
 
 #include <string.h>
@@ -336,6 +337,31 @@ struct mv_pci_bus *mv_machine_pci_bus(struct mv_machine *machine)
 struct mv_device *mv_machine_uart(struct mv_machine *machine)
 {
     return machine->board.platform.console;
+}
+
+static int find_generation(struct mv_machine *machine, struct mv_device **ret, struct mv_error *err)
+{
+    *ret = machine->board.platform.vmgenid;
+    return *ret != NULL ? 0
+                        : mv_error_set(err, ENODEV, "machine '%s' has no VM generation ID",
+                                       machine->board.ops->name);
+}
+
+int mv_machine_generation(struct mv_machine *machine, uint8_t ret_id[MV_GENERATION_SIZE],
+                          struct mv_error *err)
+{
+    struct mv_device *device;
+    int r = find_generation(machine, &device, err);
+    if (r == 0)
+        mv_vmgenid_read(device, ret_id);
+    return r;
+}
+
+int mv_machine_renew_generation(struct mv_machine *machine, struct mv_error *err)
+{
+    struct mv_device *device;
+    int r = find_generation(machine, &device, err);
+    return r < 0 ? r : mv_vmgenid_renew(device, err);
 }
 
 struct mv_space *mv_machine_space(struct mv_machine *machine)

@@ -106,6 +106,16 @@ const struct mv_config *mv_machine_config(const struct mv_machine *machine);
 /* The first UART, for the serial backend to push input into; NULL where there is none. */
 struct mv_device *mv_machine_uart(struct mv_machine *machine);
 
+/*
+ * The VM's generation ID, as in the guest's memory, and a new one for a machine that is a
+ * copy of another: after its state was loaded, before it runs, or while it does.  -ENODEV
+ * where the board has none.  Main thread.
+ */
+#define MV_GENERATION_SIZE 16
+int mv_machine_generation(struct mv_machine *machine, uint8_t ret_id[MV_GENERATION_SIZE],
+                          struct mv_error *err);
+int mv_machine_renew_generation(struct mv_machine *machine, struct mv_error *err);
+
 /* Call fn for each device, in the order of their addition.  Main thread. */
 void mv_machine_for_each_device(struct mv_machine *machine,
                                 void (*fn)(void *opaque, struct mv_device *device), void *opaque);

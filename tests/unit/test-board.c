@@ -108,8 +108,8 @@ static void expect_cells(const void *fdt, const char *path, const char *name,
 
 static void test_description(void **state)
 {
-    static const char *const absent[] = {"/rtc@1010000", "/gpio-keys", "/apb-pclk",
-                                         "/pcie@40000000", "/serial@1000000"};
+    static const char *const absent[] = {"/rtc@1010000",   "/gpio-keys",      "/apb-pclk",
+                                         "/pcie@40000000", "/serial@1000000", "/rng@1030000"};
     uint32_t size;
     MAKE("-m", "16M", "-c", "3");
     const void *fdt = mv_machine_dtb(machine, &size);
@@ -167,6 +167,7 @@ static void test_without(void **state)
     mv_machine_powerdown(machine);
     assert_int_equal(mv_config_parse_device_add("edu", &device, &err), 0);
     assert_int_equal(mv_machine_device_add(machine, &device, NULL, &err), -ENOTSUP);
+    assert_int_equal(mv_machine_renew_generation(machine, &err), -ENODEV);
     mv_config_device_clear(&device);
     mv_machine_pause(machine);
     assert_int_equal(mv_machine_reset(machine, MV_CAUSE_HOST_QMP, &err), 0);

@@ -100,6 +100,10 @@ static void test_nodes(void **state)
     assert_int_equal(fdt_node_check_compatible(fdt, gpio, "arm,primecell"), 0);
     EXPECT(fdt, "/gpio-keys/power-button", "gpios", fdt_get_phandle(fdt, gpio), 3, 0);
     EXPECT(fdt, "/gpio-keys/power-button", "linux,code", 116);
+    int generation = node(fdt, "/rng@1030000");
+    assert_int_equal(fdt_node_check_compatible(fdt, generation, "microsoft,vmgenid"), 0);
+    EXPECT(fdt, "/rng@1030000", "reg", 0, 0x1030000, 0, 0x1000);
+    EXPECT(fdt, "/rng@1030000", "interrupts", 0, 8, 1); /* rising edges */
     int clock = node(fdt, "/apb-pclk");
     EXPECT(fdt, "/rtc@1010000", "clocks", fdt_get_phandle(fdt, clock));
     free(fdt);

@@ -139,9 +139,9 @@ static int load_all(void)
 
 static void test_all_parts(void **state)
 {
-    static const char *const order[] = {"vcpus",         "gic",          "uart",     "rtc",
-                                        "gpio",          "pci/1f.0",     "pci/01.0", "pci/02.0",
-                                        "pci/02.0/00.0", "power-button", "vcpu/0",   "vcpu/1"};
+    static const char *const order[] = {
+        "vcpus",    "gic",      "uart",          "rtc",          "gpio",   "vmgenid", "pci/1f.0",
+        "pci/01.0", "pci/02.0", "pci/02.0/00.0", "power-button", "vcpu/0", "vcpu/1"};
     start_used();
     take_apart();
     /* Guest time before what has timers, the interrupt controller before the vCPUs. */
