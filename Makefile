@@ -72,6 +72,7 @@ check: setup-check $(BUILD)/.tests-enabled guest-files
 	@scripts/guest-headers.sh
 	@scripts/guest-files.sh amd64
 	@scripts/guest-headers.sh amd64
+	@scripts/guest-files.sh newer
 	@scripts/guest-userland.sh
 	@scripts/qemu-reference.sh || echo "== going on without QEMU's reference programs: their tests are skipped"
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)

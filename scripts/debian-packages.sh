@@ -5,6 +5,7 @@
 # where a package cannot be had, and exits.
 
 suite=bookworm
+debian='Debian 12'
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 apt_etc=${MEMVISOR_APT_ETC:-/etc/apt} # the tests put another here
 
@@ -66,7 +67,7 @@ host_mirrors()
     END { flush() }' "${files[@]}" | sort -u
 }
 
-# Writes the private sources: Debian 12 from the mirrors on stdin, each with
+# Writes the private sources: suite $suite from the mirrors on stdin, each with
 # the suites that such a mirror carries.  $1 is deb for binary packages, deb-src
 # for sources.
 write_sources()
@@ -133,7 +134,7 @@ open_apt()
     done
     [ -r $keyring ] || by_hand "$keyring is missing: install debian-archive-keyring"
 
-    say "reading Debian 12's lists of $kind for $* (a private apt state)"
+    say "reading $debian's lists of $kind for $* (a private apt state)"
     make_apt "$apt" "$@"
     host_mirrors | write_sources "$kind" >"$apt/sources.d/debian.sources"
     [ -s "$apt/sources.d/debian.sources" ] ||

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# guest-files.sh [arm64|amd64]
+# guest-files.sh [arm64|amd64|newer]
 #
 # Makes guest-files/ (or $MEMVISOR_GUEST_FILES) for arm64, guest-files/amd64/ for
-# the x86-64 guests that tests run under QEMU: vmlinuz, Debian's cloud kernel
+# the x86-64 guests that tests run under QEMU, guest-files/newer/ for arm64 guests
+# that need what Debian 13's kernel has and 12's has not: vmlinuz, Debian's cloud kernel
 # (for arm64 as an uncompressed Image); busybox, Debian's static one; modules/,
 # the kernel's virtio and uio modules; initrd.cpio, an initramfs with a shell on
 # the console; versions, the packages they came from.
@@ -23,7 +24,8 @@ arch=${1:-arm64}
 case $arch in
 arm64) format='an uncompressed arm64 Image' ;;
 amd64) format='a bzImage' guest_files=$guest_files/$arch ;;
-*) die "$arch is no guest's architecture: it is arm64 or amd64" ;;
+newer) format='an uncompressed arm64 Image' guest_files=$guest_files/$arch arch=arm64 suite=trixie debian='Debian 13' ;;
+*) die "$arch is no guest's kind: it is arm64, amd64 or newer" ;;
 esac
 
 by_hand()
@@ -66,7 +68,7 @@ download()
     fetch "$apt" "$package" "$work/debs" "$work/kernel"
     fetch "$apt" busybox-static "$work/debs" "$work/busybox-static"
     take_kernel "$package"
-    cp "$work/busybox-static/bin/busybox" "$work/busybox"
+    find "$work/busybox-static" -path '*/bin/busybox' -exec cp {} "$work/busybox" \;
     chmod 755 "$work/busybox"
 }
 
@@ -74,7 +76,7 @@ download()
 # load; the rest of /lib/modules is large and not for a test's initramfs.
 take_kernel()
 {
-    local release=${1#linux-image-} from dir
+    local release=${1#linux-image-} from drivers
     from=$work/kernel/boot/vmlinuz-$release
     [ -f "$from" ] || die "$1 holds no boot/vmlinuz-$release"
     if gzip -t "$from" 2>/dev/null; then
@@ -84,10 +86,8 @@ take_kernel()
     fi
     is_kernel "$work/vmlinuz" || die "boot/vmlinuz-$release of $1 is not $format"
     mkdir -p "$work/modules"
-    for dir in virtio uio; do
-        [ ! -d "$work/kernel/lib/modules/$release/kernel/drivers/$dir" ] ||
-            find "$work/kernel/lib/modules/$release/kernel/drivers/$dir" -name '*.ko*' \
-                -exec cp -t "$work/modules" {} +
+    for drivers in "$work/kernel"/{,usr/}lib/modules/"$release"/kernel/drivers/{virtio,uio}; do
+        [ ! -d "$drivers" ] || find "$drivers" -name '*.ko*' -exec cp -t "$work/modules" {} +
     done
 }
 

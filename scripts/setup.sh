@@ -73,6 +73,7 @@ files   | vmlinuz              | 38  | 70
 headers | headers/build        | 23  | 100
 check   | amd64/vmlinuz        | 38  | 70
 check   | amd64/headers/build  | 23  | 100
+check   | newer/vmlinuz        | 38  | 70
 check   | userland/bin/bash    | 45  | 160
 check   | qemu/ivshmem-server  | 131 | 900
 '

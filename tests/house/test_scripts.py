@@ -16,8 +16,8 @@ SCRIPTS = harness.TOP / "scripts"
 BASICS = """awk basename bash cat chmod cp cpio dd dirname env find flock grep gzip head id install
 ls ln mkdir mktemp mv rm sed sort tail touch tr""".split()
 # What setup.sh takes to be there when each of its kind is.
-GUEST_FILES = """vmlinuz headers/build amd64/vmlinuz amd64/headers/build userland/bin/bash
-qemu/ivshmem-server""".split()
+GUEST_FILES = """vmlinuz headers/build amd64/vmlinuz amd64/headers/build newer/vmlinuz
+userland/bin/bash qemu/ivshmem-server""".split()
 
 
 @pytest.fixture

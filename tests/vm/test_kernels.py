@@ -10,6 +10,9 @@ import subprocess
 
 import pytest
 
+import harness
+
+
 def zstd(data, *options):
     if not shutil.which("zstd"):
         pytest.fail("zstd is missing: run scripts/setup.sh check", pytrace=False)
@@ -51,6 +54,14 @@ def test_packed_kernel_boots(memvisor, kernel, initrd, tmp_path, kind):
     path.write_bytes(PACKED[kind](kernel.read_bytes()))
     result = memvisor.boot(initrd("echo up: yes"), "-m", "128M", kernel=path)
     assert (result.code, result.value("up")) == (0, "yes")
+
+
+def test_newer_kernel_boots(memvisor, initrd):
+    newer = harness.GUEST_FILES / "newer/vmlinuz"
+    assert newer.exists(), "run scripts/guest-files.sh newer"
+    result = memvisor.boot(initrd("echo release: $(uname -r)"), "-c", "2", "-m", "256M", kernel=newer)
+    assert (result.code, result.value("release").split(".")[0]) == (0, "6")
+    assert int(result.value("release").split(".")[1]) >= 10  # it reads the VM's generation ID
 
 
 def image(kernel):
