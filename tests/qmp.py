@@ -10,8 +10,10 @@ import time
 
 import harness
 
-# b . : a guest that runs for ever and needs 4 bytes.
+# Guests that run for ever.  b . : always on a processor, for tests of one that is.
 SPIN = struct.pack("<I", 0x14000000)
+# wfi; b .-4 : needs none, which other tests have a use for.
+IDLE = struct.pack("<II", 0xd503207f, 0x17ffffff)
 
 
 def connect(path):
@@ -91,15 +93,15 @@ class Qmp:
 class Vm:
     """memvisor in the background, its run-time folder below `folder`."""
 
-    def __init__(self, memvisor, folder, *options, name="vm", boot=None, env=None):
+    def __init__(self, memvisor, folder, *options, name="vm", boot=None, env=None, guest=IDLE):
         self.folder = pathlib.Path(folder)
         self.rundir = self.folder / "memvisor" / name
         self.env = dict(os.environ, XDG_RUNTIME_DIR=str(folder))
         self.memvisor = memvisor
         self.name = name
         if boot is None:
-            image = self.folder / "spin.bin"
-            image.write_bytes(SPIN)
+            image = self.folder / (name + ".bin")
+            image.write_bytes(guest)
             boot = [memvisor.path, "run", "--firmware", image, "-m", "16M"]
         self.out = open(self.folder / (name + ".out"), "w+")
         self.process = subprocess.Popen(

@@ -101,8 +101,8 @@ def test_server_goes_and_comes_back(memvisor, tmp_path):
 
 def test_more_descriptors_than_the_soft_limit(memvisor, tmp_path):
     """Peers with many vectors, from a shell with the usual limit or less."""
-    image = tmp_path / "spin"
-    image.write_bytes(qmp.SPIN)
+    image = tmp_path / "idle"
+    image.write_bytes(qmp.IDLE)
     shell = ["bash", "-c", 'ulimit -Sn 256 && exec "$0" "$@"', memvisor.path, "run", "--firmware",
              image, "-m", "16M"]
     with ivshmem.our_server(memvisor, tmp_path, vectors=300) as server:
@@ -116,8 +116,8 @@ def test_more_descriptors_than_the_soft_limit(memvisor, tmp_path):
 
 def test_more_descriptors_than_there_may_be(memvisor, tmp_path):
     """The device's crowd does not take the control socket's, and the guest goes on."""
-    image = tmp_path / "spin"
-    image.write_bytes(qmp.SPIN)
+    image = tmp_path / "idle"
+    image.write_bytes(qmp.IDLE)
     shell = ["bash", "-c", 'ulimit -n 256 && exec "$0" "$@"', memvisor.path, "run", "--firmware",
              image, "-m", "16M"]
     crowd = Server(tmp_path / "s", [(0,), (1,), (-1, memory), (1, event)] + [(2, event)] * 300)
@@ -206,8 +206,8 @@ HOSTILE = [
 @pytest.mark.parametrize("messages, complaint", HOSTILE)
 def test_hostile_server_at_the_start(memvisor, tmp_path, messages, complaint):
     server = Server(tmp_path / "s", messages)
-    image = tmp_path / "spin"
-    image.write_bytes(qmp.SPIN)
+    image = tmp_path / "idle"
+    image.write_bytes(qmp.IDLE)
     result = memvisor.run("run", "--firmware", image, "-m", "16M", "--ivshmem", server.path)
     server.close()
     assert result.code == 1 and complaint in result.err and result.err.count("\n") == 1, result
@@ -315,8 +315,8 @@ def test_peer_that_takes_rings_back(memvisor, tmp_path):
 
 
 def test_no_server(memvisor, tmp_path):
-    image = tmp_path / "spin"
-    image.write_bytes(qmp.SPIN)
+    image = tmp_path / "idle"
+    image.write_bytes(qmp.IDLE)
     (tmp_path / "file").write_bytes(b"")
     for name, complaint in (("none", "no ivshmem server listens at"),
                             ("file", "no ivshmem server listens at"),

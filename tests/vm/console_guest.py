@@ -16,9 +16,7 @@ SOURCE = r"""
         bl      print
 next:   ldrb    w0, [x19, #UART_LSR]
         tbnz    w0, #0, input
-        mov     w0, #2000                    // some air for the other threads
-1:      subs    w0, w0, #1
-        b.ne    1b
+        wfe                                  // which ends by itself
         b       next
 input:  ldrb    w21, [x19]
         movz    w0, #0x8400, lsl #16         // PSCI

@@ -38,8 +38,7 @@ static void read_line(void)
     unsigned len = 0;
     for (;;) {
         while (!(uart[5] & 1))
-            for (volatile int air = 0; air < 50; air++)
-                ;
+            __asm__ volatile("wfe"); /* no event comes, but a wait for one ends by itself */
         char c = (char)uart[0];
         if (c == '\n')
             break;

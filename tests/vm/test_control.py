@@ -7,12 +7,12 @@ import time
 import pytest
 
 import harness
-from qmp import Qmp, Vm
+from qmp import SPIN, Qmp, Vm
 
 
 @pytest.fixture
 def vm(memvisor, tmp_path):
-    with Vm(memvisor, tmp_path) as vm:
+    with Vm(memvisor, tmp_path, guest=SPIN) as vm:
         yield vm
 
 

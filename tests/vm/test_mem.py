@@ -57,9 +57,13 @@ def test_dirty_rate_of_a_busy_guest(guest):
     """128 pages that are written all the time, and a bank that is not."""
     guest.do("m")
     guest.send("l", 0x40000)
-    rows = {row["id"]: row for row in json.loads(show(guest, "--json"))}
-    pages = rows["ram0"]["dirty_rate"] / 4 / 4096  # measured for a quarter of a second
-    assert 64 <= pages <= 140 and rows["file"]["dirty_rate"] == 0, rows
+    for _ in range(10):  # a busy host makes the quarter of a second longer, and so the rate less
+        rows = {row["id"]: row for row in json.loads(show(guest, "--json"))}
+        pages = rows["ram0"]["dirty_rate"] / 4 / 4096
+        assert 0 < pages <= 140 and rows["file"]["dirty_rate"] == 0, rows
+        if pages >= 64:
+            return
+    assert False, rows
 
 
 def test_table(guest, tmp_path):

@@ -48,7 +48,8 @@ class Host:
         self.server = ivshmem_tools.our_server(memvisor, folder, vectors=2)
         self.peers = self.server.__enter__()
         self.vm = qmp.Vm(memvisor, folder, "--device", "pcie-root-port,id=port", "--paused",
-                         "-m", "2M", "-m", "1M,file=%s" % (folder / "bank"), env=self.faults.env)
+                         "-m", "2M", "-m", "1M,file=%s" % (folder / "bank"), env=self.faults.env,
+                         guest=qmp.SPIN)
         self.client = self.vm.qmp()
 
     def close(self):

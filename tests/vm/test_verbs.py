@@ -13,7 +13,7 @@ import time
 import pytest
 
 import harness
-from qmp import Vm
+from qmp import SPIN, Vm
 
 PTRACE_ATTACH = 16  # sys/ptrace.h
 
@@ -97,7 +97,7 @@ def test_ps_while_names_come_and_go(memvisor, tmp_path):
 
 
 def test_stop_and_cont(memvisor, vm):
-    with Vm(memvisor, vm.folder, "--paused", name="two"):
+    with Vm(memvisor, vm.folder, "--paused", name="two", guest=SPIN):
         assert vm.verb("stop", "one").code == 0
         assert rows(vm)["one"]["status"] == "paused"
         assert vm.verb("cont", "one", "two").code == 0
