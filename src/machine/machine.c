@@ -90,12 +90,13 @@ static int set_backs(struct mv_machine *machine, const struct mv_config *config,
 }
 
 static int make_map(struct mv_machine *machine, const struct mv_config *config,
-                    struct mv_error *err)
+                    const struct mv_machine_places *places, struct mv_error *err)
 {
     int r = mv_block_registry_create(&machine->blocks, err);
     if (r < 0)
         return r;
     mv_block_registry_on_fault(machine->blocks, mv_machine_memory_fault, machine);
+    mv_block_registry_set_places(machine->blocks, places->list, places->count);
     if (r == 0)
         r = set_backs(machine, config, err);
     if (r == 0)
@@ -163,8 +164,8 @@ static int make_devices(struct mv_machine *machine, const struct mv_config *conf
 }
 
 static int make(struct mv_machine *machine, const struct mv_config *config,
-                const struct mv_machine_boot *carried, struct mv_serial_backend *serial,
-                struct mv_error *err)
+                const struct mv_machine_boot *carried, const struct mv_machine_places *places,
+                struct mv_serial_backend *serial, struct mv_error *err)
 {
     const struct mv_engine_ops *engine = NULL;
     const struct mv_board_ops *board = NULL;
@@ -179,7 +180,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     if (r == 0)
         r = mv_boot_create(config, carried, board->loader, &machine->layout, &machine->boot, err);
     if (r == 0)
-        r = make_map(machine, config, err);
+        r = make_map(machine, config, places, err);
     if (r == 0)
         r = make_engine(machine, engine, config->cpus, err);
     if (r == 0)
@@ -196,8 +197,10 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
         r = make_banks(machine, err);
     if (r == 0)
         r = make_devices(machine, config, err);
-    if (r == 0)
+    if (r == 0) {
+        mv_block_registry_set_places(machine->blocks, NULL, 0);
         r = mv_block_registry_check_backs(machine->blocks, err);
+    }
     if (r == 0)
         r = mv_machine_watch_requests(machine, err);
     if (r == 0 && carried != NULL)
@@ -226,8 +229,8 @@ static uint64_t guest_ns(void *opaque)
 }
 
 static int create(const struct mv_config *config, const struct mv_machine_boot *carried,
-                  struct mv_loop *loop, struct mv_serial_backend *serial, struct mv_machine **ret,
-                  struct mv_error *err)
+                  const struct mv_machine_places *places, struct mv_loop *loop,
+                  struct mv_serial_backend *serial, struct mv_machine **ret, struct mv_error *err)
 {
     struct mv_machine *machine = calloc(1, sizeof *machine);
     if (machine == NULL)
@@ -241,7 +244,7 @@ static int create(const struct mv_config *config, const struct mv_machine_boot *
     pthread_mutex_init(&machine->faults.lock, NULL);
     machine->hotplug = (struct mv_hotplug){.loop = loop, .devices = &machine->devices};
     mv_guest_timers_init(&machine->timers, loop, guest_ns, machine);
-    int r = make(machine, config, carried, serial, err);
+    int r = make(machine, config, carried, places, serial, err);
     if (r == -EIO)
         explain_first_fault(machine, err);
     if (r < 0) {
@@ -256,14 +259,16 @@ int mv_machine_create(const struct mv_config *config, struct mv_loop *loop,
                       struct mv_serial_backend *serial, struct mv_machine **ret,
                       struct mv_error *err)
 {
-    return create(config, NULL, loop, serial, ret, err);
+    static const struct mv_machine_places nowhere;
+    return create(config, NULL, &nowhere, loop, serial, ret, err);
 }
 
 int mv_machine_create_saved(const struct mv_config *config, const struct mv_machine_boot *boot,
-                            struct mv_loop *loop, struct mv_serial_backend *serial,
-                            struct mv_machine **ret, struct mv_error *err)
+                            const struct mv_machine_places *places, struct mv_loop *loop,
+                            struct mv_serial_backend *serial, struct mv_machine **ret,
+                            struct mv_error *err)
 {
-    return create(config, boot, loop, serial, ret, err);
+    return create(config, boot, places, loop, serial, ret, err);
 }
 
 void mv_machine_destroy(struct mv_machine *machine)

@@ -15,6 +15,7 @@
 
 struct mv_block;
 struct mv_block_fault;
+struct mv_block_place;
 struct mv_block_registry;
 struct mv_config;
 struct mv_config_device;
@@ -89,15 +90,22 @@ struct mv_machine_boot {
     struct mv_machine_image initrd;
 };
 
+struct mv_machine_places {
+    const struct mv_block_place *list;
+    size_t count;
+};
+
 /*
  * As mv_machine_create, for a state to be loaded into: nothing is put into RAM, and
  * kernel and initrd of the configuration are not looked at, unless it says that they
  * are to be read anew at each reset.  Its command line counts.  The descriptors stay
- * the caller's, and the bytes have to stay as they are.
+ * the caller's, and the bytes have to stay as they are.  `places`: where blocks have
+ * their bytes already (mv_block_registry_set_places).
  */
 int mv_machine_create_saved(const struct mv_config *config, const struct mv_machine_boot *boot,
-                            struct mv_loop *loop, struct mv_serial_backend *serial,
-                            struct mv_machine **ret, struct mv_error *err);
+                            const struct mv_machine_places *places, struct mv_loop *loop,
+                            struct mv_serial_backend *serial, struct mv_machine **ret,
+                            struct mv_error *err);
 /* What there is to carry; the descriptors are the machine's. */
 void mv_machine_boot(const struct mv_machine *machine, struct mv_machine_boot *ret);
 /* What it was made of, which has its command line, and what becomes of a reset. */

@@ -3,11 +3,13 @@
  * What the backings with a descriptor do alike: check its size, and give it one.
  * And the kind that is one alone: a descriptor that the parent
  * process left open (fd=N), of a memfd, a file or anything else that can be mapped.
- * Who else uses it is the parent's to know, so it is not locked.  No state and no
+ * Who else uses it is the parent's to know, so it is not locked.  And a part of a file
+ * that has a block's bytes already, as a restored guest's.  No state and no
  * lock; called by block.c and those kinds.
  */
 #include "backing.h"
 
+#include "block.h"
 #include "error.h"
 #include "size.h"
 
@@ -241,3 +243,24 @@ static int open_parent_fd(struct mv_backing *backing, const struct mv_backing_re
 }
 
 const struct mv_backing_kind mv_backing_parent_fd = {"fd", "descriptor", open_parent_fd};
+
+/* --- bytes that are there already */
+
+static int open_placed(struct mv_backing *backing, const struct mv_backing_request *request,
+                       struct mv_error *err)
+{
+    const struct mv_block_place *place = request->place;
+    /* The file is as long as it is to be, whatever the wish would make of one of its own. */
+    const struct mv_backing_request own = {.id = request->id, .size = request->size};
+    backing->share = place->share;
+    backing->part = true;
+    backing->offset = place->offset;
+    backing->lock_len = request->size;
+    backing->path = strdup(place->path);
+    backing->fd = fcntl(place->fd, F_DUPFD_CLOEXEC, 3);
+    if (backing->path == NULL || backing->fd < 0)
+        return mv_error_set_errno(err, backing->fd < 0 ? errno : ENOMEM, "%s", backing->what);
+    return mv_backing_fd_check(backing, &own, err);
+}
+
+const struct mv_backing_kind mv_backing_placed = {"file", "state file", open_placed};

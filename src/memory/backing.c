@@ -16,6 +16,7 @@
  */
 #include "backing.h"
 
+#include "block.h"
 #include "host-map.h"
 #include "size.h"
 
@@ -35,6 +36,8 @@
 const struct mv_backing_kind *mv_backing_choose(const struct mv_backing_request *request)
 {
     const struct mv_config_backing *wish = &request->wish;
+    if (request->place != NULL)
+        return &mv_backing_placed;
     if (wish->has_fd)
         return &mv_backing_parent_fd;
     if (wish->file != NULL)
@@ -48,8 +51,11 @@ const struct mv_backing_kind *mv_backing_choose(const struct mv_backing_request 
     return temporary ? &mv_backing_file : &mv_backing_anonymous;
 }
 
-static int name_it(struct mv_backing *backing, const struct mv_config_backing *wish)
+static int name_it(struct mv_backing *backing, const struct mv_backing_request *request)
 {
+    const struct mv_config_backing *wish = &request->wish;
+    if (request->place != NULL)
+        return asprintf(&backing->what, "%s '%s'", backing->kind->what, request->place->path);
     if (wish->file != NULL)
         return asprintf(&backing->what, "file '%s'", wish->file);
     if (wish->has_fd)
@@ -70,7 +76,7 @@ int mv_backing_open(const struct mv_backing_request *request, struct mv_backing 
                                    .part = request->wish.has_offset,
                                    .offset = request->wish.offset};
     int r = 0;
-    if (name_it(backing, &request->wish) < 0) {
+    if (name_it(backing, request) < 0) {
         backing->what = NULL;
         r = mv_error_set(err, ENOMEM, "no memory for a backing");
     }

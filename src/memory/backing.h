@@ -18,12 +18,14 @@
 #include <sys/types.h>
 
 struct mv_backing;
+struct mv_block_place;
 
 struct mv_backing_request {
     const char *id; /* the block's, for messages and names */
     uint64_t size;  /* bytes */
     struct mv_config_backing wish;
-    const char *mem_dir; /* where unnamed files are made; may be NULL */
+    const char *mem_dir;                /* where unnamed files are made; may be NULL */
+    const struct mv_block_place *place; /* where the bytes are already; else NULL */
 };
 
 struct mv_backing_kind {
@@ -58,7 +60,7 @@ struct mv_backing {
 };
 
 extern const struct mv_backing_kind mv_backing_anonymous, mv_backing_memfd, mv_backing_file,
-    mv_backing_hugetlb, mv_backing_parent_fd;
+    mv_backing_hugetlb, mv_backing_parent_fd, mv_backing_placed;
 
 /* --- backing.c */
 

@@ -26,6 +26,13 @@ void mv_block_registry_set_backs(struct mv_block_registry *registry,
     registry->mem_dir = mem_dir;
 }
 
+void mv_block_registry_set_places(struct mv_block_registry *registry,
+                                  const struct mv_block_place *places, size_t count)
+{
+    registry->places = places;
+    registry->place_count = count;
+}
+
 /* The first that names the id, NULL for none. */
 static const struct mv_config_back *find_back(const struct mv_block_registry *registry,
                                               const char *id)
@@ -94,6 +101,28 @@ static void overlay(struct mv_config_backing *under, const struct mv_config_back
     }
 }
 
+/* What has a place of its own that others may look into stays there. */
+static bool may_move(const struct mv_backing_request *request, const struct mv_block_place *place)
+{
+    const struct mv_config_backing *wish = &request->wish;
+    if (wish->memfd || wish->hugetlb != 0)
+        return false;
+    if (wish->file != NULL || wish->has_fd)
+        return wish->share == MV_SWITCH_OFF;
+    return place->share || (wish->share != MV_SWITCH_ON && request->mem_dir == NULL);
+}
+
+static const struct mv_block_place *find_place(const struct mv_block_registry *registry,
+                                               const struct mv_backing_request *request)
+{
+    for (size_t i = 0; i < registry->place_count; i++) {
+        const struct mv_block_place *place = &registry->places[i];
+        if (strcmp(place->id, request->id) == 0)
+            return may_move(request, place) ? place : NULL;
+    }
+    return NULL;
+}
+
 int mv_block_registry_request(struct mv_block_registry *registry, const char *id, uint64_t size,
                               const struct mv_config_backing *wish, struct mv_backing_request *ret,
                               struct mv_error *err)
@@ -104,9 +133,11 @@ int mv_block_registry_request(struct mv_block_registry *registry, const char *id
                             "block %s has a place for its bytes already, so that '%s' cannot "
                             "give it another: give it one",
                             id, back->text);
-    *ret = (struct mv_backing_request){id, size, *wish, registry->mem_dir};
+    *ret = (struct mv_backing_request){
+        .id = id, .size = size, .wish = *wish, .mem_dir = registry->mem_dir};
     if (back != NULL)
         overlay(&ret->wish, &back->backing);
+    ret->place = find_place(registry, ret);
     return 0;
 }
 

@@ -21,6 +21,8 @@ struct mv_block_registry {
     const struct mv_config_back *backs;
     size_t back_count;
     const char *mem_dir;
+    const struct mv_block_place *places;
+    size_t place_count;
     /* The main thread's: host-limits.c */
     bool planned;              /* all banks were checked together: what the host lacks was told */
     struct mv_limits_use plan; /* of these and those there were before */

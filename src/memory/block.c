@@ -111,9 +111,10 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
         return r;
     }
     mv_block_registry_insert(registry, block);
-    block->save = request.wish.save == MV_SWITCH_DEFAULT
-                      ? block->backing->path == NULL || !block->backing->share
-                      : request.wish.save == MV_SWITCH_ON;
+    block->save =
+        request.wish.save == MV_SWITCH_DEFAULT
+            ? request.place != NULL || block->backing->path == NULL || !block->backing->share
+            : request.wish.save == MV_SWITCH_ON;
     block->backing->created = false;
     block->backing->new_size = 0;
     name_mapping(block);
@@ -147,6 +148,11 @@ void mv_block_destroy(struct mv_block *block)
         mv_block_await_pins(block);
     while (!mv_block_registry_remove(block->registry, block));
     free_block(block);
+}
+
+bool mv_block_is_placed(const struct mv_block *block)
+{
+    return block->backing->kind == &mv_backing_placed;
 }
 
 const char *mv_block_file(const struct mv_block *block)

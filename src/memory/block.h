@@ -25,6 +25,15 @@ struct mv_block_registry;
 struct mv_config_back;
 struct mv_config_backing;
 
+/* A part of an open file that has a block's bytes already, such as a saved state's. */
+struct mv_block_place {
+    const char *id;
+    int fd;           /* for reading, and for writing where it is shared */
+    const char *path; /* of the file, absolute */
+    uint64_t offset;  /* bytes */
+    bool share;       /* the guest's changes go into the file, else it is copied on write */
+};
+
 /* Memory of the host that a block may come to take, in bytes. */
 struct mv_limits_use {
     uint64_t memory; /* in all; 0 where its bytes are in a file on a disk */
@@ -66,6 +75,17 @@ void mv_block_registry_destroy(struct mv_block_registry *registry);
 void mv_block_registry_set_backs(struct mv_block_registry *registry,
                                  const struct mv_config_back *backs, size_t count,
                                  const char *mem_dir);
+/*
+ * Where bytes of blocks that will be made are already.  A block takes its place if nobody
+ * else is to see them where the block would have kept them: what names a shared file, a
+ * memfd, huge pages or a folder has it so, and its bytes are the caller's to copy.  The
+ * last call counts, and what it gave stays the caller's; none is left of what is called
+ * with 0 of them, so that no later block of the same id finds bytes that were another's.
+ */
+void mv_block_registry_set_places(struct mv_block_registry *registry,
+                                  const struct mv_block_place *places, size_t count);
+/* Whether it took a place. */
+bool mv_block_is_placed(const struct mv_block *block);
 /*
  * When all blocks are there: -ENOENT where a --back names none of them, -EEXIST
  * where two name the same; the message lists those there are.

@@ -114,7 +114,7 @@ static void fill(struct mv_limits_ask *ask, const struct mv_backing_request *req
     ask->use.locked = request->wish.lock == MV_SWITCH_ON ? request->size : 0;
     if (kind == &mv_backing_file || kind == &mv_backing_parent_fd)
         ask_of_file(ask);
-    else
+    else if (request->place == NULL || !request->place->share)
         ask_memory(ask, request->size);
 }
 

@@ -28,6 +28,7 @@ static char *options[8]; /* of the devices that the user wanted */
 static size_t option_count;
 static int carried = -1; /* what a reset boots, behind something else */
 static struct mv_machine_boot boot;
+static const struct mv_machine_places nowhere;
 
 static int save(void *opaque, const char *path, const struct mv_state_table *table, void *object,
                 struct mv_error *error)
@@ -108,7 +109,7 @@ static int try_new(void)
         assert_int_equal(mv_config_parse_device_add(options[config.device_count],
                                                     &config.devices[config.device_count], &err),
                          0);
-    return mv_machine_create_saved(&config, &boot, loop, NULL, &machine, &err);
+    return mv_machine_create_saved(&config, &boot, &nowhere, loop, NULL, &machine, &err);
 }
 
 static void make_new(void)
@@ -302,7 +303,8 @@ static void test_reload(void **state)
     config.reload = true;
     free(config.kernel);
     config.kernel = strdup("/tmp/memvisor-test-objects-none");
-    assert_int_equal(mv_machine_create_saved(&config, &boot, loop, NULL, &machine, &err), 0);
+    assert_int_equal(mv_machine_create_saved(&config, &boot, &nowhere, loop, NULL, &machine, &err),
+                     0);
     assert_true(mv_machine_reset(machine, MV_CAUSE_HOST_QMP, &err) < 0);
     assert_int_equal(rename(kernel_path, config.kernel), 0);
     assert_int_equal(mv_machine_reset(machine, MV_CAUSE_HOST_QMP, &err), 0);

@@ -26,6 +26,7 @@ static struct mv_error err;
 static struct mv_loop *loop;
 static struct mv_config *config; /* the machine's */
 static unsigned moves;
+static const struct mv_machine_places nowhere;
 
 static void check(int r)
 {
@@ -136,7 +137,7 @@ static struct mv_machine *move(struct mv_machine *from)
     struct mv_machine_boot boot;
     struct mv_config *next = describe(from);
     mv_machine_boot(from, &boot);
-    check(mv_machine_create_saved(next, &boot, loop, &serial, &to, &err));
+    check(mv_machine_create_saved(next, &boot, &nowhere, loop, &serial, &to, &err));
     check(mv_machine_save_objects(from, save, NULL, &err));
     mv_block_for_each(mv_machine_blocks(from), move_block, mv_machine_blocks(to));
     check(mv_machine_load_objects(to, parts, part_count, &err));
