@@ -14,7 +14,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-extern const struct mv_option_table mv_run_options;
+extern const struct mv_option_table mv_run_options, mv_restore_options;
+
+/* run-options.c: setters of options that other verbs have, too; the target begins as mv_config. */
+mv_option_set_fn mv_config_set_name, mv_config_set_cmdline, mv_config_set_cpus, mv_config_set_bank,
+    mv_config_set_back, mv_config_set_ivshmem, mv_config_set_device, mv_config_set_engine,
+    mv_config_set_machine, mv_config_set_serial;
 
 /* Whether the text is digits alone, of a number that is no more than max: the number. */
 bool mv_config_number(const char *text, unsigned long max, unsigned long *ret);

@@ -148,4 +148,29 @@ int mv_config_parse_run(int argc, char *const *argv, struct mv_config *ret, stru
 /* Frees what config holds, not config itself. */
 void mv_config_free(struct mv_config *config);
 
+/* How a restored guest gets its memory from the state file. */
+enum mv_config_ram {
+    MV_RAM_PRIVATE, /* mapped, copied on write: the file stays as it is */
+    MV_RAM_COPY,    /* read, and its sums checked */
+    MV_RAM_SHARED,  /* mapped, and written by the guest */
+};
+
+/* `memvisor restore`: what takes the place of what the state says. */
+struct mv_config_restore {
+    /*
+     * First, for setters of run's.  Nothing is in it that was not given: no banks,
+     * no devices, 0 CPUs; `reload` is below.
+     */
+    struct mv_config config;
+    char *file;
+    enum mv_config_ram ram;
+    enum mv_config_switch reload;
+    bool json;
+};
+
+/* As mv_config_parse_run, for the words behind `memvisor restore`. */
+int mv_config_parse_restore(int argc, char *const *argv, struct mv_config_restore *ret,
+                            struct mv_error *err);
+void mv_config_restore_free(struct mv_config_restore *restore);
+
 #endif

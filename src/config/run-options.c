@@ -17,8 +17,8 @@
 
 #define CPUS_MAX 64
 
-static int set_name(void *target, const struct mv_option *option, const char *value,
-                    struct mv_error *err)
+int mv_config_set_name(void *target, const struct mv_option *option, const char *value,
+                       struct mv_error *err)
 {
     /* It becomes a folder's name, and an argument of other verbs. */
     if (value[0] == '\0')
@@ -36,8 +36,8 @@ static int set_name(void *target, const struct mv_option *option, const char *va
     return mv_option_set_string(target, option, value, err);
 }
 
-static int set_cmdline(void *target, const struct mv_option *option, const char *value,
-                       struct mv_error *err)
+int mv_config_set_cmdline(void *target, const struct mv_option *option, const char *value,
+                          struct mv_error *err)
 {
     struct mv_config *config = target;
     free(config->cmdline);
@@ -45,8 +45,8 @@ static int set_cmdline(void *target, const struct mv_option *option, const char 
     return config->cmdline == NULL ? mv_error_set_errno(err, ENOMEM, "copying it") : 0;
 }
 
-static int set_cpus(void *target, const struct mv_option *option, const char *value,
-                    struct mv_error *err)
+int mv_config_set_cpus(void *target, const struct mv_option *option, const char *value,
+                       struct mv_error *err)
 {
     struct mv_config *config = target;
     size_t digits = strspn(value, "0123456789");
@@ -79,8 +79,8 @@ static int add_bank(struct mv_config *config, const char *text, struct mv_error 
     return r;
 }
 
-static int set_bank(void *target, const struct mv_option *option, const char *value,
-                    struct mv_error *err)
+int mv_config_set_bank(void *target, const struct mv_option *option, const char *value,
+                       struct mv_error *err)
 {
     return add_bank(target, value, err);
 }
@@ -98,8 +98,8 @@ static int add_back(struct mv_config *config, struct mv_config_back *back, struc
     return 0;
 }
 
-static int set_back(void *target, const struct mv_option *option, const char *value,
-                    struct mv_error *err)
+int mv_config_set_back(void *target, const struct mv_option *option, const char *value,
+                       struct mv_error *err)
 {
     struct mv_config_back back;
     int r = mv_config_parse_back(value, &back, err);
@@ -134,14 +134,14 @@ static int add_device(struct mv_config *config, const char *text, struct mv_erro
     return r;
 }
 
-static int set_device(void *target, const struct mv_option *option, const char *value,
-                      struct mv_error *err)
+int mv_config_set_device(void *target, const struct mv_option *option, const char *value,
+                         struct mv_error *err)
 {
     return add_device(target, value, err, mv_config_parse_device);
 }
 
-static int set_ivshmem(void *target, const struct mv_option *option, const char *value,
-                       struct mv_error *err)
+int mv_config_set_ivshmem(void *target, const struct mv_option *option, const char *value,
+                          struct mv_error *err)
 {
     return add_device(target, value, err, mv_config_parse_ivshmem);
 }
@@ -173,8 +173,8 @@ static int set_choice(void *target, const struct mv_option *option, const char *
     return mv_error_set(err, EINVAL, "there is no %s of this name: choose %s", option->name, list);
 }
 
-static int set_engine(void *target, const struct mv_option *option, const char *value,
-                      struct mv_error *err)
+int mv_config_set_engine(void *target, const struct mv_option *option, const char *value,
+                         struct mv_error *err)
 {
     static const struct choice engines[] = {
         {"auto", NULL}, {"emulator", NULL}, {"kvm", "run vCPUs on the host's own CPUs"}};
@@ -184,15 +184,15 @@ static int set_engine(void *target, const struct mv_option *option, const char *
     return set_choice(target, option, value, engines, sizeof engines / sizeof engines[0], err);
 }
 
-static int set_machine(void *target, const struct mv_option *option, const char *value,
-                       struct mv_error *err)
+int mv_config_set_machine(void *target, const struct mv_option *option, const char *value,
+                          struct mv_error *err)
 {
     static const struct choice machines[] = {{"arm64", NULL}, {"pc", "be an x86 board for KVM"}};
     return set_choice(target, option, value, machines, sizeof machines / sizeof machines[0], err);
 }
 
-static int set_serial(void *target, const struct mv_option *option, const char *value,
-                      struct mv_error *err)
+int mv_config_set_serial(void *target, const struct mv_option *option, const char *value,
+                         struct mv_error *err)
 {
     static const struct {
         const char *prefix;
@@ -239,16 +239,16 @@ static const struct mv_option options[] = {
      "Flat bare-metal binary to run instead of a kernel: loaded 512 KiB into the lowest bank and "
      "entered as a kernel is."},
     {"initrd", 'i', "FILE", TEXT(initrd), "Initial RAM disk for the kernel."},
-    {"append", 'a', "TEXT", set_cmdline, 0, "Kernel command line.", .alias = "cmdline",
+    {"append", 'a', "TEXT", mv_config_set_cmdline, 0, "Kernel command line.", .alias = "cmdline",
      .dash_value = true},
-    {"cpus", 'c', "N", set_cpus, 0, "Number of virtual CPUs, from 1 to 64; default 1."},
-    {"memory", 'm', "BANK", set_bank, 0,
+    {"cpus", 'c', "N", mv_config_set_cpus, 0, "Number of virtual CPUs, from 1 to 64; default 1."},
+    {"memory", 'm', "BANK", mv_config_set_bank, 0,
      "One bank of RAM, as SIZE[@ADDR][,key=value...]; once for each bank. SIZE is a number with "
      "K, M, G, T or P, or a number of MiB. ADDR is 0x... in bytes, or a number with such a letter. "
      "A bank without one takes the lowest free place from 2G up. Default 512M. The keys are listed "
      "below.",
      .alias = "mem", .repeatable = true},
-    {"back", 0, "ID=FILE", set_back, 0,
+    {"back", 0, "ID=FILE", mv_config_set_back, 0,
      "Keep the bytes of the block ID, such as ram0, in FILE; a bank's keys, such as share=off, "
      "may follow behind commas.",
      .repeatable = true},
@@ -257,14 +257,14 @@ static const struct mv_option options[] = {
     {"mem-dir", 0, "DIR", TEXT(mem_dir),
      "Keep the bytes of banks that name no place of their own in unnamed files in this folder; "
      "default $MEMVISOR_MEM_DIR."},
-    {"name", 'n', "NAME", set_name, offsetof(struct mv_config, name),
+    {"name", 'n', "NAME", mv_config_set_name, offsetof(struct mv_config, name),
      "Name of the VM; default vm-PID. Two VMs of one name cannot run at once."},
-    {"serial", 0, "WHERE", set_serial, offsetof(struct mv_config, serial_path),
+    {"serial", 0, "WHERE", mv_config_set_serial, offsetof(struct mv_config, serial_path),
      "Where the guest's console is: stdio, none, file:PATH (output only) or unix:PATH (a socket "
      "that memvisor listens on); default stdio."},
-    {"engine", 0, "NAME", set_engine, offsetof(struct mv_config, engine),
+    {"engine", 0, "NAME", mv_config_set_engine, offsetof(struct mv_config, engine),
      "What runs the virtual CPUs: auto or emulator; default auto. 'memvisor engines' lists them."},
-    {"machine", 0, "NAME", set_machine, offsetof(struct mv_config, machine),
+    {"machine", 0, "NAME", mv_config_set_machine, offsetof(struct mv_config, machine),
      "The board: arm64, which is the default."},
     {"qmp", 0, "PATH", TEXT(qmp_path),
      "Listen for QMP clients on a socket at PATH as well as on qmp.sock in the VM's run-time "
@@ -280,7 +280,7 @@ static const struct mv_option options[] = {
     {"reload", 0, "on|off", set_reload, 0,
      "Whether a reset reads kernel (or firmware) and initrd anew; off, the default: it boots the "
      "bytes of the start, of which a copy is kept."},
-    {"ivshmem", 0, "SPEC", set_ivshmem, 0,
+    {"ivshmem", 0, "SPEC", mv_config_set_ivshmem, 0,
      "Memory that other guests and programs share, as a PCI device. With doorbells, of QEMU's kind "
      "ivshmem-doorbell, from a server (ivshmem-server): SOCKET[,vectors=N][,addr=SLOT.0][,bus=ID]"
      "[,id=ID]; ext=on tells the guest who is connected, and SIZE_IN_MB,unix:SOCKET gives it the "
@@ -288,7 +288,7 @@ static const struct mv_option options[] = {
      "bank's keys, such as create=on, may follow. SIZE is a power of two. mem-id=ID shows the "
      "guest a block that it has, such as a bank, in such a device.",
      .repeatable = true},
-    {"device", 0, "SPEC", set_device, 0,
+    {"device", 0, "SPEC", mv_config_set_device, 0,
      "A PCI device, as TYPE[,addr=SLOT.0][,bus=ID][,id=ID]; without addr it takes the next free "
      "slot. Types: pcie-root-port[,slot=N][,chassis=N], a slot for one device, with bus= its id, "
      "that may come and go while the guest runs; edu[,dma_mask=MASK], QEMU's device for writers "
