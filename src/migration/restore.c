@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "restore.h"
+
+#include "backing.h"
+#include "block.h"
+#include "cleanup.h"
+#include "log.h"
+#include "machine.h"
+#include "os.h"
+#include "ram-reader.h"
+#include "restore-parts.h"
+#include "statefile.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Header and status: what is locked of the file.  Blocks lock their own parts. */
+#define LOCKED_BYTES 1024
+/* Linux takes 2047 bytes; an argument of a program may have 128 KiB. */
+#define CMDLINE_MAX (128 * MV_KIB)
+
+struct mv_restore {
+    char *path; /* as it was given */
+    char *real; /* from the root on */
+    int fd;
+    bool writable;
+    enum mv_config_ram ram;
+    struct mv_statefile file;
+    struct mv_manifest manifest;
+    char *cmdline;
+    struct mv_config config;
+    struct mv_restore_given given;
+    struct mv_machine *machine; /* while it is there */
+    struct mv_machine_observer observer;
+    bool marked;                 /* the file says that a guest runs on what it has */
+    uint64_t begun_ns, first_ns; /* 0: not yet */
+};
+
+/* --- the file */
+
+static int set_lock(struct mv_restore *restore, short type)
+{
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_len = LOCKED_BYTES};
+    if (fcntl(restore->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
+        return 0;
+    return -EBUSY;
+}
+
+/* Where others only look at the file, or nobody else is there: a write lock. */
+static int lock(struct mv_restore *restore, bool alone, struct mv_error *err)
+{
+    if (set_lock(restore, alone ? F_WRLCK : F_RDLCK) == 0)
+        return 0;
+    return mv_error_set(err, EBUSY,
+                        alone ? "it is in use by another guest, which has its memory there: end "
+                                "that one, or copy the file"
+                              : "it is in use: a guest changes its memory there (--ram shared, or "
+                                "memory in files of their own): end that one, and save it");
+}
+
+static int open_file(struct mv_restore *restore, struct mv_error *err)
+{
+    const int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    restore->fd = open(restore->path, O_RDWR | flags);
+    restore->writable = restore->fd >= 0;
+    if (restore->fd < 0)
+        restore->fd = open(restore->path, O_RDONLY | flags);
+    if (restore->fd < 0)
+        return mv_error_set_errno(err, errno, "cannot open it");
+    restore->real = realpath(restore->path, NULL);
+    if (restore->real == NULL)
+        return mv_error_set_errno(err, errno, "cannot look at it");
+    return lock(restore, false, err);
+}
+
+static int check_status(const struct mv_restore *restore, struct mv_error *err)
+{
+    if (restore->file.status == MV_STATEFILE_STALE)
+        return mv_error_set(err, ESTALE,
+                            "it is stale: its guest's memory, in this file or in others, has gone "
+                            "on since it was written: save the guest again");
+    if (restore->file.status == MV_STATEFILE_IN_USE)
+        return mv_error_set(err, ESTALE,
+                            "a guest ran on its memory, and ended without a word, as a killed "
+                            "process does: what is there belongs to no state");
+    return 0;
+}
+
+static int read_cmdline(struct mv_restore *restore, struct mv_error *err)
+{
+    const struct mv_manifest_block *block =
+        mv_manifest_find_block(&restore->manifest, MV_MANIFEST_CMDLINE);
+    uint64_t size = block != NULL && block->saved ? block->size : 0;
+    if (size > CMDLINE_MAX)
+        return mv_error_set(err, E2BIG, "block %s: it has %llu bytes, and %llu are the most",
+                            block->id, (unsigned long long)size, (unsigned long long)CMDLINE_MAX);
+    restore->cmdline = calloc(1, size + 1);
+    if (restore->cmdline == NULL)
+        return mv_error_set_errno(err, ENOMEM, "the command line");
+    int r = size == 0 ? 0 : mv_pread_all(restore->fd, restore->cmdline, size, block->offset);
+    if (r < 0)
+        return mv_error_set_errno(err, r == -ENODATA ? EINVAL : -r, "block %s", block->id);
+    if (strlen(restore->cmdline) + 1 < size)
+        return mv_error_set(err, EINVAL, "block %s: a command line with a zero byte in it",
+                            block->id);
+    return 0;
+}
+
+static int read_state(struct mv_restore *restore, struct mv_error *err)
+{
+    int r = mv_statefile_read(restore->fd, &restore->file, err);
+    if (r == 0)
+        r = check_status(restore, err);
+    if (r == 0)
+        r = mv_manifest_parse(restore->file.manifest, restore->file.manifest_length,
+                              restore->file.ram_length, &restore->manifest, err);
+    if (r == 0 && restore->manifest.has_base)
+        r = mv_error_set(err, ENOTSUP,
+                         "it has only what changed since '%.200s' was written, and this version "
+                         "(" MV_VERSION ") of memvisor cannot put them together",
+                         restore->manifest.base_path);
+    return r == 0 ? read_cmdline(restore, err) : r;
+}
+
+/* Whether memory that belongs to the state comes to be another's while the guest runs. */
+static bool changes_memory(const struct mv_restore *restore)
+{
+    for (size_t i = 0; i < restore->manifest.block_count; i++) {
+        const struct mv_manifest_block *block = &restore->manifest.blocks[i];
+        if (block->outside && mv_manifest_is_bank(block))
+            return true;
+    }
+    return restore->ram == MV_RAM_SHARED;
+}
+
+static int check_alone(struct mv_restore *restore, struct mv_error *err)
+{
+    if (!changes_memory(restore))
+        return 0;
+    if (!restore->writable)
+        return mv_error_set(err, EACCES,
+                            "the guest's memory goes on %s, which has to be noted in the file, and "
+                            "it cannot be written: chmod u+w, or copy it",
+                            restore->ram == MV_RAM_SHARED ? "in it (--ram shared)"
+                                                          : "in files of its own (save=off)");
+    return lock(restore, true, err);
+}
+
+static int open_restore(struct mv_restore *restore, struct mv_config_restore *wish,
+                        struct mv_error *err)
+{
+    int r = open_file(restore, err);
+    if (r == 0)
+        r = read_state(restore, err);
+    if (r == 0)
+        r = check_alone(restore, err);
+    if (r == 0)
+        r = mv_restore_complete(wish, &restore->manifest, restore->cmdline, &restore->config,
+                                &restore->given, err);
+    if (r == 0)
+        r = mv_restore_match_config(&restore->config, &restore->given, &restore->manifest, err);
+    if (r < 0)
+        mv_error_prefix(err, "'%s'", restore->path);
+    return r;
+}
+
+int mv_restore_open(struct mv_config_restore *wish, uint64_t begun_ns, struct mv_restore **ret,
+                    struct mv_error *err)
+{
+    struct mv_restore *restore = calloc(1, sizeof *restore);
+    if (restore == NULL)
+        return mv_error_set_errno(err, ENOMEM, "restoring");
+    *restore = (struct mv_restore){.fd = -1,
+                                   .path = strdup(wish->file),
+                                   .ram = wish->ram,
+                                   .config = wish->config,
+                                   .begun_ns = begun_ns};
+    wish->config = (struct mv_config){0};
+    int r = restore->path == NULL ? mv_error_set_errno(err, ENOMEM, "restoring")
+                                  : open_restore(restore, wish, err);
+    if (r < 0)
+        mv_restore_end(restore);
+    else
+        *ret = restore;
+    return r;
+}
+
+struct mv_config *mv_restore_config(struct mv_restore *restore)
+{
+    return &restore->config;
+}
+
+/* --- the machine */
+
+/* What is in the file's RAM, of blocks that a machine has. */
+static bool has_bytes(const struct mv_manifest_block *block)
+{
+    return block->saved && !mv_manifest_is_boot(block);
+}
+
+static size_t list_places(const struct mv_restore *restore, struct mv_block_place *places)
+{
+    size_t count = 0;
+    for (size_t i = 0; restore->ram != MV_RAM_COPY && i < restore->manifest.block_count; i++) {
+        const struct mv_manifest_block *block = &restore->manifest.blocks[i];
+        if (has_bytes(block))
+            places[count++] = (struct mv_block_place){.id = block->id,
+                                                      .fd = restore->fd,
+                                                      .path = restore->real,
+                                                      .offset = block->offset,
+                                                      .share = restore->ram == MV_RAM_SHARED};
+    }
+    return count;
+}
+
+static struct mv_machine_image image_of(const struct mv_restore *restore, const char *id)
+{
+    const struct mv_manifest_block *block = mv_manifest_find_block(&restore->manifest, id);
+    if (block == NULL || !block->saved)
+        return (struct mv_machine_image){.fd = -1};
+    return (struct mv_machine_image){restore->fd, block->offset, block->size};
+}
+
+static int create(struct mv_restore *restore, struct mv_loop *loop,
+                  struct mv_serial_backend *serial, struct mv_error *err)
+{
+    CLEANUP_FREE struct mv_block_place *list =
+        calloc(restore->manifest.block_count + 1, sizeof *list);
+    const struct mv_machine_boot boot = {
+        .firmware =
+            restore->config.reload ? restore->config.firmware != NULL : restore->manifest.firmware,
+        .kernel = image_of(restore, MV_MANIFEST_KERNEL),
+        .initrd = image_of(restore, MV_MANIFEST_INITRD),
+    };
+    if (list == NULL)
+        return mv_error_set_errno(err, ENOMEM, "restoring");
+    const struct mv_machine_places places = {list, list_places(restore, list)};
+    return mv_machine_create_saved(&restore->config, &boot, &places, loop, serial,
+                                   &restore->machine, err);
+}
+
+static int load_objects(struct mv_restore *restore, struct mv_error *err)
+{
+    const struct mv_statefile *file = &restore->file;
+    CLEANUP_FREE struct mv_machine_saved *saved = calloc(file->section_count + 1, sizeof *saved);
+    size_t count = 0;
+    if (saved == NULL)
+        return mv_error_set_errno(err, ENOMEM, "restoring");
+    for (size_t i = 0; i < file->section_count; i++) {
+        const struct mv_section *section = &file->sections[i];
+        if (section->type == MV_SECTION_OBJECT)
+            saved[count++] = (struct mv_machine_saved){
+                section->name, section->kind, section->version, section->payload, section->length};
+    }
+    int r = mv_machine_load_objects(restore->machine, saved, count, err);
+    if (r == -ENOTSUP)
+        mv_error_prefix(err, "'%s' wrote it", file->writer);
+    return r;
+}
+
+/* Nothing but zeros is in memory that was made for the block. */
+static bool is_fresh(const struct mv_block *block)
+{
+    const struct mv_backing *backing = block->backing;
+    return backing->path == NULL && backing->kind != &mv_backing_parent_fd;
+}
+
+/*
+ * Memory that belongs to others, a server's, is not written unless the device says that the
+ * state is to have it.
+ */
+static bool wants_bytes(const struct mv_restore *restore, const struct mv_manifest_block *saved,
+                        const struct mv_block *block)
+{
+    if (saved->saved && mv_manifest_is_boot(saved))
+        return restore->ram == MV_RAM_COPY; /* they are looked at, whether they are whole */
+    return has_bytes(saved) && !mv_block_is_placed(block) &&
+           (mv_manifest_is_bank(saved) || block->save);
+}
+
+static int read_blocks(struct mv_restore *restore, struct mv_error *err)
+{
+    struct mv_block_registry *blocks = mv_machine_blocks(restore->machine);
+    CLEANUP_FREE struct mv_ram_read_part *parts =
+        calloc(restore->manifest.block_count + 1, sizeof *parts);
+    size_t count = 0;
+    if (parts == NULL)
+        return mv_error_set_errno(err, ENOMEM, "restoring");
+    for (size_t i = 0; i < restore->manifest.block_count; i++) {
+        const struct mv_manifest_block *saved = &restore->manifest.blocks[i];
+        const struct mv_section *sums =
+            mv_statefile_find(&restore->file, MV_SECTION_SUMS, saved->id);
+        struct mv_block *block =
+            mv_manifest_is_boot(saved) ? NULL : mv_block_find(blocks, saved->id);
+        if (!wants_bytes(restore, saved, block))
+            continue;
+        parts[count++] = (struct mv_ram_read_part){.id = saved->id,
+                                                   .block = block,
+                                                   .is_zero = block != NULL && is_fresh(block),
+                                                   .size = saved->size,
+                                                   .offset = saved->offset,
+                                                   .sums = sums == NULL ? NULL : sums->payload,
+                                                   .sums_length = sums == NULL ? 0 : sums->length};
+    }
+    return mv_ram_read(restore->fd, restore->path, "restoring memory", parts, count, err);
+}
+
+static void on_event(void *opaque, enum mv_machine_event event, enum mv_machine_cause cause)
+{
+    struct mv_restore *restore = opaque;
+    if (event == MV_MACHINE_EVENT_RESUME && restore->first_ns == 0)
+        restore->first_ns = mv_now_ns();
+}
+
+int mv_restore_machine(struct mv_restore *restore, struct mv_loop *loop,
+                       struct mv_serial_backend *serial, struct mv_machine **ret,
+                       struct mv_error *err)
+{
+    int r = create(restore, loop, serial, err);
+    if (r == 0)
+        r = mv_restore_match_machine(restore->machine, &restore->given, &restore->manifest, err);
+    if (r == 0)
+        r = load_objects(restore, err);
+    if (r == 0)
+        r = read_blocks(restore, err);
+    if (r < 0) {
+        mv_error_prefix(err, "'%s'", restore->path);
+        mv_machine_destroy(restore->machine);
+        restore->machine = NULL;
+        return r;
+    }
+    restore->observer = (struct mv_machine_observer){.event = on_event, .opaque = restore};
+    mv_machine_observe(restore->machine, &restore->observer);
+    *ret = restore->machine;
+    return 0;
+}
+
+/* --- life */
+
+int mv_restore_begin(struct mv_restore *restore, struct mv_error *err)
+{
+    int r = 0;
+    if (changes_memory(restore))
+        r = mv_statefile_mark(restore->fd, MV_STATEFILE_IN_USE, err);
+    restore->marked = r == 0 && changes_memory(restore);
+    if (r < 0)
+        mv_error_prefix(err, "'%s'", restore->path);
+    return r;
+}
+
+/*
+ * A guest that was never let go has changed nothing: where a debugger may have, the file is
+ * not restored either.
+ */
+static void unmark(struct mv_restore *restore)
+{
+    bool whole = restore->first_ns == 0 && restore->config.gdb == NULL;
+    struct mv_error err;
+    if (restore->marked &&
+        mv_statefile_mark(restore->fd, whole ? MV_STATEFILE_WHOLE : MV_STATEFILE_STALE, &err) < 0)
+        mv_warn("'%s': %s", restore->path, err.text);
+}
+
+void mv_restore_end(struct mv_restore *restore)
+{
+    if (restore == NULL)
+        return;
+    unmark(restore);
+    mv_statefile_clear(&restore->file);
+    mv_manifest_clear(&restore->manifest);
+    mv_config_free(&restore->config);
+    mv_cleanup_close(&restore->fd);
+    free(restore->cmdline);
+    free(restore->real);
+    free(restore->path);
+    free(restore);
+}
+
+const char *mv_restore_ram_word(enum mv_config_ram ram)
+{
+    static const char *const words[] = {
+        [MV_RAM_PRIVATE] = "private", [MV_RAM_COPY] = "copy", [MV_RAM_SHARED] = "shared"};
+    return words[ram];
+}
+
+void mv_restore_describe(const struct mv_restore *restore, struct mv_restore_info *ret)
+{
+    *ret = (struct mv_restore_info){
+        .file = restore->real,
+        .name = restore->manifest.name,
+        .writer = restore->file.writer,
+        .saved_at = restore->manifest.saved_at,
+        .ram = restore->ram,
+        .has_begun = restore->first_ns != 0,
+        .first_ns = restore->first_ns == 0 ? 0 : restore->first_ns - restore->begun_ns,
+    };
+    memcpy(ret->id, restore->file.id, sizeof ret->id);
+}
