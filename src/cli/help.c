@@ -93,7 +93,7 @@ void mv_help_print_verb(const struct mv_verb *verb)
     printf("Usage: %s\n\n%s\n", verb->synopsis, verb->summary);
     if (verb->options != NULL)
         print_options(verb->options);
-    if (verb->options == &mv_run_options)
+    if (verb->options == &mv_run_options || verb->options == &mv_restore_options)
         print_backing_keys();
     if (verb->notes != NULL)
         printf("\n%s", verb->notes);

@@ -1,248 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memvisor run: from the command line to a machine, and from its end to an
- * exit status.  Everything here is the main thread's.
+ * memvisor run: from the command line to a machine.  Everything here is the main thread's.
  */
 #include "verb.h"
 
-#include "block-info.h"
-#include "block.h"
 #include "cleanup.h"
 #include "config-text.h"
-#include "control.h"
-#include "gdb.h"
 #include "log.h"
 #include "loop.h"
 #include "machine.h"
 #include "os.h"
-#include "rundir.h"
-#include "serial.h"
-#include "signals.h"
+#include "vm.h"
 
 #include <fcntl.h>
-#include <string.h>
 
-/* After the end of a guest that nobody waits for, its last output gets this long. */
-#define DRAIN_MS 1000
-
-struct run {
-    struct mv_config config;
-    struct mv_loop *loop;
-    struct mv_serial *serial;
-    struct mv_rundir *rundir;
-    struct mv_machine *machine;
-    struct mv_control *control;
-    struct mv_gdb *gdb;
-    struct mv_machine_observer observer;
-    enum mv_machine_end end;
-    enum mv_machine_cause cause;
-};
-
-static void end_by_signal(void *opaque)
+static int write_dtb(const struct mv_config *config, struct mv_machine *machine,
+                     struct mv_error *err)
 {
-    struct run *run = opaque;
-    if (run->machine != NULL)
-        mv_machine_request_quit(run->machine, MV_CAUSE_HOST_SIGNAL);
-}
-
-static void take_key(void *opaque, enum mv_escape_action action)
-{
-    struct run *run = opaque;
-    if (action == MV_ESCAPE_QUIT)
-        mv_machine_request_quit(run->machine, MV_CAUSE_HOST_UI);
-    else if (action == MV_ESCAPE_POWER)
-        mv_machine_request_powerdown(run->machine);
-    else
-        mv_machine_request_reset(run->machine, MV_CAUSE_HOST_UI);
-}
-
-static int dump_dtb(struct run *run, struct mv_error *err)
-{
-    const char *path = run->config.dump_dtb;
-    int r = mv_machine_create(&run->config, run->loop, NULL, &run->machine, err);
-    if (r < 0)
-        return r;
     uint32_t size;
-    const void *dtb = mv_machine_dtb(run->machine, &size);
-    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    r = fd < 0 ? -errno : mv_write_all(fd, dtb, size);
+    const void *dtb = mv_machine_dtb(machine, &size);
+    CLEANUP_CLOSE int fd = open(config->dump_dtb, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int r = fd < 0 ? -errno : mv_write_all(fd, dtb, size);
     if (r < 0)
-        return mv_error_set_errno(err, -r, "cannot write the device tree to '%s'", path);
+        return mv_error_set_errno(err, -r, "cannot write the device tree to '%s'",
+                                  config->dump_dtb);
     return 0;
 }
 
-/* A name that is taken is an error; without a folder for other reasons the VM runs all the same. */
-static int make_rundir(struct run *run, struct mv_error *err)
+static int dump_dtb(const struct mv_config *config)
 {
-    int r = mv_rundir_create(run->config.name, &run->rundir, err);
-    if (r == -EEXIST)
-        return r;
-    if (r < 0)
-        mv_warn("no run-time folder, other programs will not find this VM: %s", err->text);
-    return 0;
-}
-
-/* The VM's own socket may fail, with a warning; one that --qmp asked for may not. */
-static int open_control(struct run *run, struct mv_error *err)
-{
-    int r = mv_control_create(run->loop, run->machine, &run->control, err);
-    if (r == 0 && run->config.qmp_path != NULL)
-        r = mv_control_listen(run->control, run->config.qmp_path, err);
-    if (r < 0 || run->rundir == NULL)
-        return r;
-    CLEANUP_FREE char *path = mv_rundir_file(run->rundir, MV_RUNDIR_QMP);
-    if (path == NULL)
-        return mv_error_set_errno(err, ENOMEM, "control socket");
-    if (mv_control_listen(run->control, path, err) < 0)
-        mv_warn("other verbs will not reach this VM: %s", err->text);
-    return 0;
-}
-
-struct owner {
-    struct mv_rundir *rundir;
-    const char *path; /* NULL: any device's, or nobody's */
-};
-
-static void link_block(struct mv_block *block, void *opaque)
-{
-    const struct owner *owner = opaque;
+    struct mv_machine *machine = NULL;
+    struct mv_loop *loop = NULL;
     struct mv_error err;
-    if (owner->path != NULL && strcmp(block->path, owner->path) != 0)
-        return;
-    CLEANUP_FREE char *target = mv_block_map_path(block);
-    if (target != NULL && mv_rundir_link_block(owner->rundir, block->id, target, &err) < 0)
-        mv_warn("%s", err.text);
-}
-
-/* Others find by these what they can map. */
-static void link_device(void *opaque, const char *path, const char *id, bool is_there)
-{
-    struct run *run = opaque;
-    struct owner owner = {run->rundir, path};
-    if (is_there)
-        mv_block_for_each(mv_machine_blocks(run->machine), link_block, &owner);
-    else
-        mv_rundir_unlink_blocks(run->rundir, path);
-}
-
-static int set_up(struct run *run, struct mv_error *err)
-{
-    int r = make_rundir(run, err);
+    int r = mv_loop_create(&loop, &err);
     if (r == 0)
-        r = mv_serial_create(&run->config, run->loop, take_key, run, &run->serial, err);
+        r = mv_machine_create(config, loop, NULL, &machine, &err);
     if (r == 0)
-        r = mv_machine_create(&run->config, run->loop,
-                              run->serial == NULL ? NULL : &run->serial->backend, &run->machine,
-                              err);
-    if (r == 0 && run->rundir != NULL)
-        link_device(run, NULL, NULL, true);
-    if (r == 0)
-        r = open_control(run, err);
-    /* Behind the control socket's, so that links are right when clients hear of a device. */
-    run->observer = (struct mv_machine_observer){.device = link_device, .opaque = run};
-    if (r == 0 && run->rundir != NULL)
-        mv_machine_observe(run->machine, &run->observer);
-    if (r == 0 && run->config.gdb != NULL)
-        r = mv_gdb_create(run->loop, run->machine, run->config.gdb, &run->gdb, err);
-    return r;
+        r = write_dtb(config, machine, &err);
+    mv_machine_destroy(machine);
+    mv_loop_destroy(loop);
+    if (r < 0)
+        mv_log("%s", err.text);
+    return r < 0 ? MV_STATUS_ERROR : MV_STATUS_OK;
 }
 
-static int start(struct run *run, struct mv_error *err)
+static int make(void *opaque, struct mv_loop *loop, struct mv_serial_backend *serial,
+                struct mv_machine **ret, struct mv_error *err)
 {
-    int r = 0;
-    if (run->serial != NULL)
-        r = run->serial->ops->start(run->serial, mv_machine_uart(run->machine), err);
-    if (r == 0)
-        r = mv_machine_start(run->machine, run->config.paused, err);
-    if (r == 0 && run->config.paused)
-        mv_log("the virtual CPUs are paused: 'memvisor cont %s' lets them run", run->config.name);
-    return r;
-}
-
-/* A guest that ended by itself may have a slow reader: wait, until a signal says no. */
-static void drain(struct run *run)
-{
-    if (run->serial == NULL)
-        return;
-    if (run->end == MV_MACHINE_QUIT)
-        run->serial->ops->drain(run->serial, DRAIN_MS);
-    while (run->end != MV_MACHINE_QUIT && mv_signals_caught() == 0 &&
-           !run->serial->ops->drain(run->serial, DRAIN_MS / 10))
-        ;
-}
-
-static void tear_down(struct run *run)
-{
-    mv_signals_release();
-    if (run->serial != NULL)
-        run->serial->ops->stop(run->serial);
-    mv_gdb_destroy(run->gdb);
-    mv_control_destroy(run->control);
-    mv_machine_destroy(run->machine);
-    if (run->serial != NULL)
-        run->serial->ops->destroy(run->serial);
-    mv_rundir_destroy(run->rundir);
-    mv_loop_destroy(run->loop);
-}
-
-static int status_of(const struct run *run)
-{
-    int number = mv_signals_caught();
-    if (run->end == MV_MACHINE_FAILED)
-        return MV_STATUS_ERROR;
-    if (run->end == MV_MACHINE_RESET) {
-        mv_log("the guest reset itself, which ends it under --no-reboot");
-        return MV_STATUS_GUEST_RESET;
-    }
-    if (run->end == MV_MACHINE_QUIT && number != 0) {
-        mv_log("ended by SIG%s", sigabbrev_np(number));
-        return MV_STATUS_SIGNAL + number;
-    }
-    if (run->end == MV_MACHINE_QUIT)
-        mv_log("ended by %s", run->cause == MV_CAUSE_HOST_QMP        ? "the command quit"
-                              : run->cause == MV_CAUSE_HOST_DEBUGGER ? "the debugger"
-                                                                     : "Ctrl-A X");
-    return MV_STATUS_OK;
-}
-
-static int run_machine(struct run *run, struct mv_error *err)
-{
-    run->end = MV_MACHINE_QUIT;
-    run->cause = MV_CAUSE_HOST_SIGNAL;
-    int r = mv_signals_catch(run->loop, end_by_signal, run, err);
-    if (r == 0)
-        r = set_up(run, err);
-    /* A signal that came while the guest was being loaded found no machine. */
-    if (r == 0 && mv_signals_caught() == 0) {
-        r = start(run, err);
-        if (r == 0)
-            run->end = mv_machine_wait(run->machine);
-        run->cause = mv_machine_end_cause(run->machine);
-        drain(run);
-    }
-    return r == -ECANCELED && mv_signals_caught() != 0 ? 0 : r;
+    return mv_machine_create(opaque, loop, serial, ret, err);
 }
 
 static int main_of_run(int argc, char **argv)
 {
-    struct run run = {.end = MV_MACHINE_POWERED_OFF};
+    struct mv_config config;
     struct mv_error err;
-    int r = mv_config_parse_run(argc, argv, &run.config, &err);
+    int r = mv_config_parse_run(argc, argv, &config, &err);
     if (r != 0)
         return mv_verb_answer(&mv_run_verb, r, &err);
-    if (run.config.name == NULL && asprintf(&run.config.name, "vm-%d", (int)getpid()) < 0) {
-        run.config.name = NULL;
-        r = mv_error_set_errno(&err, ENOMEM, "the VM's name");
-    }
-    if (r == 0)
-        r = mv_loop_create(&run.loop, &err);
-    if (r == 0)
-        r = run.config.dump_dtb != NULL ? dump_dtb(&run, &err) : run_machine(&run, &err);
-    tear_down(&run);
-    if (r < 0)
-        mv_log("%s", err.text);
-    int status = r < 0 ? MV_STATUS_ERROR : status_of(&run);
-    mv_config_free(&run.config);
+    const struct mv_vm vm = {.config = &config, .make = make, .opaque = &config};
+    int status = config.dump_dtb != NULL ? dump_dtb(&config) : mv_vm_run(&vm);
+    mv_config_free(&config);
     return status;
 }
 

@@ -17,6 +17,7 @@
 
 const struct mv_verb *const mv_verbs[] = {
     &mv_run_verb,
+    &mv_restore_verb,
     &mv_ps_verb,
     &mv_mem_verb,
     &mv_stop_verb,
@@ -29,7 +30,6 @@ const struct mv_verb *const mv_verbs[] = {
     &mv_help_verb,
     &mv_version_verb,
     LATER("save", "save a VM to a file"),
-    LATER("restore", "restore a VM from a file"),
     LATER("send", "send a VM to another host"),
     LATER("receive", "receive a VM from another host"),
     LATER("info", "describe a saved VM"),

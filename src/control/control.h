@@ -24,9 +24,12 @@ struct mv_dirty_rate {
     uint64_t bytes_per_second;
 };
 
-/* The commands look at the machine and the rate. */
+struct mv_restore;
+
+/* The commands look at the machine, where it comes from, and the rate. */
 struct mv_control {
     struct mv_machine *machine;
+    const struct mv_restore *restore; /* the state that the VM goes on from; or NULL */
     struct mv_dirty_rate dirty_rate;
     struct mv_loop *loop;
     struct mv_machine_observer observer;

@@ -69,7 +69,12 @@ def offered(bash, line):
 
 
 @pytest.mark.parametrize("line, expected", [
-    ("memvisor r", "memvisor run "),
+    ("memvisor ru", "memvisor run "),
+    ("memvisor re", "memvisor restore "),
+    ("memvisor restore im", "memvisor restore images/"),
+    ("memvisor restore --ram c", "memvisor restore --ram copy "),
+    ("memvisor restore mem.img --ra", "memvisor restore mem.img --ram "),
+    ("memvisor restore mem.img -m 256M,fi", "memvisor restore mem.img -m 256M,file="),
     ("memvisor --v", "memvisor --version "),
     ("memvisor help eng", "memvisor help engines "),
     ("memvisor engines --j", "memvisor engines --json "),
@@ -143,7 +148,7 @@ def test_completes(bash, line, expected):
 
 def test_lists_verbs_and_values(bash):
     assert offered(bash, "memvisor ") == {
-        "run", "ps", "mem", "stop", "cont", "quit", "qmp", "ivshmem-server", "ivshmem-client",
+        "run", "restore", "ps", "mem", "stop", "cont", "quit", "qmp", "ivshmem-server", "ivshmem-client",
         "engines", "help", "version"}
     assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
     assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}

@@ -29,6 +29,7 @@ WANTED = {
     "lib/libmemvisor-ivshmem.so.0.1.0",
     "lib/pkgconfig/libmemvisor-ivshmem.pc",
     "share/man/man1/memvisor-qmp.1",
+    "share/man/man1/memvisor-restore.1",
     "share/man/man1/memvisor-run.1",
     "share/bash-completion/completions/memvisor",
 }

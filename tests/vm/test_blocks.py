@@ -26,6 +26,8 @@ NOT_RUN = {
     ("memvisor-qmp.1", '{"QMP": '): "a form of the protocol: tests/interop/test_qmp.py",
     ("memvisor-qmp.1", '{"execute": "NAME"'): "a form of the protocol: tests/interop/test_qmp.py",
     ("memvisor-qmp.1", '{"return": ...'): "a form of the protocol: tests/interop/test_qmp.py",
+    ("memvisor-restore.1", "memvisor restore vm.state"):
+        "it takes a state: tests/vm/test_restore.py makes some",
     ("libmemvisor-ivshmem.3", "#include <memvisor-ivshmem.h>"):
         "tests/house/test_install.py compiles and runs it",
 }

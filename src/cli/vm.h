@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A VM in this process, for the verbs that make one: its run-time folder, its console, its
+ * machine, its sockets; it runs until it ends or a signal ends it.  Main thread.
+ */
+#ifndef MV_CLI_VM_H
+#define MV_CLI_VM_H
+
+#include "error.h"
+
+struct mv_config;
+struct mv_loop;
+struct mv_machine;
+struct mv_restore;
+struct mv_serial_backend;
+
+struct mv_vm {
+    struct mv_config *config;         /* gets a name where it has none; outlives the call */
+    const struct mv_restore *restore; /* the state that it comes from; or NULL */
+    /* Make the machine of it, as mv_machine_create does. */
+    int (*make)(void *opaque, struct mv_loop *loop, struct mv_serial_backend *serial,
+                struct mv_machine **ret, struct mv_error *err);
+    /* Its vCPUs are about to be let go.  May be NULL. */
+    int (*begin)(void *opaque, struct mv_error *err);
+    /* They were, or are paused.  May be NULL. */
+    void (*begun)(void *opaque);
+    void *opaque;
+};
+
+/* Returns the exit status; what went wrong is said.  The machine is no more then. */
+int mv_vm_run(const struct mv_vm *vm);
+
+#endif

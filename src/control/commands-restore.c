@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What state a VM goes on from, and how it came to run again.  Commands of our own. */
+#include "qmp-command.h"
+
+#include "control.h"
+#include "qmp-session.h"
+#include "restore.h"
+
+#include <stdio.h>
+
+/* --- types */
+
+MV_QMP_ENUM_TYPE(ram_type, "XRestoreRam", "private", "copy", "shared");
+MV_QMP_OBJECT_TYPE(info_type, "XRestoreInfo", {"file", &mv_qmp_str}, {"id", &mv_qmp_str},
+                   {"name", &mv_qmp_str}, {"writer", &mv_qmp_str}, {"saved-at", &mv_qmp_int},
+                   {"ram", &ram_type});
+MV_QMP_OBJECT_TYPE(figures_type, "XRestoreFigures", {"ram", &ram_type},
+                   {"first-instruction-ns", &mv_qmp_int, true});
+
+/* --- commands */
+
+static int describe(const struct mv_qmp_call *call, struct mv_restore_info *ret,
+                    struct mv_error *err)
+{
+    const struct mv_restore *restore = call->session->control->restore;
+    if (restore == NULL)
+        return mv_error_set(err, ENOENT, "this VM was not restored: it began with 'memvisor run'");
+    mv_restore_describe(restore, ret);
+    return 0;
+}
+
+static int restore_info(struct mv_qmp_call *call, struct mv_error *err)
+{
+    struct mv_restore_info info;
+    char id[2 * sizeof info.id + 1];
+    int r = describe(call, &info, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < sizeof info.id; i++)
+        snprintf(id + 2 * i, 3, "%02x", info.id[i]);
+    call->result = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "file", info.file, "id", id, "name",
+                             info.name, "writer", info.writer, "saved-at",
+                             (json_int_t)info.saved_at, "ram", mv_restore_ram_word(info.ram));
+    if (call->result == NULL)
+        return mv_error_set(err, EILSEQ, "the state's path or name is no UTF-8");
+    return 0;
+}
+
+static int query_restore(struct mv_qmp_call *call, struct mv_error *err)
+{
+    struct mv_restore_info info;
+    int r = describe(call, &info, err);
+    if (r < 0)
+        return r;
+    call->result = json_pack("{s:s}", "ram", mv_restore_ram_word(info.ram));
+    if (info.has_begun)
+        json_object_set_new(call->result, "first-instruction-ns",
+                            json_integer((json_int_t)info.first_ns));
+    return 0;
+}
+
+/* --- the table */
+
+const struct mv_qmp_command mv_qmp_restore[] = {
+    {"x-restore-info", &mv_qmp_empty, &info_type, restore_info},
+    {"x-query-restore", &mv_qmp_empty, &figures_type, query_restore},
+    {NULL},
+};
