@@ -20,15 +20,18 @@ PORTS = [word for n in range(4)
          for word in ("-device", "pcie-root-port,id=rp%d,chassis=%d,slot=%d,addr=%02x.0"
                       % (n, n + 1, n + 1, 0x10 + n))]
 
-# Tells what is behind the ports whenever that changes.
+# Tells what is behind the ports whenever that changes, by what the shell can do without a
+# process of its own: it looks ten times a second.
 WATCH = """
 echo watching
 last=
 while :; do
-    now=$(for d in /sys/bus/pci/devices/0000:0[1-9]:*; do
-        [ -e $d/config ] && echo $(basename $(dirname $(readlink $d)))=$(cat $d/vendor):$(cat $d/device)
-    done)
-    now=$(echo $now)
+    now=
+    for d in /sys/bus/pci/devices/0000:0[1-9]:*; do
+        [ -e $d/config ] && read vendor <$d/vendor && read device <$d/device && cd -P $d/.. &&
+            now="$now${now:+ }${PWD##*/}=$vendor:$device"
+    done
+    cd /
     [ "$now" = "$last" ] || echo "behind: $now."
     last=$now
     %s
