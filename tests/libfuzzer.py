@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs with libFuzzer, AddressSanitizer and UBSan, made of a target in
-tests/fuzz and whole rooms; each runs MEMVISOR_FUZZ_SECONDS (default 20; 120 in
-make check-long)."""
+tests/fuzz and whole rooms; each runs MEMVISOR_FUZZ_SECONDS (default 20 or what its test
+says; 120 in make check-long)."""
 import os
 import re
 import subprocess
 
 import harness
 
-SECONDS = int(os.environ.get("MEMVISOR_FUZZ_SECONDS") or
-              ("120" if os.environ.get("MEMVISOR_LONG") else "20"))
+WISHED = os.environ.get("MEMVISOR_FUZZ_SECONDS") or ("120" if os.environ.get("MEMVISOR_LONG") else "")
 FLAGS = ["-g", "-O1", "-D_GNU_SOURCE", '-DMV_VERSION="fuzzed"', "-std=gnu11",
          "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 
@@ -28,22 +27,23 @@ def build(target, folder, rooms, more=(), libraries=()):
     return folder / target
 
 
-def run(programs, folder, longest=256, options=()):
+def run(programs, folder, longest=256, options=(), seconds=20):
     """All of them side by side; `longest`: the inputs' length in bytes; `options`:
     libFuzzer's, or folders of inputs to begin with."""
     running = []
+    seconds = int(WISHED or seconds)
     for program in programs:
         log = folder / (program.name + ".log")
         with open(log, "w") as out:
             running.append((program, log, subprocess.Popen(
-                [program, "-max_total_time=%d" % SECONDS, "-max_len=%d" % longest, "-timeout=20",
+                [program, "-max_total_time=%d" % seconds, "-max_len=%d" % longest, "-timeout=20",
                  "-print_final_stats=1", "-artifact_prefix=%s/" % folder, *options],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out)))
     for program, log, process in running:
-        process.wait((SECONDS + 120) * harness.SLOW)
+        process.wait((seconds + 120) * harness.SLOW)
         text = log.read_text(errors="replace")
         assert process.returncode == 0, text[-6000:]
         # Enough to tell a target that does its work from one that does nothing.
         runs = int(re.search(r"number_of_executed_units: (\d+)", text).group(1))
-        assert runs > 2 * SECONDS, text[-2000:]
+        assert runs > 2 * seconds, text[-2000:]
         print("%s: %d inputs" % (program.name, runs))
