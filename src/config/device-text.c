@@ -257,8 +257,8 @@ static int refuse_key(const struct mv_config_device *device, enum form form, con
     if (form == SERVER)
         return mv_error_set(err, EINVAL,
                             "there is no key '%s' that this version knows: behind the server's "
-                            "socket come vectors=N, size=SIZE, ext=on, model=2009, addr=SLOT.0, "
-                            "bus=ID and id=ID",
+                            "socket come vectors=N, size=SIZE, ext=on, model=2009, save=on, "
+                            "addr=SLOT.0, bus=ID and id=ID",
                             word);
     return mv_error_set(
         err, EINVAL, "there is no key '%s': behind the type come addr=SLOT.0, bus=ID and id=ID%s",
@@ -277,8 +277,11 @@ static int parse_word(struct mv_config_device *device, enum form form, char *wor
         if (strcmp(word, k->name) == 0 && has_key(device, form, k))
             return k->set(device, k, value == NULL ? "" : value, err);
     }
+    /* What a server has is the server's, but for whether a state is to have it, too. */
     const struct mv_backing_key *key =
-        form == MEMORY ? mv_backing_find_key(strcmp(word, "mem") == 0 ? "file" : word) : NULL;
+        form == MEMORY ? mv_backing_find_key(strcmp(word, "mem") == 0 ? "file" : word)
+        : form == SERVER && strcmp(word, "save") == 0 ? mv_backing_find_key(word)
+                                                      : NULL;
     if (key == NULL)
         return refuse_key(device, form, word, err);
     return mv_backing_set(&device->backing, key, value, err);

@@ -238,9 +238,10 @@ static int take_memory(void *opaque, int fd, uint64_t size, struct mv_error *err
                             "%" PRIu64 "K, or ask for less",
                             mv_size_format(size, has), mv_size_format(ivshmem->least_size, wants),
                             ivshmem->least_size / MV_KIB);
-    return ivshmem->block == NULL ? mv_block_create_shared(params->blocks, params->path, "bar2",
-                                                           size, fd, &ivshmem->block, err)
-                                  : mv_block_replace_fd(ivshmem->block, fd, err);
+    return ivshmem->block == NULL
+               ? mv_block_create_shared(params->blocks, params->path, "bar2", size, fd,
+                                        params->backing, &ivshmem->block, err)
+               : mv_block_replace_fd(ivshmem->block, fd, err);
 }
 
 static void take_ring(void *opaque, unsigned vector, uint64_t count)

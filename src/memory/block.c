@@ -130,16 +130,18 @@ int mv_block_create(struct mv_block_registry *registry, const char *path, const 
 }
 
 int mv_block_create_shared(struct mv_block_registry *registry, const char *path, const char *name,
-                           uint64_t size, int fd, struct mv_block **ret, struct mv_error *err)
+                           uint64_t size, int fd, const struct mv_config_backing *wish,
+                           struct mv_block **ret, struct mv_error *err)
 {
-    const struct mv_config_backing wish = {
+    bool save = wish != NULL && wish->save == MV_SWITCH_ON;
+    const struct mv_config_backing own = {
         .has_fd = true,
         .fd = fd,
         .same_file = true, /* another device of this guest may show them, too */
         .share = MV_SWITCH_ON,
-        .save = MV_SWITCH_OFF, /* they are not this guest's alone */
+        .save = save ? MV_SWITCH_ON : MV_SWITCH_OFF, /* they are not this guest's alone */
     };
-    return mv_block_create_backed(registry, path, name, size, &wish, ret, err);
+    return mv_block_create_backed(registry, path, name, size, &own, ret, err);
 }
 
 void mv_block_destroy(struct mv_block *block)

@@ -111,9 +111,13 @@ int mv_block_create(struct mv_block_registry *registry, const char *path, const 
 int mv_block_create_backed(struct mv_block_registry *registry, const char *path, const char *name,
                            uint64_t size, const struct mv_config_backing *wish,
                            struct mv_block **ret, struct mv_error *err);
-/* A block of memory that other processes share, given as a descriptor, which stays the caller's. */
+/*
+ * A block of memory that other processes share, given as a descriptor, which stays the caller's.
+ * Of a wish (or NULL), what counts is whether a saved state is to have the bytes.
+ */
 int mv_block_create_shared(struct mv_block_registry *registry, const char *path, const char *name,
-                           uint64_t size, int fd, struct mv_block **ret, struct mv_error *err);
+                           uint64_t size, int fd, const struct mv_config_backing *wish,
+                           struct mv_block **ret, struct mv_error *err);
 /* Waits until nobody has it pinned. */
 void mv_block_destroy(struct mv_block *block);
 
