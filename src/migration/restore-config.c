@@ -133,24 +133,50 @@ static int add_devices(struct mv_config *config, const struct mv_manifest *manif
 
 /* --- what boots */
 
+/* The file that a reset of the machine that was saved would have read. */
+static int take_outside(const struct mv_manifest *manifest, const char *id, char **field,
+                        struct mv_error *err)
+{
+    const struct mv_manifest_block *block = mv_manifest_find_block(manifest, id);
+    return block == NULL || !block->outside ? 0 : copy(field, block->file.path, err);
+}
+
+static int complete_reloading(const struct mv_manifest *manifest, struct mv_config *config,
+                              struct mv_error *err)
+{
+    char **kernel = manifest->firmware ? &config->firmware : &config->kernel;
+    int r = 0;
+    if (config->kernel == NULL && config->firmware == NULL) {
+        r = take_outside(manifest, MV_MANIFEST_KERNEL, kernel, err);
+        if (r == 0)
+            r = take_outside(manifest, MV_MANIFEST_INITRD, &config->initrd, err);
+        if (r == 0 && *kernel == NULL)
+            r = mv_error_set(err, EINVAL,
+                             "--reload on: the state does not say what a reset reads: name it "
+                             "with %s FILE, and -i FILE where there is an initrd",
+                             manifest->firmware ? "--firmware" : "-k");
+    }
+    return r;
+}
+
 static int complete_boot_files(const struct mv_manifest *manifest, struct mv_config *config,
                                struct mv_error *err)
 {
-    if (!config->reload &&
-        (config->kernel != NULL || config->firmware != NULL || config->initrd != NULL))
+    const char *given = config->kernel != NULL     ? "-k"
+                        : config->firmware != NULL ? "--firmware"
+                        : config->initrd != NULL   ? "-i"
+                                                   : NULL;
+    if (config->reload)
+        return complete_reloading(manifest, config, err);
+    if (given != NULL)
         return mv_error_set(err, EINVAL,
                             "%s: the state has what a reset boots: leave it out, or have each "
                             "reset read it with --reload on",
-                            config->kernel != NULL     ? "-k"
-                            : config->firmware != NULL ? "--firmware"
-                                                       : "-i");
-    if (config->reload && config->kernel == NULL && config->firmware == NULL)
+                            given);
+    if (manifest->reload)
         return mv_error_set(err, EINVAL,
-                            "a reset of this guest reads its %s anew (--reload on): name it with "
-                            "%s FILE%s",
-                            manifest->firmware ? "firmware" : "kernel",
-                            manifest->firmware ? "--firmware" : "-k",
-                            manifest->firmware ? "" : ", and -i FILE where it has an initrd");
+                            "--reload off: the state does not have what a reset boots, which its "
+                            "guest's resets read anew: leave it out");
     return 0;
 }
 

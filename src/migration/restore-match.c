@@ -84,14 +84,14 @@ static int match_bank_back(const struct mv_manifest_block *block,
 
 /* --- files that have what the state has not */
 
-static const struct mv_config_backing *backing_of(const struct mv_config *config,
-                                                  const struct mv_bank *bank)
+/* What --back says of it; or NULL. */
+static const struct mv_config_backing *find_back(const struct mv_config *config, const char *id)
 {
     for (size_t i = 0; i < config->back_count; i++) {
-        if (strcmp(config->backs[i].id, bank->id) == 0)
+        if (strcmp(config->backs[i].id, id) == 0)
             return &config->backs[i].backing;
     }
-    return &bank->wish->backing;
+    return NULL;
 }
 
 /* A file that is made now has zeros, and one of another size other bytes. */
@@ -115,7 +115,8 @@ static int check_bytes(const struct mv_config *config, const struct mv_bank *ban
                        const struct mv_manifest *manifest, struct mv_error *err)
 {
     const struct mv_manifest_block *block = mv_manifest_find_block(manifest, bank->id);
-    const struct mv_config_backing *backing = backing_of(config, bank);
+    const struct mv_config_backing *back = find_back(config, bank->id);
+    const struct mv_config_backing *backing = back != NULL ? back : &bank->wish->backing;
     if (block->saved || !block->outside) {
         if (!block->saved)
             mv_warn("block %s: the state has none of its bytes (save=off): they begin as zeros, or "
@@ -175,6 +176,7 @@ int mv_restore_match_config(const struct mv_config *config, const struct mv_rest
 struct matching {
     const struct mv_manifest *manifest;
     const struct mv_restore_given *given;
+    const struct mv_config *config;
     bool *known; /* of each device, or block, of the manifest */
     int result;
     struct mv_error *err;
@@ -185,7 +187,7 @@ static void match_device(void *opaque, struct mv_device *device)
     struct matching *m = opaque;
     const struct mv_manifest_device *found = NULL;
     const char *type = device->ops->type;
-    if (m->result < 0 || device->ops->state == NULL)
+    if (m->result < 0)
         return;
     for (size_t i = 0; found == NULL && i < m->manifest->device_count; i++) {
         if (strcmp(m->manifest->devices[i].path, device->path) == 0) {
@@ -195,16 +197,16 @@ static void match_device(void *opaque, struct mv_device *device)
     }
     if (found == NULL)
         m->result = mv_error_set(m->err, ENODEV,
-                                 "device %s: the machine has a %s there, and the state has none",
+                                 "device %s: the machine has '%s' there, and the state has none",
                                  device->path, type);
     else if (strcmp(found->type, type) != 0)
         m->result = mv_error_set(m->err, EINVAL,
-                                 "device %s: the machine has a %s there, and the state a %s",
+                                 "device %s: the machine has '%s' there, and the state '%s'",
                                  device->path, type, found->type);
-    else if (found->version > device->ops->state->version)
+    else if (device->ops->state != NULL && found->version > device->ops->state->version)
         m->result = mv_error_set(
             m->err, ENOTSUP,
-            "device %s: the state of the %s is of version %" PRIu32
+            "device %s: the state of '%s' is of version %" PRIu32
             ", which '%s' wrote, and this memvisor (" MV_VERSION ") knows version %" PRIu32,
             device->path, type, found->version, m->manifest->writer, device->ops->state->version);
 }
@@ -221,8 +223,8 @@ static int match_devices(struct mv_machine *machine, const struct mv_manifest *m
         const struct mv_manifest_device *device = &manifest->devices[i];
         if (!known[i])
             m.result = mv_error_set(err, ENODEV,
-                                    "device %s: the state has a %s there, and the machine has "
-                                    "none%s%s",
+                                    "device %s: the state has '%s' there, and the machine "
+                                    "has none%s%s",
                                     device->path, device->type,
                                     device->options == NULL ? "" : ": it was made by ",
                                     device->options == NULL ? "" : device->options);
@@ -245,11 +247,10 @@ static int check_opened(const struct matching *m, const struct mv_block *block,
                         const struct mv_manifest_block *saved, struct mv_error *err)
 {
     const struct mv_backing *backing = block->backing;
-    bool is_bank = mv_manifest_is_bank(saved);
     if (!saved->outside || backing->fd < 0 || is_same_file(backing, &saved->file))
         return 0;
-    if (is_bank && !m->given->banks && backing->path != NULL &&
-        strcmp(backing->path, saved->file.path) == 0)
+    bool named = m->given->banks || find_back(m->config, block->id) != NULL;
+    if (mv_manifest_is_bank(saved) && !named)
         return mv_error_set(err, ESTALE,
                             "block %s: the file '%s' is another one (inode %ju of device %ju) than "
                             "the one that has its bytes (inode %" PRIu64 " of device %" PRIu64
@@ -289,7 +290,11 @@ static int match_blocks(struct mv_machine *machine, const struct mv_restore_give
                         const struct mv_manifest *manifest, struct mv_error *err)
 {
     CLEANUP_FREE bool *known = calloc(manifest->block_count + 1, sizeof *known);
-    struct matching m = {.manifest = manifest, .given = given, .known = known, .err = err};
+    struct matching m = {.manifest = manifest,
+                         .given = given,
+                         .config = mv_machine_config(machine),
+                         .known = known,
+                         .err = err};
     if (known == NULL)
         return mv_error_set_errno(err, ENOMEM, "the state's blocks");
     mv_block_for_each(mv_machine_blocks(machine), match_block, &m);

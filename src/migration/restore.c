@@ -324,6 +324,9 @@ int mv_restore_machine(struct mv_restore *restore, struct mv_loop *loop,
         r = load_objects(restore, err);
     if (r == 0)
         r = read_blocks(restore, err);
+    /* Others may go on from the same state. */
+    if (r == 0 && (r = mv_machine_renew_generation(restore->machine, err)) == -ENODEV)
+        r = 0; /* it has none */
     if (r < 0) {
         mv_error_prefix(err, "'%s'", restore->path);
         mv_machine_destroy(restore->machine);
