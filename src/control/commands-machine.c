@@ -3,6 +3,7 @@
 #include "control.h"
 #include "machine.h"
 #include "qmp-command.h"
+#include "qmp-session.h"
 
 /* --- types */
 
@@ -43,14 +44,17 @@ static int query_status(struct mv_qmp_call *call, struct mv_error *err)
         [MV_MACHINE_ENDED] = "shutdown",
     };
     enum mv_machine_state state = mv_machine_state(call->machine);
+    const char *saving =
+        state == MV_MACHINE_PAUSED ? mv_saving_status(call->session->control) : NULL;
     call->result = json_pack("{s:b, s:b, s:s}", "running", state == MV_MACHINE_RUNNING,
-                             "singlestep", 0, "status", words[state]);
+                             "singlestep", 0, "status", saving != NULL ? saving : words[state]);
     return 0;
 }
 
 static int stop(struct mv_qmp_call *call, struct mv_error *err)
 {
     mv_machine_pause(call->machine);
+    mv_saving_keep_paused(call->session->control);
     return 0;
 }
 

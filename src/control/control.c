@@ -111,11 +111,10 @@ static bool is_event(const char *name, const json_t *data)
 }
 
 /*
- * Tell of an event with json_pack's format and values: false where a value is no UTF-8.
  * Memory that an event lacks must not be blamed on the command that is being served:
  * what that lacked before stays noted.
  */
-static bool send_event(struct mv_control *control, const char *name, const char *format, ...)
+bool mv_control_send_event(struct mv_control *control, const char *name, const char *format, ...)
 {
     va_list ap;
     bool before = mv_json_memory_failed();
@@ -156,29 +155,37 @@ static void on_machine_event(void *opaque, enum mv_machine_event event, enum mv_
         [MV_MACHINE_EVENT_SHUTDOWN] = "SHUTDOWN",
     };
     if (event == MV_MACHINE_EVENT_RESET || event == MV_MACHINE_EVENT_SHUTDOWN)
-        send_event(opaque, names[event], "{s:b, s:s}", "guest", causes[cause].guest, "reason",
-                   event == MV_MACHINE_EVENT_RESET ? causes[cause].reset : causes[cause].shutdown);
+        mv_control_send_event(
+            opaque, names[event], "{s:b, s:s}", "guest", causes[cause].guest, "reason",
+            event == MV_MACHINE_EVENT_RESET ? causes[cause].reset : causes[cause].shutdown);
     else
-        send_event(opaque, names[event], "{}");
+        mv_control_send_event(opaque, names[event], "{}");
 }
 
 static void on_machine_fault(void *opaque, const struct mv_block *block, uint64_t offset,
                              const struct mv_block_fault *why)
 {
     const char *file = mv_block_file(block);
-    if (!send_event(opaque, "X_BLOCK_ERROR", "{s:s, s:I, s:s, s:s, s:o*}", "id", block->id,
-                    "offset", (json_int_t)offset, "reason", why->reason, "message", why->what.text,
-                    "file", file == NULL ? NULL : json_string(file)))
-        send_event(opaque, "X_BLOCK_ERROR", "{s:s, s:I, s:s, s:s}", "id", block->id, "offset",
-                   (json_int_t)offset, "reason", why->reason, "message", "see standard error");
+    if (!mv_control_send_event(opaque, "X_BLOCK_ERROR", "{s:s, s:I, s:s, s:s, s:o*}", "id",
+                               block->id, "offset", (json_int_t)offset, "reason", why->reason,
+                               "message", why->what.text, "file",
+                               file == NULL ? NULL : json_string(file)))
+        mv_control_send_event(opaque, "X_BLOCK_ERROR", "{s:s, s:I, s:s, s:s}", "id", block->id,
+                              "offset", (json_int_t)offset, "reason", why->reason, "message",
+                              "see standard error");
 }
 
 static void on_device(void *opaque, const char *path, const char *id, bool is_there)
 {
     if (!is_there)
-        send_event(opaque, "DEVICE_DELETED", "{s:s*, s:s+}", "device", id, "path",
-                   id != NULL ? "/machine/peripheral/" : "/machine/peripheral-anon/",
-                   id != NULL ? id : path);
+        mv_control_send_event(opaque, "DEVICE_DELETED", "{s:s*, s:s+}", "device", id, "path",
+                              id != NULL ? "/machine/peripheral/" : "/machine/peripheral-anon/",
+                              id != NULL ? id : path);
+}
+
+static int on_resuming(void *opaque, struct mv_error *err)
+{
+    return mv_saving_end_pause(opaque, err);
 }
 
 /* --- life */
@@ -195,6 +202,7 @@ int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct m
     control->observer = (struct mv_machine_observer){.event = on_machine_event,
                                                      .fault = on_machine_fault,
                                                      .device = on_device,
+                                                     .resuming = on_resuming,
                                                      .opaque = control};
     mv_machine_observe(machine, &control->observer);
     *ret = control;
@@ -211,6 +219,7 @@ void mv_control_destroy(struct mv_control *control)
     while (control->clients != NULL)
         mv_control_client_end(control->clients);
     mv_jobs_end(control);
+    mv_saving_end(control);
     mv_loop_forget(control->loop, control);
     free(control);
 }

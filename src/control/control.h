@@ -9,6 +9,9 @@
 #include "error.h"
 #include "loop.h"
 #include "machine.h"
+#include "stale.h"
+
+#include <stdatomic.h>
 
 #define MV_CONTROL_SOCKETS 2
 
@@ -26,11 +29,23 @@ struct mv_dirty_rate {
 
 struct mv_restore;
 
-/* The commands look at the machine, where it comes from, and the rate. */
+/* commands-migration.c: a save that is under way, and what was saved of a guest that stands still.
+ */
+struct mv_saving {
+    struct mv_save *save;   /* NULL: none is */
+    bool live;              /* as it was asked for */
+    atomic_bool *cancelled; /* its job's */
+    int timer_fd;           /* tells of its progress; -1 while there is none */
+    struct mv_loop_source *timer;
+    struct mv_stale_files files;
+};
+
+/* The commands look at the machine, where it comes from and where it is saved to, and the rate. */
 struct mv_control {
     struct mv_machine *machine;
     const struct mv_restore *restore; /* the state that the VM goes on from; or NULL */
     struct mv_dirty_rate dirty_rate;
+    struct mv_saving saving;
     struct mv_loop *loop;
     struct mv_machine_observer observer;
     struct mv_job *jobs; /* job.c's */
@@ -47,6 +62,24 @@ int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct m
                       struct mv_error *err);
 /* May be NULL.  Clients get what is left for them as far as it fits.  The loop's thread. */
 void mv_control_destroy(struct mv_control *control);
+
+/*
+ * Tell all clients of an event with json_pack's format and values: false where a value is no
+ * UTF-8.  For the commands.
+ */
+bool mv_control_send_event(struct mv_control *control, const char *name, const char *format, ...);
+
+/*
+ * --- commands-migration.c
+ */
+
+/* QEMU's word of a guest that is paused for a save, or after one; NULL: for none of these. */
+const char *mv_saving_status(const struct mv_control *control);
+/* Somebody stops the guest while a save holds it: it does not go on then. */
+void mv_saving_keep_paused(struct mv_control *control);
+/* What the guest's memory was saved to is not good any more; -EBUSY while that is under way. */
+int mv_saving_end_pause(struct mv_control *control, struct mv_error *err);
+void mv_saving_end(struct mv_control *control);
 
 /* Listen on one more Unix socket at `path`, of MV_CONTROL_SOCKETS at most. */
 int mv_control_listen(struct mv_control *control, const char *path, struct mv_error *err);

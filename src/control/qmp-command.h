@@ -39,12 +39,13 @@ struct mv_qmp_command {
 };
 
 /* The commands and events of one file, ended by a NULL name. */
-extern const struct mv_qmp_command mv_qmp_machine[]; /* commands-machine.c */
-extern const struct mv_qmp_command mv_qmp_memory[];  /* commands-memory.c */
-extern const struct mv_qmp_command mv_qmp_dirty[];   /* commands-dirty.c */
-extern const struct mv_qmp_command mv_qmp_pci[];     /* commands-pci.c */
-extern const struct mv_qmp_command mv_qmp_device[];  /* commands-device.c */
-extern const struct mv_qmp_command mv_qmp_restore[]; /* commands-restore.c */
+extern const struct mv_qmp_command mv_qmp_machine[];   /* commands-machine.c */
+extern const struct mv_qmp_command mv_qmp_memory[];    /* commands-memory.c */
+extern const struct mv_qmp_command mv_qmp_dirty[];     /* commands-dirty.c */
+extern const struct mv_qmp_command mv_qmp_pci[];       /* commands-pci.c */
+extern const struct mv_qmp_command mv_qmp_device[];    /* commands-device.c */
+extern const struct mv_qmp_command mv_qmp_restore[];   /* commands-restore.c */
+extern const struct mv_qmp_command mv_qmp_migration[]; /* commands-migration.c */
 
 /* One after the other, the commands or the events; NULL behind the last. */
 const struct mv_qmp_command *mv_qmp_command_at(size_t index, bool event);

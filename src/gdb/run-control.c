@@ -7,6 +7,7 @@
 #include "session.h"
 
 #include "cleanup.h"
+#include "log.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -98,7 +99,11 @@ void mv_gdb_detach(struct mv_gdb_session *session)
     pause_machine(session);
     mv_gdb_clear_points(session);
     session->waiting = false;
-    mv_machine_resume(session->machine);
+    struct mv_error err;
+    if (mv_machine_check_resume(session->machine, &err) < 0)
+        mv_log("the debugger is gone, and the guest stays paused: %s", err.text);
+    else
+        mv_machine_resume(session->machine);
 }
 
 bool mv_gdb_interrupt(struct mv_gdb_session *session)
@@ -172,6 +177,12 @@ static int resume(struct mv_gdb_session *session, uint64_t run, uint64_t step)
     /* Others may have let it go meanwhile; then it stands for as long as this takes. */
     if (mv_machine_state(session->machine) == MV_MACHINE_RUNNING)
         pause_machine(session);
+    struct mv_error err;
+    int r = mv_machine_check_resume(session->machine, &err);
+    if (r < 0) {
+        mv_log("the guest does not go on for the debugger: %s", err.text);
+        return r;
+    }
     for (unsigned i = 0; i < mv_machine_cpu_count(session->machine); i++) {
         struct mv_vcpu *vcpu = mv_machine_vcpu(session->machine, i);
         /* Where it stopped at a point, it goes on behind that. */

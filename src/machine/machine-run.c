@@ -136,12 +136,24 @@ static void reset_and_go(struct mv_machine *machine, enum mv_machine_cause cause
         mv_vcpus_go(machine->vcpus);
 }
 
+static int ask_observers(struct mv_machine *machine, struct mv_error *err)
+{
+    int r = 0;
+    for (struct mv_machine_observer *o = machine->observers; r == 0 && o != NULL; o = o->next) {
+        if (o->resuming != NULL)
+            r = o->resuming(o->opaque, err);
+    }
+    return r;
+}
+
 int mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause, struct mv_error *err)
 {
     if (machine->ended)
         return 0;
     mv_vcpus_stop(machine->vcpus);
     int r = mv_boot_reload(machine->boot, &machine->layout, err);
+    if (r == 0 && machine->paused)
+        r = ask_observers(machine, err);
     if (r == 0)
         reset_and_go(machine, cause);
     else if (!machine->paused)
@@ -151,7 +163,8 @@ int mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause, st
 
 int mv_machine_check_resume(struct mv_machine *machine, struct mv_error *err)
 {
-    return machine->reset_due ? mv_boot_reload(machine->boot, &machine->layout, err) : 0;
+    int r = machine->reset_due ? mv_boot_reload(machine->boot, &machine->layout, err) : 0;
+    return r < 0 || !machine->paused ? r : ask_observers(machine, err);
 }
 
 void mv_machine_powerdown(struct mv_machine *machine)

@@ -151,8 +151,9 @@ void mv_machine_resume(struct mv_machine *machine);
 void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask);
 
 /*
- * Whether a resume would come to run the guest: a reset of the guest's own may be
- * due for which the files cannot be read (--reload on), and `err` says why.
+ * Before a resume that somebody asked for: whether it would come to run the guest.  A reset
+ * of the guest's own may be due for which the files cannot be read (--reload on), or an
+ * observer may be against it; `err` says why.
  */
 int mv_machine_check_resume(struct mv_machine *machine, struct mv_error *err);
 
@@ -191,6 +192,11 @@ struct mv_machine_observer {
      * with them.  id is NULL where it has none.
      */
     void (*device)(void *opaque, const char *path, const char *id, bool is_there);
+    /*
+     * NULL, or: the guest is about to go on, or its memory to be changed by a reset while it
+     * stands still.  A negative errno keeps it from that.
+     */
+    int (*resuming)(void *opaque, struct mv_error *err);
     void *opaque;
     struct mv_machine_observer *next; /* the machine's */
 };

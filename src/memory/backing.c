@@ -115,7 +115,21 @@ void mv_backing_free(struct mv_backing *backing)
         close(backing->fd);
     free(backing->what);
     free(backing->path);
+    free(backing->keys);
     free(backing);
+}
+
+int mv_backing_note_keys(struct mv_backing *backing, const struct mv_config_backing *wish,
+                         struct mv_error *err)
+{
+    struct mv_config_backing again = *wish;
+    again.create = again.has_fd = false;
+    again.file = wish->file != NULL || wish->has_fd ? backing->path : NULL;
+    if (again.file == NULL)
+        again.has_offset = again.same_file = false;
+    if (wish->has_fd && again.file == NULL)
+        again.share = MV_SWITCH_DEFAULT;
+    return mv_config_print_backing(&again, &backing->keys, err);
 }
 
 bool mv_backing_is_huge(const struct mv_backing *backing)

@@ -49,6 +49,7 @@ struct mv_backing {
     uint64_t old_size;  /* bytes it had before it was made longer, to new_size; that is 0 else */
     uint64_t new_size;
     char *path;         /* absolute; NULL where it has no name */
+    char *keys;         /* text of what was wished, for one that is made again */
     int fd;             /* -1 where there is none */
     dev_t device;       /* of fd; of a block device itself */
     ino_t inode;        /* 0 for a block device */
@@ -70,6 +71,12 @@ const struct mv_backing_kind *mv_backing_choose(const struct mv_backing_request 
 int mv_backing_open(const struct mv_backing_request *request, struct mv_backing **ret,
                     struct mv_error *err);
 void mv_backing_free(struct mv_backing *backing);
+/*
+ * Note what was wished as backing->keys: with the path from the root on, and what nobody else
+ * can be given (a descriptor), or is not to be done again (making the file), left out.
+ */
+int mv_backing_note_keys(struct mv_backing *backing, const struct mv_config_backing *wish,
+                         struct mv_error *err);
 /* Whether its pages are of the host's pool of huge pages. */
 bool mv_backing_is_huge(const struct mv_backing *backing);
 /* Map all of it at host, in place of what is mapped there. */

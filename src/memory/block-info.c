@@ -51,6 +51,22 @@ int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret, s
     return 0;
 }
 
+const char *mv_block_keys(const struct mv_block *block)
+{
+    return block->backing->keys;
+}
+
+bool mv_block_identify(const struct mv_block *block, struct mv_block_file *ret)
+{
+    const struct mv_backing *backing = block->backing;
+    uint64_t size;
+    if (backing->path == NULL || mv_backing_fd_size(backing->fd, &size) < 0)
+        return false;
+    *ret = (struct mv_block_file){backing->path, size, backing->device, backing->inode,
+                                  backing->share};
+    return true;
+}
+
 bool mv_block_share(const struct mv_block *block, struct mv_block_handle *ret)
 {
     const struct mv_backing *backing = block->backing;

@@ -44,6 +44,21 @@ struct mv_block_info {
 int mv_block_describe(const struct mv_block *block, struct mv_block_info *ret,
                       struct mv_error *err);
 
+/* As mv_config_parse_backing takes them: of what the block could be made again; the block's. */
+const char *mv_block_keys(const struct mv_block *block);
+
+/*
+ * The file that has the block's bytes, or those that the guest has not changed (share=off);
+ * false where there is none with a name.
+ */
+struct mv_block_file {
+    const char *path;       /* absolute; the block's */
+    uint64_t size;          /* bytes that the file has now */
+    uint64_t device, inode; /* which file it is; a block device has itself and 0 */
+    bool shared;            /* the guest's changes go there */
+};
+bool mv_block_identify(const struct mv_block *block, struct mv_block_file *ret);
+
 /*
  * Where another process finds the block's bytes, if it is given the descriptor:
  * from this offset on, as many as the block has.  False where nobody else can

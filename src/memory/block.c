@@ -103,6 +103,8 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
         r = open_and_map(block, &request, err);
         if (r == 0)
             r = mv_policy_apply(block, &request.wish, err);
+        if (r == 0)
+            r = mv_backing_note_keys(block->backing, &request.wish, err);
         if (r < 0)
             mv_error_prefix(err, "block %s", block->id);
     }

@@ -37,13 +37,36 @@ static void put_string(FILE *out, const char *text)
     putc('"', out);
 }
 
-/* None of a terminal's control characters, those of UTF-8's second page among them. */
-static bool is_printable(const char *text)
+/* One character, and where the next one begins; false where it is no UTF-8 (RFC 3629). */
+static bool next_character(const unsigned char **io_text, uint32_t *ret)
 {
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
-        if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f))
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    const unsigned char *c = *io_text;
+    size_t more = *c < 0x80 ? 0 : *c >= 0xf0 ? 3 : *c >= 0xe0 ? 2 : 1;
+    uint32_t value = more == 0 ? *c : *c & (0x3fu >> more);
+    if ((*c >= 0x80 && *c < 0xc2) || *c > 0xf4)
+        return false;
+    for (size_t i = 1; i <= more; i++) {
+        if ((c[i] & 0xc0) != 0x80)
             return false;
-    return true;
+        value = value << 6 | (c[i] & 0x3f);
+    }
+    *io_text = c + 1 + more;
+    *ret = value;
+    return value >= least[more] && value <= 0x10ffff && (value < 0xd800 || value > 0xdfff);
+}
+
+static int check_text(const char *text, struct mv_error *err)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    uint32_t c;
+    while (*at != '\0') {
+        if (!next_character(&at, &c))
+            return mv_error_set(err, EINVAL, "it is not in UTF-8");
+        if (c < 0x20 || (c >= 0x7f && c <= 0x9f))
+            return mv_error_set(err, EINVAL, "it has control characters");
+    }
+    return 0;
 }
 
 static int take_text(const json_t *value, const struct mv_manifest_member *member, void *object,
@@ -52,8 +75,9 @@ static int take_text(const json_t *value, const struct mv_manifest_member *membe
     const char *text = json_string_value(value);
     if (text == NULL)
         return refuse(err, "text");
-    if (!is_printable(text))
-        return mv_error_set(err, EINVAL, "it has control characters");
+    int r = check_text(text, err);
+    if (r < 0)
+        return r;
     char **to = at(member, object);
     *to = strdup(text);
     return *to == NULL ? mv_error_set_errno(err, ENOMEM, "%zu bytes", strlen(text)) : 0;
@@ -358,6 +382,45 @@ void mv_manifest_put_object(FILE *out, const struct mv_manifest_shape *shape, co
         between = ", ";
     }
     putc('}', out);
+}
+
+static int check_list(const struct mv_manifest_member *member, const void *object,
+                      struct mv_error *err)
+{
+    const char *list = *(char **)at(member, object);
+    size_t count = *count_of(member, object);
+    int r = 0;
+    if (count > MV_MANIFEST_LIST_MAX)
+        return mv_error_set(err, EINVAL, "it has %zu entries: %d are the most", count,
+                            MV_MANIFEST_LIST_MAX);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = mv_manifest_check_object(member->shape, list + i * member->shape->size, err);
+    return r;
+}
+
+static int check_member(const struct mv_manifest_member *m, const void *object,
+                        struct mv_error *err)
+{
+    bool is_text = m->kind == &mv_manifest_text || m->kind == &mv_manifest_optional;
+    const char *text = is_text ? *(char **)at(m, object) : NULL;
+    if (text != NULL)
+        return check_text(text, err);
+    if (m->kind == &mv_manifest_list)
+        return check_list(m, object, err);
+    return m->kind == &mv_manifest_object ? mv_manifest_check_object(m->shape, at(m, object), err)
+                                          : 0;
+}
+
+int mv_manifest_check_object(const struct mv_manifest_shape *shape, const void *object,
+                             struct mv_error *err)
+{
+    int r = 0;
+    for (const struct mv_manifest_member *m = shape->members; r == 0 && m->name != NULL; m++) {
+        r = check_member(m, object, err);
+        if (r < 0)
+            mv_error_prefix(err, "'%s'", m->name);
+    }
+    return r;
 }
 
 void mv_manifest_clear_object(const struct mv_manifest_shape *shape, void *object)

@@ -56,6 +56,9 @@ extern const struct mv_manifest_kind mv_manifest_object, mv_manifest_list;
 int mv_manifest_take_object(const json_t *value, const struct mv_manifest_shape *shape,
                             void *object, struct mv_error *err);
 void mv_manifest_put_object(FILE *out, const struct mv_manifest_shape *shape, const void *object);
+/* Whether what is put will be taken: texts in UTF-8, lists not too long. */
+int mv_manifest_check_object(const struct mv_manifest_shape *shape, const void *object,
+                             struct mv_error *err);
 void mv_manifest_clear_object(const struct mv_manifest_shape *shape, void *object);
 
 #endif

@@ -291,6 +291,14 @@ int mv_manifest_print(const struct mv_manifest *manifest, uint64_t ram_length, c
 {
     CLEANUP_FREE char *text = NULL;
     size_t length;
+    /* What no text can say is refused now, and not where somebody relies on it. */
+    int r = mv_manifest_check_object(&manifest_shape, manifest, err);
+    if (r == 0)
+        r = check(manifest, ram_length, err);
+    if (r < 0) {
+        mv_error_prefix(err, "manifest");
+        return r;
+    }
     FILE *out = open_memstream(&text, &length);
     if (out == NULL)
         return mv_error_set_errno(err, ENOMEM, "writing the manifest");
@@ -301,12 +309,9 @@ int mv_manifest_print(const struct mv_manifest *manifest, uint64_t ram_length, c
     failed |= fclose(out) != 0 || text == NULL;
     if (failed)
         return mv_error_set_errno(err, ENOMEM, "writing the manifest");
-    /* What no text can say is refused now, and not where somebody relies on it. */
-    struct mv_manifest again = {0};
-    int r = mv_manifest_parse(text, length, ram_length, &again, err);
-    mv_manifest_clear(&again);
-    if (r < 0)
-        return r;
+    if (length > MV_STATEFILE_MANIFEST_MAX)
+        return mv_error_set(err, E2BIG, "manifest: it has %zu bytes: %d are the most", length,
+                            (int)MV_STATEFILE_MANIFEST_MAX);
     *ret_text = text;
     *ret_length = length;
     text = NULL;

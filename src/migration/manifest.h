@@ -61,7 +61,7 @@ struct mv_manifest {
     bool no_reboot, reload;           /* as the options of run */
     struct mv_manifest_block *blocks; /* boot/kernel, boot/initrd, boot/cmdline among them */
     size_t block_count;
-    struct mv_manifest_device *devices; /* in the order in which they are to be made */
+    struct mv_manifest_device *devices; /* with a state, in the order in which they are made */
     size_t device_count;
     bool has_base; /* only what changed since that state was written is here */
     char *base_path;

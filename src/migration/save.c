@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The thread that saves asks the main thread for a step and waits for its end; a step that
+ * has begun is always waited for, so that both never touch the save at once.  What `lock`
+ * guards is only who has the turn.
+ */
+#include "save.h"
+
+#include "block-info.h"
+#include "block.h"
+#include "bytes.h"
+#include "cleanup.h"
+#include "loop.h"
+#include "machine.h"
+#include "os.h"
+#include "output-file.h"
+#include "ram-writer.h"
+#include "save-plan.h"
+#include "size.h"
+#include "state.h"
+#include "statefile.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define CANCEL_NS (20 * 1000 * 1000)
+
+typedef int step_fn(struct mv_save *save, struct mv_error *err);
+
+struct object {
+    char *path;
+    const struct mv_state_table *table;
+    uint8_t *bytes;
+};
+
+struct mv_save {
+    struct mv_machine *machine;
+    struct mv_loop *loop;
+    char *path;
+    struct mv_output_file *file;
+    int fd;       /* of the file once it is complete; -1 */
+    uint64_t end; /* the file's length */
+    bool live;
+    const atomic_bool *cancelled;
+    /* Whoever has the turn: */
+    struct mv_save_plan plan;
+    struct mv_ram_writer *writer;
+    struct object *objects;
+    size_t object_count, object_room;
+    uint64_t began_ns, stopped_ns, pause_ns;
+    /* The main thread's: */
+    bool holds; /* paused the guest, which ran */
+    bool keep;
+    bool still;    /* the guest has to be, from here on */
+    bool complete; /* the file is in its place */
+    /* The turn: */
+    pthread_mutex_t lock;
+    pthread_cond_t turned;
+    enum { NOTHING, ASKED, UNDER_WAY, DONE } turn;
+    step_fn *step;
+    int result;
+    struct mv_error *err;
+};
+
+/* --- steps of the main thread */
+
+static void take_step(void *opaque)
+{
+    struct mv_save *save = opaque;
+    pthread_mutex_lock(&save->lock);
+    bool asked = save->turn == ASKED;
+    if (asked)
+        save->turn = UNDER_WAY;
+    pthread_mutex_unlock(&save->lock);
+    if (!asked)
+        return; /* it was cancelled meanwhile */
+    int r = save->step(save, save->err);
+    MV_LOCK_SCOPE(&save->lock);
+    save->result = r;
+    save->turn = DONE;
+    pthread_cond_signal(&save->turned);
+}
+
+static bool is_cancelled(const struct mv_save *save)
+{
+    return atomic_load(save->cancelled);
+}
+
+static int refuse_cancelled(const struct mv_save *save, struct mv_error *err)
+{
+    return mv_error_set(err, ECANCELED, "'%s' is not written: that was cancelled", save->path);
+}
+
+/* Have the main thread do it. */
+static int have_done(struct mv_save *save, step_fn *step, struct mv_error *err)
+{
+    MV_LOCK_SCOPE(&save->lock);
+    save->step = step;
+    save->err = err;
+    save->turn = ASKED;
+    mv_loop_defer(save->loop, take_step, save);
+    while (save->turn != DONE) {
+        uint64_t until = mv_now_ns() + CANCEL_NS;
+        struct timespec when = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
+        pthread_cond_clockwait(&save->turned, &save->lock, CLOCK_MONOTONIC, &when);
+        /* The main thread may be waiting for this one. */
+        if (save->turn == ASKED && is_cancelled(save)) {
+            save->turn = NOTHING;
+            return refuse_cancelled(save, err);
+        }
+    }
+    save->turn = NOTHING;
+    return save->result;
+}
+
+static int make_writer(struct mv_save *save, bool live, struct mv_error *err)
+{
+    const struct mv_ram_writer_params params = {
+        .fd = mv_output_file_fd(save->file),
+        .file = save->path,
+        .parts = save->plan.parts,
+        .count = save->plan.count,
+        .space = live ? mv_machine_space(save->machine) : NULL,
+        .cancelled = save->cancelled,
+    };
+    return mv_ram_writer_create(&params, &save->writer, err);
+}
+
+/* From here on the guest's writes are noted. */
+static int begin_live(struct mv_save *save, struct mv_error *err)
+{
+    if (mv_machine_state(save->machine) != MV_MACHINE_RUNNING) {
+        save->live = false;
+        return 0;
+    }
+    int r = mv_save_plan_make(&save->plan, save->machine, err);
+    return r < 0 ? r : make_writer(save, true, err);
+}
+
+static int add_object(void *opaque, const char *path, const struct mv_state_table *table,
+                      void *object, struct mv_error *err)
+{
+    struct mv_save *save = opaque;
+    if (save->object_count == save->object_room) {
+        size_t room = save->object_room == 0 ? 32 : 2 * save->object_room;
+        struct object *grown = reallocarray(save->objects, room, sizeof *grown);
+        if (grown == NULL)
+            return mv_error_set_errno(err, ENOMEM, "%s", path);
+        save->objects = grown;
+        save->object_room = room;
+    }
+    struct object *entry = &save->objects[save->object_count++];
+    *entry = (struct object){strdup(path), table, malloc(mv_state_size(table))};
+    if (entry->path == NULL || entry->bytes == NULL)
+        return mv_error_set_errno(err, ENOMEM, "%s", path);
+    mv_state_save(table, object, entry->bytes);
+    return 0;
+}
+
+/*
+ * Devices may have come or gone with their blocks while the guest ran: then what was copied
+ * has other places than it should, and all is copied again, now that it stands still.
+ */
+static int plan_stopped(struct mv_save *save, struct mv_error *err)
+{
+    struct mv_save_plan now = {0};
+    int r = mv_save_plan_make(&now, save->machine, err);
+    if (r == 0 && save->live && mv_save_plan_matches(&save->plan, &now)) {
+        struct mv_manifest manifest = save->plan.manifest;
+        save->plan.manifest = now.manifest;
+        now.manifest = manifest;
+        mv_save_plan_clear(&now);
+        return 0;
+    }
+    mv_ram_writer_destroy(save->writer);
+    save->writer = NULL;
+    mv_save_plan_clear(&save->plan);
+    save->plan = now;
+    if (r == 0 && ftruncate(mv_output_file_fd(save->file), 0) < 0)
+        r = mv_error_set_errno(err, errno, "cannot write '%s'", save->path);
+    return r < 0 ? r : make_writer(save, false, err);
+}
+
+static int stop_guest(struct mv_save *save, struct mv_error *err)
+{
+    if (mv_machine_state(save->machine) == MV_MACHINE_RUNNING) {
+        save->stopped_ns = mv_now_ns();
+        save->holds = true;
+        mv_machine_pause(save->machine);
+    }
+    save->still = true;
+    int r = mv_machine_save_objects(save->machine, add_object, save, err);
+    return r < 0 ? r : plan_stopped(save, err);
+}
+
+static void let_go(struct mv_save *save)
+{
+    if (!save->holds)
+        return;
+    save->holds = false;
+    if (!save->keep && mv_machine_state(save->machine) != MV_MACHINE_ENDED)
+        mv_machine_resume(save->machine);
+    save->pause_ns = mv_now_ns() - save->stopped_ns;
+}
+
+/* All has been read. */
+static int go_on(struct mv_save *save, struct mv_error *err)
+{
+    save->still = save->plan.shared;
+    if (!save->still)
+        let_go(save);
+    return 0;
+}
+
+/* --- the file, behind RAM */
+
+static int write_objects(const struct mv_save *save, struct mv_section_writer *sections,
+                         struct mv_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < save->object_count; i++) {
+        const struct object *object = &save->objects[i];
+        r = mv_section_write(sections,
+                             &(struct mv_section){.type = MV_SECTION_OBJECT,
+                                                  .version = object->table->version,
+                                                  .name = object->path,
+                                                  .kind = object->table->type,
+                                                  .payload = object->bytes,
+                                                  .length = mv_state_size(object->table)},
+                             err);
+    }
+    return r;
+}
+
+static int write_sums(const struct mv_save *save, struct mv_section_writer *sections,
+                      struct mv_error *err)
+{
+    const struct mv_manifest *manifest = &save->plan.manifest;
+    int r = 0;
+    for (size_t i = 0, part = 0; r == 0 && i < manifest->block_count; i++) {
+        size_t count;
+        if (!manifest->blocks[i].saved)
+            continue;
+        const uint64_t *sums = mv_ram_writer_sums(save->writer, part++, &count);
+        CLEANUP_FREE uint8_t *bytes = malloc(8 * count + 1);
+        uint8_t *at = bytes;
+        if (bytes == NULL)
+            return mv_error_set_errno(err, ENOMEM, "sums of block %s", manifest->blocks[i].id);
+        for (size_t k = 0; k < count; k++)
+            at = mv_bytes_put(at, sums[k], 8);
+        r = mv_section_write(sections,
+                             &(struct mv_section){.type = MV_SECTION_SUMS,
+                                                  .name = manifest->blocks[i].id,
+                                                  .kind = "",
+                                                  .payload = bytes,
+                                                  .length = 8 * count},
+                             err);
+    }
+    return r;
+}
+
+static int write_rest(struct mv_save *save, struct mv_error *err)
+{
+    const struct mv_save_plan *plan = &save->plan;
+    struct mv_statefile_writer out;
+    CLEANUP_FREE char *text = NULL;
+    size_t length;
+    int r = mv_manifest_print(&plan->manifest, plan->ram_length, &text, &length, err);
+    if (r == 0)
+        r = mv_statefile_begin(&out, mv_output_file_fd(save->file), plan->manifest.id,
+                               plan->ram_length, text, length, err);
+    if (r == 0)
+        r = write_objects(save, &out.sections, err);
+    if (r == 0)
+        r = write_sums(save, &out.sections, err);
+    if (r == 0)
+        r = mv_statefile_end(&out, err);
+    if (r < 0)
+        mv_error_prefix(err, "'%s'", save->path);
+    save->end = out.next;
+    return r;
+}
+
+/* --- all of it */
+
+static int commit(struct mv_save *save, struct mv_error *err)
+{
+    if (is_cancelled(save))
+        return refuse_cancelled(save, err);
+    CLEANUP_CLOSE int fd = fcntl(mv_output_file_fd(save->file), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return mv_error_set_errno(err, errno, "'%s'", save->path);
+    int r = mv_output_file_commit(save->file, err);
+    save->complete = r == 0;
+    if (r == 0) {
+        save->fd = fd;
+        fd = -1;
+    } else if (save->plan.shared) {
+        /* It may be in its place all the same, and the guest goes on. */
+        struct mv_error ignored;
+        mv_statefile_mark(fd, MV_STATEFILE_STALE, &ignored);
+    }
+    return r;
+}
+
+/* Memory of a device that is gone is no reason to give up: it is not looked for any more. */
+static int copy_live(struct mv_save *save, struct mv_error *err)
+{
+    int r = have_done(save, begin_live, err);
+    if (r < 0 || !save->live)
+        return r;
+    r = mv_ram_writer_copy_live(save->writer, err);
+    save->live = r == 0;
+    return r == -ESTALE ? 0 : r;
+}
+
+static int do_steps(struct mv_save *save, struct mv_error *err)
+{
+    int r = save->live ? copy_live(save, err) : 0;
+    if (r == 0)
+        r = have_done(save, stop_guest, err);
+    if (r == 0)
+        r = mv_ram_writer_copy_rest(save->writer, err);
+    if (r == 0)
+        r = have_done(save, go_on, err);
+    if (r == 0)
+        r = mv_ram_writer_sum(save->writer, err);
+    if (r == 0)
+        r = write_rest(save, err);
+    return r < 0 ? r : commit(save, err);
+}
+
+int mv_save_run(struct mv_save *save, const atomic_bool *cancelled, struct mv_save_figures *ret,
+                struct mv_error *err)
+{
+    save->cancelled = cancelled;
+    save->began_ns = mv_now_ns();
+    int r = do_steps(save, err);
+    if (r < 0)
+        return r;
+    *ret = (struct mv_save_figures){.length = save->end,
+                                    .ns = mv_now_ns() - save->began_ns,
+                                    .pause_ns = save->pause_ns,
+                                    .stays_paused = save->plan.shared};
+    const struct mv_save_progress progress = mv_save_progress(save);
+    ret->written = progress.written;
+    ret->passes = progress.passes;
+    for (size_t i = 0; i < save->plan.manifest.block_count; i++)
+        ret->memory += save->plan.manifest.blocks[i].saved ? save->plan.manifest.blocks[i].size : 0;
+    return 0;
+}
+
+/* --- what others see */
+
+bool mv_save_needs_pause(const struct mv_save *save)
+{
+    return save->still;
+}
+
+void mv_save_keep_paused(struct mv_save *save)
+{
+    save->keep = true;
+}
+
+const char *mv_save_path(const struct mv_save *save)
+{
+    return save->path;
+}
+
+struct mv_save_progress mv_save_progress(const struct mv_save *save)
+{
+    if (save->writer == NULL)
+        return (struct mv_save_progress){0};
+    const struct mv_ram_progress *progress = mv_ram_writer_progress(save->writer);
+    return (struct mv_save_progress){
+        .total = atomic_load(&progress->total),
+        .done = atomic_load(&progress->done),
+        .written = atomic_load(&progress->written),
+        .passes = atomic_load(&progress->passes),
+    };
+}
+
+int mv_save_take_fd(struct mv_save *save)
+{
+    int fd = save->fd;
+    save->fd = -1;
+    return fd;
+}
+
+/* --- life */
+
+struct search {
+    struct stat st;
+    const char *found;
+};
+
+static void look(struct mv_block *block, void *opaque)
+{
+    struct search *search = opaque;
+    struct mv_block_file file;
+    if (mv_block_identify(block, &file) && file.device == search->st.st_dev &&
+        file.inode == search->st.st_ino)
+        search->found = block->id;
+}
+
+/* A guest would lose its memory's name. */
+static int check_path(const struct mv_save_params *params, struct mv_error *err)
+{
+    struct search search = {.found = NULL};
+    if (stat(params->path, &search.st) < 0)
+        return 0; /* the file says so where it matters */
+    mv_block_for_each(mv_machine_blocks(params->machine), look, &search);
+    return search.found == NULL
+               ? 0
+               : mv_error_set(err, EINVAL,
+                              "'%s' has the bytes of the guest's block %s: name another file",
+                              params->path, search.found);
+}
+
+int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, struct mv_error *err)
+{
+    int r = check_path(params, err);
+    if (r < 0)
+        return r;
+    struct mv_save *save = calloc(1, sizeof *save);
+    if (save == NULL)
+        return mv_error_set_errno(err, ENOMEM, "saving");
+    save->machine = params->machine;
+    save->loop = params->loop;
+    save->live = params->live;
+    save->fd = -1;
+    pthread_mutex_init(&save->lock, NULL);
+    pthread_cond_init(&save->turned, NULL);
+    save->path = strdup(params->path);
+    r = save->path == NULL ? mv_error_set_errno(err, ENOMEM, "saving")
+                           : mv_output_file_create(params->path, &save->file, err);
+    if (r < 0)
+        mv_save_destroy(save);
+    else
+        *ret = save;
+    return r;
+}
+
+void mv_save_destroy(struct mv_save *save)
+{
+    if (save == NULL)
+        return;
+    /* Memory outside of the file has to stay as it is. */
+    if (!save->complete || !save->plan.shared)
+        let_go(save);
+    mv_loop_forget(save->loop, save);
+    mv_ram_writer_destroy(save->writer);
+    mv_save_plan_clear(&save->plan);
+    mv_output_file_destroy(save->file);
+    mv_cleanup_close(&save->fd);
+    for (size_t i = 0; i < save->object_count; i++) {
+        free(save->objects[i].path);
+        free(save->objects[i].bytes);
+    }
+    free(save->objects);
+    pthread_cond_destroy(&save->turned);
+    pthread_mutex_destroy(&save->lock);
+    free(save->path);
+    free(save);
+}
