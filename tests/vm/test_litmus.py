@@ -31,7 +31,7 @@ def check(memvisor, initrd, litmus, seconds, cpus=4):
 
 
 def test_litmus(memvisor, initrd, litmus):
-    check(memvisor, initrd, litmus, 6)
+    check(memvisor, initrd, litmus, 12)
 
 
 @pytest.mark.long
