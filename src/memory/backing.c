@@ -124,10 +124,12 @@ int mv_backing_note_keys(struct mv_backing *backing, const struct mv_config_back
 {
     struct mv_config_backing again = *wish;
     again.create = again.has_fd = false;
-    again.file = wish->file != NULL || wish->has_fd ? backing->path : NULL;
+    /* Whoever has the bytes from elsewhere has no use for the file. */
+    bool placed = backing->kind == &mv_backing_placed;
+    again.file = !placed && (wish->file != NULL || wish->has_fd) ? backing->path : NULL;
     if (again.file == NULL)
         again.has_offset = again.same_file = false;
-    if (wish->has_fd && again.file == NULL)
+    if (again.file == NULL && (wish->file != NULL || wish->has_fd))
         again.share = MV_SWITCH_DEFAULT;
     return mv_config_print_backing(&again, &backing->keys, err);
 }

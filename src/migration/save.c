@@ -400,8 +400,10 @@ static void look(struct mv_block *block, void *opaque)
 {
     struct search *search = opaque;
     struct mv_block_file file;
-    if (mv_block_identify(block, &file) && file.device == search->st.st_dev &&
-        file.inode == search->st.st_ino)
+    /* The state that a guest goes on from is its own to replace: it is there without a name, too.
+     */
+    if (!mv_block_is_placed(block) && mv_block_identify(block, &file) &&
+        file.device == search->st.st_dev && file.inode == search->st.st_ino)
         search->found = block->id;
 }
 
