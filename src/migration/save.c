@@ -170,6 +170,7 @@ static int plan_stopped(struct mv_save *save, struct mv_error *err)
     if (r == 0 && save->live && mv_save_plan_matches(&save->plan, &now)) {
         struct mv_manifest manifest = save->plan.manifest;
         save->plan.manifest = now.manifest;
+        save->plan.shared = now.shared;
         now.manifest = manifest;
         mv_save_plan_clear(&now);
         return 0;

@@ -75,6 +75,10 @@ def offered(bash, line):
     ("memvisor restore --ram c", "memvisor restore --ram copy "),
     ("memvisor restore mem.img --ra", "memvisor restore mem.img --ram "),
     ("memvisor restore mem.img -m 256M,fi", "memvisor restore mem.img -m 256M,file="),
+    ("memvisor sa", "memvisor save "),
+    ("memvisor save be", r"memvisor save beta\ two "),
+    ("memvisor save alpha im", "memvisor save alpha images/"),
+    ("memvisor save alpha x --st", "memvisor save alpha x --stop "),
     ("memvisor --v", "memvisor --version "),
     ("memvisor help eng", "memvisor help engines "),
     ("memvisor engines --j", "memvisor engines --json "),
@@ -148,7 +152,7 @@ def test_completes(bash, line, expected):
 
 def test_lists_verbs_and_values(bash):
     assert offered(bash, "memvisor ") == {
-        "run", "restore", "ps", "mem", "stop", "cont", "quit", "qmp", "ivshmem-server", "ivshmem-client",
+        "run", "restore", "ps", "mem", "stop", "cont", "quit", "qmp", "save", "ivshmem-server", "ivshmem-client",
         "engines", "help", "version"}
     assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
     assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}

@@ -31,6 +31,7 @@ WANTED = {
     "share/man/man1/memvisor-qmp.1",
     "share/man/man1/memvisor-restore.1",
     "share/man/man1/memvisor-run.1",
+    "share/man/man1/memvisor-save.1",
     "share/bash-completion/completions/memvisor",
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 import console_guest
 
-LATER_VERBS = ["save", "send", "receive",
+LATER_VERBS = ["send", "receive",
                "info"]
 
 

@@ -24,13 +24,14 @@ ARGUMENTS = dict(
     {name: {} for name in NOTHING},
     **{"calc-dirty-rate": {"calc_time": 1}, "x-dirty-map": {"milliseconds": 1, "parts": 4},
        "x-query-blocks": {"parts": 4}, "device_del": {"id": "made"},
-       "pmemsave": {"val": BANK, "size": MIB}, "device_add": {}})
+       "pmemsave": {"val": BANK, "size": MIB}, "device_add": {}, "x-save": {}})
 DEVICES = {
     "edu": {"driver": "edu"},
     "plain": {"driver": "ivshmem-plain", "size": "1M"},
     "doorbell": {"driver": "ivshmem-doorbell", "vectors": 2},
 }
-ELSEWHERE = {"qmp_capabilities", "quit"}  # tests of their own, below
+# Tests of their own, below and elsewhere.
+ELSEWHERE = {"qmp_capabilities", "quit", "x-save-cancel"}
 # (command, device)
 CASES = ([(name, None) for name in sorted(ARGUMENTS) if name != "device_add"] +
          [("device_add", device) for device in DEVICES])
@@ -135,6 +136,8 @@ class Command:
                                    "doorbell": {"socket": str(host.peers.path)}}.get(device, {}))
         if name == "pmemsave":
             self.arguments["filename"] = str(self.saved)
+        if name == "x-save":
+            self.arguments["file"] = str(self.saved)
 
     def prepare(self):
         client = self.host.client
@@ -175,8 +178,10 @@ class Command:
             client.execute("device_del", id="made")
         if self.name == "calc-dirty-rate":
             self.host.measured()
-        if self.name == "pmemsave" and self.saved.exists():
+        if self.name in ("pmemsave", "x-save") and self.saved.exists():
             self.saved.unlink()
+        if self.name == "x-save":
+            client.execute("system_reset")  # the state is stale then, and forgotten
 
     def run(self, before=lambda: None):
         """Once: its answer, and how often a call failed meanwhile."""
