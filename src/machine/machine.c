@@ -97,6 +97,7 @@ static int make_map(struct mv_machine *machine, const struct mv_config *config,
         return r;
     mv_block_registry_on_fault(machine->blocks, mv_machine_memory_fault, machine);
     mv_block_registry_set_places(machine->blocks, places->list, places->count);
+    mv_block_registry_inherit(machine->blocks, places->inherited);
     if (r == 0)
         r = set_backs(machine, config, err);
     if (r == 0)
@@ -199,6 +200,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
         r = make_devices(machine, config, err);
     if (r == 0) {
         mv_block_registry_set_places(machine->blocks, NULL, 0);
+        mv_block_registry_inherit(machine->blocks, NULL);
         r = mv_block_registry_check_backs(machine->blocks, err);
     }
     if (r == 0)

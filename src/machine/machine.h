@@ -93,6 +93,7 @@ struct mv_machine_boot {
 struct mv_machine_places {
     const struct mv_block_place *list;
     size_t count;
+    struct mv_block_registry *inherited; /* NULL: none; mv_block_registry_inherit */
 };
 
 /*
@@ -100,7 +101,8 @@ struct mv_machine_places {
  * kernel and initrd of the configuration are not looked at, unless it says that they
  * are to be read anew at each reset.  Its command line counts.  The descriptors stay
  * the caller's, and the bytes have to stay as they are.  `places`: where blocks have
- * their bytes already (mv_block_registry_set_places).
+ * their bytes already (mv_block_registry_set_places), or that a
+ * fork brought them.
  */
 int mv_machine_create_saved(const struct mv_config *config, const struct mv_machine_boot *boot,
                             const struct mv_machine_places *places, struct mv_loop *loop,

@@ -99,6 +99,35 @@ void mv_block_for_each(struct mv_block_registry *registry,
         fn(block, opaque);
 }
 
+/* --- what a fork brings */
+
+void mv_block_registry_inherit(struct mv_block_registry *registry, struct mv_block_registry *from)
+{
+    registry->inherited = from;
+}
+
+struct mv_block *mv_block_registry_find_inherited(struct mv_block_registry *registry,
+                                                  const char *id)
+{
+    struct mv_block *block =
+        registry->inherited == NULL ? NULL : mv_block_find(registry->inherited, id);
+    return block == NULL || block->host == NULL ? NULL : block;
+}
+
+void mv_block_fork_begin(struct mv_block_registry *registry)
+{
+    pthread_mutex_lock(&registry->lock);
+    mv_dirty_log_lock();
+    pthread_mutex_lock(&pin_lock);
+}
+
+void mv_block_fork_end(struct mv_block_registry *registry)
+{
+    pthread_mutex_unlock(&pin_lock);
+    mv_dirty_log_unlock();
+    pthread_mutex_unlock(&registry->lock);
+}
+
 /* --- faults */
 
 bool mv_block_find_host(struct mv_block_registry *registry, const uint8_t *host,

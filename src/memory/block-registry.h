@@ -23,6 +23,7 @@ struct mv_block_registry {
     const char *mem_dir;
     const struct mv_block_place *places;
     size_t place_count;
+    struct mv_block_registry *inherited; /* NULL: none */
     /* The main thread's: host-limits.c */
     bool planned;              /* all banks were checked together: what the host lacks was told */
     struct mv_limits_use plan; /* of these and those there were before */
@@ -39,6 +40,10 @@ void mv_block_registry_insert(struct mv_block_registry *registry, struct mv_bloc
 bool mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block);
 /* Tell whoever listens that the host could not access this byte; -EIO, for the caller to return. */
 int mv_block_registry_tell_fault(struct mv_block *block, const uint8_t *host);
+
+/* NULL where there is none to take over. */
+struct mv_block *mv_block_registry_find_inherited(struct mv_block_registry *registry,
+                                                  const char *id);
 
 /* --- block-backs.c */
 

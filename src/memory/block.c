@@ -81,9 +81,48 @@ static int open_and_map(struct mv_block *block, const struct mv_backing_request 
     return mv_backing_map(block->backing, host, block->size, err);
 }
 
-int mv_block_create_backed(struct mv_block_registry *registry, const char *path, const char *name,
-                           uint64_t size, const struct mv_config_backing *wish,
-                           struct mv_block **ret, struct mv_error *err)
+static int make_bytes(struct mv_block *block, const struct mv_backing_request *request,
+                      struct mv_error *err)
+{
+    int r = mv_block_registry_check_limits(block->registry, request, &block->use, err);
+    if (r < 0)
+        return r;
+    r = open_and_map(block, request, err);
+    if (r == 0)
+        r = mv_policy_apply(block, &request->wish, err);
+    if (r == 0)
+        r = mv_backing_note_keys(block->backing, &request->wish, err);
+    if (r < 0) {
+        mv_error_prefix(err, "block %s", block->id);
+        return r;
+    }
+    block->save =
+        request->wish.save == MV_SWITCH_DEFAULT
+            ? request->place != NULL || block->backing->path == NULL || !block->backing->share
+            : request->wish.save == MV_SWITCH_ON;
+    return 0;
+}
+
+/* All of a mapping comes along in a fork, but for its being locked. */
+static int take_bytes(struct mv_block *block, struct mv_block *from,
+                      const struct mv_backing_request *request, struct mv_error *err)
+{
+    if (from->size != block->size)
+        return mv_error_set(err, EINVAL, "block %s has %s, and had %s", block->id,
+                            mv_size_text(block->size), mv_size_text(from->size));
+    block->host = from->host;
+    block->backing = from->backing;
+    block->use = from->use;
+    block->save = from->save;
+    from->host = NULL;
+    from->backing = NULL;
+    return mv_policy_apply(block, &(struct mv_config_backing){.lock = request->wish.lock}, err);
+}
+
+/* `fresh`: of bytes that the wish alone says where to find. */
+static int create(struct mv_block_registry *registry, const char *path, const char *name,
+                  uint64_t size, const struct mv_config_backing *wish, bool fresh,
+                  struct mv_block **ret, struct mv_error *err)
 {
     if (size == 0 || size % 4096 != 0)
         return mv_error_set(err, EINVAL, "block %s: a size of %s is no multiple of 4 KiB", name,
@@ -97,26 +136,15 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
     int r = mv_block_registry_check_id(registry, block, err);
     if (r == 0)
         r = mv_block_registry_request(registry, block->id, size, wish, &request, err);
+    struct mv_block *from = fresh ? NULL : mv_block_registry_find_inherited(registry, block->id);
     if (r == 0)
-        r = mv_block_registry_check_limits(registry, &request, &block->use, err);
-    if (r == 0) {
-        r = open_and_map(block, &request, err);
-        if (r == 0)
-            r = mv_policy_apply(block, &request.wish, err);
-        if (r == 0)
-            r = mv_backing_note_keys(block->backing, &request.wish, err);
-        if (r < 0)
-            mv_error_prefix(err, "block %s", block->id);
-    }
+        r = from == NULL ? make_bytes(block, &request, err)
+                         : take_bytes(block, from, &request, err);
     if (r < 0) {
         free_block(block);
         return r;
     }
     mv_block_registry_insert(registry, block);
-    block->save =
-        request.wish.save == MV_SWITCH_DEFAULT
-            ? request.place != NULL || block->backing->path == NULL || !block->backing->share
-            : request.wish.save == MV_SWITCH_ON;
     block->backing->created = false;
     block->backing->new_size = 0;
     name_mapping(block);
@@ -124,11 +152,18 @@ int mv_block_create_backed(struct mv_block_registry *registry, const char *path,
     return 0;
 }
 
+int mv_block_create_backed(struct mv_block_registry *registry, const char *path, const char *name,
+                           uint64_t size, const struct mv_config_backing *wish,
+                           struct mv_block **ret, struct mv_error *err)
+{
+    return create(registry, path, name, size, wish, false, ret, err);
+}
+
 int mv_block_create(struct mv_block_registry *registry, const char *path, const char *name,
                     uint64_t size, struct mv_block **ret, struct mv_error *err)
 {
     static const struct mv_config_backing anonymous;
-    return mv_block_create_backed(registry, path, name, size, &anonymous, ret, err);
+    return create(registry, path, name, size, &anonymous, false, ret, err);
 }
 
 int mv_block_create_shared(struct mv_block_registry *registry, const char *path, const char *name,
@@ -143,7 +178,7 @@ int mv_block_create_shared(struct mv_block_registry *registry, const char *path,
         .share = MV_SWITCH_ON,
         .save = save ? MV_SWITCH_ON : MV_SWITCH_OFF, /* they are not this guest's alone */
     };
-    return mv_block_create_backed(registry, path, name, size, &own, ret, err);
+    return create(registry, path, name, size, &own, true, ret, err);
 }
 
 void mv_block_destroy(struct mv_block *block)

@@ -84,6 +84,18 @@ void mv_block_registry_set_backs(struct mv_block_registry *registry,
  */
 void mv_block_registry_set_places(struct mv_block_registry *registry,
                                   const struct mv_block_place *places, size_t count);
+/*
+ * In a process that was forked: blocks that will be made take over those of the same id that
+ * another registry had, of a machine that is this process's no more, with their mappings as
+ * they are.  NULL: no more.  Blocks of a descriptor that is given for them are not meant.
+ */
+void mv_block_registry_inherit(struct mv_block_registry *registry, struct mv_block_registry *from);
+/*
+ * Around a fork(2), by the one thread that the new process will have, in both: other threads
+ * of the first may be at blocks at the time.
+ */
+void mv_block_fork_begin(struct mv_block_registry *registry);
+void mv_block_fork_end(struct mv_block_registry *registry);
 /* Whether it took a place. */
 bool mv_block_is_placed(const struct mv_block *block);
 /*

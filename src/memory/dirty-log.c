@@ -175,3 +175,13 @@ void mv_dirty_log_end(struct mv_dirty_log *log)
     free(log->bits);
     log->bits = NULL;
 }
+
+void mv_dirty_log_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void mv_dirty_log_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}

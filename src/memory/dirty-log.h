@@ -73,5 +73,8 @@ static inline void mv_dirty_mark(struct mv_dirty_log *log, uint64_t offset, uint
 
 /* --- for block.c: the block goes, its cursors stay with their owners */
 void mv_dirty_log_end(struct mv_dirty_log *log);
+/* --- for block-registry.c: around a fork */
+void mv_dirty_log_lock(void);
+void mv_dirty_log_unlock(void);
 
 #endif

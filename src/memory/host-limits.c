@@ -270,6 +270,8 @@ int mv_block_registry_plan(struct mv_block_registry *registry, const struct mv_b
     CLEANUP_FREE struct mv_backing_request *requests = calloc(layout->count, sizeof *requests);
     CLEANUP_FREE struct mv_limits_use *uses = calloc(layout->count, sizeof *uses);
     int r = 0;
+    if (registry->inherited != NULL)
+        return 0; /* it is there already */
     if (requests == NULL || uses == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the banks");
     for (size_t i = 0; r == 0 && i < layout->count; i++) {
