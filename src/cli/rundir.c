@@ -338,7 +338,8 @@ static bool has_only_ours(int dir)
     if (list == NULL)
         return false;
     for (struct dirent *entry; only && (entry = readdir(list)) != NULL;) {
-        static const char *const ours[] = {".", "..", "pid", "ram", MV_RUNDIR_QMP};
+        static const char *const ours[] = {".",   "..",          "pid",
+                                           "ram", MV_RUNDIR_QMP, MV_RUNDIR_SERIAL};
         only = false;
         for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
             only = only || strcmp(entry->d_name, ours[i]) == 0;

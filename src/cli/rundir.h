@@ -22,7 +22,8 @@ struct mv_rundir;
 int mv_rundir_create(const char *name, struct mv_rundir **ret, struct mv_error *err);
 
 /* A file in it, to be freed; NULL where memory is out. */
-#define MV_RUNDIR_QMP "qmp.sock"
+#define MV_RUNDIR_QMP    "qmp.sock"
+#define MV_RUNDIR_SERIAL "serial.sock"
 char *mv_rundir_file(const struct mv_rundir *rundir, const char *name);
 
 /*

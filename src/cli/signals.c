@@ -202,6 +202,14 @@ void mv_signals_release(void)
     wake_source = NULL;
 }
 
+void mv_signals_forget(void)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        sigaction(kinds[i].number, &former[kinds[i].number], NULL);
+    atomic_store(&is_raw, false);
+    atomic_store(&first_signal, 0);
+}
+
 int mv_signals_caught(void)
 {
     return atomic_load(&first_signal);

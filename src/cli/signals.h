@@ -9,7 +9,6 @@
 
 #include "error.h"
 
-
 struct mv_loop;
 
 /*
@@ -21,6 +20,12 @@ int mv_signals_catch(struct mv_loop *loop, void (*on_end)(void *opaque), void *o
                      struct mv_error *err);
 /* Before the loop is destroyed: on_end is called no more. */
 void mv_signals_release(void);
+
+/*
+ * In a process that was forked from one that caught signals: it has not, and the terminal is
+ * the other's.
+ */
+void mv_signals_forget(void);
 
 /* The number of the first signal that asked for an end; 0 while there is none. */
 int mv_signals_caught(void);

@@ -70,8 +70,10 @@ static int make_rundir(struct run *run, struct mv_error *err)
 static int open_control(struct run *run, struct mv_error *err)
 {
     int r = mv_control_create(run->loop, run->machine, &run->control, err);
-    if (r == 0)
+    if (r == 0) {
         run->control->restore = run->vm->restore;
+        run->control->run_clone = mv_clone_run;
+    }
     if (r == 0 && run->config->qmp_path != NULL)
         r = mv_control_listen(run->control, run->config->qmp_path, err);
     if (r < 0 || run->rundir == NULL)
@@ -111,9 +113,21 @@ static void link_device(void *opaque, const char *path, const char *id, bool is_
         mv_rundir_unlink_blocks(run->rundir, path);
 }
 
+/* Without a folder there is no console either. */
+static int place_serial(struct run *run, struct mv_error *err)
+{
+    if (!run->vm->own_serial || run->rundir == NULL)
+        return 0;
+    run->config->serial = MV_SERIAL_UNIX;
+    run->config->serial_path = mv_rundir_file(run->rundir, MV_RUNDIR_SERIAL);
+    return run->config->serial_path == NULL ? mv_error_set_errno(err, ENOMEM, "console") : 0;
+}
+
 static int set_up(struct run *run, struct mv_error *err)
 {
     int r = make_rundir(run, err);
+    if (r == 0)
+        r = place_serial(run, err);
     if (r == 0)
         r = mv_serial_create(run->config, run->loop, take_key, run, &run->serial, err);
     if (r == 0)
@@ -226,7 +240,9 @@ int mv_vm_run(const struct mv_vm *vm)
     if (r == 0)
         r = run_machine(&run, &err);
     tear_down(&run);
-    if (r < 0)
+    if (r < 0 && vm->failed != NULL)
+        vm->failed(vm->opaque, &err);
+    else if (r < 0)
         mv_log("%s", err.text);
     return r < 0 ? MV_STATUS_ERROR : status_of(&run);
 }

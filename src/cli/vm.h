@@ -8,6 +8,9 @@
 
 #include "error.h"
 
+#include <stdbool.h>
+
+struct mv_clone;
 struct mv_config;
 struct mv_loop;
 struct mv_machine;
@@ -24,10 +27,16 @@ struct mv_vm {
     int (*begin)(void *opaque, struct mv_error *err);
     /* They were, or are paused.  May be NULL. */
     void (*begun)(void *opaque);
+    /* What went wrong, in place of its being said.  May be NULL. */
+    void (*failed)(void *opaque, const struct mv_error *err);
+    bool own_serial; /* the console is a socket in the run-time folder, whatever `config` says */
     void *opaque;
 };
 
 /* Returns the exit status; what went wrong is said.  The machine is no more then. */
 int mv_vm_run(const struct mv_vm *vm);
+
+/* fork.c: be a clone, as fork.h has it. */
+int mv_clone_run(struct mv_clone *clone);
 
 #endif

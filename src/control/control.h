@@ -7,6 +7,7 @@
 #define MV_CONTROL_CONTROL_H
 
 #include "error.h"
+#include "fork.h"
 #include "loop.h"
 #include "machine.h"
 #include "stale.h"
@@ -43,6 +44,7 @@ struct mv_saving {
 /* The commands look at the machine, where it comes from and where it is saved to, and the rate. */
 struct mv_control {
     struct mv_machine *machine;
+    mv_clone_run_fn *run_clone;       /* what this process does as a clone; or NULL */
     const struct mv_restore *restore; /* the state that the VM goes on from; or NULL */
     struct mv_dirty_rate dirty_rate;
     struct mv_saving saving;

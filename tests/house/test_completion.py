@@ -71,6 +71,9 @@ def offered(bash, line):
 @pytest.mark.parametrize("line, expected", [
     ("memvisor ru", "memvisor run "),
     ("memvisor re", "memvisor restore "),
+    ("memvisor fo", "memvisor fork "),
+    ("memvisor fork --sha", "memvisor fork --share "),
+    ("memvisor fork --share k", "memvisor fork --share keep "),
     ("memvisor restore im", "memvisor restore images/"),
     ("memvisor restore --ram c", "memvisor restore --ram copy "),
     ("memvisor restore mem.img --ra", "memvisor restore mem.img --ram "),
@@ -152,7 +155,7 @@ def test_completes(bash, line, expected):
 
 def test_lists_verbs_and_values(bash):
     assert offered(bash, "memvisor ") == {
-        "run", "restore", "ps", "mem", "stop", "cont", "quit", "qmp", "save", "ivshmem-server", "ivshmem-client",
+        "run", "restore", "fork", "ps", "mem", "stop", "cont", "quit", "qmp", "save", "ivshmem-server", "ivshmem-client",
         "engines", "help", "version"}
     assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
     assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}

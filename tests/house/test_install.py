@@ -28,6 +28,7 @@ WANTED = {
     "lib/libmemvisor-ivshmem.so.0",
     "lib/libmemvisor-ivshmem.so.0.1.0",
     "lib/pkgconfig/libmemvisor-ivshmem.pc",
+    "share/man/man1/memvisor-fork.1",
     "share/man/man1/memvisor-qmp.1",
     "share/man/man1/memvisor-restore.1",
     "share/man/man1/memvisor-run.1",
