@@ -21,8 +21,6 @@ KINDS = ["alloc", "mmap", "madvise", "mlock", "open", "memfd", "eventfd", "timer
          "space", "folder", "stat", "socket", "accept", "receive", "send", "thread"]
 # And those of who writes a file that takes another's place.
 FILE_KINDS = ["write", "sync", "link"]
-# And of who makes processes.
-FORK_KINDS = ["fork"]
 
 
 def shim(memvisor):
@@ -55,7 +53,7 @@ class Faults:
     def arm(self, kind, n, times=1, error=0):
         """The nth call from now on fails, with the errno or as is usual, and so do times - 1
         after it."""
-        assert kind in KINDS + FILE_KINDS + FORK_KINDS
+        assert kind in KINDS + FILE_KINDS
         self.disarm()
         self.page[KIND:KIND + 16] = kind.encode().ljust(16, b"\0")
         self._put("q", LEFT, n - 1)
