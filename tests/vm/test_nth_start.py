@@ -22,6 +22,8 @@ OK = struct.pack("<10I", 0xd2a02001, 0x52800de2, 0x39000022, 0x52800d62, 0x39000
 class Start:
     """One memvisor run with a bit of everything."""
 
+    BLOCKS = 6
+
     def __init__(self, memvisor, folder):
         self.folder = folder
         self.faults = faults.Faults(memvisor, folder)
@@ -74,7 +76,7 @@ class Start:
             try:
                 with qmp.Qmp(self.folder / "qmp") as client:
                     assert client.execute("query-status")["status"] == "prelaunch"
-                    assert len(client.execute("x-query-blocks")) == 6
+                    assert len(client.execute("x-query-blocks")) == self.BLOCKS
                     assert len(client.execute("query-cpus-fast")) == 2
                     client.execute("cont")
                     return True
