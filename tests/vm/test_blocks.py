@@ -29,8 +29,6 @@ NOT_RUN = {
     ("memvisor-fork.1", "memvisor run -n vm1"):
         "the console's socket is root's: tests/vm/test_fork.py talks to others",
     ("memvisor-fork.1", "memvisor stop vm1"): "it goes on from the block before",
-    ("memvisor-restore.1", "memvisor restore vm.state"):
-        "it takes a state: tests/vm/test_restore.py makes some",
     ("libmemvisor-ivshmem.3", "#include <memvisor-ivshmem.h>"):
         "tests/house/test_install.py compiles and runs it",
 }
@@ -79,8 +77,8 @@ class Desk:
         self.terminals = []
 
     def words(self, line):
-        """As written, but for a socket that others could have."""
-        return ["-euc", self.prelude + line.replace("/tmp/shm.sock", str(self.folder / "shm.sock"))]
+        """As written, but for sockets that others could have."""
+        return ["-euc", self.prelude + line.replace("/tmp/", "%s/" % self.folder)]
 
     def once(self, line):
         return subprocess.run(
@@ -139,6 +137,9 @@ class Desk:
             self.close("memvisor run ")
             ready = next((text for key, text in READY.items() if key in line), "Linux version")
             self.open(line, ready, "\x01x")
+        elif line.startswith("memvisor restore "):
+            console = "--serial" not in line
+            self.open(line, SHELL if console else None, "\x01x" if console else "\x03")
         elif line.startswith("memvisor ivshmem-server ") and "--status" not in line:
             self.open(line, None, "\x03")
             self.wait_for((self.folder / "shm.sock").exists)
@@ -169,8 +170,10 @@ def desk(memvisor, kernel, tmp_path):
 
 def assumed(desk, page):
     """What a manual page takes as given."""
-    if page.name == "memvisor-qmp.1":
+    if page.name in ("memvisor-qmp.1", "memvisor-save.1", "memvisor-restore.1"):
         desk.do("memvisor run -n vm1 -k vmlinuz -i initrd.cpio -a console=ttyS0")
+    if page.name == "memvisor-restore.1":
+        desk.do("memvisor save vm1 vm.state")
     if page.name == "memvisor-ivshmem-client.1":
         desk.do("memvisor ivshmem-server /tmp/shm.sock --size 64M --vectors 2")
 
@@ -184,8 +187,10 @@ def do_page(desk, page):
         for line in lines_of(block):
             desk.do(line)
         desk.close("memvisor run ")
+        desk.close("memvisor restore ")
         done += 1
     desk.close()
+    assert done or all(skipped(page, block) for block in blocks(page))
     return done
 
 
@@ -195,7 +200,7 @@ def test_blocks_of_the_readme(desk):
 
 @pytest.mark.parametrize("page", sorted(MAN.glob("*.1")), ids=lambda page: page.name)
 def test_blocks_of_a_manual_page(desk, page):
-    assert do_page(desk, page) >= 1
+    do_page(desk, page)
 
 
 def test_first_example_does_what_it_says(desk):
