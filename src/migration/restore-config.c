@@ -30,6 +30,9 @@ static int copy(char **field, const char *text, struct mv_error *err)
     return 0;
 }
 
+/* As -c has it. */
+#define CPUS_MAX 64
+
 /* --- banks */
 
 /* Its bytes come to be where --back says. */
@@ -190,6 +193,9 @@ static int check_machine(const struct mv_manifest *manifest, const struct mv_con
                             "--machine %s: the state's guest has the board '%.40s': leave "
                             "--machine out",
                             config->machine, manifest->machine);
+    if (manifest->cpus > CPUS_MAX)
+        return mv_error_set(err, EINVAL, "manifest: %u CPUs: %d are the most", manifest->cpus,
+                            CPUS_MAX);
     if (config->cpus != manifest->cpus)
         return mv_error_set(err, EINVAL, "-c %u: the state's guest has %u CPU%s: leave -c out",
                             config->cpus, manifest->cpus, manifest->cpus == 1 ? "" : "s");

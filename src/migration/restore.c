@@ -101,7 +101,7 @@ static int read_cmdline(struct mv_restore *restore, struct mv_error *err)
     int r = size == 0 ? 0 : mv_pread_all(restore->fd, restore->cmdline, size, block->offset);
     if (r < 0)
         return mv_error_set_errno(err, r == -ENODATA ? EINVAL : -r, "block %s", block->id);
-    if (strlen(restore->cmdline) + 1 < size)
+    if (strlen(restore->cmdline) < size)
         return mv_error_set(err, EINVAL, "block %s: a command line with a zero byte in it",
                             block->id);
     return 0;
