@@ -27,6 +27,14 @@ void mv_log_set_raw(bool raw)
     atomic_store(&raw_terminal, raw);
 }
 
+static char subject[64]; /* "name: ", or nothing */
+
+void mv_log_set_name(const char *name)
+{
+    snprintf(subject, sizeof subject - 2, "%s", name);
+    strcat(subject, ": ");
+}
+
 /*
  * Control characters, which a quoted file name or option may hold, would
  * break the line or drive the terminal: they are shown as '?'.
@@ -46,9 +54,10 @@ static void log_line(const char *kind, const char *fmt, va_list ap)
     char text[sizeof((struct mv_error *)0)->text + 256];
     char line[sizeof text + 64];
 
-    vsnprintf(text, sizeof text, fmt, ap);
+    int used = snprintf(text, sizeof text, "%s%s", subject, kind);
+    vsnprintf(text + used, sizeof text - (size_t)used, fmt, ap);
     make_printable(text);
-    int len = snprintf(line, sizeof line, "memvisor: %s%s%s", kind, text,
+    int len = snprintf(line, sizeof line, "memvisor: %s%s", text,
                        atomic_load(&raw_terminal) ? "\r\n" : "\n");
     if (len > 0)
         (void)mv_write_all(STDERR_FILENO, line, (size_t)len);

@@ -23,6 +23,9 @@ void mv_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* "memvisor: warning: …" */
 void mv_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void mv_log_set_raw(bool raw);
+/* Where several processes write to one terminal: whose words they are.  Before there are threads.
+ */
+void mv_log_set_name(const char *name);
 
 /* --- long work */
 

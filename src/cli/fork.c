@@ -39,12 +39,14 @@ static void failed(void *opaque, const struct mv_error *err)
 int mv_clone_run(struct mv_clone *clone)
 {
     const struct mv_vm vm = {.config = mv_clone_config(clone),
+                             .quiet = true,
                              .own_serial = mv_clone_has_own_serial(clone),
                              .make = make,
                              .begun = begun,
                              .failed = failed,
                              .opaque = clone};
     mv_signals_forget();
+    mv_log_set_name(vm.config->name);
     return mv_vm_run(&vm);
 }
 

@@ -157,7 +157,7 @@ static int start(struct run *run, struct mv_error *err)
         r = mv_machine_start(run->machine, run->config->paused, err);
     if (r == 0 && run->vm->begun != NULL)
         run->vm->begun(run->vm->opaque);
-    if (r == 0 && run->config->paused)
+    if (r == 0 && run->config->paused && !run->vm->quiet)
         mv_log("the virtual CPUs are paused: 'memvisor cont %s' lets them run", run->config->name);
     return r;
 }

@@ -29,6 +29,7 @@ struct mv_vm {
     void (*begun)(void *opaque);
     /* What went wrong, in place of its being said.  May be NULL. */
     void (*failed)(void *opaque, const struct mv_error *err);
+    bool quiet;      /* somebody else says that it is paused */
     bool own_serial; /* the console is a socket in the run-time folder, whatever `config` says */
     void *opaque;
 };

@@ -25,29 +25,59 @@ MV_QMP_LIST_TYPE(clone_list_type, "XCloneList", clone_type);
 MV_QMP_OBJECT_TYPE(result_type, "XForkInfo", {"clones", &clone_list_type},
                    {"microseconds", &mv_qmp_uint}, {"pause-microseconds", &mv_qmp_uint});
 
+MV_QMP_OBJECT_TYPE(progress_type, "q_obj_X_FORK_PROGRESS-arg", {"clones", &mv_qmp_uint},
+                   {"running", &mv_qmp_uint}, {"failed", &mv_qmp_uint});
+
 /* --- the job */
 
 struct fork_job {
     struct mv_job job; /* first */
+    struct fork *shared;
+};
+
+/* Of the job, at an address that stays. */
+struct fork {
+    struct mv_control *control;
     struct mv_fork *fork;
     size_t count;
 };
 
+static void send_progress(void *opaque)
+{
+    struct fork *shared = opaque;
+    size_t running, failed;
+    mv_fork_progress(shared->fork, &running, &failed);
+    mv_control_send_event(shared->control, "X_FORK_PROGRESS", "{s:I, s:I, s:I}", "clones",
+                          (json_int_t)shared->count, "running", (json_int_t)running, "failed",
+                          (json_int_t)failed);
+}
+
+static void told(void *opaque)
+{
+    struct fork *shared = opaque;
+    mv_loop_defer(shared->control->loop, send_progress, shared);
+}
+
+static json_t *describe(const struct mv_fork_clone *clone)
+{
+    if (clone->pid != 0)
+        return json_pack("{s:s, s:I}", "name", clone->name, "pid", (json_int_t)clone->pid);
+    json_t *why = json_string(clone->failure.text);
+    if (why == NULL) /* a path of the host's may be anything */
+        why = json_string("it does not run, for a reason that is no UTF-8");
+    return json_pack("{s:s, s:o}", "name", clone->name, "error", why);
+}
+
 static int run_fork(struct mv_job *job, json_t **ret, struct mv_error *err)
 {
-    struct fork_job *fork = (struct fork_job *)job;
+    const struct fork *shared = ((struct fork_job *)job)->shared;
     struct mv_fork_result result;
-    int r = mv_fork_run(fork->fork, &job->cancelled, &result, err);
+    int r = mv_fork_run(shared->fork, &job->cancelled, &result, err);
     if (r < 0)
         return r;
     json_t *list = json_array();
-    for (size_t i = 0; i < fork->count; i++) {
-        const struct mv_fork_clone *clone = &result.clones[i];
-        json_array_append_new(
-            list, clone->pid != 0
-                      ? json_pack("{s:s, s:I}", "name", clone->name, "pid", (json_int_t)clone->pid)
-                      : json_pack("{s:s, s:s}", "name", clone->name, "error", clone->failure.text));
-    }
+    for (size_t i = 0; i < shared->count; i++)
+        json_array_append_new(list, describe(&result.clones[i]));
     *ret =
         json_pack("{s:o, s:I, s:I}", "clones", list, "microseconds", (json_int_t)(result.ns / 1000),
                   "pause-microseconds", (json_int_t)(result.pause_ns / 1000));
@@ -56,7 +86,10 @@ static int run_fork(struct mv_job *job, json_t **ret, struct mv_error *err)
 
 static void clear_fork(struct mv_job *job)
 {
-    mv_fork_destroy(((struct fork_job *)job)->fork);
+    struct fork *shared = ((struct fork_job *)job)->shared;
+    mv_loop_forget(shared->control->loop, shared);
+    mv_fork_destroy(shared->fork);
+    free(shared);
 }
 
 /* --- what a client gave */
@@ -131,9 +164,9 @@ static int take_names(const struct mv_qmp_call *call, struct names *names, struc
 
 /* Clones go on with memory that stays outside of a saved state, as the guest would. */
 static int create(const struct mv_qmp_call *call, const struct names *names,
-                  const struct mv_config *serial, struct mv_fork **ret, struct mv_error *err)
+                  const struct mv_config *serial, struct fork *shared, struct mv_error *err)
 {
-    struct mv_control *control = call->session->control;
+    struct mv_control *control = shared->control;
     const json_t *share = json_object_get(call->arguments, "share");
     bool keep = share != NULL && strcmp(json_string_value(share), "keep") == 0;
     if (control->run_clone == NULL)
@@ -147,9 +180,11 @@ static int create(const struct mv_qmp_call *call, const struct names *names,
         .paused = json_is_true(json_object_get(call->arguments, "paused")),
         .keep_shared = keep,
         .run = control->run_clone,
+        .told = told,
+        .opaque = shared,
     };
     int r = keep ? mv_saving_end_pause(control, err) : 0;
-    return r == 0 ? mv_fork_create(&params, ret, err) : r;
+    return r == 0 ? mv_fork_create(&params, &shared->fork, err) : r;
 }
 
 static int take_serial(const struct mv_qmp_call *call, struct mv_config *ret, struct mv_error *err)
@@ -168,16 +203,20 @@ static int fork_guest(struct mv_qmp_call *call, struct mv_error *err)
     bool has_serial = json_object_get(call->arguments, "serial") != NULL;
     struct names names = {0};
     struct mv_config serial = {0};
-    struct mv_fork *fork = NULL;
-    int r = take_names(call, &names, err);
+    struct fork *shared = calloc(1, sizeof *shared);
+    int r =
+        shared == NULL ? mv_error_set_errno(err, ENOMEM, "a fork") : take_names(call, &names, err);
     if (r == 0)
         r = take_serial(call, &serial, err);
-    if (r == 0)
-        r = create(call, &names, has_serial ? &serial : NULL, &fork, err);
     if (r == 0) {
-        struct fork_job job = {
-            .job = {.run = run_fork, .clear = clear_fork}, .fork = fork, .count = names.count};
+        *shared = (struct fork){.control = call->session->control, .count = names.count};
+        r = create(call, &names, has_serial ? &serial : NULL, shared, err);
+    }
+    if (r == 0) {
+        struct fork_job job = {.job = {.run = run_fork, .clear = clear_fork}, .shared = shared};
         r = mv_jobs_start(call, &job.job, sizeof job, err);
+    } else {
+        free(shared);
     }
     free(serial.serial_path);
     clear_names(&names);
@@ -188,5 +227,6 @@ static int fork_guest(struct mv_qmp_call *call, struct mv_error *err)
 
 const struct mv_qmp_command mv_qmp_fork[] = {
     {"x-fork", &args_type, &result_type, fork_guest},
+    {"X_FORK_PROGRESS", &progress_type},
     {NULL},
 };

@@ -27,6 +27,9 @@ struct mv_fork {
     size_t saved_count;
     int reports[2]; /* a pipe, of struct mv_fork_report */
     pid_t template;
+    void (*told)(void *opaque);
+    void *opaque;
+    atomic_size_t running, failed;
     uint64_t pause_ns;
     /* The main thread's step, and what came of it. */
     pthread_mutex_t lock;

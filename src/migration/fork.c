@@ -117,6 +117,8 @@ int mv_fork_create(const struct mv_fork_params *params, struct mv_fork **ret, st
                              .loop = params->loop,
                              .paused = params->paused,
                              .run = params->run,
+                             .told = params->told,
+                             .opaque = params->opaque,
                              .reports = {-1, -1}};
     pthread_mutex_init(&fork->lock, NULL);
     pthread_cond_init(&fork->changed, NULL);
@@ -282,6 +284,15 @@ static void take_report(struct mv_fork *fork, const struct mv_fork_report *repor
     clone->pid = report->failed ? 0 : report->pid;
     if (report->failed)
         clone->failure = report->failure;
+    atomic_fetch_add(report->failed ? &fork->failed : &fork->running, 1);
+    if (fork->told != NULL)
+        fork->told(fork->opaque);
+}
+
+void mv_fork_progress(struct mv_fork *fork, size_t *ret_running, size_t *ret_failed)
+{
+    *ret_running = atomic_load(&fork->running);
+    *ret_failed = atomic_load(&fork->failed);
 }
 
 /* Until each has told, or no process is left that could. */

@@ -45,6 +45,9 @@ struct mv_fork_params {
     bool paused;      /* the clones do not run yet */
     bool keep_shared; /* memory that others can write is theirs, too */
     mv_clone_run_fn *run;
+    /* NULL, or: another clone runs, or does not.  In the thread of mv_fork_run. */
+    void (*told)(void *opaque);
+    void *opaque;
 };
 
 /*
@@ -75,6 +78,9 @@ struct mv_fork_result {
  */
 int mv_fork_run(struct mv_fork *fork, const atomic_bool *cancelled, struct mv_fork_result *ret,
                 struct mv_error *err);
+
+/* How many clones run, and do not, until now.  Any thread. */
+void mv_fork_progress(struct mv_fork *fork, size_t *ret_running, size_t *ret_failed);
 
 /* --- in a clone */
 

@@ -98,7 +98,9 @@ def parent(memvisor, tmp_path, ended):
     vms = []
 
     def start(*options, boot=None):
-        vms.append(Vm(memvisor, tmp_path, *options, name="p", boot=boot))
+        # Clones have threads, which ThreadSanitizer has to be told to bear.
+        sanitizer = {"TSAN_OPTIONS": os.environ.get("TSAN_OPTIONS", "") + " die_after_fork=0"}
+        vms.append(Vm(memvisor, tmp_path, *options, name="p", boot=boot, env=sanitizer))
         ended(vms[-1])
         return vms[-1]
 
@@ -194,6 +196,21 @@ def test_names(parent):
                   ("-n", "x", "--share", "yes")]:
         assert vm.verb("fork", "p", *words).code == 2
     assert set(running(vm)) == {"p", "p-1", "p-2", "p-3", "new"}
+
+
+def test_what_is_told(parent):
+    vm = parent()
+    with vm.qmp() as client:
+        answer = client.execute("x-fork", names=["a", "p", "b"], serial="none")
+        told = [event["data"] for event in client.events if event["event"] == "X_FORK_PROGRESS"]
+        assert [event["event"] for event in client.events if event["event"] in ("STOP", "RESUME")] == [
+            "STOP", "RESUME"]
+    assert [clone["name"] for clone in answer["clones"] if "pid" in clone] == ["a", "b"]
+    assert told[-1] == {"clones": 3, "running": 2, "failed": 1} and len(told) == 3
+    assert 0 < answer["pause-microseconds"] <= answer["microseconds"]
+    # Two processes write to one place: whose words they are is said.
+    assert vm.verb("quit", "a").code == 0
+    vm.wait_for(lambda: "memvisor: a: ended by the command quit\n" in vm.output())
 
 
 def test_the_clones_go_on_without_their_parent(parent):
