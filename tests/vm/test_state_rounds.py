@@ -4,161 +4,20 @@ and finds nothing that is not as it left it; and what it was is, bit for bit, wh
 
 The guest is rounds-guest.c, which checks memory, registers, clock and interrupts.
 """
-import collections
 import hashlib
 import itertools
-import re
-import struct
-import time
 
 import pytest
 
-import harness
-import memory_guest
+import busy_guest
+from busy_guest import BANKS, RANGES, Chain, in_order
 from gdb_remote import Remote
-from qmp import Vm
 from statefile import State
-
-MIB = 1 << 20
-SOURCE = harness.TOP / "tests/vm/rounds-guest.c"
-BANKS = ("8M@2G,id=low", "2M@8G,id=high,thp=off", "2M@9G,id=seen,memfd=on")
-RANGES = {"low": (2 << 30, 8 * MIB), "high": (8 << 30, 2 * MIB), "seen": (9 << 30, 2 * MIB)}
-STATUS = struct.Struct("<8Q4Q4Q")
-STATUS_AT = (2 << 30) + 0x480000
-Status = collections.namedtuple("Status", "cpus wrong clock hz token first second lines pages ticks")
-
-
-def in_order(*banks):
-    return [word for bank in banks for word in ("-m", bank)]
-
-
-# --- the console's text, which is always the same
-
-
-def word_of(at, of):
-    mask = (1 << 64) - 1
-    x = (at + of * 0x9e3779b97f4a7c15) * 0xd6e8feb86659fd93 & mask
-    return x ^ x >> 32
-
-
-def line(number):
-    return b"%d: the quick brown fox jumps over the lazy dog, %x\n" % (number, word_of(number, 7))
-
-
-class Text:
-    """What the guest writes, as far as it has been asked for."""
-
-    def __init__(self):
-        self.bytes = bytearray()
-        self.starts = []
-
-    def reach(self, size=0, lines=0):
-        while len(self.bytes) < size or len(self.starts) <= lines:
-            self.starts.append(len(self.bytes))
-            self.bytes += line(len(self.starts) - 1)
-
-    def place(self, piece):
-        """Where a piece with a whole line's beginning in it belongs; it is checked whole."""
-        found = re.search(rb"\n(\d+):", piece)
-        assert found, "no line: %r" % piece[:300]
-        number = int(found.group(1))
-        self.reach(lines=number)
-        at = self.starts[number] - (found.start() + 1)
-        self.check(piece, at)
-        return at
-
-    def check(self, piece, at):
-        self.reach(size=at + len(piece))
-        want = self.bytes[at:at + len(piece)]
-        if piece != want:
-            where = next(i for i, (a, b) in enumerate(zip(piece, want)) if a != b)
-            raise AssertionError("the console goes on otherwise at byte %d: %r, not %r" % (
-                where, piece[max(where - 80, 0):where + 300], bytes(want[max(where - 80, 0):where + 80])))
-
-
-# --- one guest in many processes
-
-
-class Chain:
-    """The guest, in whichever process has it; the console's text is checked as one."""
-
-    def __init__(self, memvisor, folder, binary, cpus, *options):
-        self.memvisor = memvisor
-        self.folder = folder
-        self.count = 0
-        self.text = Text()
-        self.alive = 0.0
-        self.vm = self.client = None
-        self.start([memvisor.path, "run", "--firmware", binary, "-c", str(cpus), *in_order(*BANKS)],
-                   *options)
-        self.at = 0
-        self.vm.wait_for(lambda: self.status().cpus == cpus)
-        self.first = self.status().clock
-
-    def start(self, boot, *options):
-        self.console = self.folder / ("console-%d" % self.count)
-        self.began = time.monotonic()
-        self.vm = Vm(self.memvisor, self.folder, "--serial", "file:%s" % self.console, *options,
-                     name="vm%d" % self.count, boot=boot)
-        self.client = self.vm.qmp()
-        self.count += 1
-
-    def written(self):
-        return self.console.read_bytes()
-
-    def status(self):
-        path = self.folder / "status"
-        self.client.execute("pmemsave", val=STATUS_AT, size=STATUS.size, filename=str(path))
-        words = STATUS.unpack(path.read_bytes())
-        status = Status(*words[:8], words[8:12], words[12:])
-        assert status.wrong == 0, self.written()[-3000:]
-        return status
-
-    def goes_on(self):
-        """Until every CPU, its timer, the token and the console have."""
-        before = self.status()
-
-        def has():
-            now = self.status()
-            each = zip(before.pages + before.ticks, now.pages + now.ticks)
-            return (all(new > old for old, new in list(each)[:now.cpus] + list(each)[4:4 + now.cpus])
-                    and now.token >= before.token + now.cpus and now.lines >= before.lines + 3)
-        self.vm.wait_for(has, 120)
-
-    def leave(self, exact):
-        """The process ends.  exact: the state is what it is now, and not of before."""
-        self.client.close()
-        self.vm.__exit__()
-        self.alive += time.monotonic() - self.began
-        text = self.written()
-        self.text.check(text, self.at)
-        self.end = self.at + len(text)
-        self.exact = exact
-
-    def restore(self, state, *options):
-        self.start([self.memvisor.path, "restore", state], *options)
-
-    def arrived(self):
-        """It goes on, from where it was in its text."""
-        self.vm.wait_for(lambda: self.written().count(b"\n") > 2, 120)
-        at = self.text.place(self.written())
-        assert at == self.end if self.exact else at <= self.end, (at, self.end)
-        self.at = at
-        self.goes_on()
-        status = self.status()
-        alive = self.alive + time.monotonic() - self.began
-        assert (status.clock - self.first) / status.hz <= alive, "guest time goes on without guest"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *problem):
-        self.vm.__exit__(*problem)
 
 
 @pytest.fixture(scope="module")
 def binary(tmp_path_factory):
-    return memory_guest.build(tmp_path_factory.mktemp("rounds"), SOURCE)
+    return busy_guest.build(tmp_path_factory.mktemp("rounds"))
 
 
 # --- rounds
