@@ -331,3 +331,21 @@ int mv_state_load(const struct mv_state_table *table, void *object, const char *
         table->loaded(object);
     return r;
 }
+
+/* --- bytes without their table */
+
+int mv_state_next(const uint8_t *bytes, size_t len, size_t *io_at, struct mv_saved_field *ret)
+{
+    struct loading at = {.at = bytes + *io_at, .end = bytes + len};
+    const uint8_t *name, *values;
+    uint64_t length, type, count;
+    if (at.at == at.end)
+        return 0;
+    if (!take_value(&at, 1, &length) || !take(&at, length, &name) || !take_value(&at, 1, &type) ||
+        !take_value(&at, COUNT_SIZE, &count) || type > MV_STATE_U64 ||
+        !take(&at, count * mv_state_type_size(type), &values))
+        return -EINVAL;
+    *ret = (struct mv_saved_field){(const char *)name, length, type, count, values};
+    *io_at = (size_t)(at.at - bytes);
+    return 1;
+}

@@ -161,6 +161,17 @@ int mv_state_check(const struct mv_state_table *table, const void *object, const
 int mv_state_load(const struct mv_state_table *table, void *object, const char *path,
                   const uint8_t *bytes, size_t len, struct mv_error *err);
 
+/* A field as bytes have it, whatever table they are of. */
+struct mv_saved_field {
+    const char *name; /* of name_length bytes, any of them, without a zero behind */
+    size_t name_length;
+    enum mv_state_type type;
+    size_t count;
+    const uint8_t *values; /* little-endian, of the type's size */
+};
+/* The one at *io_at, which is behind it then: 1; 0 at the end, -EINVAL where there is no field. */
+int mv_state_next(const uint8_t *bytes, size_t len, size_t *io_at, struct mv_saved_field *ret);
+
 /* For check hooks: -EINVAL with "field: …". */
 int mv_state_refuse(struct mv_error *err, const char *field, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -243,19 +243,21 @@ void mv_text_table_print(FILE *out, const struct mv_screen *screen,
 
 /* --- JSON */
 
-static void print_value(FILE *out, const json_t *value)
+static bool print_value(FILE *out, const json_t *value)
 {
     CLEANUP_FREE char *text = mv_qmp_value_dump(value, JSON_ENCODE_ANY);
     if (text != NULL)
         fputs(text, out);
+    return text != NULL;
 }
 
-void mv_json_print(FILE *out, const json_t *value)
+int mv_json_print(FILE *out, const json_t *value)
 {
+    bool whole = true;
     if (!json_is_array(value)) {
-        print_value(out, value);
-        fputc('\n', out);
-        return;
+        whole = print_value(out, value);
+        fputs(whole ? "\n" : "", out);
+        return whole ? 0 : -ENOMEM;
     }
     size_t i;
     json_t *element;
@@ -263,7 +265,8 @@ void mv_json_print(FILE *out, const json_t *value)
     json_array_foreach(value, i, element)
     {
         fputs(i == 0 ? "" : ",\n ", out);
-        print_value(out, element);
+        whole &= print_value(out, element);
     }
     fputs("]\n", out);
+    return whole ? 0 : -ENOMEM;
 }

@@ -87,8 +87,9 @@ void mv_text_table_print(FILE *out, const struct mv_screen *screen,
 
 /* --- JSON, as --json prints it */
 
-/* A list has a line for each element, anything else a line of its own. */
-void mv_json_print(FILE *out, const json_t *value);
+/* A list has a line for each element, anything else a line of its own.  -ENOMEM where not all is.
+ */
+int mv_json_print(FILE *out, const json_t *value);
 
 /*
  * --- watch.c: what is shown anew each second.  On a terminal each frame takes the place of

@@ -18,6 +18,7 @@
 const struct mv_verb *const mv_verbs[] = {
     &mv_run_verb,
     &mv_restore_verb,
+    &mv_info_verb,
     &mv_fork_verb,
     &mv_ps_verb,
     &mv_mem_verb,
@@ -33,7 +34,6 @@ const struct mv_verb *const mv_verbs[] = {
     &mv_version_verb,
     LATER("send", "send a VM to another host"),
     LATER("receive", "receive a VM from another host"),
-    LATER("info", "describe a saved VM"),
     LATER("balloon", "take memory from a guest and give it back"),
     LATER("jit", "tell what the JIT does"),
     NULL,

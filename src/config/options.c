@@ -202,11 +202,12 @@ static int parse_words(struct parse *p)
         if (r < 0)
             return r;
     }
-    if (p->words < p->table->words_needed)
-        return mv_error_set(p->err, EINVAL,
-                            "%s is missing: see 'memvisor help %s'; 'memvisor ps' lists the VMs",
-                            p->table->words[p->words].argument, p->table->verb);
-    return 0;
+    if (p->words >= p->table->words_needed)
+        return 0;
+    const char *missing = p->table->words[p->words].argument;
+    return mv_error_set(p->err, EINVAL, "%s is missing: see 'memvisor help %s'%s", missing,
+                        p->table->verb,
+                        strcmp(missing, "NAME") == 0 ? "; 'memvisor ps' lists the VMs" : "");
 }
 
 int mv_options_parse(const struct mv_option_table *table, int argc, char *const *argv, void *target,

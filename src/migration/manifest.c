@@ -8,6 +8,7 @@
 #include "statefile.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -251,17 +252,52 @@ static int check_count(const char *text, size_t length, struct mv_error *err)
     return mv_error_set(err, E2BIG, "it has more than %d values", VALUES_MAX);
 }
 
-static int parse(const char *text, size_t length, uint64_t ram_length, struct mv_manifest *manifest,
-                 struct mv_error *err)
+/*
+ * Without memory jansson loses a character of a text and says nothing, so what it asks for
+ * is watched.
+ */
+static _Thread_local bool lost;
+
+static void *watched_malloc(size_t size)
 {
+    void *memory = malloc(size);
+    lost |= memory == NULL;
+    return memory;
+}
+
+static void watch(void)
+{
+    json_set_alloc_funcs(watched_malloc, free);
+}
+
+int mv_manifest_load(const char *text, size_t length, struct json_t **ret, struct mv_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     json_error_t why;
     int r = check_count(text, length, err);
     if (r < 0)
         return r;
+    pthread_once(&once, watch);
+    lost = false;
     json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &why);
+    if (lost) {
+        json_decref(value);
+        return mv_error_set_errno(err, ENOMEM, "reading its %zu bytes", length);
+    }
     if (value == NULL)
         return mv_error_set(err, EINVAL, "it is no JSON text (line %d: %s)", why.line,
                             SHOWN(why.text));
+    *ret = value;
+    return 0;
+}
+
+static int parse(const char *text, size_t length, uint64_t ram_length, struct mv_manifest *manifest,
+                 struct mv_error *err)
+{
+    json_t *value;
+    int r = mv_manifest_load(text, length, &value, err);
+    if (r < 0)
+        return r;
     r = mv_manifest_take_object(value, &manifest_shape, manifest, err);
     const char *writer = json_string_value(json_object_get(value, "writer"));
     if (r == 0)

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct json_t;
+
 #define MV_MANIFEST_ID_BYTES 16 /* MV_STATEFILE_ID_BYTES */
 #define MV_MANIFEST_LIST_MAX 16384
 
@@ -83,6 +85,12 @@ int mv_manifest_print(const struct mv_manifest *manifest, uint64_t ram_length, c
 int mv_manifest_parse(const char *text, size_t length, uint64_t ram_length, struct mv_manifest *ret,
                       struct mv_error *err);
 void mv_manifest_clear(struct mv_manifest *manifest);
+
+/*
+ * The text as JSON values, as they are in it: -EINVAL for what is no JSON, -E2BIG for too many
+ * values, -ENOMEM.
+ */
+int mv_manifest_load(const char *text, size_t length, struct json_t **ret, struct mv_error *err);
 
 /* NULL where there is none. */
 const struct mv_manifest_block *mv_manifest_find_block(const struct mv_manifest *manifest,

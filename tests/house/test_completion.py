@@ -74,6 +74,10 @@ def offered(bash, line):
     ("memvisor fo", "memvisor fork "),
     ("memvisor fork --sha", "memvisor fork --share "),
     ("memvisor fork --share k", "memvisor fork --share keep "),
+    ("memvisor inf", "memvisor info "),
+    ("memvisor info im", "memvisor info images/"),
+    ("memvisor info mem.img --di", "memvisor info mem.img --diff "),
+    ("memvisor info mem.img --diff me", "memvisor info mem.img --diff mem.img "),
     ("memvisor restore im", "memvisor restore images/"),
     ("memvisor restore --ram c", "memvisor restore --ram copy "),
     ("memvisor restore mem.img --ra", "memvisor restore mem.img --ram "),
@@ -155,7 +159,7 @@ def test_completes(bash, line, expected):
 
 def test_lists_verbs_and_values(bash):
     assert offered(bash, "memvisor ") == {
-        "run", "restore", "fork", "ps", "mem", "stop", "cont", "quit", "qmp", "save", "ivshmem-server", "ivshmem-client",
+        "run", "restore", "info", "fork", "ps", "mem", "stop", "cont", "quit", "qmp", "save", "ivshmem-server", "ivshmem-client",
         "engines", "help", "version"}
     assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
     assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}

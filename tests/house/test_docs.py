@@ -51,7 +51,7 @@ def completed_options(verb):
 @pytest.mark.parametrize("verb, some", [
     ("ivshmem-server", {"--size", "--watch", "-v"}), ("ivshmem-client", {"--timeout", "--json"}),
     ("save", {"--live", "--stop", "--json"}), ("restore", {"--ram", "-n", "--memory"}),
-    ("fork", {"--count", "-n", "--share"})])
+    ("fork", {"--count", "-n", "--share"}), ("info", {"--json", "-o", "--diff"})])
 def test_options_are_the_same_everywhere(memvisor, verb, some):
     told = help_options(memvisor, verb) - {"-h", "--help"}
     assert some <= told

@@ -30,6 +30,7 @@ WANTED = {
     "lib/pkgconfig/libmemvisor-ivshmem.pc",
     "share/man/man1/memvisor-fork.1",
     "share/man/man1/memvisor-qmp.1",
+    "share/man/man1/memvisor-info.1",
     "share/man/man1/memvisor-restore.1",
     "share/man/man1/memvisor-run.1",
     "share/man/man1/memvisor-save.1",

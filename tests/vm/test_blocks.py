@@ -29,6 +29,8 @@ NOT_RUN = {
     ("memvisor-fork.1", "memvisor run -n vm1"):
         "the console's socket is root's: tests/vm/test_fork.py talks to others",
     ("memvisor-fork.1", "memvisor stop vm1"): "it goes on from the block before",
+    ("memvisor-info.1", "memvisor info vm.state"):
+        "it takes a state: tests/vm/test_info.py makes some",
     ("libmemvisor-ivshmem.3", "#include <memvisor-ivshmem.h>"):
         "tests/house/test_install.py compiles and runs it",
 }
