@@ -105,6 +105,8 @@ bench: setup-bench guest-files build
 	@bench/memory.py --memvisor $(BUILD)/memvisor
 	@echo '== saving blocks, against copying and writing'
 	@$(MESON) test -C $(BUILD) --benchmark --verbose ram-writer
+	@echo '== saving guests, in turns with QEMU'
+	@bench/save.py --memvisor $(BUILD)/memvisor
 	@echo '== taking in ivshmem peers, in turns with QEMU'\''s reference server'
 	@bench/ivshmem.py --memvisor $(BUILD)/memvisor
 	@echo '== ivshmem doorbells, in turns with QEMU'

@@ -5,6 +5,7 @@
 #include "log.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,12 @@ static int run_verb(int argc, char **argv)
 int main(int argc, char **argv)
 {
     open_standard_descriptors();
+    /*
+     * Tables that are large and mostly zero, such as dirty logs, are to cost what is in them.
+     * The library raises this threshold by itself once one of them is freed, and from then on
+     * has them in its heap, where all of each is touched.
+     */
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     /* A reader that goes away is a failed write, not the end of the guest. */
     signal(SIGPIPE, SIG_IGN);
     /* Nor is a file that grows beyond RLIMIT_FSIZE. */

@@ -43,6 +43,7 @@ struct mv_ram_writer {
     uint64_t *sums; /* of each chunk, */
     bool *changed;  /* since its sum was made */
     bool copied;    /* all pages were, once */
+    bool rewritten; /* some were changed since their sum was made */
     struct mv_ram_progress progress;
     struct worker workers[MOST_THREADS];
     size_t worker_count;
@@ -83,6 +84,13 @@ static void *start(void *opaque)
     return NULL;
 }
 
+static int check_cancelled(const struct mv_ram_writer *writer, struct mv_error *err)
+{
+    if (!is_cancelled(writer))
+        return 0;
+    return mv_error_set(err, ECANCELED, "'%s' is not written: that was cancelled", writer->file);
+}
+
 static int work_together(struct mv_ram_writer *writer, work_fn *work, struct mv_error *err)
 {
     sigset_t all, before;
@@ -100,11 +108,7 @@ static int work_together(struct mv_ram_writer *writer, work_fn *work, struct mv_
     int r = atomic_load(&writer->result);
     if (r < 0)
         return mv_error_set(err, -r, "%s", writer->err.text);
-    return is_cancelled(writer) ? mv_error_set(err, ECANCELED,
-                                               "'%s' is not written: that was "
-                                               "cancelled",
-                                               writer->file)
-                                : 0;
+    return check_cancelled(writer, err);
 }
 
 /* --- passes */
@@ -181,6 +185,9 @@ static int copy_again(struct mv_ram_writer *writer, uint64_t *ret_bytes, struct 
         bytes += pages * MV_DIRTY_PAGE;
     }
     *ret_bytes = bytes;
+    if (bytes == 0)
+        return check_cancelled(writer, err); /* no threads, and no look through all logs */
+    writer->rewritten = true;
     return pass(writer, false, bytes, err);
 }
 
@@ -242,6 +249,8 @@ static void sum_chunks(struct worker *worker)
 
 int mv_ram_writer_sum(struct mv_ram_writer *writer, struct mv_error *err)
 {
+    if (!writer->rewritten)
+        return check_cancelled(writer, err);
     atomic_store(&writer->next, 0);
     return work_together(writer, sum_chunks, err);
 }

@@ -27,6 +27,15 @@ def test_measures_ivshmem_peers(memvisor):
     assert figures["bare"]["ratio"] > 0 and len(figures["bare"]["pairs"]) == 1
 
 
+def test_measures_saves(memvisor, qemu):
+    result = harness.run([harness.TOP / "bench/save.py", "--memvisor", memvisor.path, "--rounds",
+                          "1", "--mib", "32", "--json", "-"], timeout=120)
+    assert result.code == 0, result
+    figures = json.loads(result.out[result.out.index("{"):])
+    assert all(len(rates) == 1 and rates[0] > 0 for rates in figures["rates"].values()), figures
+    assert len(figures["untouched"]["large"]) == 8
+
+
 def test_a_guest_that_does_not_boot_is_an_error(kernel, tmp_path):
     fake = tmp_path / "fake"
     fake.write_text("#!/bin/sh\necho no machine here\n")
