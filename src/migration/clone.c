@@ -39,6 +39,11 @@ static void keep(struct kept *kept, int fd)
         kept->fds[kept->count++] = fd;
 }
 
+static void count_block(struct mv_block *block, void *opaque)
+{
+    ++*(size_t *)opaque;
+}
+
 static void keep_block(struct mv_block *block, void *opaque)
 {
     keep(opaque, block->backing->fd);
@@ -58,7 +63,8 @@ static int drop_descriptors(struct mv_fork *fork, struct mv_error *err)
 {
     struct mv_machine_boot boot;
     struct stat st;
-    struct kept kept = {.room = fork->block_count + 3};
+    struct kept kept = {.room = 3};
+    mv_block_for_each(mv_machine_blocks(fork->machine), count_block, &kept.room);
     CLEANUP_FREE int *fds = calloc(kept.room, sizeof *fds);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (fds == NULL || null < 0)

@@ -14,7 +14,7 @@ struct mv_fork {
     bool has_serial;
     enum mv_config_serial serial;
     char *serial_path; /* or NULL */
-    bool paused;
+    bool paused, keep_shared;
     mv_clone_run_fn *run;
     struct mv_fork_clone *clones;
     size_t count;

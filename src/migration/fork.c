@@ -76,10 +76,29 @@ static int take_serial(struct mv_fork *fork, const struct mv_config *serial, str
 
 struct listing {
     struct mv_fork *fork;
-    bool keep_shared;
     int result;
     struct mv_error *err;
 };
+
+static void check_block(struct mv_block *block, void *opaque)
+{
+    struct listing *listing = opaque;
+    if (listing->result == 0 && block->backing->share)
+        listing->result = mv_error_set(
+            listing->err, EBUSY,
+            "block %s is shared (%s): guest and clones would write to the same memory: type "
+            "--share keep where that is meant",
+            block->id, block->backing->what);
+}
+
+/* Devices come and go: so this is looked at again when it comes to the fork. */
+static int check_shared(struct mv_fork *fork, struct mv_error *err)
+{
+    struct listing listing = {fork, 0, err};
+    if (!fork->keep_shared)
+        mv_block_for_each(mv_machine_blocks(fork->machine), check_block, &listing);
+    return listing.result;
+}
 
 static void list_block(struct mv_block *block, void *opaque)
 {
@@ -87,14 +106,6 @@ static void list_block(struct mv_block *block, void *opaque)
     struct mv_fork *fork = listing->fork;
     if (listing->result < 0)
         return;
-    if (block->backing->share && !listing->keep_shared) {
-        listing->result = mv_error_set(
-            listing->err, EBUSY,
-            "block %s is shared (%s): guest and clones would write to the same memory: type "
-            "--share keep where that is meant",
-            block->id, block->backing->what);
-        return;
-    }
     struct mv_fork_block *more =
         reallocarray(fork->blocks, fork->block_count + 1, sizeof *fork->blocks);
     char *id = strdup(block->id);
@@ -116,6 +127,7 @@ int mv_fork_create(const struct mv_fork_params *params, struct mv_fork **ret, st
     *fork = (struct mv_fork){.machine = params->machine,
                              .loop = params->loop,
                              .paused = params->paused,
+                             .keep_shared = params->keep_shared,
                              .run = params->run,
                              .told = params->told,
                              .opaque = params->opaque,
@@ -125,7 +137,9 @@ int mv_fork_create(const struct mv_fork_params *params, struct mv_fork **ret, st
     int r = take_names(fork, params, err);
     if (r == 0)
         r = take_serial(fork, params->serial, err);
-    struct listing listing = {fork, params->keep_shared, r, err};
+    if (r == 0)
+        r = check_shared(fork, err);
+    struct listing listing = {fork, r, err};
     mv_block_for_each(mv_machine_blocks(fork->machine), list_block, &listing);
     if (listing.result < 0)
         mv_fork_destroy(fork);
@@ -209,12 +223,15 @@ static int fork_machine(struct mv_fork *fork, struct mv_error *err)
 {
     struct mv_machine *machine = fork->machine;
     bool ran = mv_machine_state(machine) == MV_MACHINE_RUNNING;
+    int r = check_shared(fork, err);
+    if (r < 0)
+        return r;
     if (pipe2(fork->reports, O_CLOEXEC) < 0)
         return mv_error_set_errno(err, errno, "a pipe to the clones");
     uint64_t start = mv_now_ns();
     if (ran)
         mv_machine_pause(machine);
-    int r = mv_machine_save_objects(machine, save_part, fork, err);
+    r = mv_machine_save_objects(machine, save_part, fork, err);
     if (r == 0)
         r = spawn(fork, err);
     if (ran) {

@@ -149,6 +149,26 @@ def test_clones_go_on(linux, tmp_path):
             assert at_one.ask("cat /file 2>&1 | wc -l") == "1" and at_other.ask("cat /file") == "first"
 
 
+def test_the_memory_is_the_same(linux, tmp_path):
+    """To the last byte, before the clone has run; what it then writes is its own."""
+    vm = linux()
+    assert vm.verb("stop", "p").code == 0
+    (clone,) = fork(vm, "-n", "clone", "--paused")
+
+    def memory_of(qmp, name):
+        with qmp as client:
+            client.execute("pmemsave", val=0x80000000, size=128 << 20, filename=str(tmp_path / name))
+        return (tmp_path / name).read_bytes()
+
+    before = memory_of(vm.qmp(), "p.ram")
+    assert len(before) == 128 << 20 and memory_of(clone.qmp(), "clone.ram") == before
+    assert vm.verb("cont", "clone").code == 0
+    with clone.console() as console:
+        console.ask("cat /count")
+    assert vm.verb("stop", "clone").code == 0
+    assert memory_of(clone.qmp(), "clone.ram") != before == memory_of(vm.qmp(), "p.ram")
+
+
 def test_each_has_its_generation(linux, tmp_path):
     vm = linux()
     clones = fork(vm, "-n", "a", "b")
@@ -226,6 +246,35 @@ def test_the_clones_go_on_without_their_parent(parent):
         client.execute("quit")
     with grandchild.qmp() as client:
         assert client.execute("query-status")["running"]
+
+
+def test_saved_restored_and_forked(linux, memvisor, tmp_path, ended):
+    """A clone is saved as any other guest, and what is restored of that is forked."""
+    vm = linux("--device", "edu")
+    with Console(tmp_path / "console.sock") as console:
+        console.ask("echo kept > /file")
+    fork(vm, "-n", "clone")
+    state = tmp_path / "state"
+    result = vm.verb("save", "clone", state)
+    assert result.code == 0, result
+    assert vm.verb("quit", "p", "clone").code == 0
+    vm.end()
+    with Vm(memvisor, tmp_path, "--serial", "none", name="again",
+            boot=[memvisor.path, "restore", state]) as again:
+        ended(again)
+        clones = fork(again, "-n", "a", "b", name="again")
+        state.unlink()
+        assert vm.verb("quit", "again").code == 0
+        guids = set()
+        for clone in clones:
+            guids.add(clone.guid())
+            with clone.console() as console:
+                assert console.ask("cat /file") == "kept"
+                with clone.qmp() as client:
+                    client.execute("system_reset")
+                console.until("ready")
+        assert len(guids) == 2
+        again.end()
 
 
 def test_paused(parent, tmp_path):
