@@ -103,6 +103,8 @@ bench: setup-bench guest-files build
 	@bench/compute.py --memvisor $(BUILD)/memvisor
 	@echo '== the cost of memory'
 	@bench/memory.py --memvisor $(BUILD)/memvisor
+	@echo '== forking a guest'
+	@bench/fork.py --memvisor $(BUILD)/memvisor
 	@echo '== saving blocks, against copying and writing'
 	@$(MESON) test -C $(BUILD) --benchmark --verbose ram-writer
 	@echo '== saving guests, in turns with QEMU'

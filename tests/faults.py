@@ -23,6 +23,8 @@ KINDS = ["alloc", "mmap", "madvise", "mlock", "open", "memfd", "eventfd", "timer
 FILE_KINDS = ["write", "sync", "link"]
 # Of who reads one; and reads and writes that do half of what they should.
 READ_KINDS = ["read", "short"]
+# And of who makes processes.
+FORK_KINDS = ["fork"]
 
 
 def shim(memvisor):
@@ -55,7 +57,7 @@ class Faults:
     def arm(self, kind, n, times=1, error=0):
         """The nth call from now on fails, with the errno or as is usual, and so do times - 1
         after it."""
-        assert kind in KINDS + FILE_KINDS + READ_KINDS
+        assert kind in KINDS + FILE_KINDS + READ_KINDS + FORK_KINDS
         self.disarm()
         self.page[KIND:KIND + 16] = kind.encode().ljust(16, b"\0")
         self._put("q", LEFT, n - 1)

@@ -23,6 +23,14 @@ static inline uint64_t mv_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* That the calling thread has used of a processor. */
+static inline uint64_t mv_thread_cpu_ns(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
 static inline int64_t mv_now_ms(void)
 {
     return (int64_t)(mv_now_ns() / 1000000);

@@ -59,7 +59,7 @@ static bool collapse_one(int pagemap, uint8_t *host, uint64_t *io_leave)
     return true;
 }
 
-void mv_block_collapse(const struct mv_block *block, uint64_t *io_leave, uint64_t until_ns,
+void mv_block_collapse(const struct mv_block *block, uint64_t *io_leave, uint64_t until_cpu_ns,
                        const atomic_bool *cancelled)
 {
     struct mv_block_populated *populated;
@@ -74,7 +74,7 @@ void mv_block_collapse(const struct mv_block *block, uint64_t *io_leave, uint64_
         uint64_t end = at + len;
         at &= ~(HUGE - 1);
         for (; going && at < end && at + HUGE <= block->size; at += HUGE)
-            going = !atomic_load(cancelled) && mv_now_ns() < until_ns &&
+            going = !atomic_load(cancelled) && mv_thread_cpu_ns() < until_cpu_ns &&
                     collapse_one(pagemap, block->host + at, io_leave);
         at = at < end ? end : at;
     }

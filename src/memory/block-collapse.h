@@ -16,10 +16,10 @@ struct mv_block;
  * What a block has in small pages that belong to this process alone comes to be in huge ones,
  * but for *io_leave bytes, of which those are taken that stay small.  Only where a huge page
  * would be nearly full, so that the guest takes little more memory than before; and for memory
- * that is no file's, where the host can.  Ends soon where `cancelled` gets true, or at
- * until_ns, by mv_now_ns.  The block is pinned; any thread.
+ * that is no file's, where the host can.  Ends soon where `cancelled` gets true, or where this
+ * thread has used so much of a processor, in nanoseconds.  The block is pinned; any thread.
  */
-void mv_block_collapse(const struct mv_block *block, uint64_t *io_leave, uint64_t until_ns,
+void mv_block_collapse(const struct mv_block *block, uint64_t *io_leave, uint64_t until_cpu_ns,
                        const atomic_bool *cancelled);
 
 #endif

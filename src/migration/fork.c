@@ -263,7 +263,7 @@ static void step(void *opaque)
 static void collapse(struct mv_fork *fork, const atomic_bool *cancelled)
 {
     struct mv_block_registry *blocks = mv_machine_blocks(fork->machine);
-    uint64_t leave = SMALL_PAGES, until = mv_now_ns() + COLLAPSE_NS;
+    uint64_t leave = SMALL_PAGES, until = mv_thread_cpu_ns() + COLLAPSE_NS;
     for (size_t i = 0; i < fork->block_count; i++) {
         struct mv_block *block =
             mv_block_pin_generation(blocks, fork->blocks[i].id, fork->blocks[i].generation);

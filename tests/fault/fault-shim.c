@@ -49,6 +49,7 @@ struct page {
 };
 
 static struct page unused, *page = &unused;
+static atomic_llong *blocks = &unused.blocks; /* the page's, in the process that was loaded */
 static atomic_bool in_main;
 static __thread bool inside; /* what this file calls does not count */
 
@@ -129,7 +130,7 @@ void __libc_free(void *block);
 static void *counted(void *block)
 {
     if (block != NULL)
-        atomic_fetch_add(&page->blocks, 1);
+        atomic_fetch_add(blocks, 1);
     return block;
 }
 
@@ -153,7 +154,7 @@ EXPORTED void *realloc(void *old, size_t size)
     if (old == NULL)
         return counted(block);
     if (size == 0 && block == NULL)
-        atomic_fetch_sub(&page->blocks, 1);
+        atomic_fetch_sub(blocks, 1);
     return block;
 }
 
@@ -174,7 +175,7 @@ EXPORTED int posix_memalign(void **ret, size_t alignment, size_t size)
 EXPORTED void free(void *block)
 {
     if (block != NULL)
-        atomic_fetch_sub(&page->blocks, 1);
+        atomic_fetch_sub(blocks, 1);
     __libc_free(block);
 }
 
@@ -223,6 +224,7 @@ FAILING_INT(shm_open, (const char *name, int flags, mode_t mode), (name, flags, 
 
 FAILING_INT(memfd_create, (const char *name, unsigned flags), (name, flags), "memfd", EMFILE)
 FAILING_INT(eventfd, (unsigned count, int flags), (count, flags), "eventfd", EMFILE)
+FAILING(pid_t, fork, (void), (), "fork", EAGAIN, -1)
 FAILING_INT(timerfd_create, (int clock, int flags), (clock, flags), "timer", EMFILE)
 FAILING_INT(epoll_create1, (int flags), (flags), "epoll", EMFILE)
 FAILING_INT(dup3, (int fd, int to, int flags), (fd, to, flags), "dup", EMFILE)
@@ -320,6 +322,11 @@ EXPORTED int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
 /* --- the page, and main */
 
+static void leave_blocks(void)
+{
+    blocks = &unused.blocks;
+}
+
 __attribute__((constructor)) static void start(void)
 {
     const char *path = getenv("MEMVISOR_FAULTS");
@@ -332,6 +339,8 @@ __attribute__((constructor)) static void start(void)
     if (mapped == MAP_FAILED)
         return;
     page = mapped;
+    blocks = &page->blocks;
+    pthread_atfork(NULL, NULL, leave_blocks);
     dl_iterate_phdr(note_base, NULL);
     backtrace(warm, 1); /* the first one loads a library */
 }

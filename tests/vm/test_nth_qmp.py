@@ -4,6 +4,7 @@ QMP command is done or is an error, and an error leaves the machine, its descrip
 mappings, allocations and files as they were.  Then the same command succeeds.
 """
 import os
+import signal
 import time
 
 import pytest
@@ -18,20 +19,21 @@ BANK = 0x80000000
 
 NOTHING = {"query-version", "query-commands", "query-qmp-schema", "query-status",
            "query-cpus-fast", "query-memory-size-summary", "query-memory-devices",
-           "query-memdev", "query-dirty-rate", "query-pci", "x-query-space", "x-query-ivshmem",
-           "system_powerdown", "system_reset", "stop", "cont"}
+           "query-memdev", "query-dirty-rate", "query-pci", "query-vm-generation-id",
+           "x-query-space", "x-query-ivshmem", "system_powerdown", "system_reset", "stop", "cont"}
 ARGUMENTS = dict(
     {name: {} for name in NOTHING},
     **{"calc-dirty-rate": {"calc_time": 1}, "x-dirty-map": {"milliseconds": 1, "parts": 4},
        "x-query-blocks": {"parts": 4}, "device_del": {"id": "made"},
-       "pmemsave": {"val": BANK, "size": MIB}, "device_add": {}, "x-save": {}})
+       "pmemsave": {"val": BANK, "size": MIB}, "device_add": {}, "x-save": {},
+       "x-fork": {"names": ["clone"], "share": "keep", "serial": "none", "paused": True}})
 DEVICES = {
     "edu": {"driver": "edu"},
     "plain": {"driver": "ivshmem-plain", "size": "1M"},
     "doorbell": {"driver": "ivshmem-doorbell", "vectors": 2},
 }
 # Tests of their own, below and elsewhere.
-ELSEWHERE = {"qmp_capabilities", "quit", "x-save-cancel"}
+ELSEWHERE = {"qmp_capabilities", "quit", "x-save-cancel", "x-restore-info", "x-query-restore"}
 # (command, device)
 CASES = ([(name, None) for name in sorted(ARGUMENTS) if name != "device_add"] +
          [("device_add", device) for device in DEVICES])
@@ -169,8 +171,13 @@ class Command:
             return self.saved.exists()
         return answer is not None and "return" in answer
 
-    def undo(self, done):
+    def undo(self, done, answer):
         """Back to where prepare began."""
+        if self.name == "x-fork" and done:
+            for clone in answer["return"]["clones"]:
+                assert ("pid" in clone) != ("error" in clone), answer
+                if "pid" in clone:
+                    os.kill(clone["pid"], signal.SIGKILL)
         client = self.host.client
         if self.name in ("stop", "cont"):
             client.execute("stop")
@@ -192,7 +199,7 @@ class Command:
         self.host.revive()
         done = self.is_done(answer)
         assert answer is None or done == ("return" in answer), answer
-        self.undo(done)
+        self.undo(done, answer)
         return answer, fired
 
 
@@ -247,13 +254,13 @@ def test_all_commands_are_tried(host):
     assert names == set(ARGUMENTS) | ELSEWHERE
 
 
-# A measurement takes a second, and so does each that is not refused.
-SLOW = {"calc-dirty-rate": ["alloc", "thread"]}
+# A measurement takes a second, and so does each that is not refused.  A fork forks.
+KINDS = {"calc-dirty-rate": ["alloc", "thread"], "x-fork": faults.KINDS + faults.FORK_KINDS}
 
 
 @pytest.mark.parametrize("name, device", CASES, ids=lambda word: word or "-")
 def test_command(host, name, device):
-    try_each(host, Command(host, name, device), 12, SLOW.get(name, faults.KINDS))
+    try_each(host, Command(host, name, device), 12, KINDS.get(name, faults.KINDS))
 
 
 @pytest.mark.long
