@@ -8,16 +8,13 @@
 
 #include "block-info.h"
 #include "block.h"
-#include "bytes.h"
 #include "cleanup.h"
 #include "loop.h"
 #include "machine.h"
 #include "os.h"
 #include "output-file.h"
 #include "ram-writer.h"
-#include "save-plan.h"
-#include "size.h"
-#include "state.h"
+#include "save-file.h"
 #include "statefile.h"
 
 #include <fcntl.h>
@@ -28,12 +25,6 @@
 #define CANCEL_NS (20 * 1000 * 1000)
 
 typedef int step_fn(struct mv_save *save, struct mv_error *err);
-
-struct object {
-    char *path;
-    const struct mv_state_table *table;
-    uint8_t *bytes;
-};
 
 struct mv_save {
     struct mv_machine *machine;
@@ -47,8 +38,7 @@ struct mv_save {
     /* Whoever has the turn: */
     struct mv_save_plan plan;
     struct mv_ram_writer *writer;
-    struct object *objects;
-    size_t object_count, object_room;
+    struct mv_save_objects objects;
     uint64_t began_ns, stopped_ns, pause_ns;
     /* The main thread's: */
     bool holds; /* paused the guest, which ran */
@@ -139,26 +129,6 @@ static int begin_live(struct mv_save *save, struct mv_error *err)
     return r < 0 ? r : make_writer(save, true, err);
 }
 
-static int add_object(void *opaque, const char *path, const struct mv_state_table *table,
-                      void *object, struct mv_error *err)
-{
-    struct mv_save *save = opaque;
-    if (save->object_count == save->object_room) {
-        size_t room = save->object_room == 0 ? 32 : 2 * save->object_room;
-        struct object *grown = reallocarray(save->objects, room, sizeof *grown);
-        if (grown == NULL)
-            return mv_error_set_errno(err, ENOMEM, "%s", path);
-        save->objects = grown;
-        save->object_room = room;
-    }
-    struct object *entry = &save->objects[save->object_count++];
-    *entry = (struct object){strdup(path), table, malloc(mv_state_size(table))};
-    if (entry->path == NULL || entry->bytes == NULL)
-        return mv_error_set_errno(err, ENOMEM, "%s", path);
-    mv_state_save(table, object, entry->bytes);
-    return 0;
-}
-
 /*
  * Devices may have come or gone with their blocks while the guest ran: then what was copied
  * has other places than it should, and all is copied again, now that it stands still.
@@ -192,7 +162,7 @@ static int stop_guest(struct mv_save *save, struct mv_error *err)
         mv_machine_pause(save->machine);
     }
     save->still = true;
-    int r = mv_machine_save_objects(save->machine, add_object, save, err);
+    int r = mv_save_objects_take(&save->objects, save->machine, err);
     return r < 0 ? r : plan_stopped(save, err);
 }
 
@@ -215,76 +185,16 @@ static int go_on(struct mv_save *save, struct mv_error *err)
     return 0;
 }
 
-/* --- the file, behind RAM */
-
-static int write_objects(const struct mv_save *save, struct mv_section_writer *sections,
-                         struct mv_error *err)
-{
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < save->object_count; i++) {
-        const struct object *object = &save->objects[i];
-        r = mv_section_write(sections,
-                             &(struct mv_section){.type = MV_SECTION_OBJECT,
-                                                  .version = object->table->version,
-                                                  .name = object->path,
-                                                  .kind = object->table->type,
-                                                  .payload = object->bytes,
-                                                  .length = mv_state_size(object->table)},
-                             err);
-    }
-    return r;
-}
-
-static int write_sums(const struct mv_save *save, struct mv_section_writer *sections,
-                      struct mv_error *err)
-{
-    const struct mv_manifest *manifest = &save->plan.manifest;
-    int r = 0;
-    for (size_t i = 0, part = 0; r == 0 && i < manifest->block_count; i++) {
-        size_t count;
-        if (!manifest->blocks[i].saved)
-            continue;
-        const uint64_t *sums = mv_ram_writer_sums(save->writer, part++, &count);
-        CLEANUP_FREE uint8_t *bytes = malloc(8 * count + 1);
-        uint8_t *at = bytes;
-        if (bytes == NULL)
-            return mv_error_set_errno(err, ENOMEM, "sums of block %s", manifest->blocks[i].id);
-        for (size_t k = 0; k < count; k++)
-            at = mv_bytes_put(at, sums[k], 8);
-        r = mv_section_write(sections,
-                             &(struct mv_section){.type = MV_SECTION_SUMS,
-                                                  .name = manifest->blocks[i].id,
-                                                  .kind = "",
-                                                  .payload = bytes,
-                                                  .length = 8 * count},
-                             err);
-    }
-    return r;
-}
+/* --- all of it */
 
 static int write_rest(struct mv_save *save, struct mv_error *err)
 {
-    const struct mv_save_plan *plan = &save->plan;
-    struct mv_statefile_writer out;
-    CLEANUP_FREE char *text = NULL;
-    size_t length;
-    int r = mv_manifest_print(&plan->manifest, plan->ram_length, &text, &length, err);
-    if (r == 0)
-        r = mv_statefile_begin(&out, mv_output_file_fd(save->file), plan->manifest.id,
-                               plan->ram_length, text, length, err);
-    if (r == 0)
-        r = write_objects(save, &out.sections, err);
-    if (r == 0)
-        r = write_sums(save, &out.sections, err);
-    if (r == 0)
-        r = mv_statefile_end(&out, err);
+    int r = mv_save_file_end(mv_output_file_fd(save->file), &save->plan, save->writer,
+                             &save->objects, &save->end, err);
     if (r < 0)
         mv_error_prefix(err, "'%s'", save->path);
-    save->end = out.next;
     return r;
 }
-
-/* --- all of it */
 
 static int commit(struct mv_save *save, struct mv_error *err)
 {
@@ -458,11 +368,7 @@ void mv_save_destroy(struct mv_save *save)
     mv_save_plan_clear(&save->plan);
     mv_output_file_destroy(save->file);
     mv_cleanup_close(&save->fd);
-    for (size_t i = 0; i < save->object_count; i++) {
-        free(save->objects[i].path);
-        free(save->objects[i].bytes);
-    }
-    free(save->objects);
+    mv_save_objects_clear(&save->objects);
     pthread_cond_destroy(&save->turned);
     pthread_mutex_destroy(&save->lock);
     free(save->path);

@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
@@ -343,6 +344,18 @@ def test_memory_in_a_shared_file_stays_there(memvisor, folder, sharing):
     assert check(memvisor, path)["status"] == 0
     result = harness.run([memvisor.path, "restore", moved, "-n", "again"], env=sharing.env)
     assert result.code == 1 and "stale" in result.err, result
+
+
+def test_debugger_lets_it_go_on(memvisor, folder):
+    """What the guest's memory was saved to is stale then, too; while it is saved nothing goes on."""
+    with qmp.Vm(memvisor, folder, "-m", "2M,file=%s,create=on" % (folder / "own"), "--gdb",
+                folder / "gdb") as vm, vm.qmp() as client, socket.socket(socket.AF_UNIX) as gdb:
+        gdb.settimeout(20 * harness.SLOW)
+        client.execute("x-save", file=str(folder / "state"))
+        gdb.connect(str(folder / "gdb"))
+        gdb.sendall(b"+$c#63")
+        client.event("RESUME")
+        assert check(memvisor, folder / "state")["status"] == 1
 
 
 def test_save_on_and_off(memvisor, folder):
