@@ -33,6 +33,7 @@ struct reading {
     const struct mv_ram_read_part *parts;
     size_t count;
     uint64_t chunks;
+    uint64_t sum_of_zeros; /* of a whole chunk, since most of a large guest's may be holes */
     _Atomic uint64_t next; /* chunk, of those of all parts */
     struct mv_progress progress;
     pthread_mutex_t lock; /* of the first failure */
@@ -63,10 +64,10 @@ struct chunk {
     uint8_t *buffer; /* of MV_RAM_CHUNK bytes */
 };
 
-static int check_sum(const struct reading *reading, const struct chunk *chunk, struct mv_error *err)
+static int check_sum(const struct reading *reading, const struct chunk *chunk, uint64_t sum,
+                     struct mv_error *err)
 {
     const struct mv_ram_read_part *part = chunk->part;
-    uint64_t sum = XXH3_64bits(chunk->buffer, chunk->len);
     uint64_t noted = mv_bytes_get(part->sums + chunk->at / MV_RAM_CHUNK * SUM_BYTES, SUM_BYTES);
     if (sum == noted)
         return 0;
@@ -114,23 +115,36 @@ static bool is_hole(const struct reading *reading, uint64_t offset, size_t len)
     return data < 0 ? errno == ENXIO : (uint64_t)data >= offset + len;
 }
 
-static int read_chunk(const struct reading *reading, const struct chunk *chunk,
-                      struct mv_error *err)
+static int read_data(const struct reading *reading, const struct chunk *chunk, struct mv_error *err)
 {
-    uint64_t offset = chunk->part->offset + chunk->at;
-    int r = 0;
-    if (is_hole(reading, offset, chunk->len))
-        memset(chunk->buffer, 0, chunk->len);
-    else
-        r = mv_pread_all(reading->fd, chunk->buffer, chunk->len, offset);
+    int r = mv_pread_all(reading->fd, chunk->buffer, chunk->len, chunk->part->offset + chunk->at);
     if (r == -ENODATA)
         return mv_error_set(err, EINVAL, "block %s: '%s' has become shorter than it was",
                             chunk->part->id, reading->file);
     if (r < 0)
         return mv_error_set_errno(err, -r, "block %s: the bytes from 0x%" PRIx64 " on in '%s'",
                                   chunk->part->id, chunk->at, reading->file);
-    r = check_sum(reading, chunk, err);
+    r = check_sum(reading, chunk, XXH3_64bits(chunk->buffer, chunk->len), err);
     return r == 0 && chunk->part->block != NULL ? copy(chunk, err) : r;
+}
+
+static int read_hole(const struct reading *reading, const struct chunk *chunk, struct mv_error *err)
+{
+    uint64_t sum = reading->sum_of_zeros;
+    if (chunk->len < MV_RAM_CHUNK) {
+        memset(chunk->buffer, 0, chunk->len);
+        sum = XXH3_64bits(chunk->buffer, chunk->len);
+    }
+    int r = check_sum(reading, chunk, sum, err);
+    return r == 0 && chunk->part->block != NULL ? copy_run(chunk, 0, chunk->len, true, err) : r;
+}
+
+static int read_chunk(const struct reading *reading, const struct chunk *chunk,
+                      struct mv_error *err)
+{
+    return is_hole(reading, chunk->part->offset + chunk->at, chunk->len)
+               ? read_hole(reading, chunk, err)
+               : read_data(reading, chunk, err);
 }
 
 /* --- all of them */
@@ -210,10 +224,13 @@ int mv_ram_read(int fd, const char *file, const char *doing, const struct mv_ram
                 size_t count, struct mv_error *err)
 {
     struct reading reading = {.fd = fd, .file = file, .parts = parts, .count = count};
+    CLEANUP_FREE uint8_t *zeros = calloc(1, MV_RAM_CHUNK);
     uint64_t bytes = 0;
-    int r = check_parts(&reading, &bytes, err);
+    int r = zeros == NULL ? mv_error_set_errno(err, ENOMEM, "reading '%s'", file)
+                          : check_parts(&reading, &bytes, err);
     if (r < 0 || bytes == 0)
         return r;
+    reading.sum_of_zeros = XXH3_64bits(zeros, MV_RAM_CHUNK);
     pthread_mutex_init(&reading.lock, NULL);
     mv_progress_begin(&reading.progress, doing, bytes);
     read_together(&reading);
