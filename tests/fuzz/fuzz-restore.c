@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libFuzzer against all that a restore makes of a state file whose sums are right: the
+ * manifest, the machine that it describes, and what is loaded into its parts.  An input is
+ * a byte that says how memory is had, the length of the manifest in three, the manifest, and
+ * sections without the end, whose sums are put right.  RAM is a hole.
+ *
+ * An engine stands in whose vCPUs never run.  Its CPU has no features, so that states of the
+ * emulator's come as far as to vCPUs, which are loaded last, and only such that fuzzing has
+ * made of them go further.
+ */
+#include "arch.h"
+#include "arm64.h"
+#include "bytes.h"
+#include "engine.h"
+#include "loop.h"
+#include "machine.h"
+#include "restore.h"
+#include "statefile.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+#define HEAD      4
+#define INPUT_MAX (512 * 1024)
+#define RAM       (64 * MV_MIB)
+#define STATE     "fuzz.state"
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "line %d: %s is not so: %s\n", __LINE__, #condition, err.text);        \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+static struct mv_error err;
+static struct mv_loop *loop;
+static char folder[] = "/tmp/memvisor-fuzz-XXXXXX";
+
+/* --- the engine */
+
+struct idle_cpu {
+    struct mv_vcpu vcpu;
+    struct mv_arm64_state state;
+};
+
+static const struct mv_engine_ops idle_ops;
+static struct mv_engine idle = {&idle_ops};
+static uint64_t idle_ns;
+
+static int idle_create(const struct mv_engine_params *params, struct mv_engine **ret,
+                       struct mv_error *error)
+{
+    *ret = &idle;
+    return 0;
+}
+
+static void idle_destroy(struct mv_engine *engine)
+{
+}
+
+static void idle_set_irqchip(struct mv_engine *engine, struct mv_irqchip *chip)
+{
+}
+
+static void idle_clock_run(struct mv_engine *engine, bool on)
+{
+}
+
+static uint64_t idle_clock_ns(struct mv_engine *engine)
+{
+    return idle_ns;
+}
+
+static void idle_clock_set(struct mv_engine *engine, uint64_t ns)
+{
+    idle_ns = ns;
+}
+
+static int idle_vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,
+                            struct mv_error *error)
+{
+    struct idle_cpu *cpu = calloc(1, sizeof *cpu);
+    cpu->vcpu = (struct mv_vcpu){&idle_ops, index};
+    *ret = &cpu->vcpu;
+    return 0;
+}
+
+static void idle_vcpu_destroy(struct mv_vcpu *vcpu)
+{
+    free(vcpu);
+}
+
+static void idle_vcpu_reset(struct mv_vcpu *vcpu)
+{
+}
+
+static void idle_vcpu_get_state(struct mv_vcpu *vcpu, void *ret)
+{
+    memcpy(ret, &((struct idle_cpu *)vcpu)->state, sizeof(struct mv_arm64_state));
+}
+
+static int idle_vcpu_set_state(struct mv_vcpu *vcpu, const void *state, struct mv_error *error)
+{
+    struct idle_cpu *cpu = (struct idle_cpu *)vcpu;
+    int r = mv_arch_check(&mv_arm64, state, &cpu->state, error);
+    if (r == 0)
+        memcpy(&cpu->state, state, sizeof cpu->state);
+    return r;
+}
+
+static const struct mv_engine_ops idle_ops = {
+    .name = "emulator",
+    .arch = &mv_arm64,
+    .create = idle_create,
+    .destroy = idle_destroy,
+    .set_irqchip = idle_set_irqchip,
+    .clock_run = idle_clock_run,
+    .clock_ns = idle_clock_ns,
+    .clock_set = idle_clock_set,
+    .vcpu_create = idle_vcpu_create,
+    .vcpu_destroy = idle_vcpu_destroy,
+    .vcpu_reset = idle_vcpu_reset,
+    .vcpu_get_state = idle_vcpu_get_state,
+    .vcpu_set_state = idle_vcpu_set_state,
+};
+
+const struct mv_engine_ops *const mv_engines[] = {&idle_ops, NULL};
+
+/* --- the file */
+
+/* Whole sections, and what is left of the input. */
+static void sum_sections(uint8_t *bytes, size_t size)
+{
+    for (size_t at = 0; size - at >= MV_SECTION_BYTES_MIN;) {
+        uint8_t *section = bytes + at;
+        uint64_t length = mv_bytes_get(section + 16, 8), room = size - at - MV_SECTION_BYTES_MIN;
+        if (length > room)
+            return;
+        length += mv_bytes_get(section + 6, 2) + mv_bytes_get(section + 8, 2);
+        if (length > room)
+            return;
+        mv_bytes_put(section + 24 + length, XXH3_64bits(section, 24 + length), 8);
+        at += MV_SECTION_BYTES_MIN + length;
+    }
+}
+
+static void write_file(const uint8_t *manifest, size_t length, uint8_t *sections, size_t size)
+{
+    static const uint8_t id[MV_STATEFILE_ID_BYTES];
+    struct mv_statefile_writer writer;
+    int fd = open(STATE, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    sum_sections(sections, size);
+    CHECK(fd >= 0);
+    CHECK(mv_statefile_begin(&writer, fd, id, RAM, (const char *)manifest, length, &err) == 0);
+    CHECK(writer.sections.write(writer.sections.opaque, sections, size, &err) == 0);
+    writer.sections.written = size;
+    CHECK(mv_statefile_end(&writer, &err) == 0);
+    close(fd);
+}
+
+/* --- what always holds */
+
+static void check_error(void)
+{
+    CHECK(strncmp(err.text, "'" STATE "': ", strlen("'" STATE "': ")) == 0);
+    for (const char *c = err.text; *c != '\0'; c++)
+        CHECK((unsigned char)*c >= ' ' && *c != 0x7f);
+}
+
+static void restore(enum mv_config_ram ram)
+{
+    struct mv_config_restore wish = {.file = strdup(STATE), .ram = ram};
+    struct mv_restore *state = NULL;
+    struct mv_machine *machine = NULL;
+    err.text[0] = '\0';
+    int r = mv_restore_open(&wish, 0, &state, &err);
+    mv_config_restore_free(&wish);
+    if (r == 0)
+        r = mv_restore_machine(state, loop, NULL, &machine, &err);
+    if (r < 0)
+        check_error();
+    mv_machine_destroy(machine);
+    mv_restore_end(state);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint8_t bytes[INPUT_MAX];
+    if (size <= HEAD || size > INPUT_MAX)
+        return 0;
+    size_t left = size - HEAD, length = mv_bytes_get(data + 1, 3);
+    memcpy(bytes, data + HEAD, left);
+    length = length < left ? length : left;
+    write_file(bytes, length, bytes + length, left - length);
+    restore(data[0] % 2 == 0 ? MV_RAM_PRIVATE : MV_RAM_COPY);
+    return 0;
+}
+
+static void tidy_up(void)
+{
+    unlink(STATE);
+    rmdir(folder);
+}
+
+/* Its files are where nobody else has any. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    CHECK(mkdtemp(folder) != NULL && chdir(folder) == 0);
+    atexit(tidy_up);
+    return mv_loop_create(&loop, &err);
+}
