@@ -67,6 +67,7 @@ struct mv_ns16550a {
     struct mv_device device;
     struct mv_irq irq;
     struct mv_serial_backend *backend; /* NULL: output is dropped */
+    bool held;                         /* the machine stands still */
     uint8_t ier;
     uint8_t fcr;
     uint8_t lcr;
@@ -164,7 +165,7 @@ static void update_irq(struct mv_ns16550a *u)
 /* The queue's last byte raises THRE. */
 static void tx_drain(struct mv_ns16550a *u)
 {
-    if (mv_uart_transmitter_drain(&u->tx, u->backend))
+    if (!u->held && mv_uart_transmitter_drain(&u->tx, u->backend))
         u->thre_pending = true;
 }
 
@@ -432,6 +433,15 @@ void mv_ns16550a_tx_ready(struct mv_device *device)
 {
     struct mv_ns16550a *u = (struct mv_ns16550a *)device;
     MV_LOCK_SCOPE(&u->device.lock);
+    tx_drain(u);
+    update_irq(u);
+}
+
+void mv_ns16550a_hold(struct mv_device *device, bool held)
+{
+    struct mv_ns16550a *u = (struct mv_ns16550a *)device;
+    MV_LOCK_SCOPE(&u->device.lock);
+    u->held = held;
     tx_drain(u);
     update_irq(u);
 }

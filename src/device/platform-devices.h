@@ -52,6 +52,9 @@ extern const struct mv_platform_type mv_ns16550a_type;
 unsigned mv_ns16550a_rx_room(struct mv_device *device);
 void mv_ns16550a_rx(struct mv_device *device, const uint8_t *buf, unsigned len);
 void mv_ns16550a_tx_ready(struct mv_device *device);
+/* While it is held, what the host has not taken yet stays: a machine that stands still says
+ * nothing, since a state of it has that, too.  From the main thread. */
+void mv_ns16550a_hold(struct mv_device *device, bool held);
 
 /* --- Arm's PrimeCell devices: pl031.c shows the host's time, pl061.c has GPIO lines */
 

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "loop.h"
 #include "os.h"
+#include "platform-devices.h"
 #include "space.h"
 
 #include <string.h>
@@ -175,6 +176,13 @@ void mv_machine_powerdown(struct mv_machine *machine)
     tell(machine, MV_MACHINE_EVENT_POWERDOWN, MV_CAUSE_HOST_UI);
 }
 
+/* What of the devices goes on with the vCPUs. */
+static void let_devices_run(struct mv_machine *machine, bool run)
+{
+    mv_guest_timers_run(&machine->timers, run);
+    mv_ns16550a_hold(mv_machine_uart(machine), !run);
+}
+
 /* A vCPU left for the debugger, and the others are about to: nobody else is asked. */
 static void stop_for_debugger(struct mv_machine *machine)
 {
@@ -182,7 +190,7 @@ static void stop_for_debugger(struct mv_machine *machine)
     if (!mv_vcpus_take_debug_stop(machine->vcpus, &cpu))
         return;
     mv_vcpus_stop(machine->vcpus);
-    mv_guest_timers_run(&machine->timers, false);
+    let_devices_run(machine, false);
     machine->paused = true;
     TELL(machine, debug, cpu);
     tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_DEBUGGER);
@@ -419,7 +427,7 @@ void mv_machine_pause(struct mv_machine *machine)
     bool ran = !machine->paused && !machine->ended;
     machine->paused = true;
     mv_vcpus_stop(machine->vcpus);
-    mv_guest_timers_run(&machine->timers, false);
+    let_devices_run(machine, false);
     if (ran)
         tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP);
 }
@@ -434,7 +442,7 @@ void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask)
     machine->launched = true;
     if (stood)
         tell(machine, MV_MACHINE_EVENT_RESUME, MV_CAUSE_HOST_QMP);
-    mv_guest_timers_run(&machine->timers, true);
+    let_devices_run(machine, true);
     mv_vcpus_go_only(machine->vcpus, mask);
 }
 

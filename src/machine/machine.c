@@ -253,6 +253,7 @@ static int create(const struct mv_config *config, const struct mv_machine_boot *
         mv_machine_destroy(machine);
         return r;
     }
+    mv_ns16550a_hold(mv_machine_uart(machine), true);
     *ret = machine;
     return 0;
 }

@@ -419,6 +419,25 @@ static void test_transmit_flow(void **state)
     uart_close(&u);
 }
 
+/* A machine that stands still says nothing, and has it all to say later. */
+static void test_held_transmitter(void **state)
+{
+    struct uart u;
+    uart_open(&u);
+    u.out_room = 1;
+    for (int c = 'a'; c <= 'c'; c++)
+        out(&u, THR, c);
+    mv_ns16550a_hold(u.device, true);
+    u.out_room = 100;
+    mv_ns16550a_tx_ready(u.device);
+    assert_int_equal(u.out_len, 1);
+    assert_int_equal(in(&u, LSR), 0x00);
+    mv_ns16550a_hold(u.device, false);
+    assert_memory_equal(u.out, "abc", 3);
+    assert_int_equal(in(&u, LSR), 0x60);
+    uart_close(&u);
+}
+
 /* A guest that ignores THRE overruns the queue; order holds, memory does too. */
 static void test_transmit_overrun(void **state)
 {
@@ -559,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_fifo_bits),
         cmocka_unit_test(test_thre_interrupt),
         cmocka_unit_test(test_transmit_flow),
+        cmocka_unit_test(test_held_transmitter),
         cmocka_unit_test(test_transmit_overrun),
         cmocka_unit_test(test_loopback),
         cmocka_unit_test(test_input_from_rx_ready),

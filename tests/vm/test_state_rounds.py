@@ -6,12 +6,17 @@ The guest is rounds-guest.c, which checks memory, registers, clock and interrupt
 """
 import hashlib
 import itertools
+import os
+import subprocess
+import time
 
 import pytest
 
 import busy_guest
-from busy_guest import BANKS, RANGES, Chain, in_order
+import harness
+from busy_guest import BANKS, RANGES, STATUS, STATUS_AT, Chain, in_order
 from gdb_remote import Remote
+from qmp import Qmp
 from statefile import State
 
 
@@ -136,3 +141,65 @@ def test_bit_for_bit(memvisor, tmp_path, binary, cpus, ram):
         assert {path for path in one.objects if one.objects[path] != two.objects[path]} == {"vmgenid"}
         chain.client.execute("cont")
         chain.arrived()
+
+
+# --- a console that nobody reads
+
+
+def test_console_that_nobody_reads(memvisor, tmp_path, binary):
+    """What the guest has said, and the console has not taken, is said once."""
+    state, text = tmp_path / "state", busy_guest.Text()
+    argv = [memvisor.path, "run", "--firmware", binary, *in_order(*BANKS)]
+    pieces = []
+    for number in range(3):
+        with Piped(memvisor, tmp_path, argv, "piped%d" % number) as vm:
+            vm.wait_until_held_up()
+            with vm.qmp() as client:
+                client.execute("stop")
+                client.execute("x-save", file=str(state))
+                client.send({"execute": "quit"})
+                pieces.append(vm.process.stdout.read())
+            assert vm.process.wait() == 0
+        argv = [memvisor.path, "restore", state]
+    at = 0
+    for piece in pieces:
+        text.check(piece, at)
+        at += len(piece)
+
+
+class Piped:
+    def __init__(self, memvisor, folder, argv, name):
+        self.socket = folder / "memvisor" / name / "qmp.sock"
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [str(word) for word in (*argv, "-n", name)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, env=dict(os.environ, XDG_RUNTIME_DIR=str(folder)))
+
+    def qmp(self):
+        return Qmp(self.socket)
+
+    def lines(self, client):
+        path = self.folder / "status"
+        client.execute("pmemsave", val=STATUS_AT, size=STATUS.size, filename=str(path))
+        return STATUS.unpack(path.read_bytes())[7]
+
+    def wait_until_held_up(self):
+        """It writes no line for a while, as it was going to."""
+        while not self.socket.exists():
+            assert self.process.poll() is None
+            time.sleep(0.02)
+        with self.qmp() as client:
+            before, since = -1, time.monotonic()
+            while before == 0 or time.monotonic() - since < harness.SLOW:
+                now = self.lines(client)
+                if now != before:
+                    before, since = now, time.monotonic()
+                time.sleep(0.05)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
