@@ -32,6 +32,24 @@
 #define PRESENT   (UINT64_C(1) << 63)
 #define EXCLUSIVE (UINT64_C(1) << 56) /* mapped here, and nowhere else */
 
+static bool is_able(const struct mv_block *block)
+{
+    return block->backing->fd < 0 && getpagesize() == SMALL;
+}
+
+uint64_t mv_block_collapsible(const struct mv_block *block)
+{
+    struct mv_block_populated *populated;
+    struct mv_error err;
+    uint64_t len, bytes = 0;
+    if (!is_able(block) || mv_block_populated_open(block, &populated, &err) < 0)
+        return 0;
+    for (uint64_t at = 0; mv_block_populated_next(populated, &at, &len, &err) == 1; at += len)
+        bytes += len;
+    mv_block_populated_close(populated);
+    return bytes;
+}
+
 /* How many pages there are at a huge page's place; of them this process's alone. */
 static unsigned count_pages(int pagemap, const uint8_t *host, unsigned *ret_alone)
 {
@@ -65,8 +83,7 @@ void mv_block_collapse(const struct mv_block *block, uint64_t *io_leave, uint64_
     struct mv_block_populated *populated;
     struct mv_error err;
     CLEANUP_CLOSE int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    if (pagemap < 0 || block->backing->fd >= 0 || getpagesize() != SMALL ||
-        mv_block_populated_open(block, &populated, &err) < 0)
+    if (pagemap < 0 || !is_able(block) || mv_block_populated_open(block, &populated, &err) < 0)
         return;
     bool going = true;
     uint64_t len;

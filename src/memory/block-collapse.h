@@ -12,6 +12,9 @@
 
 struct mv_block;
 
+/* Bytes in memory of which the next function could bring some together; the block is pinned. */
+uint64_t mv_block_collapsible(const struct mv_block *block);
+
 /*
  * What a block has in small pages that belong to this process alone comes to be in huge ones,
  * but for *io_leave bytes, of which those are taken that stay small.  Only where a huge page

@@ -179,6 +179,7 @@ static void test_collapse(void **state)
     touch(block, 4 * HUGE, 440); /* too few of one */
     touch(block, 6 * HUGE, 3);
     madvise(block->host, block->size, MADV_HUGEPAGE);
+    assert_int_equal(mv_block_collapsible(block), (512 + 460 + 440 + 3) * 4 * KIB);
     mv_block_collapse(block, &leave, UINT64_MAX, &never);
     if (host_can())
         assert_int_equal(huge_bytes(block), 2 * HUGE);
