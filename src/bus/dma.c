@@ -174,6 +174,7 @@ static int add_part(void *opaque, struct mv_block *block, uint64_t offset, uint6
     if (r < 0)
         return r;
     mv_block_pin(block);
+    mv_touch_mark(&block->touch, offset, len);
     list->iov[list->count] = (struct iovec){block->host + offset, len};
     list->block[list->count] = block;
     list->count++;

@@ -30,6 +30,7 @@ static void free_block(struct mv_block *block)
         mv_unreserve(block->host, block->size);
     if (block->backing != NULL)
         mv_backing_free(block->backing);
+    free(block->touch.bits);
     free(block->path);
     free(block->name);
     free(block->id);
@@ -100,6 +101,7 @@ static int make_bytes(struct mv_block *block, const struct mv_backing_request *r
         request->wish.save == MV_SWITCH_DEFAULT
             ? request->place != NULL || block->backing->path == NULL || !block->backing->share
             : request->wish.save == MV_SWITCH_ON;
+    block->no_huge = request->wish.thp == MV_SWITCH_OFF;
     return 0;
 }
 
@@ -114,6 +116,7 @@ static int take_bytes(struct mv_block *block, struct mv_block *from,
     block->backing = from->backing;
     block->use = from->use;
     block->save = from->save;
+    block->no_huge = from->no_huge;
     from->host = NULL;
     from->backing = NULL;
     return mv_policy_apply(block, &(struct mv_config_backing){.lock = request->wish.lock}, err);

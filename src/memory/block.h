@@ -5,7 +5,7 @@
  * "path/name"; a block of the board itself has an empty path and is written
  * "name".  The registry holds every block of a VM, refuses an identity that
  * exists, and is guarded by its own mutex; a block's fields never change
- * between creation and destruction, but for its log (dirty-log.h) and its pins.
+ * between creation and destruction, but for its logs (dirty-log.h, touch-log.h) and its pins.
  * Boards and devices create and destroy blocks from the main thread; any thread may look
  * one up.
  */
@@ -14,6 +14,7 @@
 
 #include "dirty-log.h"
 #include "error.h"
+#include "touch-log.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,7 +53,9 @@ struct mv_block {
     uint8_t *host;            /* 2 MiB-aligned */
     bool save;                /* a saved state holds the bytes */
     struct mv_limits_use use; /* at most */
+    bool no_huge;             /* thp=off */
     struct mv_dirty_log log;
+    struct mv_touch_log touch;
     unsigned pins; /* block-registry.c has a lock for them, and for what follows */
     mv_block_unpinned_fn *unpinned;
     void *unpinned_opaque;

@@ -66,6 +66,8 @@ static fault_t *fill(struct mv_softmmu *mmu, uint64_t va, unsigned access, unsig
     struct mv_dtlb_entry *entry = mv_tlb_take(set, va);
     bool mmio = range->kind == MV_RANGE_MMIO;
     uint64_t offset = mmio ? 0 : range->offset + (page_pa - range->gpa);
+    if (!mmio)
+        mv_touch_mark(&range->block->touch, offset, MV_PAGE_SIZE);
     /* While a dirty log listens, the first write to a page comes by here. */
     bool writable = t.writable;
     if (!mmio && writable && mv_dirty_listened(&range->block->log)) {
@@ -316,9 +318,11 @@ fault_t *mv_softmmu_fetch(struct mv_softmmu *mmu, uint64_t pc, struct mv_softmmu
         mv_tlb_find_range(&mmu->tlb, mmu->space, MV_FOUND_CODE, page_pa);
     if (range == NULL || range->kind != MV_RANGE_RAM)
         return fetch_fault(mmu, MV_MMU_FAULT_FETCH, pc, MV_FSC_EXTERNAL);
+    uint64_t offset = range->offset + (page_pa - range->gpa);
+    mv_touch_mark(&range->block->touch, offset, MV_PAGE_SIZE);
     *ret = (struct mv_softmmu_code){
         .pa = page_pa,
-        .host = range->block->host + range->offset + (page_pa - range->gpa),
+        .host = range->block->host + offset,
         .log_size = t.log_size,
         .global = t.global,
     };
