@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_bring: pages of blocks that are mapped from files are brought into memory and
+ * into the page tables, with large reads, so that nobody waits for one after the other.
+ * Where most pages of a huge page are wanted, all of it is brought, as a huge page where the
+ * host has them for such files.  Nothing of it can fail: what the host does not bring comes
+ * when it is touched.
+ *
+ * One thread adds and runs; the counts are atomics.  Called by warm-up.c.
+ */
+#ifndef MV_MIGRATION_BRING_H
+#define MV_MIGRATION_BRING_H
+
+#include "error.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mv_block;
+struct mv_working_set_pages;
+
+/* Bytes that come in one step, and the huge page. */
+#define MV_BRING_PIECE (UINT64_C(2) << 20)
+
+struct mv_bring {
+    struct mv_bring_piece {
+        uint8_t *host;
+        uint64_t len; /* bytes, up to MV_BRING_PIECE */
+        bool huge;
+    } * pieces;
+    size_t count, capacity;
+    _Atomic size_t next;
+    atomic_bool cancelled;  /* may be set at any time */
+    _Atomic uint64_t bytes; /* that came */
+    /* Page faults that were taken for it. */
+    _Atomic uint64_t minor, major;
+};
+
+/* Pages of a block, which stays until all is done.  -ENOMEM. */
+int mv_bring_add(struct mv_bring *bring, const struct mv_block *block,
+                 const struct mv_working_set_pages *pages, struct mv_error *err);
+/* Bring all that was added, in this thread and in another one where there are processors. */
+void mv_bring_run(struct mv_bring *bring);
+/* What was added is forgotten; the counts stay. */
+void mv_bring_clear(struct mv_bring *bring);
+
+#endif
