@@ -106,22 +106,25 @@ def huge_pages(page, count=0):
 
 
 class Guest:
-    """The guest under memvisor, on pipes, its run-time folder below `folder`."""
+    """The guest under memvisor, on pipes, its run-time folder below `folder`.  With `state` it
+    goes on from there, and says nothing of itself."""
 
     def __init__(self, memvisor, folder, *options, name="vm", pass_fds=(), wrap=(), env=None,
-                 binary=None):
+                 binary=None, state=None):
         self.folder = pathlib.Path(folder)
         self.name = name
         self.env = dict(os.environ, XDG_RUNTIME_DIR=str(folder), **(env or {}))
         self.memvisor = memvisor
         self.rundir = self.folder / "memvisor" / name
         self.err = open(self.folder / (name + ".err"), "w+")
-        argv = [*wrap, memvisor.path, "run", "--firmware", binary or build(folder), "-n", name,
-                *options]
+        verb = ["restore", state] if state else ["run", "--firmware", binary or build(folder)]
+        argv = [*wrap, memvisor.path, *verb, "-n", name, *options]
         self.process = subprocess.Popen(
             [str(word) for word in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self.err, env=self.env, pass_fds=pass_fds)
         self.pending = b""
+        if state:
+            return
         try:
             words = self.line(60).split()
             self.ram, self.ram_size, self.free = (int(words[i], 16) for i in (1, 2, 4))

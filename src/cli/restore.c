@@ -32,29 +32,60 @@ static int begin(void *opaque, struct mv_error *err)
     return mv_restore_begin(verb->restore, err);
 }
 
-/* Where the console has standard output, a line in it would be the guest's. */
-static void tell(void *opaque)
+/* Where the console has standard output, a line in it would be the guest's.  Takes `line`. */
+static void print_line(const struct verb *verb, json_t *line)
 {
-    struct verb *verb = opaque;
-    struct mv_restore_info info;
-    const struct mv_config *config = mv_restore_config(verb->restore);
-    if (!verb->json)
-        return;
-    mv_restore_describe(verb->restore, &info);
-    json_t *first = info.has_begun ? json_integer((json_int_t)info.first_ns) : json_null();
-    json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o}", "name", config->name, "file",
-                             info.file, "ram", mv_restore_ram_word(info.ram), "saved-name",
-                             info.name, "writer", info.writer, "saved-at",
-                             (json_int_t)info.saved_at, "first-instruction-ns", first);
     CLEANUP_FREE char *text = line == NULL ? NULL : json_dumps(line, JSON_ENSURE_ASCII);
     json_decref(line);
     if (text == NULL) {
         mv_warn("--json: no memory, or a name that is no UTF-8");
         return;
     }
-    FILE *out = config->serial == MV_SERIAL_STDIO ? stderr : stdout;
+    FILE *out = mv_restore_config(verb->restore)->serial == MV_SERIAL_STDIO ? stderr : stdout;
     fprintf(out, "%s\n", text);
     fflush(out);
+}
+
+static void tell(void *opaque)
+{
+    struct verb *verb = opaque;
+    struct mv_restore_info info;
+    if (!verb->json)
+        return;
+    mv_restore_describe(verb->restore, &info);
+    json_t *first = info.has_begun ? json_integer((json_int_t)info.first_ns) : json_null();
+    print_line(verb, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o}", "name",
+                               mv_restore_config(verb->restore)->name, "file", info.file, "ram",
+                               mv_restore_ram_word(info.ram), "saved-name", info.name, "writer",
+                               info.writer, "saved-at", (json_int_t)info.saved_at,
+                               "first-instruction-ns", first));
+}
+
+/* Of a guest that never went on there is nothing to tell. */
+static void tell_end(const struct verb *verb)
+{
+    struct mv_restore_info info;
+    mv_restore_describe(verb->restore, &info);
+    if (!verb->json || !info.has_begun)
+        return;
+    json_t *done = info.set_is_there ? json_integer((json_int_t)info.set_ns) : json_null();
+    json_t *set = json_null();
+    if (info.has_set)
+        set = json_pack("{s:I, s:I, s:O}", "bytes", (json_int_t)info.set_bytes, "brought-bytes",
+                        (json_int_t)info.brought_bytes, "complete-ns", done);
+    json_decref(done);
+    print_line(verb,
+               json_pack("{s:s, s:b, s:I, s:I, s:I, s:o}", "name",
+                         mv_restore_config(verb->restore)->name, "ended", 1, "first-instruction-ns",
+                         (json_int_t)info.first_ns, "minor-faults", (json_int_t)info.minor_faults,
+                         "major-faults", (json_int_t)info.major_faults, "working-set", set));
+}
+
+static void ending(void *opaque)
+{
+    struct verb *verb = opaque;
+    tell_end(verb);
+    mv_restore_stop(verb->restore);
 }
 
 static int main_of_restore(int argc, char **argv)
@@ -78,6 +109,7 @@ static int main_of_restore(int argc, char **argv)
                              .make = make,
                              .begin = begin,
                              .begun = tell,
+                             .ending = ending,
                              .opaque = &verb};
     int status = mv_vm_run(&vm);
     mv_restore_end(verb.restore);

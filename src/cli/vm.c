@@ -181,6 +181,8 @@ static void tear_down(struct run *run)
         run->serial->ops->stop(run->serial);
     mv_gdb_destroy(run->gdb);
     mv_control_destroy(run->control);
+    if (run->machine != NULL && run->vm->ending != NULL)
+        run->vm->ending(run->vm->opaque);
     mv_machine_destroy(run->machine);
     if (run->serial != NULL)
         run->serial->ops->destroy(run->serial);

@@ -27,6 +27,8 @@ struct mv_vm {
     int (*begin)(void *opaque, struct mv_error *err);
     /* They were, or are paused.  May be NULL. */
     void (*begun)(void *opaque);
+    /* The machine, where it was made, is about to be destroyed.  May be NULL. */
+    void (*ending)(void *opaque);
     /* What went wrong, in place of its being said.  May be NULL. */
     void (*failed)(void *opaque, const struct mv_error *err);
     bool quiet;      /* somebody else says that it is paused */

@@ -14,8 +14,11 @@ MV_QMP_ENUM_TYPE(ram_type, "XRestoreRam", "private", "copy", "shared");
 MV_QMP_OBJECT_TYPE(info_type, "XRestoreInfo", {"file", &mv_qmp_str}, {"id", &mv_qmp_str},
                    {"name", &mv_qmp_str}, {"writer", &mv_qmp_str}, {"saved-at", &mv_qmp_int},
                    {"ram", &ram_type});
+MV_QMP_OBJECT_TYPE(set_type, "XRestoreWorkingSet", {"bytes", &mv_qmp_int},
+                   {"brought-bytes", &mv_qmp_int}, {"complete-ns", &mv_qmp_int, true});
 MV_QMP_OBJECT_TYPE(figures_type, "XRestoreFigures", {"ram", &ram_type},
-                   {"first-instruction-ns", &mv_qmp_int, true});
+                   {"first-instruction-ns", &mv_qmp_int, true}, {"minor-faults", &mv_qmp_int, true},
+                   {"major-faults", &mv_qmp_int, true}, {"working-set", &set_type, true});
 
 /* --- commands */
 
@@ -46,6 +49,11 @@ static int restore_info(struct mv_qmp_call *call, struct mv_error *err)
     return 0;
 }
 
+static void set_int(json_t *object, const char *name, uint64_t value)
+{
+    json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
 static int query_restore(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_restore_info info;
@@ -53,9 +61,19 @@ static int query_restore(struct mv_qmp_call *call, struct mv_error *err)
     if (r < 0)
         return r;
     call->result = json_pack("{s:s}", "ram", mv_restore_ram_word(info.ram));
-    if (info.has_begun)
-        json_object_set_new(call->result, "first-instruction-ns",
-                            json_integer((json_int_t)info.first_ns));
+    if (info.has_begun) {
+        set_int(call->result, "first-instruction-ns", info.first_ns);
+        set_int(call->result, "minor-faults", info.minor_faults);
+        set_int(call->result, "major-faults", info.major_faults);
+    }
+    if (info.has_set) {
+        json_t *set = json_object();
+        set_int(set, "bytes", info.set_bytes);
+        set_int(set, "brought-bytes", info.brought_bytes);
+        if (info.set_is_there)
+            set_int(set, "complete-ns", info.set_ns);
+        json_object_set_new(call->result, "working-set", set);
+    }
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "ram-reader.h"
 #include "restore-parts.h"
 #include "statefile.h"
+#include "warm-up.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ struct mv_restore {
     struct mv_restore_given given;
     struct mv_machine *machine; /* while it is there */
     struct mv_machine_observer observer;
+    struct mv_warm_up *warm_up;  /* NULL: its memory is not mapped from the file, or is shared */
     bool marked;                 /* the file says that a guest runs on what it has */
     uint64_t begun_ns, first_ns; /* 0: not yet */
 };
@@ -311,6 +313,27 @@ static void on_event(void *opaque, enum mv_machine_event event, enum mv_machine_
     struct mv_restore *restore = opaque;
     if (event == MV_MACHINE_EVENT_RESUME && restore->first_ns == 0)
         restore->first_ns = mv_now_ns();
+    if (event == MV_MACHINE_EVENT_RESUME || event == MV_MACHINE_EVENT_STOP)
+        mv_warm_up_run(restore->warm_up, event == MV_MACHINE_EVENT_RESUME);
+}
+
+/* A bank's bytes are where they are for as long as the machine. */
+static bool is_mapped_bank(const struct mv_block *block)
+{
+    return mv_block_is_placed(block) && !block->backing->share && block->path[0] == '\0';
+}
+
+/* A guest does without. */
+static void warm_up(struct mv_restore *restore)
+{
+    struct mv_warm_up_params params = {.path = restore->real,
+                                       .fd = restore->fd,
+                                       .blocks = mv_machine_blocks(restore->machine),
+                                       .is_wanted = is_mapped_bank};
+    struct mv_error err;
+    memcpy(params.id, restore->file.id, sizeof params.id);
+    if (mv_warm_up_begin(&params, &restore->warm_up, &err) < 0)
+        mv_warn("'%s': %s", restore->path, err.text);
 }
 
 int mv_restore_machine(struct mv_restore *restore, struct mv_loop *loop,
@@ -318,6 +341,8 @@ int mv_restore_machine(struct mv_restore *restore, struct mv_loop *loop,
                        struct mv_error *err)
 {
     int r = create(restore, loop, serial, err);
+    if (r == 0)
+        warm_up(restore);
     if (r == 0)
         r = mv_restore_match_machine(restore->machine, &restore->given, &restore->manifest, err);
     if (r == 0)
@@ -329,6 +354,7 @@ int mv_restore_machine(struct mv_restore *restore, struct mv_loop *loop,
         r = 0; /* it has none */
     if (r < 0) {
         mv_error_prefix(err, "'%s'", restore->path);
+        mv_restore_stop(restore);
         mv_machine_destroy(restore->machine);
         restore->machine = NULL;
         return r;
@@ -350,6 +376,12 @@ int mv_restore_begin(struct mv_restore *restore, struct mv_error *err)
     if (r < 0)
         mv_error_prefix(err, "'%s'", restore->path);
     return r;
+}
+
+void mv_restore_stop(struct mv_restore *restore)
+{
+    mv_warm_up_end(restore->warm_up);
+    restore->warm_up = NULL;
 }
 
 /*
@@ -399,4 +431,13 @@ void mv_restore_describe(const struct mv_restore *restore, struct mv_restore_inf
         .first_ns = restore->first_ns == 0 ? 0 : restore->first_ns - restore->begun_ns,
     };
     memcpy(ret->id, restore->file.id, sizeof ret->id);
+    struct mv_warm_up_figures figures;
+    mv_warm_up_figures(restore->warm_up, &figures);
+    ret->minor_faults = figures.minor_faults;
+    ret->major_faults = figures.major_faults;
+    ret->has_set = figures.set_bytes > 0;
+    ret->set_bytes = figures.set_bytes;
+    ret->brought_bytes = figures.brought_bytes;
+    ret->set_is_there = figures.done_ns != 0;
+    ret->set_ns = ret->set_is_there ? figures.done_ns - restore->begun_ns : 0;
 }

@@ -10,6 +10,7 @@
  *     mv_restore_machine   the machine, every block and device matched by its identity in
  *                          both directions, its state loaded; it has not run
  *     mv_restore_begin     it is about to run
+ *     mv_restore_stop      it will not run any more, and is there still
  *     mv_restore_end       it is no more
  */
 #ifndef MV_MIGRATION_RESTORE_H
@@ -46,6 +47,8 @@ int mv_restore_machine(struct mv_restore *restore, struct mv_loop *loop,
  * file cannot be told is an error: then the guest must not run.
  */
 int mv_restore_begin(struct mv_restore *restore, struct mv_error *err);
+/* Before the machine is destroyed, where it was made: what the guest touched is written. */
+void mv_restore_stop(struct mv_restore *restore);
 /* Once the machine is destroyed, or was not made.  May be NULL. */
 void mv_restore_end(struct mv_restore *restore);
 
@@ -58,6 +61,12 @@ struct mv_restore_info {
     enum mv_config_ram ram;
     bool has_begun;    /* the guest was let go once: */
     uint64_t first_ns; /* how long after the process began, nanoseconds */
+    /* Page faults since then, but for those of bringing the working set. */
+    uint64_t minor_faults, major_faults;
+    bool has_set; /* the state's working set, of what guests touched before, is brought in: */
+    uint64_t set_bytes, brought_bytes; /* with what lies between its pages, so far */
+    bool set_is_there;
+    uint64_t set_ns; /* how long after the process began all was there */
 };
 /* The texts are the restore's. */
 void mv_restore_describe(const struct mv_restore *restore, struct mv_restore_info *ret);

@@ -65,7 +65,7 @@ static void join(const unsigned *touched, bool whole)
     assert_int_equal(mv_working_set_join(&blocks[0], next_of_list, touched, whole, &err), 0);
 }
 
-#define JOIN(whole, ...) join((const unsigned[]){__VA_ARGS__ __VA_OPT__(,) 0, 0}, whole)
+#define JOIN(whole, ...) join((const unsigned[]){__VA_ARGS__ __VA_OPT__(, ) 0, 0}, whole)
 
 /* "first+pages/age …" */
 static void expect_runs(const char *wanted)

@@ -6,6 +6,7 @@ why.  It leaves nothing behind, and the state as it was.
 import pytest
 
 import faults
+import harness
 import qmp
 from test_nth_start import OK, STEPS, Start, try_each
 
@@ -29,8 +30,12 @@ class Restore(Start):
         self.folder = folder
         self.faults = faults.Faults(memvisor, folder)
         self.env = {"XDG_RUNTIME_DIR": str(folder / "run")}
-        self.before = self.files()
         self.state, self.bytes = state, state.read_bytes()
+        # Whose working set each of the others brings in, and writes anew.
+        first = harness.run([memvisor.path, "restore", state, "--ram", ram], env=self.env)
+        assert (first.code, first.out) == (0, "ok\n"), first
+        self.before = self.files()
+        assert (folder / "ok.state.ws").exists() == (ram == "private")
         self.argv = [str(word) for word in (
             memvisor.path, "restore", state, "-n", "vm", "--ram", ram, "--paused",
             "--qmp", folder / "qmp", "--gdb", folder / "gdb")]
