@@ -29,7 +29,7 @@ def pytest_configure(config):
 
 
 # The files that take longest, which begin first, so that all workers end together.
-LONGEST = ["test_fuzz_pci", "test_fuzz_ivshmem", "test_hotplug", "test_ivshmem_link", "test_userland",
+LONGEST = ["test_fuzz_restore", "test_fuzz_pci", "test_fuzz_ivshmem", "test_hotplug", "test_ivshmem_link", "test_userland",
            "test_ivshmem_device", "test_numa", "test_ivshmem_increments", "test_ivshmem_guests", "test_blocks"]
 
 

@@ -22,7 +22,7 @@ def build(target, folder, rooms, more=(), libraries=()):
     folders = sorted({path.parent for path in files} | {source / "engine/api"})
     made = harness.run(["clang", *FLAGS, *["-I%s" % path for path in folders],
                         harness.TOP / ("tests/fuzz/%s.c" % target), *files,
-                        *libraries, "-lpthread", "-o", folder / target], timeout=300)
+                        *libraries, "-lpthread", "-o", folder / target], timeout=900)
     assert made.code == 0, made
     return folder / target
 
