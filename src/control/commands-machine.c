@@ -54,7 +54,6 @@ static int query_status(struct mv_qmp_call *call, struct mv_error *err)
 static int stop(struct mv_qmp_call *call, struct mv_error *err)
 {
     mv_machine_pause(call->machine);
-    mv_saving_keep_paused(call->session->control);
     return 0;
 }
 

@@ -165,12 +165,6 @@ const char *mv_saving_status(const struct mv_control *control)
     return saving->files.count > 0 ? "postmigrate" : NULL;
 }
 
-void mv_saving_keep_paused(struct mv_control *control)
-{
-    if (control->saving.save != NULL)
-        mv_save_keep_paused(control->saving.save);
-}
-
 int mv_saving_end_pause(struct mv_control *control, struct mv_error *err)
 {
     const struct mv_save *save = control->saving.save;

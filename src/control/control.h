@@ -77,8 +77,6 @@ bool mv_control_send_event(struct mv_control *control, const char *name, const c
 
 /* QEMU's word of a guest that is paused for a save, or after one; NULL: for none of these. */
 const char *mv_saving_status(const struct mv_control *control);
-/* Somebody stops the guest while a save holds it: it does not go on then. */
-void mv_saving_keep_paused(struct mv_control *control);
 /* What the guest's memory was saved to is not good any more; -EBUSY while that is under way. */
 int mv_saving_end_pause(struct mv_control *control, struct mv_error *err);
 void mv_saving_end(struct mv_control *control);

@@ -96,7 +96,11 @@ void mv_gdb_attach(struct mv_gdb_session *session)
 /* The guest goes on as if nobody had been there. */
 void mv_gdb_detach(struct mv_gdb_session *session)
 {
-    pause_machine(session);
+    /* What stands still for a while is not to stand for the debugger, too. */
+    if (mv_machine_state(session->machine) == MV_MACHINE_RUNNING)
+        pause_machine(session);
+    else
+        end_steps(session);
     mv_gdb_clear_points(session);
     session->waiting = false;
     struct mv_error err;

@@ -153,8 +153,8 @@ int mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause, st
         return 0;
     mv_vcpus_stop(machine->vcpus);
     int r = mv_boot_reload(machine->boot, &machine->layout, err);
-    if (r == 0 && machine->paused)
-        r = ask_observers(machine, err);
+    if (r == 0)
+        r = mv_machine_check_change(machine, err);
     if (r == 0)
         reset_and_go(machine, cause);
     else if (!machine->paused)
@@ -162,10 +162,15 @@ int mv_machine_reset(struct mv_machine *machine, enum mv_machine_cause cause, st
     return r;
 }
 
+int mv_machine_check_change(struct mv_machine *machine, struct mv_error *err)
+{
+    return machine->paused ? ask_observers(machine, err) : 0;
+}
+
 int mv_machine_check_resume(struct mv_machine *machine, struct mv_error *err)
 {
     int r = machine->reset_due ? mv_boot_reload(machine->boot, &machine->layout, err) : 0;
-    return r < 0 || !machine->paused ? r : ask_observers(machine, err);
+    return r < 0 ? r : mv_machine_check_change(machine, err);
 }
 
 void mv_machine_powerdown(struct mv_machine *machine)
@@ -192,6 +197,7 @@ static void stop_for_debugger(struct mv_machine *machine)
     mv_vcpus_stop(machine->vcpus);
     let_devices_run(machine, false);
     machine->paused = true;
+    machine->stops++;
     TELL(machine, debug, cpu);
     tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_DEBUGGER);
 }
@@ -426,10 +432,16 @@ void mv_machine_pause(struct mv_machine *machine)
 {
     bool ran = !machine->paused && !machine->ended;
     machine->paused = true;
+    machine->stops++;
     mv_vcpus_stop(machine->vcpus);
     let_devices_run(machine, false);
     if (ran)
         tell(machine, MV_MACHINE_EVENT_STOP, MV_CAUSE_HOST_QMP);
+}
+
+uint64_t mv_machine_stops(const struct mv_machine *machine)
+{
+    return machine->stops;
 }
 
 void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask)

@@ -83,6 +83,7 @@ struct mv_machine {
     bool faulted;   /* and paused for that */
     bool reset_due; /* a reset could not be finished: it comes before the vCPUs run */
     bool launched;  /* the vCPUs were let go once */
+    uint64_t stops; /* how often somebody had it stand still */
     bool ended;
     enum mv_machine_end end;
     enum mv_machine_cause end_cause;

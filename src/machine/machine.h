@@ -148,6 +148,11 @@ int mv_machine_start(struct mv_machine *machine, bool paused, struct mv_error *e
 
 /* Stop and continue all vCPUs; main thread.  Stop returns once none runs. */
 void mv_machine_pause(struct mv_machine *machine);
+/*
+ * How often somebody had the guest stand still: who paused it for a while lets it go on only
+ * where nobody else wanted it to stand meanwhile.
+ */
+uint64_t mv_machine_stops(const struct mv_machine *machine);
 void mv_machine_resume(struct mv_machine *machine);
 /* Let the vCPUs of a mask alone run: a debugger's wish. */
 void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask);
@@ -158,6 +163,8 @@ void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask);
  * observer may be against it; `err` says why.
  */
 int mv_machine_check_resume(struct mv_machine *machine, struct mv_error *err);
+/* Before memory of a guest that may stand still is changed by other means. */
+int mv_machine_check_change(struct mv_machine *machine, struct mv_error *err);
 
 /* Press the power button.  Main thread. */
 void mv_machine_powerdown(struct mv_machine *machine);
@@ -195,8 +202,8 @@ struct mv_machine_observer {
      */
     void (*device)(void *opaque, const char *path, const char *id, bool is_there);
     /*
-     * NULL, or: the guest is about to go on, or its memory to be changed by a reset while it
-     * stands still.  A negative errno keeps it from that.
+     * NULL, or: the guest is about to go on, or its memory to be changed while it stands
+     * still, by a reset, a debugger or a clone.  A negative errno keeps it from that.
      */
     int (*resuming)(void *opaque, struct mv_error *err);
     void *opaque;

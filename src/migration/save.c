@@ -41,10 +41,10 @@ struct mv_save {
     struct mv_save_objects objects;
     uint64_t began_ns, stopped_ns, pause_ns;
     /* The main thread's: */
-    bool holds; /* paused the guest, which ran */
-    bool keep;
-    bool still;    /* the guest has to be, from here on */
-    bool complete; /* the file is in its place */
+    bool holds;     /* paused the guest, which ran */
+    uint64_t stops; /* the machine's then */
+    bool still;     /* the guest has to be, from here on */
+    bool complete;  /* the file is in its place */
     /* The turn: */
     pthread_mutex_t lock;
     pthread_cond_t turned;
@@ -160,6 +160,7 @@ static int stop_guest(struct mv_save *save, struct mv_error *err)
         save->stopped_ns = mv_now_ns();
         save->holds = true;
         mv_machine_pause(save->machine);
+        save->stops = mv_machine_stops(save->machine);
     }
     save->still = true;
     int r = mv_save_objects_take(&save->objects, save->machine, err);
@@ -171,7 +172,8 @@ static void let_go(struct mv_save *save)
     if (!save->holds)
         return;
     save->holds = false;
-    if (!save->keep && mv_machine_state(save->machine) != MV_MACHINE_ENDED)
+    if (mv_machine_stops(save->machine) == save->stops &&
+        mv_machine_state(save->machine) != MV_MACHINE_ENDED)
         mv_machine_resume(save->machine);
     save->pause_ns = mv_now_ns() - save->stopped_ns;
 }
@@ -268,11 +270,6 @@ int mv_save_run(struct mv_save *save, const atomic_bool *cancelled, struct mv_sa
 bool mv_save_needs_pause(const struct mv_save *save)
 {
     return save->still;
-}
-
-void mv_save_keep_paused(struct mv_save *save)
-{
-    save->keep = true;
 }
 
 const char *mv_save_path(const struct mv_save *save)

@@ -35,8 +35,8 @@ struct mv_save_params {
 /* Main thread.  -EINVAL where the path is a file that the guest's memory lives in; as
  * output-file.h. */
 int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, struct mv_error *err);
-/* Main thread, once the other one is done.  A guest that was stopped and is not to stay so goes on.
- */
+/* Main thread, once the other one is done.  A guest that was stopped goes on, unless somebody
+ * else stopped it, too. */
 void mv_save_destroy(struct mv_save *save);
 
 struct mv_save_figures {
@@ -60,8 +60,6 @@ int mv_save_run(struct mv_save *save, const atomic_bool *cancelled, struct mv_sa
 
 /* Whether the guest has to stand still for it now. */
 bool mv_save_needs_pause(const struct mv_save *save);
-/* Somebody else wants the guest to be paused: it will not be let go on. */
-void mv_save_keep_paused(struct mv_save *save);
 const char *mv_save_path(const struct mv_save *save);
 struct mv_save_progress {
     uint64_t total, done, written; /* bytes; the total grows with each pass */

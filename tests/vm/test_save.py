@@ -218,6 +218,18 @@ def test_guest_does_not_go_on_while_it_is_read(memvisor, folder, filled):
     check(memvisor, path)
 
 
+def test_who_stops_it_and_lets_it_go_on_before_it_is_held(memvisor, folder, filled):
+    path = folder / "state"
+    with slow_vm(memvisor, folder, filled) as vm, vm.qmp() as other:
+        with begin(vm, path) as client:
+            other.execute("stop")
+            answer = other.command("cont")
+            assert "return" in client.answer()
+        if "return" not in answer: # the save held it by then
+            other.execute("cont")
+        assert other.execute("query-status")["running"]
+
+
 def test_machine_that_ends_meanwhile(memvisor, folder, filled):
     path = folder / "state"
     path.write_bytes(b"old")
