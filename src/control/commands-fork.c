@@ -162,7 +162,6 @@ static int take_names(const struct mv_qmp_call *call, struct names *names, struc
     return r == 0 ? check_names(names, err) : r;
 }
 
-/* Clones go on with memory that stays outside of a saved state, as the guest would. */
 static int create(const struct mv_qmp_call *call, const struct names *names,
                   const struct mv_config *serial, struct fork *shared, struct mv_error *err)
 {
@@ -183,8 +182,7 @@ static int create(const struct mv_qmp_call *call, const struct names *names,
         .told = told,
         .opaque = shared,
     };
-    int r = keep ? mv_saving_end_pause(control, err) : 0;
-    return r == 0 ? mv_fork_create(&params, &shared->fork, err) : r;
+    return mv_fork_create(&params, &shared->fork, err);
 }
 
 static int take_serial(const struct mv_qmp_call *call, struct mv_config *ret, struct mv_error *err)

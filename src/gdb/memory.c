@@ -6,6 +6,7 @@
  */
 #include "session.h"
 
+#include "log.h"
 #include "space.h"
 
 #include <errno.h>
@@ -95,6 +96,12 @@ int mv_gdb_read_memory(struct mv_gdb_session *session, const char *arguments)
 static int write_bytes(struct mv_gdb_session *session, uint64_t va, uint8_t *buf, uint64_t len)
 {
     struct mv_engine *engine = mv_machine_engine(session->machine);
+    struct mv_error err;
+    int r = mv_machine_check_change(session->machine, &err);
+    if (r < 0) {
+        mv_log("the debugger does not write to the guest's memory: %s", err.text);
+        return r;
+    }
     uint64_t done = copy(session, va, buf, len, true);
     engine->ops->memory_changed(engine);
     return done < len ? -EFAULT : MV_GDB_OK;

@@ -227,6 +227,9 @@ static int fork_machine(struct mv_fork *fork, struct mv_error *err)
     struct mv_machine *machine = fork->machine;
     bool ran = mv_machine_state(machine) == MV_MACHINE_RUNNING;
     int r = check_shared(fork, err);
+    /* Clones go on with memory that stays outside of a saved state, as the guest would. */
+    if (r == 0 && fork->keep_shared)
+        r = mv_machine_check_change(machine, err);
     if (r < 0)
         return r;
     if (pipe2(fork->reports, O_CLOEXEC) < 0)

@@ -36,6 +36,7 @@ struct mv_restore {
     struct mv_machine_observer observer;
     struct mv_warm_up *warm_up;  /* NULL: its memory is not mapped from the file, or is shared */
     bool marked;                 /* the file says that a guest runs on what it has */
+    bool changed;                /* memory was, or is about to be */
     uint64_t begun_ns, first_ns; /* 0: not yet */
 };
 
@@ -313,8 +314,17 @@ static void on_event(void *opaque, enum mv_machine_event event, enum mv_machine_
     struct mv_restore *restore = opaque;
     if (event == MV_MACHINE_EVENT_RESUME && restore->first_ns == 0)
         restore->first_ns = mv_now_ns();
+    restore->changed |= event == MV_MACHINE_EVENT_RESUME;
     if (event == MV_MACHINE_EVENT_RESUME || event == MV_MACHINE_EVENT_STOP)
         mv_warm_up_run(restore->warm_up, event == MV_MACHINE_EVENT_RESUME);
+}
+
+/* Memory may change without that the guest goes on: a reset does that, and clones do. */
+static int on_resuming(void *opaque, struct mv_error *err)
+{
+    struct mv_restore *restore = opaque;
+    restore->changed = true;
+    return 0;
 }
 
 /* A bank's bytes are where they are for as long as the machine. */
@@ -359,7 +369,8 @@ int mv_restore_machine(struct mv_restore *restore, struct mv_loop *loop,
         restore->machine = NULL;
         return r;
     }
-    restore->observer = (struct mv_machine_observer){.event = on_event, .opaque = restore};
+    restore->observer =
+        (struct mv_machine_observer){.event = on_event, .resuming = on_resuming, .opaque = restore};
     mv_machine_observe(restore->machine, &restore->observer);
     *ret = restore->machine;
     return 0;
@@ -384,16 +395,13 @@ void mv_restore_stop(struct mv_restore *restore)
     restore->warm_up = NULL;
 }
 
-/*
- * A guest that was never let go has changed nothing: where a debugger may have, the file is
- * not restored either.
- */
+/* A guest that was never let go has changed nothing, nor has anybody else. */
 static void unmark(struct mv_restore *restore)
 {
-    bool whole = restore->first_ns == 0 && restore->config.gdb == NULL;
     struct mv_error err;
     if (restore->marked &&
-        mv_statefile_mark(restore->fd, whole ? MV_STATEFILE_WHOLE : MV_STATEFILE_STALE, &err) < 0)
+        mv_statefile_mark(restore->fd, restore->changed ? MV_STATEFILE_STALE : MV_STATEFILE_WHOLE,
+                          &err) < 0)
         mv_warn("'%s': %s", restore->path, err.text);
 }
 

@@ -312,6 +312,19 @@ def test_shared_memory(parent, memvisor, tmp_path):
     assert result.code == 1 and str(shared) in result.err, result
 
 
+def test_what_a_save_leaves_outside_is_kept_from_clones(parent, tmp_path):
+    """A state is stale once clones run on memory of it, and not where there come to be none."""
+    shared, path = tmp_path / "shared", tmp_path / "state"
+    vm = parent("--ivshmem", f"mem={shared},size=1M,create=on,addr=3")
+    with vm.qmp() as client:
+        assert client.execute("x-save", file=str(path))["stays-paused"]
+        answer = client.command("x-fork", names=["x", "x"], share="keep")
+        assert "two clones" in answer["error"]["desc"], answer
+        assert client.execute("query-status")["status"] == "postmigrate"
+        client.execute("x-fork", names=["x"], share="keep")
+        assert client.execute("query-status")["status"] == "paused"
+
+
 def test_private_files(parent, tmp_path):
     """Of a file that is only read each clone has its changes."""
     image = tmp_path / "image"

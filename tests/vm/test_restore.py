@@ -350,6 +350,22 @@ def test_memory_in_the_file_of_a_guest_that_never_ran(states):
         pass
 
 
+def test_memory_in_the_file_of_a_guest_that_is_reset_and_never_runs(states):
+    state = states.write("-m", "4M")
+    with states.vm(state, "--ram", "shared", "--paused") as vm, vm.qmp() as client:
+        client.execute("system_reset")
+    assert "stale" in states.refuse(state)
+
+
+def test_memory_in_the_file_that_a_clone_changes(states):
+    """The guest itself never runs."""
+    state = states.write("-m", "4M")
+    with states.vm(state, "--ram", "shared", "--paused", name="p") as vm:
+        assert vm.verb("fork", "p", "-n", "x", "--share", "keep").code == 0
+        assert vm.verb("quit", "x").code == 0
+    assert "stale" in states.refuse(state)
+
+
 def test_a_guest_that_was_killed_leaves_no_state(states):
     state = states.write("-m", "4M")
     with states.vm(state, "--ram", "shared") as vm:

@@ -20,6 +20,7 @@ import pytest
 
 import harness
 import qmp
+from gdb_remote import Remote
 
 MIB = 1 << 20
 RAM = 0x80000000
@@ -380,6 +381,18 @@ def test_debugger_lets_it_go_on(memvisor, folder):
         gdb.sendall(b"+$c#63")
         client.event("RESUME")
         assert check(memvisor, folder / "state")["status"] == 1
+
+
+def test_memory_outside_that_a_debugger_writes(memvisor, folder):
+    path = folder / "state"
+    with qmp.Vm(memvisor, folder, "-m", "2M,id=own,file=%s,create=on" % (folder / "own"),
+                "--gdb", folder / "gdb") as vm, vm.qmp() as client, Remote(folder / "gdb") as remote:
+        assert client.execute("x-save", file=str(path))["stays-paused"]
+        assert remote.ask(b"Qqemu.PhyMemMode:1") == b"OK"
+        assert remote.ask(b"m80000000,4")
+        assert check(memvisor, path)["status"] == 0
+        assert remote.ask(b"M80000000,4:01020304") == b"OK"
+        assert check(memvisor, path)["status"] == 1
 
 
 def test_save_on_and_off(memvisor, folder):
