@@ -148,15 +148,32 @@ static int print(const struct fork_config *config, const json_t *result)
     return status;
 }
 
+/* The clones make it, whose folder is another one: NULL where there is none, or no memory. */
+static char *place_serial(const char *where)
+{
+    char *placed = NULL;
+    const char *path = strchr(where, ':');
+    if (path == NULL || path[1] == '/' || path[1] == '\0')
+        return strdup(where);
+    CLEANUP_FREE char *folder = get_current_dir_name();
+    int kind = (int)(path - where);
+    return folder == NULL || asprintf(&placed, "%.*s:%s/%s", kind, where, folder, path + 1) < 0
+               ? NULL
+               : placed;
+}
+
 static int serve(void *opaque, struct mv_error *err)
 {
     const struct fork_config *config = opaque;
     const char *name = config->words.list[0];
     struct mv_vm_client *client;
+    CLEANUP_FREE char *serial = config->serial == NULL ? NULL : place_serial(config->serial);
+    if (config->serial != NULL && serial == NULL)
+        return mv_error_set_errno(err, errno, "--serial %s", config->serial);
     json_t *names = json_array(), *result;
     int r = name_clones(config, names, err);
     json_t *arguments = json_pack("{s:o, s:s*, s:s*, s:b}", "names", names, "share", config->share,
-                                  "serial", config->serial, "paused", config->paused);
+                                  "serial", serial, "paused", config->paused);
     if (r == 0 && arguments == NULL)
         r = mv_error_set(err, EILSEQ, "--serial %s: it is no UTF-8", config->serial);
     if (r == 0)

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 import uuid
 
 import pytest
@@ -310,6 +311,14 @@ def test_shared_memory(parent, memvisor, tmp_path):
     vm.end()
     result = memvisor.run("run", "--firmware", tmp_path / "p.bin", "-m", f"1M,file={shared}")
     assert result.code == 1 and str(shared) in result.err, result
+
+
+def test_a_console_in_the_folder_of_the_verb(parent, tmp_path):
+    vm = parent()
+    (tmp_path / "elsewhere").mkdir()
+    subprocess.run([vm.memvisor.path, "fork", "p", "-n", "x", "--serial", "file:%n.log"],
+                   env=vm.env, cwd=tmp_path / "elsewhere", check=True)
+    assert (tmp_path / "elsewhere/x.log").exists()
 
 
 def test_what_a_save_leaves_outside_is_kept_from_clones(parent, tmp_path):
