@@ -55,7 +55,7 @@ static const char *format_amount(double bytes, char buf[AMOUNT_TEXT])
 
 static void draw(double done, double total, double rate, double left)
 {
-    enum { WIDTH = 30 };
+    enum { WIDTH = 20 }; /* all of it fits into 80 columns */
     char bar[WIDTH + 1];
     double part = total > 0 ? done / total : 0;
     int full = (int)(part * WIDTH);
@@ -99,7 +99,7 @@ static int show_result(const struct save_config *config, const json_t *result, s
                    number(result, "memory"), number(result, "bytes"), number(result, "length"),
                    number(result, "passes"), seconds, pause_ms, stays ? "true" : "false");
     else
-        r = printf("%s: %s of memory saved to %s in %.2f s, %s of it not zero; the guest stood "
+        r = printf("%s: %s of memory saved to %s in %.2f s, %s written for it; the guest stood "
                    "still for %.1f ms\n",
                    config->name, AMOUNT(number(result, "memory")), config->file, seconds,
                    AMOUNT(number(result, "bytes")), pause_ms);
