@@ -125,7 +125,8 @@ static void write_set(struct mv_warm_up *warm_up, bool whole)
 {
     struct mv_error err;
     mv_working_set_clear(&warm_up->set);
-    mv_working_set_read(&warm_up->set, warm_up->path, &err);
+    if (mv_working_set_read(&warm_up->set, warm_up->path, &err) == -EEXIST)
+        return; /* somebody's own file */
     int r = join_touched(warm_up, whole, &err);
     if (r == 0 && mv_working_set_bytes(&warm_up->set) > 0)
         r = mv_working_set_write(&warm_up->set, warm_up->path, &err);

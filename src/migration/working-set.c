@@ -134,8 +134,6 @@ static int check_header(const uint8_t header[HEADER_BYTES], uint64_t length, con
 {
     static const uint8_t zeros[8];
     uint32_t format = (uint32_t)mv_bytes_get(header + FORMAT_AT, 4);
-    if (memcmp(header, MAGIC, sizeof MAGIC) != 0)
-        return mv_error_set(err, EINVAL, "it is no working set");
     if (mv_bytes_get(header + SUM_AT, 8) != XXH3_64bits(header, SUM_AT))
         return mv_error_set(err, EINVAL, "its header is damaged");
     if (format > FORMAT)
@@ -218,17 +216,24 @@ static int read_all(const char *path, struct mv_buffer *buffer, struct mv_error 
         return mv_error_set_errno(err, errno, "cannot open it");
     if (!S_ISREG(st.st_mode))
         return mv_error_set(err, EINVAL, "it is no file");
-    if ((uint64_t)st.st_size < HEADER_BYTES ||
-        (uint64_t)st.st_size > HEADER_BYTES + MV_SECTIONS_BYTES_MAX)
-        return mv_error_set(err, EINVAL, "it has %" PRIu64 " bytes, which no working set has",
+    if ((uint64_t)st.st_size > HEADER_BYTES + MV_SECTIONS_BYTES_MAX)
+        return mv_error_set(err, EEXIST, "it has %" PRIu64 " bytes, which no working set has",
                             (uint64_t)st.st_size);
-    buffer->bytes = malloc((size_t)st.st_size);
+    buffer->bytes = malloc((size_t)st.st_size + 1);
     if (buffer->bytes == NULL)
         return mv_error_set_errno(err, ENOMEM, "reading it");
     buffer->length = buffer->capacity = (size_t)st.st_size;
     buffer->next = HEADER_BYTES;
     int r = mv_pread_all(fd, buffer->bytes, buffer->length, 0);
-    return r < 0 ? mv_error_set_errno(err, r == -ENODATA ? EINVAL : -r, "cannot read it") : 0;
+    if (r < 0)
+        return mv_error_set_errno(err, r == -ENODATA ? EINVAL : -r, "cannot read it");
+    size_t known = buffer->length < sizeof MAGIC ? buffer->length : sizeof MAGIC;
+    if (memcmp(buffer->bytes, MAGIC, known) != 0)
+        return mv_error_set(err, EEXIST, "it is no working set, and stays as it is");
+    if (buffer->length < HEADER_BYTES)
+        return mv_error_set(err, EINVAL, "it has %zu bytes, which no working set has",
+                            buffer->length);
+    return 0;
 }
 
 int mv_working_set_read(struct mv_working_set *set, const char *path, struct mv_error *err)

@@ -57,8 +57,9 @@ struct mv_working_set {
 /*
  * Fill in the runs of a set that has its id and its blocks.  -ENOENT where there is no file,
  * -ESTALE where it is of another state, -EINVAL where it is damaged or names pages that no
- * block has, -ENOTSUP for a newer format, or why it cannot be read: no runs are there then.
- * Of blocks that it has no pages of, and of those that are not asked for, nothing is told.
+ * block has, -EEXIST where it is a file that no memvisor wrote for this, -ENOTSUP for a newer
+ * format, or why it cannot be read: no runs are there then. Of blocks that it has no pages of, and
+ * of those that are not asked for, nothing is told.
  */
 int mv_working_set_read(struct mv_working_set *set, const char *path, struct mv_error *err);
 /* It is there whole or not at all (output-file.h). */

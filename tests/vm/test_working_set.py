@@ -182,7 +182,7 @@ def flip(at):
     return lambda data: data[:at] + bytes([data[at] ^ 4]) + data[at + 1:]
 
 
-@pytest.mark.parametrize("damage", [cut, add, flip(3), flip(40), flip(60), flip(64), flip(110), flip(-20),
+@pytest.mark.parametrize("damage", [cut, add, flip(20), flip(40), flip(60), flip(64), flip(110), flip(-20),
                                     lambda data: b"", lambda data: data[:63], lambda data: data * 2])
 def test_what_is_damaged_is_told_and_made_anew(state, damage):
     state.touch((20 * MIB, 10))
@@ -209,6 +209,17 @@ def test_what_is_no_file_hinders_nobody(state, kind):
     said = state.touch((20 * MIB, 10)).splitlines()
     assert len(said) == 2 and "vm.state.ws' is not used: it is no file" in said[0]
     assert "the working set is not kept: " in said[1] and "vm.state.ws' is no file" in said[1]
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_of_somebody_else_stays(state, link):
+    other = state.set.with_name("other") if link else state.set
+    other.write_bytes(b"mine\n")
+    if link:
+        state.set.symlink_to(other)
+    said = state.touch((20 * MIB, 10)).splitlines()
+    assert len(said) == 1 and "vm.state.ws' is not used: it is no working set" in said[0], said
+    assert other.read_bytes() == b"mine\n" and state.set.is_symlink() == link
 
 
 @pytest.mark.parametrize("ram", ["copy", "shared"])
