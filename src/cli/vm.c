@@ -59,7 +59,7 @@ static void take_key(void *opaque, enum mv_escape_action action)
 static int make_rundir(struct run *run, struct mv_error *err)
 {
     int r = mv_rundir_create(run->config->name, &run->rundir, err);
-    if (r == -EEXIST)
+    if (r == -EEXIST || (r < 0 && run->vm->is_clone))
         return r;
     if (r < 0)
         mv_warn("no run-time folder, other programs will not find this VM: %s", err->text);
@@ -81,7 +81,10 @@ static int open_control(struct run *run, struct mv_error *err)
     CLEANUP_FREE char *path = mv_rundir_file(run->rundir, MV_RUNDIR_QMP);
     if (path == NULL)
         return mv_error_set_errno(err, ENOMEM, "control socket");
-    if (mv_control_listen(run->control, path, err) < 0)
+    r = mv_control_listen(run->control, path, err);
+    if (r < 0 && run->vm->is_clone)
+        return r;
+    if (r < 0)
         mv_warn("other verbs will not reach this VM: %s", err->text);
     return 0;
 }
@@ -157,7 +160,7 @@ static int start(struct run *run, struct mv_error *err)
         r = mv_machine_start(run->machine, run->config->paused, err);
     if (r == 0 && run->vm->begun != NULL)
         run->vm->begun(run->vm->opaque);
-    if (r == 0 && run->config->paused && !run->vm->quiet)
+    if (r == 0 && run->config->paused && !run->vm->is_clone)
         mv_log("the virtual CPUs are paused: 'memvisor cont %s' lets them run", run->config->name);
     return r;
 }

@@ -31,7 +31,7 @@ struct mv_vm {
     void (*ending)(void *opaque);
     /* What went wrong, in place of its being said.  May be NULL. */
     void (*failed)(void *opaque, const struct mv_error *err);
-    bool quiet;      /* somebody else says that it is paused */
+    bool is_clone;   /* its folder and socket are all that anybody has of it: it needs both */
     bool own_serial; /* the console is a socket in the run-time folder, whatever `config` says */
     void *opaque;
 };

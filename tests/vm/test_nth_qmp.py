@@ -3,7 +3,9 @@
 QMP command is done or is an error, and an error leaves the machine, its descriptors,
 mappings, allocations and files as they were.  Then the same command succeeds.
 """
+import contextlib
 import os
+import pathlib
 import signal
 import time
 
@@ -83,6 +85,17 @@ class Host:
                 "query-status", "query-pci", "x-query-space", "query-cpus-fast")] + [
             [dict(device, server=None) for device in self.client.execute("x-query-ivshmem")],
             self.client.execute("query-dirty-rate")["status"] == "measuring"]
+
+    def clones(self):
+        """Processes with the VM's words, but for itself."""
+        def words(pid):
+            try:
+                return pathlib.Path("/proc/%d/cmdline" % pid).read_bytes()
+            except OSError:
+                return b""
+        mine = words(self.vm.process.pid)
+        return sorted(int(name) for name in os.listdir("/proc") if name.isdigit() and
+                      int(name) != self.vm.process.pid and words(int(name)) == mine)
 
     def rests(self):
         """What is held once nothing goes on any more."""
@@ -173,11 +186,15 @@ class Command:
 
     def undo(self, done, answer):
         """Back to where prepare began."""
-        if self.name == "x-fork" and done:
-            for clone in answer["return"]["clones"]:
-                assert ("pid" in clone) != ("error" in clone), answer
-                if "pid" in clone:
-                    os.kill(clone["pid"], signal.SIGKILL)
+        if self.name == "x-fork":
+            told = [clone["pid"] for clone in answer["return"]["clones"] if "pid" in clone] if done else None
+            end = time.monotonic() + 20 * harness.SLOW
+            while told is not None and self.host.clones() != told:  # one that failed ends
+                assert time.monotonic() < end, answer
+                time.sleep(0.01)
+            for pid in self.host.clones():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         client = self.host.client
         if self.name in ("stop", "cont"):
             client.execute("stop")
