@@ -7,6 +7,7 @@ The guest is rounds-guest.c, which checks memory, registers, clock and interrupt
 import hashlib
 import itertools
 import os
+import re
 import subprocess
 import time
 
@@ -16,7 +17,7 @@ import busy_guest
 import harness
 from busy_guest import BANKS, RANGES, STATUS, STATUS_AT, Chain, in_order
 from gdb_remote import Remote
-from qmp import Qmp
+from qmp import Qmp, Vm
 from statefile import State
 
 
@@ -203,3 +204,67 @@ class Piped:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+
+
+# --- Linux, with more of a board
+
+LINUX = """
+(while :; do busybox head -c 100000 /dev/urandom | busybox md5sum; done) > /dev/null &
+(while :; do busybox sleep 0.01; done) &
+busybox dd if=/dev/urandom of=/kept bs=64k count=64 2> /dev/null
+busybox md5sum /kept > /sum
+i=0
+while [ ! -e /enough ]; do
+    i=$((i + 1))
+    read up idle < /proc/uptime
+    busybox md5sum -c /sum > /dev/null || echo "the file is another"
+    echo "line $i at $up"
+    read -t 0.05 word && touch /enough
+done
+echo "cpus: $(cat /sys/devices/system/cpu/online)"
+echo "complaints: $(busybox dmesg | busybox grep -ciE 'stall|BUG|WARNING|lockup|clocksource.*unstable')"
+"""
+
+
+def save_as_it_stops(vm, state, mode):
+    with vm.qmp() as client, vm.qmp() as other:
+        client.send({"execute": "x-save", "arguments": {"file": str(state), "mode": mode}})
+        other.execute("stop")
+        assert "return" in client.answer()
+        client.execute("query-status")
+        if "RESUME" in [event["event"] for event in client.events + other.events]:
+            client.execute("x-save", file=str(state)) # it went on before it was stopped
+
+
+def linux_goes_through(memvisor, folder, initrd, cpus, rounds):
+    text, out = "", folder / "out"
+    argv = memvisor.boot_argv(initrd(LINUX), "-m", "96M@2G", "-m", "32M@8G", "-c", cpus, "--device",
+                              "pcie-root-port,id=port", "--device", "edu,bus=port", append="quiet")
+    for number in range(rounds):
+        state = folder / ("state-%d" % (number % 2))
+        with Vm(memvisor, folder, "--serial", "file:%s" % out, name="linux%d" % number,
+                boot=argv) as vm:
+            vm.wait_for(lambda: out.exists() and out.read_bytes().count(b"line ") >= 2, 240)
+            save_as_it_stops(vm, state, MODES[number % 2])
+        text += out.read_bytes().decode()
+        out.unlink()
+        argv = [memvisor.path, "restore", state, "--ram", RAMS[number % 3]]
+    last = harness.run(argv, stdin="enough\n", timeout=240)
+    assert last.code == 0, last
+    text += last.out
+    found = re.findall(r"^line (\d+) at ([\d.]+)\r$", text, re.M)
+    assert [int(number) for number, _ in found] == list(range(1, len(found) + 1)), text
+    times = [float(at) for _, at in found]
+    assert times == sorted(times) and len(times) > rounds, text
+    assert "another" not in text and re.search(r"^complaints: 0\r$", text, re.M), text
+    assert re.search(r"^cpus: 0%s\r$" % ("-%d" % (cpus - 1) if cpus > 1 else ""), text, re.M), text
+
+
+def test_linux_goes_through_a_few_rounds(memvisor, tmp_path, initrd):
+    linux_goes_through(memvisor, tmp_path, initrd, 2, 3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_linux_goes_through_many_rounds(memvisor, tmp_path, initrd, cpus):
+    linux_goes_through(memvisor, tmp_path, initrd, cpus, 50)
