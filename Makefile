@@ -103,6 +103,8 @@ bench: setup-bench guest-files build
 	@bench/compute.py --memvisor $(BUILD)/memvisor
 	@echo '== the cost of memory'
 	@bench/memory.py --memvisor $(BUILD)/memvisor
+	@echo '== what a restored guest waits for'
+	@bench/restore.py --memvisor $(BUILD)/memvisor
 	@echo '== forking a guest'
 	@bench/fork.py --memvisor $(BUILD)/memvisor
 	@echo '== saving blocks, against copying and writing'

@@ -17,18 +17,16 @@
 
 /* So few bytes that nobody asked for cost less than a read of their own. */
 #define GAP_MAX (64 * UINT64_C(1024))
-/* Each advice of huge pages may make one mapping of a process more, which has 65530. */
-#define ADVICE_MAX 1024
 
 /* --- what is to come */
 
 static int add_piece(struct mv_bring *bring, const struct mv_block *block, uint64_t start,
-                     uint64_t end, bool huge)
+                     uint64_t end, bool whole)
 {
     struct mv_bring_piece *last = bring->count == 0 ? NULL : &bring->pieces[bring->count - 1];
     uint8_t *host = block->host + start;
     /* Only the pieces of one huge page's place grow together. */
-    if (last != NULL && !huge && !last->huge && start % MV_BRING_PIECE != 0 &&
+    if (last != NULL && !whole && !last->whole && start % MV_BRING_PIECE != 0 &&
         host >= last->host + last->len && (uint64_t)(host - last->host) < MV_BRING_PIECE &&
         (uint64_t)(host - last->host) - last->len <= GAP_MAX &&
         (uintptr_t)last->host / MV_BRING_PIECE == (uintptr_t)host / MV_BRING_PIECE) {
@@ -43,7 +41,7 @@ static int add_piece(struct mv_bring *bring, const struct mv_block *block, uint6
         bring->pieces = grown;
         bring->capacity = capacity;
     }
-    bring->pieces[bring->count++] = (struct mv_bring_piece){host, end - start, huge};
+    bring->pieces[bring->count++] = (struct mv_bring_piece){host, end - start, whole};
     return 0;
 }
 
@@ -106,34 +104,17 @@ static bool is_cancelled(const struct mv_bring *bring)
     return atomic_load_explicit(&bring->cancelled, memory_order_relaxed);
 }
 
-/* Pieces that lie side by side, both huge or neither, from `first` on. */
-static size_t alike(const struct mv_bring *bring, size_t first, uint64_t *ret_len)
-{
-    const struct mv_bring_piece *piece = &bring->pieces[first];
-    size_t i = first + 1;
-    *ret_len = piece->len;
-    for (; i < bring->count && bring->pieces[i].huge == piece->huge &&
-           bring->pieces[i].host == piece->host + *ret_len;
-         i++)
-        *ret_len += bring->pieces[i].len;
-    return i;
-}
-
 /*
- * Before anything is waited for.  What is small is read by the kernel from now on; huge
- * pages are read when they are mapped, since a read for nobody would be in small ones.
+ * Before anything is waited for, what is small is read by the kernel from now on.  Whole
+ * places are read when they are mapped: the kernel reads ahead then, and in larger pages, as
+ * a read for nobody does not.  (To advise huge pages would make it wait for some to be free.)
  */
 static void announce(const struct mv_bring *bring)
 {
-    unsigned advice = 0;
-    uint64_t len;
-    for (size_t i = 0, end; i < bring->count && !is_cancelled(bring); i = end) {
+    for (size_t i = 0; i < bring->count && !is_cancelled(bring); i++) {
         const struct mv_bring_piece *piece = &bring->pieces[i];
-        end = alike(bring, i, &len);
-        if (!piece->huge)
-            madvise(piece->host, len, MADV_WILLNEED);
-        else if (advice++ < ADVICE_MAX)
-            madvise(piece->host, len, MADV_HUGEPAGE);
+        if (!piece->whole)
+            madvise(piece->host, piece->len, MADV_WILLNEED);
     }
 }
 

@@ -2,8 +2,8 @@
 /*
  * struct mv_bring: pages of blocks that are mapped from files are brought into memory and
  * into the page tables, with large reads, so that nobody waits for one after the other.
- * Where most pages of a huge page are wanted, all of it is brought, as a huge page where the
- * host has them for such files.  Nothing of it can fail: what the host does not bring comes
+ * Where most pages of a huge page are wanted, all of it is brought, and comes as a huge page
+ * where the file system has such.  Nothing of it can fail: what the host does not bring comes
  * when it is touched.
  *
  * One thread adds and runs; the counts are atomics.  Called by warm-up.c.
@@ -28,7 +28,7 @@ struct mv_bring {
     struct mv_bring_piece {
         uint8_t *host;
         uint64_t len; /* bytes, up to MV_BRING_PIECE */
-        bool huge;
+        bool whole;   /* a huge page's place, of which most is wanted */
     } * pieces;
     size_t count, capacity;
     _Atomic size_t next;

@@ -231,7 +231,7 @@ static void expect_pieces(const struct mv_bring *bring, const char *wanted)
         const struct mv_bring_piece *piece = &bring->pieces[i];
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s%u+%u%s", i == 0 ? "" : " ",
                  (unsigned)((uint64_t)(piece->host - memory) / PAGE), (unsigned)(piece->len / PAGE),
-                 piece->huge ? "h" : "");
+                 piece->whole ? "h" : "");
     }
     assert_string_equal(text, wanted);
 }

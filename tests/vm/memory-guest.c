@@ -8,6 +8,9 @@
  *   d ADDR VALUE       store a word
  *   f ADDR PAGES VALUE store it to the first doubleword of each page
  *   s ADDR PAGES       "= SUM" of the first doublewords of the pages
+ *   k ADDR PAGES       "= SUM" of all doublewords of the pages, eight at a time
+ *   j ADDR RUNS STEP   "= SUM" as of s, of 16 pages at each of so many steps, a power of two
+ *                      of them, in an order that jumps
  *   t ADDR TEXT        store the text
  *   p ADDR A B         store a pair
  *   o ADDR             "= SUM" of a pair
@@ -79,6 +82,30 @@ static uint64_t sum(uint64_t at, uint64_t pages)
     return total;
 }
 
+static uint64_t sum_jumping(uint64_t at, uint64_t runs, uint64_t step)
+{
+    uint64_t total = 0;
+    for (uint64_t i = 0; i < runs; i++)
+        total += sum(at + i * 40503 % runs * step, 16);
+    return total;
+}
+
+static uint64_t sum_all(uint64_t at, uint64_t pages)
+{
+    uint64_t total = 0, end = at + pages * PAGE;
+    for (; at < end; at += 64) {
+        uint64_t a, b, c, d, e, f, g, h;
+        __asm__ volatile("ldp %0, %1, [%8]\n\tldp %2, %3, [%8, #16]\n\t"
+                         "ldp %4, %5, [%8, #32]\n\tldp %6, %7, [%8, #48]"
+                         : "=&r"(a), "=&r"(b), "=&r"(c), "=&r"(d), "=&r"(e), "=&r"(f), "=&r"(g),
+                           "=&r"(h)
+                         : "r"(at)
+                         : "memory");
+        total += a + b + c + d + e + f + g + h;
+    }
+    return total;
+}
+
 static void loop(uint64_t rounds)
 {
     volatile uint64_t *words = &area[0][0];
@@ -117,6 +144,13 @@ static void obey(char command, const char *rest)
         return;
     case 's':
         print("= %lx\n", sum(at, number(&rest)));
+        return;
+    case 'j':
+        a = number(&rest);
+        print("= %lx\n", sum_jumping(at, a, number(&rest)));
+        return;
+    case 'k':
+        print("= %lx\n", sum_all(at, number(&rest)));
         return;
     case 'w':
         write64(at, number(&rest));
