@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * memvisor info: what is in a state file, whether it is as it was written, a block out of it,
- * and in what it differs from another one.
+ * in what it differs from another one, and one file of several.
  */
 #include "info.h"
 
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 struct info_config {
-    char *file, *extract, *output, *diff;
+    char *file, *extract, *output, *diff, *flatten;
     bool json, verify;
 };
 
@@ -89,21 +89,34 @@ static int verify(const struct mv_chain *chain, const struct info_config *c, str
     return r < 0 ? r : verified.damaged == 0 ? MV_STATUS_OK : MV_STATUS_ERROR;
 }
 
-/* --- --extract */
+/* --- --extract, --flatten */
 
-static int extract(const struct mv_chain *chain, const struct info_config *c, struct mv_error *err)
+static int write_file(const struct mv_chain *chain, const char *id, const char *path,
+                      struct mv_error *err)
 {
     struct mv_output_file *file;
-    if (c->output == NULL)
-        return mv_info_extract(chain, c->extract, STDOUT_FILENO, "standard output", err);
-    int r = mv_output_file_create(c->output, &file, err);
+    int r = mv_output_file_create(path, &file, err);
     if (r < 0)
         return r;
-    r = mv_info_extract(chain, c->extract, mv_output_file_fd(file), c->output, err);
+    int fd = mv_output_file_fd(file);
+    r = id == NULL ? mv_info_flatten(chain, fd, path, err)
+                   : mv_info_extract(chain, id, fd, path, err);
     if (r == 0)
         r = mv_output_file_commit(file, err);
     mv_output_file_destroy(file);
     return r;
+}
+
+static int extract(const struct mv_chain *chain, const struct info_config *c, struct mv_error *err)
+{
+    return c->output != NULL
+               ? write_file(chain, c->extract, c->output, err)
+               : mv_info_extract(chain, c->extract, STDOUT_FILENO, "standard output", err);
+}
+
+static int flatten(const struct mv_chain *chain, const struct info_config *c, struct mv_error *err)
+{
+    return write_file(chain, NULL, c->flatten, err);
 }
 
 /* --- --diff */
@@ -140,12 +153,14 @@ static int diff(const struct mv_chain *chain, const struct info_config *c, struc
 static int check(void *config, struct mv_error *err)
 {
     const struct info_config *c = config;
-    if (c->verify + (c->extract != NULL) + (c->diff != NULL) > 1)
-        return mv_error_set(err, EINVAL, "--verify, --extract and --diff exclude each other");
+    if (c->verify + (c->extract != NULL) + (c->diff != NULL) + (c->flatten != NULL) > 1)
+        return mv_error_set(err, EINVAL,
+                            "--verify, --extract, --diff and --flatten exclude each other");
     if (c->output != NULL && c->extract == NULL)
         return mv_error_set(err, EINVAL, "--output: there is nothing to write without --extract");
-    if (c->json && c->extract != NULL)
-        return mv_error_set(err, EINVAL, "--json and --extract exclude each other");
+    if (c->json && (c->extract != NULL || c->flatten != NULL))
+        return mv_error_set(err, EINVAL, "--json and --%s exclude each other",
+                            c->extract != NULL ? "extract" : "flatten");
     if (c->extract != NULL && c->output == NULL && isatty(STDOUT_FILENO))
         return mv_error_set(err, EINVAL,
                             "--extract %s: a terminal is no place for memory: add '-o OUT', or "
@@ -163,12 +178,15 @@ static int show(struct mv_chain *chain, const struct info_config *c, struct mv_e
 
 static int work(struct mv_chain *chain, const struct info_config *c, struct mv_error *err)
 {
-    if (!c->verify && c->extract == NULL && c->diff == NULL)
+    if (!c->verify && c->extract == NULL && c->diff == NULL && c->flatten == NULL)
         return show(chain, c, err);
     int r = mv_chain_follow(chain, err);
     if (r < 0)
         return r;
-    return (c->verify ? verify : c->extract != NULL ? extract : diff)(chain, c, err);
+    return (c->verify            ? verify
+            : c->extract != NULL ? extract
+            : c->diff != NULL    ? diff
+                                 : flatten)(chain, c, err);
 }
 
 static int run(void *config, struct mv_error *err)
@@ -202,18 +220,24 @@ static const struct mv_option options[] = {
     {MV_TEXT(info_config, diff, "diff", "OTHER",
              "Tell which values, fields of devices and CPUs, and pages of memory are others in "
              "that state file.")},
+    {MV_TEXT(info_config, flatten, "flatten", "OUT",
+             "Write the state to this file without a base: one file of all those that it builds "
+             "on.")},
 };
 
 const struct mv_verb mv_info_verb = {
     .name = "info",
     .summary = "Tell what a saved VM is, check it, take memory out of it, compare it.",
-    .synopsis = "memvisor info FILE [--verify | --extract ID [-o OUT] | --diff OTHER] [--json]",
+    .synopsis =
+        "memvisor info FILE [--verify | --extract ID [-o OUT] | --diff OTHER | --flatten OUT] "
+        "[--json]",
     .options = MV_OPTIONS("info", 1),
     .notes = "Examples:\n"
              "  memvisor info vm1.state\n"
              "  memvisor info vm1.state --verify\n"
              "  memvisor info vm1.state --extract ram0 -o ram0.img\n"
-             "  memvisor info vm1.state --diff older.state\n",
+             "  memvisor info vm1.state --diff older.state\n"
+             "  memvisor info newer.state --flatten whole.state\n",
     .config_size = sizeof(struct info_config),
     .check = check,
     .run = run,

@@ -19,7 +19,7 @@
 #include <string.h>
 
 struct save_config {
-    char *name, *file;
+    char *name, *file, *base;
     bool live, stop, json;
 };
 
@@ -161,10 +161,11 @@ static int send_request(struct mv_vm_client *client, const struct save_config *c
                         struct mv_error *err)
 {
     CLEANUP_FREE char *path = make_absolute(config->file);
-    if (path == NULL)
+    CLEANUP_FREE char *base = config->base == NULL ? NULL : make_absolute(config->base);
+    if (path == NULL || (config->base != NULL && base == NULL))
         return mv_error_set_errno(err, errno, "'%s'", config->file);
-    json_t *request = json_pack("{s:s, s:{s:s, s:s}}", "execute", "x-save", "arguments", "file",
-                                path, "mode", config->stop ? "stop" : "live");
+    json_t *request = json_pack("{s:s, s:{s:s, s:s, s:s*}}", "execute", "x-save", "arguments",
+                                "file", path, "mode", config->stop ? "stop" : "live", "base", base);
     CLEANUP_FREE char *text = request == NULL ? NULL : json_dumps(request, JSON_COMPACT);
     json_decref(request);
     if (text == NULL)
@@ -251,6 +252,9 @@ static const struct mv_option options[] = {
     {MV_FLAG(save_config, live,
              "Copy memory while the guest runs, and stop it for the rest alone; the default.")},
     {MV_FLAG(save_config, stop, "Stop the guest until all of its memory is copied.")},
+    {MV_TEXT(save_config, base, "base", "FILE",
+             "Write only the pages that changed since this file was written, which has to be "
+             "the last one that was saved of the guest; restore needs both.")},
     {MV_FLAG(save_config, json,
              "Print a line of JSON some times a second, and one when it is done.")},
 };

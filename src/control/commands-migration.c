@@ -13,6 +13,7 @@
 #include "qmp-json.h"
 #include "qmp-session.h"
 #include "save.h"
+#include "track.h"
 
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,7 +25,7 @@
 
 MV_QMP_ENUM_TYPE(mode_type, "XSaveMode", "live", "stop");
 MV_QMP_OBJECT_TYPE(save_args_type, "q_obj_x-save-arg", {"file", &mv_qmp_str},
-                   {"mode", &mode_type, true});
+                   {"mode", &mode_type, true}, {"base", &mv_qmp_str, true});
 /* Bytes; `pause-microseconds` are those for which a guest that ran stood still. */
 MV_QMP_OBJECT_TYPE(save_type, "XSaveInfo", {"file", &mv_qmp_str}, {"memory", &mv_qmp_uint},
                    {"bytes", &mv_qmp_uint}, {"length", &mv_qmp_uint}, {"passes", &mv_qmp_uint},
@@ -103,7 +104,12 @@ static void clear_save(struct mv_job *job)
     } else {
         mv_cleanup_close(&fd);
     }
-    forget(control);
+    struct mv_track *track = mv_save_take_track(save->save);
+    forget(control); /* which gives back to the track before what it took of that */
+    if (track != NULL) {
+        mv_track_close(control->saving.track);
+        control->saving.track = track;
+    }
 }
 
 static int start(struct mv_qmp_call *call, struct mv_error *err)
@@ -139,6 +145,8 @@ static int save(struct mv_qmp_call *call, struct mv_error *err)
         .loop = control->loop,
         .path = file,
         .live = mode == NULL || strcmp(mode, "live") == 0,
+        .base = json_string_value(json_object_get(call->arguments, "base")),
+        .since = saving->track,
     };
     int r = mv_save_create(&params, &saving->save, err);
     saving->live = params.live;
@@ -179,6 +187,8 @@ int mv_saving_end_pause(struct mv_control *control, struct mv_error *err)
 void mv_saving_end(struct mv_control *control)
 {
     mv_stale_files_clear(&control->saving.files);
+    mv_track_close(control->saving.track);
+    control->saving.track = NULL;
 }
 
 /* --- the table */

@@ -29,6 +29,7 @@ struct mv_dirty_rate {
 };
 
 struct mv_restore;
+struct mv_track;
 
 /* commands-migration.c: a save that is under way, and what was saved of a guest that stands still.
  */
@@ -39,6 +40,7 @@ struct mv_saving {
     int timer_fd;           /* tells of its progress; -1 while there is none */
     struct mv_loop_source *timer;
     struct mv_stale_files files;
+    struct mv_track *track; /* what the guest wrote since it was saved last; or NULL */
 };
 
 /* The commands look at the machine, where it comes from and where it is saved to, and the rate. */

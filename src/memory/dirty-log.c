@@ -121,8 +121,7 @@ static void collect_locked(struct mv_dirty_log *log, uint64_t words)
     }
 }
 
-int mv_dirty_cursor_take(struct mv_dirty_cursor *cursor, uint64_t *ret_pages,
-                         struct mv_error *err)
+int mv_dirty_cursor_take(struct mv_dirty_cursor *cursor, uint64_t *ret_pages, struct mv_error *err)
 {
     MV_LOCK_SCOPE(&lock);
     if (cursor->block == NULL)
@@ -139,6 +138,15 @@ int mv_dirty_cursor_take(struct mv_dirty_cursor *cursor, uint64_t *ret_pages,
     }
     *ret_pages = pages;
     return 0;
+}
+
+void mv_dirty_cursor_return(struct mv_dirty_cursor *cursor, const uint64_t *bits)
+{
+    MV_LOCK_SCOPE(&lock);
+    for (uint64_t i = 0; i < cursor->words; i++) {
+        if (bits[i] != 0) /* as above */
+            cursor->pending[i] |= bits[i];
+    }
 }
 
 /* The first page at or behind `page` whose bit is `wanted`, or the end. */

@@ -45,8 +45,7 @@ void mv_dirty_cursor_close(struct mv_dirty_cursor *cursor);
  * *ret_pages is their number.  -ESTALE where the block is gone, also where
  * another one has its id by now.
  */
-int mv_dirty_cursor_take(struct mv_dirty_cursor *cursor, uint64_t *ret_pages,
-                         struct mv_error *err);
+int mv_dirty_cursor_take(struct mv_dirty_cursor *cursor, uint64_t *ret_pages, struct mv_error *err);
 /*
  * The next run of pages among those taken, at or behind *io_offset: its offset
  * and length in bytes, false where there is none.  Start with 0, go on with
@@ -54,6 +53,8 @@ int mv_dirty_cursor_take(struct mv_dirty_cursor *cursor, uint64_t *ret_pages,
  */
 bool mv_dirty_cursor_next(const struct mv_dirty_cursor *cursor, uint64_t *io_offset,
                           uint64_t *ret_len);
+/* Pages that were taken are to be taken again: a bit of each, from the lowest one on. */
+void mv_dirty_cursor_return(struct mv_dirty_cursor *cursor, const uint64_t *bits);
 
 /* --- for writers, which are space.c and the engines */
 

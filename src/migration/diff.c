@@ -232,8 +232,13 @@ static int compare_bytes(struct mv_diff_block *block, struct side sides[2], stru
     int r = 0;
     for (size_t i = 0; r == 0 && i < 2; i++)
         r = mv_ram_view_open(sides[i].chain, block->block->id, &sides[i].view, err);
-    if (r != -ENODATA)
-        return r < 0 ? r : compare_pages(block, sides, err);
+    if (r == 0)
+        r = compare_pages(block, sides, err);
+    bool nowhere = r == -ENODATA && sides[1].view.layers == NULL;
+    for (size_t i = 0; i < 2; i++)
+        mv_ram_view_close(&sides[i].view);
+    if (!nowhere)
+        return r;
     block->not_compared = strdup(err->text);
     return block->not_compared == NULL ? no_memory(err) : 0;
 }

@@ -219,18 +219,11 @@ static int put_end(const struct extracting *extracting, struct mv_error *err)
     return end < 0 || ftruncate(extracting->fd, end) < 0 ? refuse_write(extracting, errno, err) : 0;
 }
 
-int mv_info_extract(const struct mv_chain *chain, const char *id, int fd, const char *to,
-                    struct mv_error *err)
+static int put_all(struct extracting *extracting, const struct mv_ram_view *view, uint8_t *buffer,
+                   struct mv_error *err)
 {
-    struct extracting extracting = {.fd = fd, .to = to, .sparse = can_have_holes(fd)};
     struct mv_progress progress;
-    CLEANUP_FREE struct mv_ram_view *view = malloc(sizeof *view);
-    CLEANUP_FREE uint8_t *buffer = aligned_alloc(MV_RAM_PAGE, 2 * MV_RAM_CHUNK);
-    if (view == NULL || buffer == NULL)
-        return mv_error_set_errno(err, ENOMEM, "block %s", id);
-    int r = mv_ram_view_open(chain, id, view, err);
-    if (r < 0)
-        return r;
+    int r = 0;
     mv_progress_begin(&progress, "extracting", view->size);
     for (uint64_t chunk = 0; r == 0 && chunk < view->chunks; chunk++) {
         size_t len = mv_ram_chunk_size(view->size, chunk);
@@ -239,9 +232,25 @@ int mv_info_extract(const struct mv_chain *chain, const char *id, int fd, const 
         if (r == 0 && zero)
             memset(buffer, 0, len);
         if (r == 0)
-            r = put_chunk(&extracting, buffer, len, zero, err);
+            r = put_chunk(extracting, buffer, len, zero, err);
         mv_progress_add(&progress, len);
     }
     mv_progress_end(&progress);
-    return r < 0 ? r : put_end(&extracting, err);
+    return r < 0 ? r : put_end(extracting, err);
+}
+
+int mv_info_extract(const struct mv_chain *chain, const char *id, int fd, const char *to,
+                    struct mv_error *err)
+{
+    struct extracting extracting = {.fd = fd, .to = to, .sparse = can_have_holes(fd)};
+    struct mv_ram_view view;
+    CLEANUP_FREE uint8_t *buffer = aligned_alloc(MV_RAM_PAGE, 2 * MV_RAM_CHUNK);
+    if (buffer == NULL)
+        return mv_error_set_errno(err, ENOMEM, "block %s", id);
+    int r = mv_ram_view_open(chain, id, &view, err);
+    if (r < 0)
+        return r;
+    r = put_all(&extracting, &view, buffer, err);
+    mv_ram_view_close(&view);
+    return r;
 }

@@ -39,5 +39,10 @@ int mv_info_verify(const struct mv_chain *chain, mv_info_damage_fn *fn, void *op
  */
 int mv_info_extract(const struct mv_chain *chain, const char *id, int fd, const char *to,
                     struct mv_error *err);
+/*
+ * --- flatten.c: the state as one file, on a new one that is to be called `to`.  -EINVAL where
+ * that is what the state builds on; as mv_info_extract.
+ */
+int mv_info_flatten(const struct mv_chain *chain, int fd, const char *to, struct mv_error *err);
 
 #endif

@@ -8,7 +8,6 @@
 #include "statefile.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -257,27 +256,34 @@ static int check_count(const char *text, size_t length, struct mv_error *err)
  * is watched.
  */
 static _Thread_local bool lost;
+static json_malloc_t watched; /* the one that the process had before */
 
 static void *watched_malloc(size_t size)
 {
-    void *memory = malloc(size);
+    void *memory = watched(size);
     lost |= memory == NULL;
     return memory;
 }
 
+/* The control socket has an allocator of its own, from when it is made on. */
 static void watch(void)
 {
-    json_set_alloc_funcs(watched_malloc, free);
+    json_malloc_t allocate;
+    json_free_t release;
+    json_get_alloc_funcs(&allocate, &release);
+    if (allocate == watched_malloc)
+        return;
+    watched = allocate;
+    json_set_alloc_funcs(watched_malloc, release);
 }
 
 int mv_manifest_load(const char *text, size_t length, struct json_t **ret, struct mv_error *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     json_error_t why;
     int r = check_count(text, length, err);
     if (r < 0)
         return r;
-    pthread_once(&once, watch);
+    watch();
     lost = false;
     json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES, &why);
     if (lost) {

@@ -65,6 +65,8 @@ static int find(struct mv_ram_feed *feed, const struct mv_ram_source *source, ui
 {
     if (!feed->all)
         return source->cursor != NULL && mv_dirty_cursor_next(source->cursor, io_offset, ret_len);
+    if (source->partial)
+        return 0;
     if (source->registry == NULL) {
         *ret_len = source->size - *io_offset;
         return *ret_len > 0;

@@ -24,6 +24,8 @@ struct mv_ram_source {
     uint64_t size;
     uint64_t offset;                /* in the file */
     struct mv_dirty_cursor *cursor; /* NULL: nobody writes it meanwhile */
+    bool partial;                   /* the cursor, if any, is another's, and all that counts */
+    uint64_t *pages;                /* what it has taken, a bit for each page */
     size_t first;                   /* its first chunk, of those of all sources */
 };
 

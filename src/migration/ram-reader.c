@@ -8,7 +8,7 @@
 #include "fault.h"
 #include "log.h"
 #include "os.h"
-#include "ram-writer.h"
+#include "ram-view.h"
 #include "size.h"
 #include "zero-page.h"
 
@@ -61,7 +61,7 @@ struct chunk {
     const struct mv_ram_read_part *part;
     uint64_t at; /* in the part */
     size_t len;
-    uint8_t *buffer; /* of MV_RAM_CHUNK bytes */
+    uint8_t *buffer; /* of MV_RAM_CHUNK bytes, with as many for a view behind them */
 };
 
 static int check_sum(const struct reading *reading, const struct chunk *chunk, uint64_t sum,
@@ -139,9 +139,21 @@ static int read_hole(const struct reading *reading, const struct chunk *chunk, s
     return r == 0 && chunk->part->block != NULL ? copy_run(chunk, 0, chunk->len, true, err) : r;
 }
 
+static int read_view(const struct chunk *chunk, struct mv_error *err)
+{
+    bool zero;
+    int r = mv_ram_view_read(chunk->part->view, chunk->at / MV_RAM_CHUNK, chunk->buffer,
+                             chunk->buffer + MV_RAM_CHUNK, &zero, err);
+    if (r < 0 || chunk->part->block == NULL)
+        return r;
+    return zero ? copy_run(chunk, 0, chunk->len, true, err) : copy(chunk, err);
+}
+
 static int read_chunk(const struct reading *reading, const struct chunk *chunk,
                       struct mv_error *err)
 {
+    if (chunk->part->view != NULL)
+        return read_view(chunk, err);
     return is_hole(reading, chunk->part->offset + chunk->at, chunk->len)
                ? read_hole(reading, chunk, err)
                : read_data(reading, chunk, err);
@@ -169,7 +181,7 @@ static void *read_chunks(void *opaque)
 {
     struct reading *reading = opaque;
     struct mv_error err;
-    CLEANUP_FREE uint8_t *buffer = aligned_alloc(MV_ZERO_PAGE, MV_RAM_CHUNK);
+    CLEANUP_FREE uint8_t *buffer = aligned_alloc(MV_ZERO_PAGE, 2 * MV_RAM_CHUNK);
     struct chunk chunk = {.buffer = buffer};
     int r = buffer == NULL ? mv_error_set_errno(&err, ENOMEM, "reading '%s'", reading->file) : 0;
     while (r == 0 && atomic_load(&reading->result) == 0) {
@@ -210,7 +222,7 @@ static int check_parts(struct reading *reading, uint64_t *ret_bytes, struct mv_e
 {
     for (size_t i = 0; i < reading->count; i++) {
         const struct mv_ram_read_part *part = &reading->parts[i];
-        if (part->sums_length != mv_ram_sums_length(part->size))
+        if (part->view == NULL && part->sums_length != mv_ram_sums_length(part->size))
             return mv_error_set(
                 err, EINVAL, "block %s: '%s' has sums of %zu bytes for it, and %" PRIu64 " are due",
                 part->id, reading->file, part->sums_length, mv_ram_sums_length(part->size));

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct mv_block;
+struct mv_ram_view;
 
 struct mv_ram_read_part {
     const char *id;
@@ -22,8 +23,9 @@ struct mv_ram_read_part {
     bool is_zero;           /* the block has nothing but zeros, so that these need not be written */
     uint64_t size;          /* bytes */
     uint64_t offset;        /* in the file, bytes */
-    const uint8_t *sums;    /* as a section of type SUMS has them (statefile.h) */
-    size_t sums_length;     /* bytes */
+    const struct mv_ram_view *view; /* where its bytes are in several files; then none of these: */
+    const uint8_t *sums;            /* as a section of type SUMS has them (statefile.h) */
+    size_t sums_length;             /* bytes */
 };
 
 /* How many bytes of sums a part of this size has: 8 for each MV_RAM_CHUNK, the last of a rest. */

@@ -33,7 +33,7 @@ size_t mv_ram_chunk_size(uint64_t size, uint64_t chunk)
 
 /* --- a layer */
 
-static uint64_t pages_length(uint64_t size)
+uint64_t mv_ram_pages_length(uint64_t size)
 {
     uint64_t pages = size / MV_RAM_PAGE + (size % MV_RAM_PAGE != 0);
     return pages / 8 + (pages % 8 != 0);
@@ -59,7 +59,7 @@ int mv_ram_layer_find(const struct mv_chain_file *file, const struct mv_manifest
     const struct mv_section *pages = mv_statefile_find(file->state, MV_SECTION_PAGES, block->id);
     int r = check_length(file, block, sums, "sums", mv_ram_chunks(block->size) * SUM_BYTES, err);
     if (r == 0 && pages != NULL)
-        r = check_length(file, block, pages, "pages", pages_length(block->size), err);
+        r = check_length(file, block, pages, "pages", mv_ram_pages_length(block->size), err);
     if (r == 0 && pages != NULL && !file->manifest.has_base)
         r = mv_error_set(err, EINVAL, "'%s': block %s: only some pages, of a state without a base",
                          file->path, block->id);
@@ -75,11 +75,10 @@ static bool is_hole(int fd, uint64_t offset, size_t len)
     return data < 0 ? errno == ENXIO : (uint64_t)data >= offset + len;
 }
 
-/* Memory that is never written costs none. */
-static uint64_t sum_of_zeros(size_t len)
+uint64_t mv_ram_sum(const uint8_t *bytes, size_t len)
 {
-    static uint8_t zeros[MV_RAM_CHUNK];
-    return XXH3_64bits(zeros, len);
+    static uint8_t zeros[MV_RAM_CHUNK]; /* never written, so that they cost no memory */
+    return XXH3_64bits(bytes == NULL ? zeros : bytes, len);
 }
 
 static uint64_t sum_at(const struct mv_ram_layer *layer, uint64_t chunk)
@@ -96,7 +95,7 @@ int mv_ram_layer_read(const struct mv_ram_layer *layer, uint64_t chunk, uint8_t 
     int r = hole ? 0 : mv_pread_all(layer->file->fd, buffer, len, offset);
     if (r < 0)
         return r;
-    if ((hole ? sum_of_zeros(len) : XXH3_64bits(buffer, len)) != sum_at(layer, chunk))
+    if (mv_ram_sum(hole ? NULL : buffer, len) != sum_at(layer, chunk))
         return -EBADMSG;
     *ret_zero = hole;
     return 0;
@@ -127,20 +126,40 @@ static int add_layer(struct mv_ram_view *view, const struct mv_chain_file *file,
     return mv_ram_layer_find(file, block, &view->layers[view->count++], err);
 }
 
+static int add_layers(struct mv_ram_view *view, const struct mv_chain *chain, const char *id,
+                      struct mv_error *err)
+{
+    int r = add_layer(view, &chain->files[0], id, err);
+    while (r == 0 && view->layers[view->count - 1].pages != NULL) {
+        const struct mv_chain_file *file = &chain->files[view->count];
+        if (view->count == chain->count)
+            return mv_error_set(err, EINVAL, "block %s: the base of '%s' is missing", id,
+                                file[-1].path);
+        r = add_layer(view, file, id, err);
+    }
+    return r;
+}
+
 int mv_ram_view_open(const struct mv_chain *chain, const char *id, struct mv_ram_view *ret,
                      struct mv_error *err)
 {
-    ret->count = 0;
-    int r = add_layer(ret, &chain->files[0], id, err);
-    while (r == 0 && ret->layers[ret->count - 1].pages != NULL) {
-        const struct mv_chain_file *file = &chain->files[ret->count];
-        if (ret->count == chain->count)
-            return mv_error_set(err, EINVAL, "block %s: the base of '%s' is missing", id,
-                                file[-1].path);
-        r = add_layer(ret, file, id, err);
+    struct mv_ram_view view = {.layers = calloc(chain->count, sizeof *view.layers)};
+    if (view.layers == NULL)
+        return mv_error_set_errno(err, ENOMEM, "block %s", id);
+    int r = add_layers(&view, chain, id, err);
+    if (r < 0) {
+        mv_ram_view_close(&view);
+        return r;
     }
-    ret->chunks = mv_ram_chunks(ret->size);
-    return r;
+    view.chunks = mv_ram_chunks(view.size);
+    *ret = view;
+    return 0;
+}
+
+void mv_ram_view_close(struct mv_ram_view *view)
+{
+    free(view->layers);
+    *view = (struct mv_ram_view){0};
 }
 
 static int read_layer(const struct mv_ram_layer *layer, uint64_t chunk, uint8_t *buffer,
@@ -188,7 +207,7 @@ static void put_pages(const struct mv_ram_layer *layer, uint64_t chunk, uint8_t 
 static bool has_any(const struct mv_ram_layer *layer, uint64_t chunk)
 {
     uint64_t first = chunk * (MV_RAM_CHUNK / MV_RAM_PAGE / 8),
-             all = pages_length(layer->block->size);
+             all = mv_ram_pages_length(layer->block->size);
     for (uint64_t i = first; i < all && i < first + MV_RAM_CHUNK / MV_RAM_PAGE / 8; i++)
         if (layer->pages[i] != 0)
             return true;

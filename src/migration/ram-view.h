@@ -26,13 +26,19 @@ struct mv_ram_layer {
 struct mv_ram_view {
     uint64_t size;
     uint64_t chunks;
-    size_t count; /* of layers */
-    struct mv_ram_layer layers[MV_CHAIN_MAX];
+    struct mv_ram_layer *layers; /* each has what those before it have not */
+    size_t count;
 };
 
 /* How many chunks a block of that size has, and how many bytes the chunk has. */
 uint64_t mv_ram_chunks(uint64_t size);
 size_t mv_ram_chunk_size(uint64_t size, uint64_t chunk);
+
+/* Of a chunk's bytes; NULL: they are zero. */
+uint64_t mv_ram_sum(const uint8_t *bytes, size_t len);
+
+/* How many bytes tell of its pages. */
+uint64_t mv_ram_pages_length(uint64_t size);
 
 /*
  * What the file has of a block that is saved in it.  -EINVAL, with the block's name, where
@@ -54,6 +60,7 @@ int mv_ram_layer_read(const struct mv_ram_layer *layer, uint64_t chunk, uint8_t 
  */
 int mv_ram_view_open(const struct mv_chain *chain, const char *id, struct mv_ram_view *ret,
                      struct mv_error *err);
+void mv_ram_view_close(struct mv_ram_view *view);
 /* The chunk's bytes; `spare` is a second buffer.  As mv_ram_layer_read, with a message. */
 int mv_ram_view_read(const struct mv_ram_view *view, uint64_t chunk, uint8_t *buffer,
                      uint8_t *spare, bool *ret_zero, struct mv_error *err);

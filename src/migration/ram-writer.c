@@ -44,6 +44,7 @@ struct mv_ram_writer {
     bool *changed;  /* since its sum was made */
     bool copied;    /* all pages were, once */
     bool rewritten; /* some were changed since their sum was made */
+    bool partial;   /* a source is */
     struct mv_ram_progress progress;
     struct worker workers[MOST_THREADS];
     size_t worker_count;
@@ -167,21 +168,31 @@ static int copy_all(struct mv_ram_writer *writer, struct mv_error *err)
         ((uint64_t)st.st_size < writer->end && ftruncate(writer->fd, (off_t)writer->end) < 0))
         return mv_error_set_errno(err, errno, "cannot write '%s'", writer->file);
     for (size_t i = 0; i < writer->count; i++)
-        bytes += writer->sources[i].size;
+        bytes += writer->sources[i].partial ? 0 : writer->sources[i].size;
     int r = pass(writer, true, bytes, err);
     writer->copied = r == 0;
     return r;
+}
+
+static void note_pages(struct mv_ram_source *source)
+{
+    uint64_t offset = 0, len;
+    for (; mv_dirty_cursor_next(source->cursor, &offset, &len); offset += len)
+        for (uint64_t page = offset / MV_DIRTY_PAGE; page < (offset + len) / MV_DIRTY_PAGE; page++)
+            source->pages[page / 64] |= UINT64_C(1) << page % 64;
 }
 
 static int copy_again(struct mv_ram_writer *writer, uint64_t *ret_bytes, struct mv_error *err)
 {
     uint64_t pages, bytes = 0;
     for (size_t i = 0; i < writer->count; i++) {
-        const struct mv_ram_source *source = &writer->sources[i];
+        struct mv_ram_source *source = &writer->sources[i];
         if (source->cursor == NULL)
             continue;
         if (mv_dirty_cursor_take(source->cursor, &pages, err) < 0)
             return mv_ram_source_refuse_gone(source, err);
+        if (source->partial)
+            note_pages(source);
         bytes += pages * MV_DIRTY_PAGE;
     }
     *ret_bytes = bytes;
@@ -207,7 +218,9 @@ int mv_ram_writer_copy_live(struct mv_ram_writer *writer, struct mv_error *err)
 int mv_ram_writer_copy_rest(struct mv_ram_writer *writer, struct mv_error *err)
 {
     uint64_t bytes;
-    return writer->copied ? copy_again(writer, &bytes, err) : copy_all(writer, err);
+    bool again = writer->copied || writer->partial;
+    int r = writer->copied ? 0 : copy_all(writer, err);
+    return r == 0 && again ? copy_again(writer, &bytes, err) : r;
 }
 
 /* --- sums */
@@ -264,12 +277,31 @@ const uint64_t *mv_ram_writer_sums(const struct mv_ram_writer *writer, size_t pa
     return writer->sums + first;
 }
 
+const uint64_t *mv_ram_writer_pages(const struct mv_ram_writer *writer, size_t part)
+{
+    return writer->sources[part].pages;
+}
+
 const struct mv_ram_progress *mv_ram_writer_progress(const struct mv_ram_writer *writer)
 {
     return &writer->progress;
 }
 
 /* --- how it comes and goes */
+
+/* Begin with what the cursor notes, and nothing else. */
+static int follow(struct mv_ram_writer *writer, struct mv_ram_source *source,
+                  const struct mv_ram_part *part, struct mv_error *err)
+{
+    writer->partial = source->partial = true;
+    if (part->since == NULL)
+        return 0;
+    source->pages = calloc(source->size / MV_DIRTY_PAGE / 64 + 1, sizeof *source->pages);
+    if (source->pages == NULL)
+        return mv_error_set(err, ENOMEM, "no memory to write block %s", source->id);
+    source->cursor = part->since;
+    return 0;
+}
 
 static int add_source(struct mv_ram_writer *writer, const struct mv_ram_part *part,
                       struct mv_space *space, struct mv_error *err)
@@ -297,6 +329,8 @@ static int add_source(struct mv_ram_writer *writer, const struct mv_ram_part *pa
         return mv_error_set(err, EFBIG, "block %s: '%s' would be too large", id, writer->file);
     writer->end = end > writer->end ? end : writer->end;
     writer->chunks += (source->size + MV_RAM_CHUNK - 1) / MV_RAM_CHUNK;
+    if (part->partial)
+        return follow(writer, source, part, err);
     return block == NULL || space == NULL
                ? 0
                : mv_dirty_cursor_open(space, part->block, &source->cursor, err);
@@ -372,9 +406,13 @@ void mv_ram_writer_destroy(struct mv_ram_writer *writer)
     if (writer == NULL)
         return;
     for (size_t i = 0; i < writer->count; i++) {
-        if (writer->sources[i].cursor != NULL)
-            mv_dirty_cursor_close(writer->sources[i].cursor);
-        free(writer->sources[i].id);
+        struct mv_ram_source *source = &writer->sources[i];
+        if (source->partial && source->cursor != NULL)
+            mv_dirty_cursor_return(source->cursor, source->pages);
+        else
+            mv_dirty_cursor_close(source->cursor);
+        free(source->pages);
+        free(source->id);
     }
     for (size_t i = 0; i < writer->worker_count; i++)
         mv_ram_chunk_end(&writer->workers[i].chunk);

@@ -8,11 +8,10 @@
  * Work is shared by as many threads as there are processors, at most 4, one of which is the
  * caller's.  The steps come in this order, each once, in one thread that is not a vCPU's:
  *
- *     mv_ram_writer_copy_live   all pages, then again what was written meanwhile, until that
- *                               is little or does not get less.  Left out where the guest
- *                               stands still from the start
- *     mv_ram_writer_copy_rest   the guest stands still; what it wrote since, or all
- *     mv_ram_writer_sum         the guest may go on
+ *     mv_ram_writer_copy_live   all pages, or of parts those that changed, then again what was
+ * written meanwhile, until that is little or does not get less.  Left out where the guest stands
+ * still from the start mv_ram_writer_copy_rest   the guest stands still; what it wrote since, or
+ * all mv_ram_writer_sum         the guest may go on
  *
  * A step that fails ends the work; its error names the block, the offset in it and the file.
  */
@@ -22,10 +21,12 @@
 #include "error.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct mv_block;
+struct mv_dirty_cursor;
 struct mv_ram_writer;
 struct mv_space;
 
@@ -39,6 +40,12 @@ struct mv_ram_part {
     const void *bytes;
     uint64_t size;
     uint64_t offset; /* in the file, bytes; a multiple of 4 KiB */
+    /*
+     * Only what `since` has noted is written, a cursor of the caller's that outlives the writer
+     * and may not be used meanwhile; NULL: nothing is.
+     */
+    bool partial;
+    struct mv_dirty_cursor *since;
 };
 
 struct mv_ram_writer_params {
@@ -79,5 +86,10 @@ int mv_ram_writer_sum(struct mv_ram_writer *writer, struct mv_error *err);
 /* Of the part, in order, once they are made; the writer's. */
 const uint64_t *mv_ram_writer_sums(const struct mv_ram_writer *writer, size_t part,
                                    size_t *ret_count);
+/*
+ * Of a partial part, which pages were written, a bit for each: the writer's.  NULL: none.
+ * `since` gets them back when the writer is destroyed.
+ */
+const uint64_t *mv_ram_writer_pages(const struct mv_ram_writer *writer, size_t part);
 
 #endif

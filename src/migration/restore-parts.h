@@ -6,8 +6,8 @@
 #ifndef MV_MIGRATION_RESTORE_PARTS_H
 #define MV_MIGRATION_RESTORE_PARTS_H
 
+#include "chain.h"
 #include "config.h"
-#include "manifest.h"
 
 struct mv_machine;
 
@@ -20,6 +20,20 @@ struct mv_restore_given {
 bool mv_manifest_is_bank(const struct mv_manifest_block *block);
 /* What a reset needs, and no block of a machine. */
 bool mv_manifest_is_boot(const struct mv_manifest_block *block);
+
+/* Header and status: what is locked of a file.  Blocks lock their own parts. */
+#define MV_RESTORE_LOCKED 1024
+
+/* --- restore-chain.c */
+
+/* `file` is what was read of the path before.  -EBUSY where a guest changes one of the others. */
+int mv_restore_open_chain(const char *path, const struct mv_statefile *file, struct mv_chain *ret,
+                          struct mv_error *err);
+/* Whether the file has only some pages of the block. */
+bool mv_restore_is_partial(const struct mv_statefile *file, const struct mv_manifest_block *block);
+/* Where all of a block's bytes are that never changes, in which file of the chain. */
+int mv_restore_find_whole(const struct mv_chain *chain, const char *id, int *ret_fd,
+                          uint64_t *ret_offset, struct mv_error *err);
 
 /* --- restore-config.c */
 

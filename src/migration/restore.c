@@ -8,6 +8,7 @@
 #include "machine.h"
 #include "os.h"
 #include "ram-reader.h"
+#include "ram-view.h"
 #include "restore-parts.h"
 #include "statefile.h"
 #include "warm-up.h"
@@ -16,8 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Header and status: what is locked of the file.  Blocks lock their own parts. */
-#define LOCKED_BYTES 1024
 /* Linux takes 2047 bytes; an argument of a program may have 128 KiB. */
 #define CMDLINE_MAX (128 * MV_KIB)
 
@@ -29,6 +28,7 @@ struct mv_restore {
     enum mv_config_ram ram;
     struct mv_statefile file;
     struct mv_manifest manifest;
+    struct mv_chain chain; /* of a file that builds on others, else empty */
     char *cmdline;
     struct mv_config config;
     struct mv_restore_given given;
@@ -44,7 +44,7 @@ struct mv_restore {
 
 static int set_lock(struct mv_restore *restore, short type)
 {
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_len = LOCKED_BYTES};
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_len = MV_RESTORE_LOCKED};
     if (fcntl(restore->fd, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES))
         return 0;
     return -EBUSY;
@@ -90,6 +90,20 @@ static int check_status(const struct mv_restore *restore, struct mv_error *err)
     return 0;
 }
 
+/* Where the state has what a reset boots; fd -1 where it has it not. */
+static int find_image(const struct mv_restore *restore, const char *id,
+                      struct mv_machine_image *ret, struct mv_error *err)
+{
+    const struct mv_manifest_block *block = mv_manifest_find_block(&restore->manifest, id);
+    *ret = (struct mv_machine_image){.fd = -1};
+    if (block == NULL || !block->saved)
+        return 0;
+    *ret = (struct mv_machine_image){restore->fd, block->offset, block->size};
+    return restore->chain.count == 0
+               ? 0
+               : mv_restore_find_whole(&restore->chain, id, &ret->fd, &ret->offset, err);
+}
+
 static int read_cmdline(struct mv_restore *restore, struct mv_error *err)
 {
     const struct mv_manifest_block *block =
@@ -101,7 +115,11 @@ static int read_cmdline(struct mv_restore *restore, struct mv_error *err)
     restore->cmdline = calloc(1, size + 1);
     if (restore->cmdline == NULL)
         return mv_error_set_errno(err, ENOMEM, "the command line");
-    int r = size == 0 ? 0 : mv_pread_all(restore->fd, restore->cmdline, size, block->offset);
+    struct mv_machine_image place;
+    int r = find_image(restore, MV_MANIFEST_CMDLINE, &place, err);
+    if (r < 0)
+        return r;
+    r = size == 0 ? 0 : mv_pread_all(place.fd, restore->cmdline, size, place.offset);
     if (r < 0)
         return mv_error_set_errno(err, r == -ENODATA ? EINVAL : -r, "block %s", block->id);
     if (strlen(restore->cmdline) < size)
@@ -119,10 +137,12 @@ static int read_state(struct mv_restore *restore, struct mv_error *err)
         r = mv_manifest_parse(restore->file.manifest, restore->file.manifest_length,
                               restore->file.ram_length, &restore->manifest, err);
     if (r == 0 && restore->manifest.has_base)
-        r = mv_error_set(err, ENOTSUP,
-                         "it has only what changed since '%.200s' was written, and this version "
-                         "(" MV_VERSION ") of memvisor cannot put them together",
-                         restore->manifest.base_path);
+        r = mv_restore_open_chain(restore->path, &restore->file, &restore->chain, err);
+    if (r == 0 && restore->manifest.has_base && restore->ram == MV_RAM_SHARED)
+        r = mv_error_set(err, EINVAL,
+                         "--ram shared: it has only what changed since '%.200s' was written: type "
+                         "'memvisor info %s --flatten OUT', which makes one file of them",
+                         restore->manifest.base_path, restore->path);
     return r == 0 ? read_cmdline(restore, err) : r;
 }
 
@@ -207,7 +227,7 @@ static size_t list_places(const struct mv_restore *restore, struct mv_block_plac
     size_t count = 0;
     for (size_t i = 0; restore->ram != MV_RAM_COPY && i < restore->manifest.block_count; i++) {
         const struct mv_manifest_block *block = &restore->manifest.blocks[i];
-        if (has_bytes(block))
+        if (has_bytes(block) && !mv_restore_is_partial(&restore->file, block))
             places[count++] = (struct mv_block_place){.id = block->id,
                                                       .fd = restore->fd,
                                                       .path = restore->real,
@@ -217,27 +237,22 @@ static size_t list_places(const struct mv_restore *restore, struct mv_block_plac
     return count;
 }
 
-static struct mv_machine_image image_of(const struct mv_restore *restore, const char *id)
-{
-    const struct mv_manifest_block *block = mv_manifest_find_block(&restore->manifest, id);
-    if (block == NULL || !block->saved)
-        return (struct mv_machine_image){.fd = -1};
-    return (struct mv_machine_image){restore->fd, block->offset, block->size};
-}
-
 static int create(struct mv_restore *restore, struct mv_loop *loop,
                   struct mv_serial_backend *serial, struct mv_error *err)
 {
     CLEANUP_FREE struct mv_block_place *list =
         calloc(restore->manifest.block_count + 1, sizeof *list);
-    const struct mv_machine_boot boot = {
+    struct mv_machine_boot boot = {
         .firmware =
             restore->config.reload ? restore->config.firmware != NULL : restore->manifest.firmware,
-        .kernel = image_of(restore, MV_MANIFEST_KERNEL),
-        .initrd = image_of(restore, MV_MANIFEST_INITRD),
     };
     if (list == NULL)
         return mv_error_set_errno(err, ENOMEM, "restoring");
+    int r = find_image(restore, MV_MANIFEST_KERNEL, &boot.kernel, err);
+    if (r == 0)
+        r = find_image(restore, MV_MANIFEST_INITRD, &boot.initrd, err);
+    if (r < 0)
+        return r;
     const struct mv_machine_places places = {list, list_places(restore, list)};
     return mv_machine_create_saved(&restore->config, &boot, &places, loop, serial,
                                    &restore->machine, err);
@@ -282,15 +297,14 @@ static bool wants_bytes(const struct mv_restore *restore, const struct mv_manife
            (mv_manifest_is_bank(saved) || block->save);
 }
 
-static int read_blocks(struct mv_restore *restore, struct mv_error *err)
+/* What is to be read; partial blocks get the next of the views. */
+static int list_parts(const struct mv_restore *restore, struct mv_ram_read_part *parts,
+                      struct mv_ram_view *views, size_t *ret_count, struct mv_error *err)
 {
     struct mv_block_registry *blocks = mv_machine_blocks(restore->machine);
-    CLEANUP_FREE struct mv_ram_read_part *parts =
-        calloc(restore->manifest.block_count + 1, sizeof *parts);
     size_t count = 0;
-    if (parts == NULL)
-        return mv_error_set_errno(err, ENOMEM, "restoring");
-    for (size_t i = 0; i < restore->manifest.block_count; i++) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < restore->manifest.block_count; i++) {
         const struct mv_manifest_block *saved = &restore->manifest.blocks[i];
         const struct mv_section *sums =
             mv_statefile_find(&restore->file, MV_SECTION_SUMS, saved->id);
@@ -305,8 +319,28 @@ static int read_blocks(struct mv_restore *restore, struct mv_error *err)
                                                    .offset = saved->offset,
                                                    .sums = sums == NULL ? NULL : sums->payload,
                                                    .sums_length = sums == NULL ? 0 : sums->length};
+        if (!mv_restore_is_partial(&restore->file, saved))
+            continue;
+        parts[count - 1].view = views;
+        r = mv_ram_view_open(&restore->chain, saved->id, views++, err);
     }
-    return mv_ram_read(restore->fd, restore->path, "restoring memory", parts, count, err);
+    *ret_count = count;
+    return r;
+}
+
+static int read_blocks(struct mv_restore *restore, struct mv_error *err)
+{
+    size_t most = restore->manifest.block_count + 1, count = 0;
+    CLEANUP_FREE struct mv_ram_read_part *parts = calloc(most, sizeof *parts);
+    CLEANUP_FREE struct mv_ram_view *views = calloc(most, sizeof *views);
+    if (parts == NULL || views == NULL)
+        return mv_error_set_errno(err, ENOMEM, "restoring");
+    int r = list_parts(restore, parts, views, &count, err);
+    if (r == 0)
+        r = mv_ram_read(restore->fd, restore->path, "restoring memory", parts, count, err);
+    for (size_t i = 0; i < most; i++)
+        mv_ram_view_close(&views[i]);
+    return r;
 }
 
 static void on_event(void *opaque, enum mv_machine_event event, enum mv_machine_cause cause)
@@ -410,6 +444,7 @@ void mv_restore_end(struct mv_restore *restore)
     if (restore == NULL)
         return;
     unmark(restore);
+    mv_chain_close(&restore->chain);
     mv_statefile_clear(&restore->file);
     mv_manifest_clear(&restore->manifest);
     mv_config_free(&restore->config);

@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "cleanup.h"
 #include "machine.h"
+#include "ram-view.h"
 #include "state.h"
 #include "statefile.h"
 
@@ -68,8 +69,8 @@ static int write_objects(const struct mv_save_objects *objects, struct mv_sectio
     return r;
 }
 
-static int write_sums_of(const char *id, const uint64_t *sums, size_t count,
-                         struct mv_section_writer *sections, struct mv_error *err)
+int mv_save_write_sums(struct mv_section_writer *sections, const char *id, const uint64_t *sums,
+                       size_t count, struct mv_error *err)
 {
     CLEANUP_FREE uint8_t *bytes = malloc(8 * count + 1);
     uint8_t *at = bytes;
@@ -84,18 +85,41 @@ static int write_sums_of(const char *id, const uint64_t *sums, size_t count,
         err);
 }
 
+/* NULL: the file has none of them. */
+static int write_pages(struct mv_section_writer *sections, const struct mv_manifest_block *block,
+                       const uint64_t *pages, struct mv_error *err)
+{
+    size_t length = mv_ram_pages_length(block->size);
+    CLEANUP_FREE uint8_t *bytes = calloc(length + 1, 1);
+    if (bytes == NULL)
+        return mv_error_set_errno(err, ENOMEM, "pages of block %s", block->id);
+    for (size_t i = 0; pages != NULL && i < length; i++)
+        bytes[i] = (uint8_t)(pages[i / 8] >> i % 8 * 8);
+    return mv_section_write(sections,
+                            &(struct mv_section){.type = MV_SECTION_PAGES,
+                                                 .name = block->id,
+                                                 .kind = "",
+                                                 .payload = bytes,
+                                                 .length = length},
+                            err);
+}
+
 /* The plan's parts are its blocks that are saved, in their order. */
-static int write_sums(const struct mv_save_plan *plan, const struct mv_ram_writer *writer,
-                      struct mv_section_writer *sections, struct mv_error *err)
+static int write_blocks(const struct mv_save_plan *plan, const struct mv_ram_writer *writer,
+                        struct mv_section_writer *sections, struct mv_error *err)
 {
     const struct mv_manifest *manifest = &plan->manifest;
     int r = 0;
     for (size_t i = 0, part = 0; r == 0 && i < manifest->block_count; i++) {
+        const struct mv_manifest_block *block = &manifest->blocks[i];
         size_t count;
-        if (!manifest->blocks[i].saved)
+        if (!block->saved)
             continue;
-        const uint64_t *sums = mv_ram_writer_sums(writer, part++, &count);
-        r = write_sums_of(manifest->blocks[i].id, sums, count, sections, err);
+        const uint64_t *sums = mv_ram_writer_sums(writer, part, &count);
+        r = mv_save_write_sums(sections, block->id, sums, count, err);
+        if (r == 0 && plan->parts[part].partial)
+            r = write_pages(sections, block, mv_ram_writer_pages(writer, part), err);
+        part++;
     }
     return r;
 }
@@ -113,7 +137,7 @@ int mv_save_file_end(int fd, const struct mv_save_plan *plan, const struct mv_ra
     if (r == 0)
         r = write_objects(objects, &out.sections, err);
     if (r == 0)
-        r = write_sums(plan, writer, &out.sections, err);
+        r = write_blocks(plan, writer, &out.sections, err);
     if (r == 0)
         r = mv_statefile_end(&out, err);
     if (r == 0)

@@ -10,6 +10,8 @@
 
 struct mv_state_table;
 
+struct mv_section_writer;
+
 /* Begins as zeros. */
 struct mv_save_objects {
     struct mv_save_object {
@@ -32,5 +34,9 @@ void mv_save_objects_clear(struct mv_save_objects *objects);
 int mv_save_file_end(int fd, const struct mv_save_plan *plan, const struct mv_ram_writer *writer,
                      const struct mv_save_objects *objects, uint64_t *ret_length,
                      struct mv_error *err);
+
+/* A block's sums. */
+int mv_save_write_sums(struct mv_section_writer *sections, const char *id, const uint64_t *sums,
+                       size_t count, struct mv_error *err);
 
 #endif

@@ -16,6 +16,7 @@
 #include "ram-writer.h"
 #include "save-file.h"
 #include "statefile.h"
+#include "track.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -31,8 +32,10 @@ struct mv_save {
     struct mv_loop *loop;
     char *path;
     struct mv_output_file *file;
-    int fd;       /* of the file once it is complete; -1 */
-    uint64_t end; /* the file's length */
+    char *base;                   /* the state that this one builds on, or NULL; */
+    const struct mv_track *since; /* what the guest wrote since that */
+    int fd;                       /* of the file once it is complete; -1 */
+    uint64_t end;                 /* the file's length */
     bool live;
     const atomic_bool *cancelled;
     /* Whoever has the turn: */
@@ -41,10 +44,11 @@ struct mv_save {
     struct mv_save_objects objects;
     uint64_t began_ns, stopped_ns, pause_ns;
     /* The main thread's: */
-    bool holds;     /* paused the guest, which ran */
-    uint64_t stops; /* the machine's then */
-    bool still;     /* the guest has to be, from here on */
-    bool complete;  /* the file is in its place */
+    struct mv_track *track; /* what the guest writes from now on */
+    bool holds;             /* paused the guest, which ran */
+    uint64_t stops;         /* the machine's then */
+    bool still;             /* the guest has to be, from here on */
+    bool complete;          /* the file is in its place */
     /* The turn: */
     pthread_mutex_t lock;
     pthread_cond_t turned;
@@ -105,6 +109,12 @@ static int have_done(struct mv_save *save, step_fn *step, struct mv_error *err)
     return save->result;
 }
 
+static int make_plan(const struct mv_save *save, struct mv_save_plan *plan, struct mv_error *err)
+{
+    int r = mv_save_plan_make(plan, save->machine, err);
+    return r < 0 || save->base == NULL ? r : mv_track_apply(save->since, save->base, plan, err);
+}
+
 static int make_writer(struct mv_save *save, bool live, struct mv_error *err)
 {
     const struct mv_ram_writer_params params = {
@@ -125,7 +135,7 @@ static int begin_live(struct mv_save *save, struct mv_error *err)
         save->live = false;
         return 0;
     }
-    int r = mv_save_plan_make(&save->plan, save->machine, err);
+    int r = make_plan(save, &save->plan, err);
     return r < 0 ? r : make_writer(save, true, err);
 }
 
@@ -136,7 +146,7 @@ static int begin_live(struct mv_save *save, struct mv_error *err)
 static int plan_stopped(struct mv_save *save, struct mv_error *err)
 {
     struct mv_save_plan now = {0};
-    int r = mv_save_plan_make(&now, save->machine, err);
+    int r = make_plan(save, &now, err);
     if (r == 0 && save->live && mv_save_plan_matches(&save->plan, &now)) {
         struct mv_manifest manifest = save->plan.manifest;
         save->plan.manifest = now.manifest;
@@ -164,7 +174,11 @@ static int stop_guest(struct mv_save *save, struct mv_error *err)
     }
     save->still = true;
     int r = mv_save_objects_take(&save->objects, save->machine, err);
-    return r < 0 ? r : plan_stopped(save, err);
+    if (r == 0)
+        r = plan_stopped(save, err);
+    return r < 0 ? r
+                 : mv_track_open(&save->plan, save->path, mv_machine_space(save->machine),
+                                 &save->track, err);
 }
 
 static void let_go(struct mv_save *save)
@@ -297,6 +311,14 @@ int mv_save_take_fd(struct mv_save *save)
     return fd;
 }
 
+struct mv_track *mv_save_take_track(struct mv_save *save)
+{
+    struct mv_track *track = save->complete ? save->track : NULL;
+    if (save->complete)
+        save->track = NULL;
+    return track;
+}
+
 /* --- life */
 
 struct search {
@@ -332,6 +354,8 @@ static int check_path(const struct mv_save_params *params, struct mv_error *err)
 int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, struct mv_error *err)
 {
     int r = check_path(params, err);
+    if (r == 0 && params->base != NULL)
+        r = mv_track_check(params->since, params->base, params->path, err);
     if (r < 0)
         return r;
     struct mv_save *save = calloc(1, sizeof *save);
@@ -343,9 +367,12 @@ int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, st
     save->fd = -1;
     pthread_mutex_init(&save->lock, NULL);
     pthread_cond_init(&save->turned, NULL);
+    save->since = params->since;
+    save->base = params->base == NULL ? NULL : strdup(params->base);
     save->path = strdup(params->path);
-    r = save->path == NULL ? mv_error_set_errno(err, ENOMEM, "saving")
-                           : mv_output_file_create(params->path, &save->file, err);
+    r = save->path == NULL || (params->base != NULL && save->base == NULL)
+            ? mv_error_set_errno(err, ENOMEM, "saving")
+            : mv_output_file_create(params->path, &save->file, err);
     if (r < 0)
         mv_save_destroy(save);
     else
@@ -362,12 +389,14 @@ void mv_save_destroy(struct mv_save *save)
         let_go(save);
     mv_loop_forget(save->loop, save);
     mv_ram_writer_destroy(save->writer);
+    mv_track_close(save->track);
     mv_save_plan_clear(&save->plan);
     mv_output_file_destroy(save->file);
     mv_cleanup_close(&save->fd);
     mv_save_objects_clear(&save->objects);
     pthread_cond_destroy(&save->turned);
     pthread_mutex_destroy(&save->lock);
+    free(save->base);
     free(save->path);
     free(save);
 }

@@ -24,16 +24,19 @@
 struct mv_loop;
 struct mv_machine;
 struct mv_save;
+struct mv_track;
 
 struct mv_save_params {
     struct mv_machine *machine;
     struct mv_loop *loop;
     const char *path; /* of the file; not kept */
     bool live;
+    const char *base;             /* the state to build on, or NULL; not kept */
+    const struct mv_track *since; /* of the state that was saved last, or NULL; outlives the save */
 };
 
 /* Main thread.  -EINVAL where the path is a file that the guest's memory lives in; as
- * output-file.h. */
+ * mv_track_check, and output-file.h. */
 int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, struct mv_error *err);
 /* Main thread, once the other one is done.  A guest that was stopped goes on, unless somebody
  * else stopped it, too. */
@@ -68,5 +71,7 @@ struct mv_save_progress {
 struct mv_save_progress mv_save_progress(const struct mv_save *save);
 /* A descriptor of the file of one that has been written, the caller's from here on; or -1. */
 int mv_save_take_fd(struct mv_save *save);
+/* What the guest writes since, the caller's from here on; NULL where none has been written. */
+struct mv_track *mv_save_take_track(struct mv_save *save);
 
 #endif

@@ -41,7 +41,7 @@
 enum mv_section_type {
     MV_SECTION_OBJECT = 1, /* a state table's bytes; kind and version are the table's */
     MV_SECTION_SUMS = 2,   /* of a block's RAM */
-    MV_SECTION_PAGES = 3,  /* which pages of a block the file has */
+    MV_SECTION_PAGES = 3,  /* which pages of a block the file has: a bit each, the lowest first */
     MV_SECTION_END = 0xffff,
 };
 

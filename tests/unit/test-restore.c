@@ -223,7 +223,7 @@ static void test_hostile_machines(void **state)
     manifest.cpus = 1;
     manifest.has_base = true;
     manifest.base_path = "first.state";
-    refuse("", ENOTSUP, "first.state");
+    refuse("", ENOENT, "cannot open 'first.state'");
 }
 
 static void test_hostile_banks(void **state)
