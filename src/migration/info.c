@@ -2,7 +2,6 @@
 #include "info.h"
 
 #include "cleanup.h"
-#include "fault.h"
 #include "log.h"
 #include "os.h"
 #include "ram-view.h"
@@ -12,7 +11,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>

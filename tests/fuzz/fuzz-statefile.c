@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libFuzzer against the reader of state files.  An input is a byte that says what
- * is put right (else no sum would ever be), the header and the status, and the
- * manifest and the sections; RAM between them stays a hole.  What is read is
- * written again, and must be the same.
+ * libFuzzer against the reader of state files, and what looks into them without a
+ * machine.  An input is a byte that says what is put right (else no sum would ever
+ * be), the header and the status, and the manifest and the sections; RAM between
+ * them stays a hole.  What is read is written again, and must be the same.
  *
  * With MEMVISOR_FUZZ_SEEDS=FOLDER in its environment the program writes inputs to
- * begin with, which the writer has made, and ends.
+ * begin with, which the writer has made, and those of the files that are its
+ * arguments, and ends.
  */
 #include "bytes.h"
+#include "diff.h"
+#include "info.h"
 #include "statefile.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +48,7 @@ enum {
 };
 
 static struct mv_error err;
-static int fd, again_fd;
+static int fd, again_fd, null_fd;
 
 /* --- the input */
 
@@ -147,6 +151,44 @@ static void check_file(const struct mv_statefile *file)
     mv_statefile_clear(&again);
 }
 
+/* --- what memvisor info does */
+
+static void count_damage(void *opaque, const struct mv_info_damage *damage)
+{
+    *(uint64_t *)opaque += damage->size;
+}
+
+static void look_into(const struct mv_chain *chain)
+{
+    const struct mv_manifest *manifest = &chain->files[0].manifest;
+    struct mv_info_verified verified;
+    struct mv_diff diff;
+    uint64_t damaged = 0;
+    if (mv_diff_make(chain, chain, &diff, &err) == 0) {
+        CHECK(diff.value_count == 0 && diff.more == 0);
+        mv_diff_clear(&diff);
+    }
+    if (chain->files[0].state->ram_length > 8 * MV_MIB)
+        return; /* it would take its time */
+    if (mv_info_verify(chain, count_damage, &damaged, &verified, &err) == 0)
+        CHECK(damaged == verified.damaged && damaged <= verified.bytes);
+    for (size_t i = 0; i < manifest->block_count && i < 4; i++)
+        mv_info_extract(chain, manifest->blocks[i].id, null_fd, "nowhere", &err);
+}
+
+/* There are no bases where the file is. */
+static void look(void)
+{
+    struct mv_chain chain;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (mv_chain_open(path, &chain, &err) < 0)
+        return;
+    if (mv_chain_follow(&chain, &err) == 0)
+        look_into(&chain);
+    mv_chain_close(&chain);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t front[FRONT], tail[INPUT_MAX];
@@ -164,6 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_file(&file);
     mv_statefile_clear(&file);
+    look();
     return 0;
 }
 
@@ -184,6 +227,21 @@ static void write_seed(const char *folder, unsigned number, unsigned repairs)
     FILE *out = fopen(path, "w");
     CHECK(out != NULL && fwrite(bytes, 1, 1 + FRONT + (size_t)tail, out) > FRONT);
     CHECK(fclose(out) == 0);
+}
+
+/* Without its RAM, which no input has. */
+static void write_file_seed(const char *folder, unsigned number, const char *path)
+{
+    static uint8_t bytes[INPUT_MAX];
+    int file = open(path, O_RDONLY);
+    struct stat st;
+    CHECK(file >= 0 && fstat(file, &st) == 0 && pread(file, bytes, FRONT, 0) == FRONT);
+    off_t ram_end = (off_t)(MV_STATEFILE_RAM_OFFSET + mv_bytes_get(bytes + 56, 8));
+    CHECK(ftruncate(fd, 0) == 0 && pwrite(fd, bytes, FRONT, 0) == FRONT);
+    ssize_t tail = pread(file, bytes, sizeof bytes, ram_end);
+    CHECK(tail == st.st_size - ram_end && pwrite(fd, bytes, (size_t)tail, ram_end) == tail);
+    close(file);
+    write_seed(folder, number, 0x1f);
 }
 
 static void write_seeds(const char *folder)
@@ -224,13 +282,14 @@ static void write_seeds(const char *folder)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     const char *folder = getenv("MEMVISOR_FUZZ_SEEDS");
-    (void)argc;
-    (void)argv;
     fd = memfd_create("fuzz", 0);
     again_fd = memfd_create("again", 0);
-    CHECK(fd >= 0 && again_fd >= 0);
+    null_fd = open("/dev/null", O_WRONLY);
+    CHECK(fd >= 0 && again_fd >= 0 && null_fd >= 0);
     if (folder != NULL) {
         write_seeds(folder);
+        for (int i = 1; i < *argc; i++)
+            write_file_seed(folder, 100 + (unsigned)i, (*argv)[i]);
         exit(0);
     }
     return 0;
