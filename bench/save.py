@@ -18,6 +18,7 @@ import json
 import mmap
 import os
 import pathlib
+import random
 import re
 import statistics
 import subprocess
@@ -46,8 +47,8 @@ def maps_of(pid, size):
 
 
 def fill(pid, size, amount):
-    """Pieces that are not the same."""
-    start = maps_of(pid, size)
+    """The upper part, where the guest's program is not, with pieces that are not the same."""
+    start = maps_of(pid, size) + size - amount
     with open("/proc/%d/mem" % pid, "r+b", buffering=0) as memory:
         for at in range(0, amount, 4 * MIB):
             memory.seek(start + at)
@@ -146,9 +147,11 @@ def measure_rates(options, folder, target):
             other, their_client = stack.enter_context(theirs(options.qemu, folder, mib))
             fill(other, mib * MIB, amount)
             ways["qemu"] = lambda: save_theirs(their_client, target / "qemu")
+        names = list(ways)
         for turn in range(options.rounds + 1):
-            for name, way in ways.items():
-                seconds = way()
+            # None always finds the memory that the same other one has left.
+            for name in random.sample(names, len(names)):
+                seconds = ways[name]()
                 if turn > 0:
                     rates[name].append(amount / MIB / seconds)
     source.release()
