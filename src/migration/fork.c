@@ -23,9 +23,9 @@
 #include <sys/wait.h>
 
 /*
- * A fork copies the entries of 128 MiB in small pages in some 3 ms: a guest that has no more
- * is not worth the time that it takes to bring pages together, which may be seconds.  Else
- * all but a rest are, so that little of a processor is enough for the fork: a main thread
+ * A fork copies an entry for each page: a guest that has no more of them than this is not
+ * worth the time that it takes to bring pages together, which may be seconds.  Else all but
+ * a rest are, so that little of a processor is enough for the fork: a main thread
  * that is made to wait for one meanwhile has its guest wait, too.
  */
 #define SMALL_GUEST (128 * MV_MIB)
