@@ -24,9 +24,9 @@ def check(memvisor, initrd, litmus, seconds, cpus=4):
                            "-m", "256M", "-c", str(cpus), timeout=60 + 3 * seconds)
     assert result.code == 0, result
     assert result.value("exit") == "0", result
-    assert re.search(r"^litmus: 0 of 40 tests failed", result.out, re.M), result
+    assert re.search(r"^litmus: 0 of 40 tests failed", result.said, re.M), result
     # It did something: no test is without rounds.
-    rounds = [int(n) for n in re.findall(r"^ok  .*: 0 wrong, (\d+) rounds", result.out, re.M)]
+    rounds = [int(n) for n in re.findall(r"^ok  .*: 0 wrong, (\d+) rounds", result.said, re.M)]
     assert len(rounds) == 40 and min(rounds) > 0, result
 
 
