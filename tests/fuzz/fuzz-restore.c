@@ -43,7 +43,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static struct mv_error err;
 static struct mv_loop *loop;
-static char folder[] = "/tmp/memvisor-fuzz-XXXXXX";
+static char folder[4096];
 
 /* --- the engine */
 
@@ -214,8 +214,11 @@ static void tidy_up(void)
 /* Its files are where nobody else has any. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+    const char *temporary = getenv("TMPDIR");
     (void)argc;
     (void)argv;
+    snprintf(folder, sizeof folder, "%s/memvisor-fuzz-XXXXXX",
+             temporary == NULL ? "/tmp" : temporary);
     CHECK(mkdtemp(folder) != NULL && chdir(folder) == 0);
     atexit(tidy_up);
     return mv_loop_create(&loop, &err);
