@@ -25,4 +25,4 @@ def test_statefile(tmp_path):
     made = harness.run([program, *kept], env={"MEMVISOR_FUZZ_SEEDS": str(seeds)})
     assert made.code == 0, made
     assert len(list(seeds.iterdir())) == 16 + len(kept)
-    libfuzzer.run([program], tmp_path, longest=LONGEST, options=[*MEMORY, seeds])
+    libfuzzer.run([program], tmp_path, longest=LONGEST, options=[*MEMORY, seeds], seconds=60)

@@ -22,7 +22,7 @@ def test_extra_file_is_in_the_initramfs(qemu, initrd, tmp_path):
 
 
 def test_shell_has_the_console(qemu, shell_initrd):
-    with qemu.spawn(shell_initrd) as child:
+    with qemu.spawn(shell_initrd, timeout=300) as child:
         child.expect("/root # ")
         child.sendline("tty; sleep 1000")
         child.expect("/dev/ttyAMA0")
