@@ -179,8 +179,8 @@ static uint64_t collapsed(const char *name)
     touch(block, 2 * HUGE, 460); /* nearly */
     touch(block, 4 * HUGE, 440); /* too few of one */
     touch(block, 6 * HUGE, 3);
-    madvise(block->host, block->size, MADV_HUGEPAGE);
     assert_int_equal(mv_block_collapsible(block), (512 + 460 + 440 + 3) * 4 * KIB);
+    madvise(block->host, block->size, MADV_HUGEPAGE);
     mv_block_collapse(block, &leave, UINT64_MAX, &never);
     uint64_t huge = huge_bytes(block);
     for (uint64_t i = 0; i < 460; i++)
@@ -189,13 +189,18 @@ static uint64_t collapsed(const char *name)
     return huge;
 }
 
-/* The host's kernel brings pages together by itself now and then, but not each time. */
+/*
+ * The host's kernel brings pages of the test's memory together by itself now and then: what
+ * was found counts where it is found once in so many tries.
+ */
+#define TRIES 5
+
 static void test_collapse(void **state)
 {
     char name[] = "ram0";
     bool can = host_can();
     uint64_t huge = 0;
-    for (; name[3] < '5' && huge != 2 * HUGE; name[3]++) {
+    for (; name[3] < '0' + TRIES && huge != 2 * HUGE; name[3]++) {
         huge = collapsed(name);
         if (!can)
             return;
@@ -204,10 +209,10 @@ static void test_collapse(void **state)
 }
 
 /* So much may stay small, and what others have, too, is not copied. */
-static void test_collapse_leaves(void **state)
+static bool collapse_leaves(const char *name, bool can)
 {
     const atomic_bool never = false, at_once = true;
-    struct mv_block *block = create(first, "ram0", 16 * HUGE);
+    struct mv_block *block = create(first, name, 16 * HUGE);
     uint64_t leave = 3 * HUGE;
     int status;
     madvise(block->host, block->size, MADV_NOHUGEPAGE);
@@ -215,7 +220,7 @@ static void test_collapse_leaves(void **state)
     madvise(block->host, block->size, MADV_HUGEPAGE);
     mv_block_collapse(block, &leave, UINT64_MAX, &at_once);
     mv_block_collapse(block, &leave, 0, &never);
-    assert_int_equal(huge_bytes(block), 0);
+    bool good = huge_bytes(block) == 0;
     pid_t pid = fork();
     if (pid == 0) {
         pause();
@@ -223,14 +228,21 @@ static void test_collapse_leaves(void **state)
     }
     leave = 0;
     mv_block_collapse(block, &leave, UINT64_MAX, &never);
-    assert_int_equal(huge_bytes(block), 0);
+    good &= huge_bytes(block) == 0;
     kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
     leave = 3 * HUGE;
     mv_block_collapse(block, &leave, UINT64_MAX, &never);
-    if (host_can())
-        assert_int_equal(huge_bytes(block), HUGE);
-    assert_int_equal(leave, 0);
+    return good && (!can || huge_bytes(block) == HUGE) && leave == 0;
+}
+
+static void test_collapse_leaves(void **state)
+{
+    char name[] = "ram0";
+    bool can = host_can(), good = false;
+    for (; name[3] < '0' + TRIES && !good; name[3]++)
+        good = collapse_leaves(name, can);
+    assert_true(good);
 }
 
 int main(void)
