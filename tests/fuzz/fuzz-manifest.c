@@ -8,23 +8,13 @@
  * and ends.
  */
 #include "config-text.h"
+#include "fuzz.h"
 #include "manifest.h"
 #include "size.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s is not so: %s\n", __LINE__, #condition, err.text);        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct mv_error err;
 

@@ -9,6 +9,7 @@
 #include "board-arm64.h"
 #include "config.h"
 #include "device.h"
+#include "fuzz.h"
 #include "guest-timer.h"
 #include "hotplug.h"
 #include "ivshmem-server.h"
@@ -25,19 +26,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
 #define MEMORY_SIZE 0x10000
 #define SECONDARY_BUS 0x19 /* of a bridge's configuration space */
 #define LAST_SLOT   6 /* of the host bridge's bus */
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s is not so: %s\n", __LINE__, #condition, err.text);        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct mv_error err;
 static struct mv_loop *loop;

@@ -13,6 +13,8 @@
 #include "arm64.h"
 #include "bytes.h"
 #include "engine.h"
+#include "fuzz-sections.h"
+#include "fuzz.h"
 #include "loop.h"
 #include "machine.h"
 #include "restore.h"
@@ -26,20 +28,10 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
 #define HEAD      4
 #define INPUT_MAX (512 * 1024)
 #define RAM       (64 * MV_MIB)
 #define STATE     "fuzz.state"
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s is not so: %s\n", __LINE__, #condition, err.text);        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct mv_error err;
 static struct mv_loop *loop;
@@ -136,22 +128,6 @@ static const struct mv_engine_ops idle_ops = {
 const struct mv_engine_ops *const mv_engines[] = {&idle_ops, NULL};
 
 /* --- the file */
-
-/* Whole sections, and what is left of the input. */
-static void sum_sections(uint8_t *bytes, size_t size)
-{
-    for (size_t at = 0; size - at >= MV_SECTION_BYTES_MIN;) {
-        uint8_t *section = bytes + at;
-        uint64_t length = mv_bytes_get(section + 16, 8), room = size - at - MV_SECTION_BYTES_MIN;
-        if (length > room)
-            return;
-        length += mv_bytes_get(section + 6, 2) + mv_bytes_get(section + 8, 2);
-        if (length > room)
-            return;
-        mv_bytes_put(section + 24 + length, XXH3_64bits(section, 24 + length), 8);
-        at += MV_SECTION_BYTES_MIN + length;
-    }
-}
 
 static void write_file(const uint8_t *manifest, size_t length, uint8_t *sections, size_t size)
 {

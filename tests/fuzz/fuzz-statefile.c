@@ -11,6 +11,8 @@
  */
 #include "bytes.h"
 #include "diff.h"
+#include "fuzz-sections.h"
+#include "fuzz.h"
 #include "info.h"
 #include "statefile.h"
 
@@ -23,19 +25,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
 #define FRONT     1024 /* bytes of header and status */
 #define INPUT_MAX (64 * 1024)
 #define FILE_MAX  (1 * MV_GIB)
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s is not so: %s\n", __LINE__, #condition, err.text);        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* What is put right, bits of the first byte. */
 enum {
@@ -55,21 +47,6 @@ static int fd, again_fd, null_fd;
 static void sum_part(uint8_t *part)
 {
     mv_bytes_put(part + 504, XXH3_64bits(part, 504), 8);
-}
-
-static void sum_sections(uint8_t *bytes, size_t size)
-{
-    for (size_t at = 0; size - at >= MV_SECTION_BYTES_MIN;) {
-        uint8_t *section = bytes + at;
-        uint64_t length = mv_bytes_get(section + 16, 8), room = size - at - MV_SECTION_BYTES_MIN;
-        if (length > room)
-            return;
-        length += mv_bytes_get(section + 6, 2) + mv_bytes_get(section + 8, 2);
-        if (length > room)
-            return;
-        mv_bytes_put(section + 24 + length, XXH3_64bits(section, 24 + length), 8);
-        at += MV_SECTION_BYTES_MIN + length;
-    }
 }
 
 /* The file that the input is of. */
