@@ -9,8 +9,8 @@
 # BUILD/test-results has the same for programs, in JUnit's format.  `make check`
 # builds before it calls this.
 #
-# MEMVISOR_WORKERS says how many files of tests run at a time (default: one for
-# each processor; 0: all in one process).
+# MEMVISOR_WORKERS says how many files of tests run at a time (default: two for
+# each processor, since tests wait a good deal; 0: all in one process).
 set -u
 . "$(dirname "$0")/common.sh"
 cd "$top" || exit 1
@@ -41,8 +41,8 @@ $wrap meson test -C "$build" --no-rebuild --print-errorlogs \
 codes="unit=$?"
 cp "$build/meson-logs/testlog.junit.xml" "$results/unit.xml"
 
-# Files of tests are shared out among as many workers as there are processors
-# (pytest-xdist); those that have the machine to themselves run after them.
+# Files of tests are shared out among the workers (pytest-xdist); those that have
+# the machine to themselves run after them.
 run_pytest()
 {
     local turn=$1
@@ -54,7 +54,7 @@ run_pytest()
     codes="$codes $turn=$?"
 }
 
-workers=${MEMVISOR_WORKERS:-$(nproc)}
+workers=${MEMVISOR_WORKERS:-$((2 * $(nproc)))}
 say "tests of the program, $workers at a time"
 run_pytest together -n "$workers" --dist loadfile "$@"
 say "tests that have the machine to themselves"

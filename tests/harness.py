@@ -101,6 +101,13 @@ def run(argv, timeout=120, stdin=None, env=None):
     return result
 
 
+def spawn(command, args, **keywords):
+    """pexpect.spawn, but for the time that a program which is ended gets for that."""
+    child = pexpect.spawn(command, args, **keywords)
+    child.ptyproc.delayafterterminate = 2
+    return child
+
+
 class Machine:
     """A program that boots guests.  start is its command, boot_options what a
     kernel's boot needs in its own spelling."""
@@ -126,8 +133,8 @@ class Machine:
         """The same on a terminal of its own, as a pexpect child.  Use it in
         `with`, so that it is gone when the test is."""
         argv = self.boot_argv(initrd, *options, append=append, kernel=kernel)
-        return pexpect.spawn(argv[0], argv[1:], timeout=timeout * SLOW, encoding="utf-8",
-                             codec_errors="replace", dimensions=(25, 200))
+        return spawn(argv[0], argv[1:], timeout=timeout * SLOW, encoding="utf-8",
+                     codec_errors="replace", dimensions=(25, 200))
 
 
 class Memvisor(Machine):

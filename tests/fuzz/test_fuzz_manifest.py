@@ -8,7 +8,7 @@ MEMORY = ["-malloc_limit_mb=16", "-rss_limit_mb=512"]
 
 
 def test_manifest(tmp_path):
-    program = libfuzzer.build("fuzz-manifest", tmp_path, ["base", "config", "stream"],
+    program = libfuzzer.build("fuzz-manifest", ["base", "config", "stream"],
                               ["migration/manifest.c", "migration/manifest-text.c"],
                               ["-lxxhash", "-ljansson"])
     seeds = tmp_path / "seeds"

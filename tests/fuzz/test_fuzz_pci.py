@@ -18,7 +18,7 @@ def make_seeds(folder):
 
 def test_pci(tmp_path):
     program = libfuzzer.build(
-        "fuzz-pci", tmp_path, ["base", "config", "memory", "stream", "arch", "arch/arm64", "bus",
+        "fuzz-pci", ["base", "config", "memory", "stream", "arch", "arch/arm64", "bus",
                                "ivshmem", "device"],
         ["machine/%s.c" % name for name in ("board", "board-arm64", "board-pci", "boards", "fdt-arm64",
                                             "hotplug", "image-arm64", "placement-arm64")],

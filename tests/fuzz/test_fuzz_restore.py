@@ -41,8 +41,7 @@ def make_seeds(memvisor, folder):
 def test_restore(memvisor, tmp_path, monkeypatch):
     seeds = make_seeds(memvisor, tmp_path)
     program = libfuzzer.build(
-        "fuzz-restore", tmp_path,
-        ["base", "config", "memory", "stream", "bus", "arch", "arch/arm64", "ivshmem", "device",
+        "fuzz-restore", ["base", "config", "memory", "stream", "bus", "arch", "arch/arm64", "ivshmem", "device",
          "machine", "migration"],
         libraries=["-ljansson", "-lnuma", "-lfdt", "-lxxhash", "-lz", "-lzstd"])
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -14,7 +14,7 @@ INFO = ["migration/%s.c" % name for name in (
 
 
 def test_statefile(tmp_path):
-    program = libfuzzer.build("fuzz-statefile", tmp_path, ["base", "stream"], [*INFO, "bus/state.c"],
+    program = libfuzzer.build("fuzz-statefile", ["base", "stream"], [*INFO, "bus/state.c"],
                               libraries=["-lxxhash", "-ljansson"])
     seeds = tmp_path / "seeds"
     seeds.mkdir()
@@ -25,4 +25,4 @@ def test_statefile(tmp_path):
     made = harness.run([program, *kept], env={"MEMVISOR_FUZZ_SEEDS": str(seeds)})
     assert made.code == 0, made
     assert len(list(seeds.iterdir())) == 16 + len(kept)
-    libfuzzer.run([program], tmp_path, longest=LONGEST, options=[*MEMORY, seeds], seconds=60)
+    libfuzzer.run([program], tmp_path, longest=LONGEST, options=[*MEMORY, seeds], seconds=30)

@@ -3,7 +3,6 @@
 import os
 import subprocess
 
-import pexpect
 import pytest
 
 import harness
@@ -31,7 +30,7 @@ def bash(tmp_path):
             (folder / "pid").write_text("%s\n" % pid)
         if lives:
             files.append(open(folder / "pid"))
-    shell = pexpect.spawn("bash", ["--norc", "--noprofile", "-i"], cwd=str(tmp_path),
+    shell = harness.spawn("bash", ["--norc", "--noprofile", "-i"], cwd=str(tmp_path),
                           env={"PATH": "/usr/bin:/bin", "TERM": "dumb", "PS1": "> ",
                                "INPUTRC": "/dev/null", "HISTFILE": "/dev/null",
                                "XDG_RUNTIME_DIR": str(tmp_path / "run")},

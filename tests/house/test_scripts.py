@@ -49,7 +49,8 @@ class World:
         return self.log.read_text().splitlines() if self.log.exists() else []
 
     def run(self, script, *args, **env):
-        env = dict({"PATH": str(self.bin), "MEMVISOR_GUEST_FILES": str(self.folder / "guest")}, **env)
+        env = dict({"PATH": str(self.bin), "CC": "",
+                    "MEMVISOR_GUEST_FILES": str(self.folder / "guest")}, **env)
         return harness.run([SCRIPTS / script, *args], env=env)
 
 

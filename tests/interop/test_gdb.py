@@ -169,8 +169,7 @@ def test_interrupt_and_threads(memvisor, shell_initrd, tmp_path):
         vm.wait_for("/root #")
         argv = [tool("gdb-multiarch"), "-nx", "-q", "-ex", "set pagination off",
                 "-ex", "set style enabled off", "-ex", "set confirm off", "-ex", "target remote %s" % vm.socket]
-        import pexpect
-        with pexpect.spawn(argv[0], argv[1:], timeout=60 * harness.SLOW, encoding="utf-8") as gdb:
+        with harness.spawn(argv[0], argv[1:], timeout=60 * harness.SLOW, encoding="utf-8") as gdb:
             gdb.expect(r"\(gdb\) ")
             gdb.sendline("info threads")
             gdb.expect(r"Thread 3 \(CPU 2\)")

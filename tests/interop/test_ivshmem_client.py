@@ -88,7 +88,7 @@ def test_wait(memvisor, path):
 
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
 def test_prompt(memvisor, path, term):
-    with pexpect.spawn(str(memvisor.path), ["ivshmem-client", str(path)], encoding="utf-8",
+    with harness.spawn(str(memvisor.path), ["ivshmem-client", str(path)], encoding="utf-8",
                        timeout=60 * harness.SLOW, env=dict(os.environ, TERM=term)) as child:
         child.expect("Peer 0; 'help' lists the commands.\r\n> ")
         peer = ivshmem.Peer(path).knows([0, 1], 2)
@@ -114,7 +114,7 @@ def test_prompt(memvisor, path, term):
 def test_reconnects(memvisor, tmp_path):
     mem = ["--mem", "file:%s" % (tmp_path / "bytes")]
     with ivshmem.our_server(memvisor, tmp_path, *mem) as server:
-        child = pexpect.spawn(str(memvisor.path),
+        child = harness.spawn(str(memvisor.path),
                               ["ivshmem-client", str(server.path), "--reconnect"],
                               encoding="utf-8", timeout=60 * harness.SLOW)
         child.expect("> ")

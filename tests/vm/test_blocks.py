@@ -98,13 +98,21 @@ class Desk:
 
     def open(self, line, ready, stop):
         """Run it on a terminal until it has printed `ready`, or ended."""
-        child = pexpect.spawn("bash", self.words(line), cwd=str(self.folder), env=self.env,
+        child = harness.spawn("bash", self.words(line), cwd=str(self.folder), env=self.env,
                               encoding="utf-8", codec_errors="replace", timeout=120 * harness.SLOW,
                               dimensions=(25, 200))
         self.terminals.append((line, child, stop))
         if ready is not None:
             child.expect([ready, pexpect.EOF])
         return child
+
+    def have_prompt(self, child):
+        """Of a guest that may have printed its prompt before it was saved."""
+        for _ in range(int(60 * harness.SLOW)):
+            child.send("\r")
+            if child.expect([SHELL, pexpect.EOF, pexpect.TIMEOUT], timeout=2) < 2:
+                return
+        raise AssertionError(child)
 
     def close(self, only=""):
         """End what still runs of lines that begin so; each must leave in order."""
@@ -140,7 +148,9 @@ class Desk:
             self.open(line, ready, "\x01x")
         elif line.startswith("memvisor restore "):
             console = "--serial" not in line
-            self.open(line, SHELL if console else None, "\x01x" if console else "\x03")
+            child = self.open(line, None, "\x01x" if console else "\x03")
+            if console:
+                self.have_prompt(child)
         elif line.startswith("memvisor ivshmem-server ") and "--status" not in line:
             self.open(line, None, "\x03")
             self.wait_for((self.folder / "shm.sock").exists)

@@ -228,7 +228,7 @@ def test_progress_on_a_terminal(memvisor, binary, tmp_path, key, doing):
     """A bar while it lasts; Ctrl-C ends it in order and leaves a clean line."""
     if key == "lock" and not may_lock(MANY_MIB * MIB):
         pytest.skip("this process may not lock %d MiB" % MANY_MIB)
-    child = pexpect.spawn(str(memvisor.path), ["run", "--firmware", str(binary), "-m",
+    child = harness.spawn(str(memvisor.path), ["run", "--firmware", str(binary), "-m",
                                                "%dM,%s=on,thp=off" % (MANY_MIB, key)],
                           env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path)), dimensions=(24, 100))
     stall(child.pid)

@@ -27,7 +27,7 @@ class Guest:
         self.file = path or folder / "guest.bin"
         if path is None:
             self.file.write_bytes(data)
-        self.child = pexpect.spawn(
+        self.child = harness.spawn(
             str(memvisor.path), ["run", "--firmware", str(self.file), "-m", "16M", "--qmp",
                                  str(folder / "qmp"), "-n", "reload-%d" % os.getpid(), *options],
             timeout=60 * harness.SLOW, encoding="utf-8", dimensions=(25, 200))

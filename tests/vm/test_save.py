@@ -470,7 +470,7 @@ def test_signal_cancels(memvisor, folder, filled, number):
 
 def test_bar_on_a_terminal(memvisor, folder, filled):
     with slow_vm(memvisor, folder, filled) as vm:
-        child = pexpect.spawn(str(memvisor.path), ["save", "vm", str(folder / "state")],
+        child = harness.spawn(str(memvisor.path), ["save", "vm", str(folder / "state")],
                               env=dict(vm.env, TERM="xterm"), timeout=30 * harness.SLOW,
                               encoding="utf-8", dimensions=(25, 120))
         child.expect("saved to .* in ")
