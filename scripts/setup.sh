@@ -27,6 +27,7 @@ build | ninja-build              | ninja
 build | pkg-config               | pkg-config pkgconf
 build | libfdt-dev               | <libfdt.h>
 build | libedit-dev              | <histedit.h>
+build | libgnutls28-dev          | <gnutls/gnutls.h>
 build | libjansson-dev           | <jansson.h>
 build | libnuma-dev              | <numa.h>
 build | libxxhash-dev            | <xxhash.h>
