@@ -2,6 +2,7 @@
 #include "bring.h"
 
 #include "block.h"
+#include "os.h"
 #include "working-set.h"
 
 #include <pthread.h>
@@ -105,46 +106,109 @@ static bool is_cancelled(const struct mv_bring *bring)
 }
 
 /*
- * Before anything is waited for, what is small is read by the kernel from now on.  Whole
+ * Before anything more is waited for, what is small is read by the kernel from now on.  Whole
  * places are read when they are mapped: the kernel reads ahead then, and in larger pages, as
  * a read for nobody does not.  (To advise huge pages would make it wait for some to be free.)
+ * Of what is in memory already this costs more than to map it, so it is left for what is not.
  */
 static void announce(const struct mv_bring *bring)
 {
-    for (size_t i = 0; i < bring->count && !is_cancelled(bring); i++) {
+    for (size_t i = atomic_load(&bring->next); i < bring->count && !is_cancelled(bring); i++) {
         const struct mv_bring_piece *piece = &bring->pieces[i];
         if (!piece->whole)
             madvise(piece->host, piece->len, MADV_WILLNEED);
     }
 }
 
-static void *take_pieces(void *opaque)
+/* The piece behind those that lie in one huge page's place with this one. */
+static size_t end_of_place(const struct mv_bring *bring, size_t first)
 {
-    struct mv_bring *bring = opaque;
-    struct rusage before, after;
-    getrusage(RUSAGE_THREAD, &before);
-    while (!is_cancelled(bring)) {
-        size_t i = atomic_fetch_add(&bring->next, 1);
-        if (i >= bring->count)
-            break;
+    uintptr_t place = (uintptr_t)bring->pieces[first].host / MV_BRING_PIECE;
+    size_t end = first + 1;
+    while (end < bring->count && (uintptr_t)bring->pieces[end].host / MV_BRING_PIECE == place)
+        end++;
+    return end;
+}
+
+/* The next pieces that are nobody's yet, all of one place: false where none are left. */
+static bool take_place(struct mv_bring *bring, size_t *ret_first, size_t *ret_end)
+{
+    size_t first = atomic_load(&bring->next), end;
+    do {
+        if (first >= bring->count)
+            return false;
+        end = end_of_place(bring, first);
+    } while (!atomic_compare_exchange_weak(&bring->next, &first, end));
+    *ret_first = first;
+    *ret_end = end;
+    return true;
+}
+
+struct counts {
+    uint64_t minor, major; /* faults of this thread */
+};
+
+static struct counts count_faults(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    return (struct counts){(uint64_t)usage.ru_minflt, (uint64_t)usage.ru_majflt};
+}
+
+/*
+ * A piece that takes no fault is mapped already.  Where that is not the first of its place,
+ * it came with the one before it, since all of the place is one page, and so did the others.
+ * (Or the guest was here, and finds the others by itself if they are in memory.)
+ */
+static void bring_place(struct mv_bring *bring, size_t first, size_t end, bool cached)
+{
+    struct counts before = count_faults(), after;
+    bool mapped = false;
+    for (size_t i = first; i < end && !is_cancelled(bring); i++) {
         const struct mv_bring_piece *piece = &bring->pieces[i];
-        if (madvise(piece->host, piece->len, MADV_POPULATE_READ) == 0)
+        bool came = mapped || madvise(piece->host, piece->len, MADV_POPULATE_READ) == 0;
+        if (came)
             atomic_fetch_add(&bring->bytes, piece->len);
-        getrusage(RUSAGE_THREAD, &after);
-        atomic_fetch_add(&bring->minor, (uint64_t)(after.ru_minflt - before.ru_minflt));
-        atomic_fetch_add(&bring->major, (uint64_t)(after.ru_majflt - before.ru_majflt));
+        if (mapped)
+            continue;
+        after = count_faults();
+        mapped = cached && came && i > first && after.minor == before.minor &&
+                 after.major == before.major;
+        atomic_fetch_add(&bring->minor, after.minor - before.minor);
+        atomic_fetch_add(&bring->major, after.major - before.major);
+        /* The kernel counts a fault as a major one where it had to wait for the page. */
+        if (after.major > before.major)
+            atomic_store(&bring->waited, true);
         before = after;
     }
+}
+
+void mv_bring_cached(struct mv_bring *bring, uint64_t until_ns)
+{
+    size_t first, end;
+    while (!is_cancelled(bring) && !atomic_load(&bring->waited) && mv_now_ns() < until_ns &&
+           take_place(bring, &first, &end))
+        bring_place(bring, first, end, true);
+}
+
+static void *take_places(void *opaque)
+{
+    struct mv_bring *bring = opaque;
+    size_t first, end;
+    while (!is_cancelled(bring) && take_place(bring, &first, &end))
+        bring_place(bring, first, end, false);
     return NULL;
 }
 
-void mv_bring_run(struct mv_bring *bring)
+void mv_bring_rest(struct mv_bring *bring)
 {
     pthread_t other;
+    if (atomic_load(&bring->next) >= bring->count)
+        return;
     announce(bring);
-    bool two = bring->count > 1 && sysconf(_SC_NPROCESSORS_ONLN) > 1 &&
-               pthread_create(&other, NULL, take_pieces, bring) == 0;
-    take_pieces(bring);
+    bool two =
+        sysconf(_SC_NPROCESSORS_ONLN) > 1 && pthread_create(&other, NULL, take_places, bring) == 0;
+    take_places(bring);
     if (two)
         pthread_join(other, NULL);
 }

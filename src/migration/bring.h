@@ -6,7 +6,8 @@
  * where the file system has such.  Nothing of it can fail: what the host does not bring comes
  * when it is touched.
  *
- * One thread adds and runs; the counts are atomics.  Called by warm-up.c.
+ * One thread adds and brings, and others may help it with what is in memory already; the
+ * counts are atomics.  Called by warm-up.c.
  */
 #ifndef MV_MIGRATION_BRING_H
 #define MV_MIGRATION_BRING_H
@@ -33,6 +34,7 @@ struct mv_bring {
     size_t count, capacity;
     _Atomic size_t next;
     atomic_bool cancelled;  /* may be set at any time */
+    atomic_bool waited;     /* for a page that was not in the host's memory */
     _Atomic uint64_t bytes; /* that came */
     /* Page faults that were taken for it. */
     _Atomic uint64_t minor, major;
@@ -41,8 +43,13 @@ struct mv_bring {
 /* Pages of a block, which stays until all is done.  -ENOMEM. */
 int mv_bring_add(struct mv_bring *bring, const struct mv_block *block,
                  const struct mv_working_set_pages *pages, struct mv_error *err);
-/* Bring all that was added, in this thread and in another one where there are processors. */
-void mv_bring_run(struct mv_bring *bring);
+/*
+ * Bring what was added as far as it is in the host's page cache, until a page is met that is
+ * not, or until then (mv_now_ns); any number of threads at a time.
+ */
+void mv_bring_cached(struct mv_bring *bring, uint64_t until_ns);
+/* Then the rest, in this thread and in another one where there are processors. */
+void mv_bring_rest(struct mv_bring *bring);
 /* What was added is forgotten; the counts stay. */
 void mv_bring_clear(struct mv_bring *bring);
 

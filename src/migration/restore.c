@@ -403,6 +403,7 @@ int mv_restore_machine(struct mv_restore *restore, struct mv_loop *loop,
         restore->machine = NULL;
         return r;
     }
+    mv_warm_up_help(restore->warm_up);
     restore->observer =
         (struct mv_machine_observer){.event = on_event, .resuming = on_resuming, .opaque = restore};
     mv_machine_observe(restore->machine, &restore->observer);

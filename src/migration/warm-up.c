@@ -22,6 +22,8 @@
 #define NOTE_CPU_NS (2 * UINT64_C(1000000000))
 #define LOOK_MS     100
 #define LOOKS_MAX   200
+/* For so long at most a guest's start waits for what is in memory already. */
+#define HELP_NS (3 * 1000 * 1000)
 /* Behind the name of the state file. */
 #define SUFFIX ".ws"
 
@@ -35,6 +37,8 @@ struct mv_warm_up {
     pthread_mutex_t lock; /* of the next ones */
     pthread_cond_t changed;
     bool running, ended;
+    bool helped;                          /* the main thread brings pages, too */
+    enum { READING, CACHED, REST } stage; /* of bringing: the set is read, what is in memory, ... */
     bool has_run;
     uint64_t cpu_ns; /* when it ran first */
     /* The main thread's: of the process, then. */
@@ -62,6 +66,21 @@ static void read_set(struct mv_warm_up *warm_up)
     atomic_store(&warm_up->set_bytes, mv_working_set_bytes(&warm_up->set));
 }
 
+/* Ends when nobody is at work with the pieces any more. */
+static void bring_cached(struct mv_warm_up *warm_up)
+{
+    pthread_mutex_lock(&warm_up->lock);
+    warm_up->stage = CACHED;
+    pthread_cond_signal(&warm_up->changed);
+    pthread_mutex_unlock(&warm_up->lock);
+    mv_bring_cached(&warm_up->bring, UINT64_MAX);
+    MV_LOCK_SCOPE(&warm_up->lock);
+    warm_up->stage = REST;
+    pthread_cond_signal(&warm_up->changed);
+    while (warm_up->helped)
+        pthread_cond_wait(&warm_up->changed, &warm_up->lock);
+}
+
 static void bring_set(struct mv_warm_up *warm_up)
 {
     struct mv_error err;
@@ -70,7 +89,8 @@ static void bring_set(struct mv_warm_up *warm_up)
         r = mv_bring_add(&warm_up->bring, warm_up->blocks[i], &warm_up->set.blocks[i], &err);
     if (r < 0)
         mv_warn("the working set: %s", err.text);
-    mv_bring_run(&warm_up->bring);
+    bring_cached(warm_up);
+    mv_bring_rest(&warm_up->bring);
     mv_bring_clear(&warm_up->bring);
     if (!atomic_load(&warm_up->bring.cancelled))
         atomic_store(&warm_up->done_ns, mv_now_ns());
@@ -243,6 +263,26 @@ static void count_faults(const struct mv_warm_up *warm_up, uint64_t *ret_minor, 
     getrusage(RUSAGE_SELF, &usage);
     *ret_minor = (uint64_t)usage.ru_minflt - atomic_load(&warm_up->bring.minor);
     *ret_major = (uint64_t)usage.ru_majflt - atomic_load(&warm_up->bring.major);
+}
+
+void mv_warm_up_help(struct mv_warm_up *warm_up)
+{
+    if (warm_up == NULL)
+        return;
+    uint64_t until = mv_now_ns() + HELP_NS;
+    struct timespec at = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
+    MV_LOCK_SCOPE(&warm_up->lock);
+    while (warm_up->stage == READING &&
+           pthread_cond_clockwait(&warm_up->changed, &warm_up->lock, CLOCK_MONOTONIC, &at) == 0)
+        continue;
+    if (warm_up->stage != CACHED)
+        return;
+    warm_up->helped = true;
+    pthread_mutex_unlock(&warm_up->lock);
+    mv_bring_cached(&warm_up->bring, until);
+    pthread_mutex_lock(&warm_up->lock);
+    warm_up->helped = false;
+    pthread_cond_signal(&warm_up->changed);
 }
 
 void mv_warm_up_run(struct mv_warm_up *warm_up, bool running)

@@ -33,6 +33,12 @@ struct mv_warm_up_params {
 /* No vCPU runs yet.  *ret is NULL where no block is wanted. */
 int mv_warm_up_begin(const struct mv_warm_up_params *params, struct mv_warm_up **ret,
                      struct mv_error *err);
+/*
+ * Before the vCPUs go on: bring in that part of the set that is in the host's page cache, for
+ * some milliseconds at most, along with the thread.  A guest that runs takes its faults for
+ * such pages nearly as fast as they can be brought, so that it had little of that.
+ */
+void mv_warm_up_help(struct mv_warm_up *warm_up);
 /* The vCPUs go on, or stop; once for each. */
 void mv_warm_up_run(struct mv_warm_up *warm_up, bool running);
 /* Returns when the set is written.  May be NULL, as above. */

@@ -10,6 +10,7 @@
 #include "bytes.h"
 #include "section.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -248,7 +249,9 @@ static void test_bringing(void **state)
     JOIN(true, 10, 2, 20, 1, 60, 1, PLACE - 2, 4, 2 * PLACE + 1, 100, 3 * PLACE - 200, 300);
     assert_int_equal(mv_bring_add(&bring, block, &blocks[0], &err), 0);
     expect_pieces(&bring, "10+11 60+1 510+2 512+2 1024+512h 1536+100");
-    mv_bring_run(&bring);
+    mv_bring_cached(&bring, 0); /* it is late already */
+    assert_int_equal(bring.bytes, 0);
+    mv_bring_rest(&bring);
     assert_int_equal(bring.bytes, (11 + 1 + 2 + 2 + 512 + 100) * PAGE);
     mv_bring_clear(&bring);
     block->no_huge = true;
@@ -262,8 +265,40 @@ static void test_bringing(void **state)
     /* Nothing comes of what was cancelled. */
     uint64_t before = bring.bytes;
     bring.cancelled = true;
-    mv_bring_run(&bring);
+    mv_bring_cached(&bring, UINT64_MAX);
+    mv_bring_rest(&bring);
     assert_int_equal(bring.bytes, before);
+    mv_bring_clear(&bring);
+    mv_block_registry_destroy(registry);
+}
+
+/* Zeros of memory that nobody has touched are there without waiting. */
+static void *help(void *opaque)
+{
+    mv_bring_cached(opaque, UINT64_MAX);
+    return NULL;
+}
+
+static void test_what_is_cached(void **state)
+{
+    struct mv_block_registry *registry;
+    struct mv_block *block = NULL;
+    struct mv_bring bring = {0};
+    pthread_t helper;
+    assert_int_equal(mv_block_registry_create(&registry, &err), 0);
+    assert_int_equal(mv_block_create(registry, "", "ram0", PAGES * PAGE, &block, &err), 0);
+    JOIN(true, 10, 1, 60, 1, 110, 1, PLACE + 10, 1, PLACE + 60, 1, 2 * PLACE, PLACE);
+    assert_int_equal(mv_bring_add(&bring, block, &blocks[0], &err), 0);
+    assert_int_equal(pthread_create(&helper, NULL, help, &bring), 0);
+    mv_bring_cached(&bring, UINT64_MAX);
+    pthread_join(helper, NULL);
+    assert_int_equal(bring.bytes, (3 + 2 + PLACE) * PAGE);
+    assert_false(bring.waited);
+    assert_int_equal(bring.major, 0);
+    /* With small pages a fault each, and one for each place where the kernel has huge zeros. */
+    assert_in_range(bring.minor, 3, 5 + PLACE);
+    mv_bring_rest(&bring);
+    assert_int_equal(bring.bytes, (3 + 2 + PLACE) * PAGE);
     mv_bring_clear(&bring);
     mv_block_registry_destroy(registry);
 }
@@ -279,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_newer_format, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bringing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_cached, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

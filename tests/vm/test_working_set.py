@@ -4,12 +4,15 @@ brought in for the next guest; whatever is wrong with that file hinders nobody."
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 import struct
+import tempfile
 import time
 
 import pytest
 
+import faults
 import harness
 import memory_guest
 
@@ -33,11 +36,11 @@ class State:
             client.execute("x-save", file=str(self.path))
 
     @contextlib.contextmanager
-    def guest(self, *options):
+    def guest(self, *options, env=None):
         self.count += 1
         name = "restored-%d" % self.count
         with memory_guest.Guest(self.memvisor, self.folder, *options, name=name,
-                                state=self.path) as guest:
+                                state=self.path, env=env) as guest:
             wait(lambda: (guest.rundir / "qmp.sock").exists())
             yield guest
 
@@ -148,6 +151,28 @@ def test_the_next_guest_finds_it(state):
         last = lines_of(guest)[-1]
         assert last["ended"] and last["working-set"] == brought and last["name"] == guest.name
         assert last["minor-faults"] >= after["minor-faults"] and last["major-faults"] >= 0
+
+
+def test_what_is_in_memory_is_not_announced(memvisor, saved):
+    """One call for each piece of the set, and none that only tells the kernel of it."""
+    pieces = 100
+    areas = [(16 * MIB + i * 256 * 1024, 1) for i in range(pieces)]
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        folder = pathlib.Path(name)
+        shutil.copy(saved[0], folder / "vm.state")
+        state = State(memvisor, folder, saved[1])
+        state.touch(*areas)
+        host = faults.Faults(memvisor, folder)
+        host.arm("madvise", faults.FOR_EVER)
+        with state.guest("--paused", env=host.env) as guest:
+            wait(lambda: "complete-ns" in figures(guest).get("working-set", {}))
+            assert figures(guest)["working-set"]["brought-bytes"] >= pieces * PAGE
+            assert resident(guest) >= pieces * PAGE
+            calls = host.passed
+            with guest.qmp() as client:
+                client.execute("quit")
+        # Huge pages come with one call for several pieces, and some are others'.
+        assert pieces // 8 <= calls < pieces + 60
 
 
 def test_a_guest_of_a_busy_host_writes_it_while_it_runs(state):
