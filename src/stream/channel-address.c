@@ -4,6 +4,7 @@
 #include "channel.h"
 
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +68,7 @@ static int parse_tcp(const char *uri, const char *rest, bool listens,
         return mv_error_set(err, EINVAL, "'%s': port '%s' is none: it is a number from %d to 65535",
                             uri, colon + 1, listens ? 0 : 1);
     memcpy(address->host, host, len);
-    snprintf(address->port, sizeof address->port, "%d", port);
+    snprintf(address->port, sizeof address->port, "%d", (uint16_t)port);
     return 0;
 }
 
