@@ -37,7 +37,7 @@ say "every test: about $check_minutes minutes on two free processors"
 say "unit tests"
 rm -f "$build/meson-logs/testlog.junit.xml"
 $wrap meson test -C "$build" --no-rebuild --print-errorlogs \
-    --timeout-multiplier "${MEMVISOR_SLOW:-1}"
+    --timeout-multiplier "$((5 * ${MEMVISOR_SLOW:-1}))"
 codes="unit=$?"
 cp "$build/meson-logs/testlog.junit.xml" "$results/unit.xml"
 

@@ -16,7 +16,7 @@ class Remote:
         else:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.connect(str(path))
-        self.socket.settimeout(60 * harness.SLOW)
+        self.socket.settimeout(60 * harness.PATIENCE)
         self.pending = b""
 
     def __enter__(self):

@@ -36,7 +36,7 @@ class Gone(Exception):
 
 def receive(sock, timeout=60):
     """One message, as (value, [descriptors])."""
-    sock.settimeout(timeout * harness.SLOW)
+    sock.settimeout(timeout * harness.PATIENCE)
     data, fds = b"", array.array("i")
     while len(data) < 8:
         part, ancillary, _, _ = sock.recvmsg(8 - len(data), socket.CMSG_SPACE(16))
@@ -82,11 +82,11 @@ class Peer:
         return value
 
     def until(self, condition, seconds=60):
-        end = time.monotonic() + seconds * harness.SLOW
+        end = time.monotonic() + seconds * harness.PATIENCE
         while not condition(self):
             left = end - time.monotonic()
             assert left > 0, "view of %s: %s" % (self.id, sorted(self.peers))
-            self.take(left / harness.SLOW)
+            self.take(left / harness.PATIENCE)
         return self
 
     def knows(self, ids, vectors=1):
@@ -102,7 +102,7 @@ class Peer:
         fd = self.peers[self.id][vector]
         poll = select.poll()  # select() knows descriptors up to 1023 alone
         poll.register(fd, select.POLLIN)
-        if not poll.poll(timeout * 1000 * harness.SLOW):
+        if not poll.poll(timeout * 1000 * harness.PATIENCE):
             return 0
         return struct.unpack("=Q", os.read(fd, 8))[0]
 
@@ -134,7 +134,7 @@ def running(argv, path, errors, **more):
         process = subprocess.Popen([str(arg) for arg in argv], stdin=subprocess.DEVNULL,
                                    stdout=err, stderr=err, **more)
     try:
-        end = time.monotonic() + 10 * harness.SLOW
+        end = time.monotonic() + 10 * harness.PATIENCE
         while not listens(path, process.pid):
             assert process.poll() is None and time.monotonic() < end, errors.read_text()
             time.sleep(0.01)
@@ -145,7 +145,7 @@ def running(argv, path, errors, **more):
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(10 * harness.SLOW)
+                process.wait(10 * harness.PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -29,7 +29,7 @@ def program_files(folder, amd64=False):
 
 
 def until(condition, seconds=20):
-    end = time.monotonic() + seconds * harness.SLOW
+    end = time.monotonic() + seconds * harness.PATIENCE
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -49,7 +49,7 @@ class Guest:
         return self.console.read_text(errors="replace")
 
     def says(self, text, seconds=120, times=1):
-        end = time.monotonic() + seconds * harness.SLOW
+        end = time.monotonic() + seconds * harness.PATIENCE
         while self.text().count(text) < times:
             ended = self.process.poll() is not None
             assert self.text().count(text) >= times or (not ended and time.monotonic() < end), \

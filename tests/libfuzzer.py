@@ -60,11 +60,11 @@ def run(programs, folder, longest=256, options=(), seconds=20):
         log = folder / (program.name + ".log")
         with open(log, "w") as out:
             running.append((program, log, subprocess.Popen(
-                [program, "-max_total_time=%d" % seconds, "-max_len=%d" % longest, "-timeout=20",
+                [program, "-max_total_time=%d" % seconds, "-max_len=%d" % longest, "-timeout=%d" % (20 * harness.PATIENCE),
                  "-print_final_stats=1", "-artifact_prefix=%s/" % folder, *options],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out)))
     for program, log, process in running:
-        process.wait((seconds + 120) * harness.SLOW)
+        process.wait((seconds + 120) * harness.PATIENCE)
         text = log.read_text(errors="replace")
         assert process.returncode == 0, text[-6000:]
         # Enough to tell a target that does its work from one that does nothing.

@@ -142,7 +142,7 @@ class Guest:
 
     def line(self, seconds=20):
         """The next line of the guest's."""
-        end = time.monotonic() + seconds * harness.SLOW
+        end = time.monotonic() + seconds * harness.PATIENCE
         while b"\n" not in self.pending:
             left = end - time.monotonic()
             ready = select.select([self.process.stdout], [], [], max(left, 0))[0]
@@ -182,7 +182,7 @@ class Guest:
         return self.wait()
 
     def wait(self):
-        status = self.process.wait(30 * harness.SLOW)
+        status = self.process.wait(30 * harness.PATIENCE)
         assert "Sanitizer" not in self.errors(), self.errors()
         return status
 

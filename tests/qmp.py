@@ -18,10 +18,10 @@ IDLE = struct.pack("<II", 0xd503207f, 0x17ffffff)
 
 def connect(path):
     """A socket is in its folder a moment before somebody listens at it."""
-    end = time.monotonic() + 10 * harness.SLOW
+    end = time.monotonic() + 10 * harness.PATIENCE
     while True:
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(60 * harness.SLOW)
+        connection.settimeout(60 * harness.PATIENCE)
         try:
             connection.connect(str(path))
             return connection
@@ -115,7 +115,7 @@ class Vm:
             raise
 
     def wait_for(self, condition, seconds=60):
-        end = time.monotonic() + seconds * harness.SLOW
+        end = time.monotonic() + seconds * harness.PATIENCE
         while not condition():
             assert self.process.poll() is None, self.output()
             assert time.monotonic() < end, self.output()
@@ -134,7 +134,7 @@ class Vm:
 
     def end(self):
         """Its exit status, once it has ended."""
-        status = self.process.wait(30 * harness.SLOW)
+        status = self.process.wait(30 * harness.PATIENCE)
         assert "Sanitizer" not in self.output(), self.output()
         return status
 
@@ -146,7 +146,7 @@ class Vm:
         if ended is None:
             self.process.terminate()
             try:
-                self.process.wait(10 * harness.SLOW)
+                self.process.wait(10 * harness.PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

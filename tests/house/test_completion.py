@@ -34,7 +34,7 @@ def bash(tmp_path):
                           env={"PATH": "/usr/bin:/bin", "TERM": "dumb", "PS1": "> ",
                                "INPUTRC": "/dev/null", "HISTFILE": "/dev/null",
                                "XDG_RUNTIME_DIR": str(tmp_path / "run")},
-                          encoding="utf-8", timeout=60 * harness.SLOW, dimensions=(50, 200))
+                          encoding="utf-8", timeout=60 * harness.PATIENCE, dimensions=(50, 200))
     shell.sendline("bind 'set bell-style none'; bind 'set enable-bracketed-paste off'")
     shell.expect("> ")
     shell.sendline("PS1='ready''> '; set -o history; source %s" % COMPLETION)

@@ -77,7 +77,7 @@ def example(folder):
 
 
 def wait_until(condition):
-    end = time.monotonic() + 60 * harness.SLOW
+    end = time.monotonic() + 60 * harness.PATIENCE
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -96,7 +96,7 @@ def counts_up(memvisor, folder, program, env=None):
                 "ivshmem-server", sock, "--status").out)
             rung = memvisor.run("ivshmem-client", sock, "ring", "all", "0")
             assert rung.code == 0, rung
-            out, _ = peer.communicate(timeout=60 * harness.SLOW)
+            out, _ = peer.communicate(timeout=60 * harness.PATIENCE)
         finally:
             peer.kill()
             peer.wait()

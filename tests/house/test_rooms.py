@@ -67,7 +67,7 @@ def flags(memvisor):
 
 def compile_text(text, flags, *options):
     return subprocess.run(["cc", *flags, *options, "-x", "c", "-"], input=text, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120 * harness.SLOW)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120 * harness.PATIENCE)
 
 
 def test_the_table_has_a_row_for_each_room():

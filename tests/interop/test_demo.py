@@ -13,7 +13,7 @@ HEARD = ["lap %d, from the host", r"\w+, peer 1, rung by 0", r"\w+, peer 2, rung
 def test_message_goes_round(memvisor, kernel):
     result = subprocess.run(
         [harness.TOP / "scripts/demo-ivshmem.py", "--memvisor", memvisor.path, "--laps", "2"],
-        capture_output=True, text=True, timeout=200 * harness.SLOW,
+        capture_output=True, text=True, timeout=200 * harness.PATIENCE,
         env=dict(os.environ, COLUMNS="400"))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "QEMU guest, x86-64" in result.stdout and "\033" not in result.stdout

@@ -87,7 +87,7 @@ class Vm:
                                   append=cmdline)
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.console,
                                         stderr=self.errors)
-        end = time.monotonic() + 20 * harness.SLOW
+        end = time.monotonic() + 20 * harness.PATIENCE
         while not self.socket.exists():
             assert self.process.poll() is None and time.monotonic() < end, self.text(self.errors)
             time.sleep(0.02)
@@ -106,7 +106,7 @@ class Vm:
         return os.pread(file.fileno(), 1 << 24, 0).decode(errors="replace")
 
     def wait_for(self, text, seconds=60):
-        end = time.monotonic() + seconds * harness.SLOW
+        end = time.monotonic() + seconds * harness.PATIENCE
         while text not in self.text(self.console):
             assert self.process.poll() is None and time.monotonic() < end, \
                 "%s\n%s" % (self.text(self.console)[-2000:], self.text(self.errors))
@@ -114,7 +114,7 @@ class Vm:
 
     def end(self, seconds=60):
         """The exit status."""
-        code = self.process.wait(seconds * harness.SLOW)
+        code = self.process.wait(seconds * harness.PATIENCE)
         assert "Sanitizer" not in self.text(self.errors), self.text(self.errors)
         return code
 
@@ -122,7 +122,7 @@ class Vm:
         """What GDB says to commands."""
         argv = [tool("gdb-multiarch"), "-nx", "-batch", "-ex", "set pagination off",
                 "-ex", "set confirm off", "-ex", "set architecture aarch64",
-                "-ex", "set remotetimeout %d" % (20 * harness.SLOW)]
+                "-ex", "set remotetimeout %d" % (20 * harness.PATIENCE)]
         if symbols:
             argv += ["-ex", "file %s" % symbols]
         for command in ("target remote %s" % self.socket, *commands):
@@ -169,7 +169,7 @@ def test_interrupt_and_threads(memvisor, shell_initrd, tmp_path):
         vm.wait_for("/root #")
         argv = [tool("gdb-multiarch"), "-nx", "-q", "-ex", "set pagination off",
                 "-ex", "set style enabled off", "-ex", "set confirm off", "-ex", "target remote %s" % vm.socket]
-        with harness.spawn(argv[0], argv[1:], timeout=60 * harness.SLOW, encoding="utf-8") as gdb:
+        with harness.spawn(argv[0], argv[1:], timeout=60 * harness.PATIENCE, encoding="utf-8") as gdb:
             gdb.expect(r"\(gdb\) ")
             gdb.sendline("info threads")
             gdb.expect(r"Thread 3 \(CPU 2\)")

@@ -166,7 +166,7 @@ def test_registers_of_devices(guest):
         # What a guest was sent stays for it to read.
         guest.process.stdin.write(b"k")
         guest.process.stdin.flush()
-        end = time.monotonic() + 60 * harness.SLOW
+        end = time.monotonic() + 60 * harness.PATIENCE
         while remote.ask(b"m1000005,1") != b"61":
             assert time.monotonic() < end
             time.sleep(0.02)

@@ -79,7 +79,7 @@ def test_wait(memvisor, path):
     peer.knows([0, 1], 2)
     peer.ring(1, 0)
     peer.ring(1, 1)
-    assert waiter.communicate(timeout=60 * harness.SLOW)[0].splitlines()[-1] == "rung: vector 1, 1 time"
+    assert waiter.communicate(timeout=60 * harness.PATIENCE)[0].splitlines()[-1] == "rung: vector 1, 1 time"
     assert waiter.returncode == 0
     result = memvisor.run("ivshmem-client", path, "wait", "--timeout", "0.2")
     assert result.code == 1 and "no ring within 0.2 seconds" in result.err
@@ -89,7 +89,7 @@ def test_wait(memvisor, path):
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
 def test_prompt(memvisor, path, term):
     with harness.spawn(str(memvisor.path), ["ivshmem-client", str(path)], encoding="utf-8",
-                       timeout=60 * harness.SLOW, env=dict(os.environ, TERM=term)) as child:
+                       timeout=60 * harness.PATIENCE, env=dict(os.environ, TERM=term)) as child:
         child.expect("Peer 0; 'help' lists the commands.\r\n> ")
         peer = ivshmem.Peer(path).knows([0, 1], 2)
         child.expect("joined: peer 1\r\n> ")
@@ -116,7 +116,7 @@ def test_reconnects(memvisor, tmp_path):
     with ivshmem.our_server(memvisor, tmp_path, *mem) as server:
         child = harness.spawn(str(memvisor.path),
                               ["ivshmem-client", str(server.path), "--reconnect"],
-                              encoding="utf-8", timeout=60 * harness.SLOW)
+                              encoding="utf-8", timeout=60 * harness.PATIENCE)
         child.expect("> ")
         child.sendline("write 0 kept")
         child.sendline("list")
@@ -208,7 +208,7 @@ def test_hostile_server(memvisor, tmp_path, name):
     result = subprocess.run(
         ["bash", "-c", 'ulimit -n 4096; exec "$0" "$@"', str(memvisor.path), "ivshmem-client",
          str(tmp_path / "s"), "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        timeout=30 * harness.SLOW)
+        timeout=30 * harness.PATIENCE)
     assert result.returncode == 1 and words in result.stderr, result
     assert result.stderr.count("\n") == 1 and result.stdout == ""
 
@@ -272,7 +272,7 @@ def test_example_of_the_man_page(memvisor, tmp_path, kind):
         running = subprocess.Popen([program, server.path], stdout=subprocess.PIPE, text=True)
         first.knows([0, 1])
         first.ring(1, 0)
-        assert running.communicate(timeout=60 * harness.SLOW)[0] == "1: 1\n"
+        assert running.communicate(timeout=60 * harness.PATIENCE)[0] == "1: 1\n"
         assert first.rung(0) == 1
         assert os.pread(first.memory, 4, 0) == struct.pack("=I", 1)
         first.close()
@@ -297,7 +297,7 @@ def test_more_vectors_than_the_soft_limit_of_descriptors(memvisor, tmp_path):
             sock.connect(str(server.path))
         result = subprocess.run(
             [memvisor.path, "ivshmem-client", server.path, "list", "--json"], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30 * harness.SLOW,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30 * harness.PATIENCE,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard)))
         assert result.returncode == 0, result
         assert json.loads(result.stdout)["peers"] == [{"id": n, "vectors": 4} for n in range(100)]
@@ -318,7 +318,7 @@ def test_block_of_the_readme_as_a_script(memvisor, tmp_path):
     for _ in range(5):
         result = subprocess.run(
             ["bash", "-euc", script + "\nkill %1\nwait"], capture_output=True, text=True,
-            timeout=60 * harness.SLOW,
+            timeout=60 * harness.PATIENCE,
             env=dict(os.environ, PATH="%s:%s" % (memvisor.path.parent, os.environ["PATH"])))
         assert result.returncode in (0, 143), result
         assert "1 MiB" not in result.stdout and "64 MiB" in result.stdout + result.stderr, result

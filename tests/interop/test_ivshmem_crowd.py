@@ -32,7 +32,7 @@ def churn(memvisor, folder, count, rounds, timeout):
         before, memory = descriptors(server), resident_kib(server)
         result = harness.run([crowd, server.path, count, rounds], timeout=timeout)
         assert result.code == 0, result
-        end = time.monotonic() + 10 * harness.SLOW
+        end = time.monotonic() + 10 * harness.PATIENCE
         while descriptors(server) != before:
             assert time.monotonic() < end, descriptors(server)
             time.sleep(0.05)

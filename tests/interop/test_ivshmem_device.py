@@ -85,7 +85,7 @@ echo "still here"
         guest.says("waiting for vector 1", times=2)
         host.ring(1, 1)
         guest.says("still here")
-        assert guest.process.wait(20 * harness.SLOW) == 0
+        assert guest.process.wait(20 * harness.PATIENCE) == 0
         host.knows([0], 4)
         host.close()
 
@@ -238,7 +238,7 @@ def test_one_interrupt_for_each_ring(memvisor, start, tmp_path, kind):
             for _ in range(burst):
                 rung += 1
                 ask(host, rung)
-            end = time.monotonic() + 20 * harness.SLOW
+            end = time.monotonic() + 20 * harness.PATIENCE
             while word(host, ANSWERED) != rung:
                 assert time.monotonic() < end, (word(host, ANSWERED), rung)
             time.sleep(0.3)

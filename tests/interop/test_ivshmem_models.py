@@ -61,7 +61,7 @@ def test_many_are_listed(memvisor, start, tmp_path):
         there = [i for i in range(120) if i % 7]
         guest.says("connected, ID 120 with 1 vectors, %d peers: %s\n" % (
             len(there), ", ".join("%d (1)" % i for i in there)))
-        assert guest.process.wait(20 * harness.SLOW) == 0
+        assert guest.process.wait(20 * harness.PATIENCE) == 0
         for i in there:
             peers[i].close()
 
@@ -150,7 +150,7 @@ echo pending $(read16 $STATUS) live $(read16 $LIVE)
         ring(4)
         os.pwrite(host.memory, b"\0", 0x1000)
         guest.says("pending 0x0007 live 0x0003\n")
-        assert guest.process.wait(20 * harness.SLOW) == 0
+        assert guest.process.wait(20 * harness.PATIENCE) == 0
         host.close()
 
 

@@ -61,7 +61,7 @@ def test_reference_client_sees_peers_and_rings_them(memvisor, tools, tmp_path):
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         peer = None
         try:
-            deadline = time.monotonic() + 10 * harness.SLOW
+            deadline = time.monotonic() + 10 * harness.PATIENCE
             while len(ivshmem.status(memvisor, server.path)["peers"]) < 1:
                 assert time.monotonic() < deadline
             peer = ivshmem.Peer(server.path).knows([0, 1], 2)
@@ -193,7 +193,7 @@ def test_status_is_watched(memvisor, tmp_path):
             while not watch.stdout.readline().startswith("peers    1 of"):
                 assert watch.poll() is None
             server.terminate()
-            _, err = watch.communicate(timeout=60 * harness.SLOW)
+            _, err = watch.communicate(timeout=60 * harness.PATIENCE)
         finally:
             watch.kill()
         assert watch.returncode == 1 and err.count("\n") == 1 and "sock.control" in err
@@ -238,7 +238,7 @@ def test_hostile_peers(memvisor, tmp_path):
         half = [connect() for _ in range(1000)]
         for sock in half:
             sock.close()
-        end = time.monotonic() + 60 * harness.SLOW
+        end = time.monotonic() + 60 * harness.PATIENCE
         told = {}
         while told.get("joined") != 1053 or len(told["peers"]) > 1:
             assert time.monotonic() < end
@@ -339,7 +339,7 @@ def test_more_descriptors_under_way_than_the_user_may_have(memvisor, tmp_path):
         time.sleep(0.3)
         assert server.errors.read_text().count("wait to be read by peers") == 1
         seen = [{} for _ in socks]
-        end = time.monotonic() + 30 * harness.SLOW
+        end = time.monotonic() + 30 * harness.PATIENCE
         while any(len(one) < count + 1 for one in seen):  # each other, itself, and -1
             assert time.monotonic() < end, [len(one) for one in seen]
             for sock, one in zip(socks, seen):
@@ -398,7 +398,7 @@ def test_socket_activation_and_readiness(memvisor, tmp_path):
     name = "test-%d" % os.getpid()
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notify.bind(str(tmp_path / "notify"))
-    notify.settimeout(60 * harness.SLOW)
+    notify.settimeout(60 * harness.PATIENCE)
     listeners = []
     for name in ("sock", "sock.control"):
         listeners.append(socket.socket(socket.AF_UNIX))
@@ -467,7 +467,7 @@ def test_ended_as_soon_as_it_is_seen(memvisor, tmp_path):
         folder.mkdir()
         with subprocess.Popen([memvisor.path, "ivshmem-server", folder / "sock", "--size", "1M"],
                               stderr=subprocess.PIPE, text=True) as server:
-            end = time.monotonic() + 30 * harness.SLOW
+            end = time.monotonic() + 30 * harness.PATIENCE
             while not os.listdir(folder):
                 assert server.poll() is None and time.monotonic() < end, server.stderr.read()
             server.terminate()

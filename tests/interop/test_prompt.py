@@ -23,7 +23,7 @@ def server(memvisor, tmp_path):
 
 def spawn(path, *args, env=None):
     child = harness.spawn(str(path), [str(arg) for arg in args], encoding="utf-8",
-                          timeout=60 * harness.SLOW, dimensions=(24, 100),
+                          timeout=60 * harness.PATIENCE, dimensions=(24, 100),
                           env=dict(env or os.environ, TERM="xterm", LC_ALL="C.UTF-8"))
     child.delaybeforesend = None
     return child

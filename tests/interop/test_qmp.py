@@ -50,7 +50,7 @@ def qemu(tmp_path):
 
 
 def wait_for_socket(path):
-    end = time.monotonic() + 30 * harness.SLOW
+    end = time.monotonic() + 30 * harness.PATIENCE
     while not path.exists():
         assert time.monotonic() < end, "QEMU does not listen at %s" % path
         time.sleep(0.02)
@@ -63,10 +63,10 @@ def test_qemus_client(vm, qemu_qmp):
         with client.listener(("STOP", "RESUME", "RESET")) as events:
             assert (await client.execute("query-status"))["status"] == "running"
             await client.execute("stop")
-            event = await asyncio.wait_for(events.get(), 20 * harness.SLOW)
+            event = await asyncio.wait_for(events.get(), 20 * harness.PATIENCE)
             assert event["event"] == "STOP" and event["timestamp"]["seconds"] > 0
             await client.execute("system_reset")
-            event = await asyncio.wait_for(events.get(), 20 * harness.SLOW)
+            event = await asyncio.wait_for(events.get(), 20 * harness.PATIENCE)
             assert (event["event"], event["data"]["reason"]) == ("RESET", "host-qmp-system-reset")
             await client.execute("cont")
         with pytest.raises(qemu_qmp.ExecuteError) as why:
@@ -95,7 +95,7 @@ def test_qemus_legacy_client(vm, qemu_qmp):
         assert monitor.cmd("query-status") == {
             "return": {"running": True, "singlestep": False, "status": "running"}}
         monitor.cmd("stop")
-        assert monitor.pull_event(wait=20.0 * harness.SLOW)["event"] == "STOP"
+        assert monitor.pull_event(wait=20.0 * harness.PATIENCE)["event"] == "STOP"
 
 
 def test_socat(vm):

@@ -85,11 +85,11 @@ class Desk:
         return subprocess.run(
             ["bash", *self.words(line)], cwd=self.folder, env=self.env, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=120 * harness.SLOW)
+            timeout=120 * harness.PATIENCE)
 
     def run(self, line):
         """A guest takes its time over a device; a user does what is said then."""
-        end = time.monotonic() + 60 * harness.SLOW
+        end = time.monotonic() + 60 * harness.PATIENCE
         result = self.once(line)
         while "try again later" in result.stdout and time.monotonic() < end:
             time.sleep(0.2)
@@ -99,7 +99,7 @@ class Desk:
     def open(self, line, ready, stop):
         """Run it on a terminal until it has printed `ready`, or ended."""
         child = harness.spawn("bash", self.words(line), cwd=str(self.folder), env=self.env,
-                              encoding="utf-8", codec_errors="replace", timeout=120 * harness.SLOW,
+                              encoding="utf-8", codec_errors="replace", timeout=120 * harness.PATIENCE,
                               dimensions=(25, 200))
         self.terminals.append((line, child, stop))
         if ready is not None:
@@ -108,7 +108,7 @@ class Desk:
 
     def have_prompt(self, child):
         """Of a guest that may have printed its prompt before it was saved."""
-        for _ in range(int(60 * harness.SLOW)):
+        for _ in range(int(60 * harness.PATIENCE)):
             child.send("\r")
             if child.expect([SHELL, pexpect.EOF, pexpect.TIMEOUT], timeout=2) < 2:
                 return
@@ -132,7 +132,7 @@ class Desk:
             child.close(force=True)
 
     def wait_for(self, condition):
-        end = time.monotonic() + 60 * harness.SLOW
+        end = time.monotonic() + 60 * harness.PATIENCE
         while not condition():
             assert time.monotonic() < end
             time.sleep(0.05)

@@ -19,7 +19,7 @@ import pytest
 import console_guest
 import harness
 
-WAIT = 60 * harness.SLOW
+WAIT = 60 * harness.PATIENCE
 
 
 @pytest.fixture(scope="module")

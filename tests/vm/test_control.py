@@ -119,7 +119,7 @@ def test_guest_powers_off(memvisor, initrd, tmp_path):
     boot = memvisor.boot_argv(initrd(""), "-m", "256M", "--paused")
     with Vm(memvisor, tmp_path, boot=boot) as vm:
         with vm.qmp() as qmp:
-            qmp.socket.settimeout(120 * harness.SLOW)
+            qmp.socket.settimeout(120 * harness.PATIENCE)
             qmp.execute("cont")
             assert qmp.event("SHUTDOWN")["data"] == {"guest": True, "reason": "guest-shutdown"}
         assert vm.end() == 0

@@ -101,7 +101,7 @@ def hostile(guest):
         yield
     finally:
         stop.set()
-        crowd.join(20 * harness.SLOW)
+        crowd.join(20 * harness.PATIENCE)
         crowd.kill()
 
 
@@ -128,7 +128,7 @@ def test_turns_of_who_leaves_many_commands_behind(guest):
     """One that is gone reads no answers, which would hold its commands back; the last of them
     tells when all were served, and others have their answers in the meantime."""
     with guest.qmp() as qmp, socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(20 * harness.SLOW)
+        sock.settimeout(20 * harness.PATIENCE)
         sock.connect(str(guest.rundir / "qmp.sock"))
         sock.sendall(b'{"execute":"qmp_capabilities"}' + b'{"execute":"query-qmp-schema"}' * 1500 +
                      b'{"execute":"stop"}')

@@ -130,7 +130,7 @@ def test_dirty_rate(guest):
         assert qmp.execute("query-dirty-rate")["status"] == "measuring"
         time.sleep(0.3)
         guest.do("f", 0x100000000, 8 * MIB // 4096, 1)
-        end = time.monotonic() + 30 * harness.SLOW
+        end = time.monotonic() + 30 * harness.PATIENCE
         while (rate := qmp.execute("query-dirty-rate"))["status"] != "measured":
             assert time.monotonic() < end
             time.sleep(0.05)

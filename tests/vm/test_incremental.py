@@ -122,7 +122,7 @@ def restored(memvisor, folder, path, *options):
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, env=dict(os.environ, XDG_RUNTIME_DIR=str(folder)))
     out, err = guest.communicate("r %x\nr %x\nr %x\nq\n" % (HIGH, HIGH + 5 * MIB, SHARED + MIB),
-                                 timeout=60 * harness.SLOW)
+                                 timeout=60 * harness.PATIENCE)
     assert (guest.returncode, err) == (0, ""), (out, err)
     return [int(line[2:], 16) for line in out.splitlines() if line.startswith("= ")]
 

@@ -201,7 +201,7 @@ def test_longer_and_shorter(memvisor, states, tmp_path):
 def test_a_bar_on_a_terminal(memvisor, states):
     """It goes on while there is one to see it; what it says is the same."""
     child = harness.spawn(str(memvisor.path), ["info", str(states / "a.state"), "--verify"],
-                          encoding="utf-8", timeout=60 * harness.SLOW)
+                          encoding="utf-8", timeout=60 * harness.PATIENCE)
     child.expect("as they were written")
     child.expect(pexpect.EOF)
     child.close()
@@ -252,7 +252,7 @@ def test_extract_refuses(memvisor, states, tmp_path):
                           stderr=subprocess.PIPE, text=True)
     assert full.returncode == 1 and "cannot write to standard output: No space left" in full.stderr
     child = harness.spawn(str(memvisor.path), ["info", str(path), "--extract", "ram0"],
-                          encoding="utf-8", timeout=60 * harness.SLOW)
+                          encoding="utf-8", timeout=60 * harness.PATIENCE)
     child.expect("a terminal is no place for memory")
     child.expect(pexpect.EOF)
     child.close()

@@ -67,7 +67,7 @@ def test_restore(memvisor, folder, tmp_path, kept, ram):
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path)))
     commands = "".join("r %x\n" % (HIGH + at) for at in (0x1000, 0x2000, 0x100000))
-    out, err = guest.communicate(commands + "q\n", timeout=60 * harness.SLOW)
+    out, err = guest.communicate(commands + "q\n", timeout=60 * harness.PATIENCE)
     assert (guest.returncode, err) == (0, ""), (out, err)
     assert [int(line[2:], 16) for line in out.splitlines() if line.startswith("= ")] == \
         WORDS[kind(kept)]

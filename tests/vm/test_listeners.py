@@ -28,20 +28,20 @@ def test_listeners_without_descriptors(memvisor, tmp_path, server):
          *map(str, options)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE)
     try:
-        end = time.monotonic() + 60 * harness.SLOW
+        end = time.monotonic() + 60 * harness.PATIENCE
         while not control.exists():
             assert time.monotonic() < end
             time.sleep(0.02)
         # Who is greeted knows that the start is over, and needs no more descriptors.
         greeted = socket.socket(socket.AF_UNIX)
-        greeted.settimeout(60 * harness.SLOW)
+        greeted.settimeout(60 * harness.PATIENCE)
         greeted.connect(str(control))
         assert greeted.recv(100)
         used = max(int(name) for name in os.listdir("/proc/%d/fd" % process.pid)) + 1
         before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (used, before[1]))
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(60 * harness.SLOW)
+            client.settimeout(60 * harness.PATIENCE)
             client.connect(str(path))
             assert client.recv(100) == b"" # refused
         with open("/proc/%d/stat" % process.pid) as stat:
@@ -52,7 +52,7 @@ def test_listeners_without_descriptors(memvisor, tmp_path, server):
         assert ticks <= 10, "it spins"
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(60 * harness.SLOW)
+            client.settimeout(60 * harness.PATIENCE)
             client.connect(str(path))
             if server == "gdb":
                 client.sendall(b"$?#3f")
@@ -65,5 +65,5 @@ def test_listeners_without_descriptors(memvisor, tmp_path, server):
         greeted.close()
     finally:
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60 * harness.SLOW)[1].decode()
+        said = process.communicate(timeout=60 * harness.PATIENCE)[1].decode()
     assert said.count("too many open files") == 1, said

@@ -199,7 +199,7 @@ class Terminal:
 
     def read(self, done=lambda out: False):
         """What it has printed, once `done` holds for it, or at the end."""
-        end = time.monotonic() + 30 * harness.SLOW
+        end = time.monotonic() + 30 * harness.PATIENCE
         while not done(self.out):
             left = end - time.monotonic()
             assert left > 0 and select.select([self.master], [], [], left)[0], self.out
@@ -276,7 +276,7 @@ def test_interrupted_watch_gives_the_terminal_back(guest, view):
                       and out.count("\033[?1049h") == 2)
         terminal.key("\x03")
         last = terminal.read().split(LEAVE)[-1]
-        assert terminal.process.wait(30 * harness.SLOW) == -signal.SIGINT
+        assert terminal.process.wait(30 * harness.PATIENCE) == -signal.SIGINT
         assert "0x4000000000" in last and "\033[?1049h" not in last, "the last frame stays"
 
 
@@ -288,7 +288,7 @@ def test_watch_on_a_terminal(guest, columns):
         assert strips and {len(strip) for strip in strips} == {columns}
         assert guest.end() == 0
         assert "vm has ended" in terminal.read().split(LEAVE)[-1]
-        assert terminal.process.wait(30 * harness.SLOW) == 0, "it ends with the VM"
+        assert terminal.process.wait(30 * harness.PATIENCE) == 0, "it ends with the VM"
 
 
 def test_watch_on_a_dumb_terminal(guest):

@@ -31,7 +31,7 @@ def export(tmp_path):
     mount = None
 
     def wait_for(path, process):
-        end = time.monotonic() + 20 * harness.SLOW
+        end = time.monotonic() + 20 * harness.PATIENCE
         while not path.exists() and time.monotonic() < end and process.poll() is None:
             time.sleep(0.05)
         return path.exists()

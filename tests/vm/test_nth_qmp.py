@@ -107,7 +107,7 @@ class Host:
 
     def settles(self, resources):
         """What a command leaves goes a moment after its answer."""
-        end = time.monotonic() + 20 * harness.SLOW
+        end = time.monotonic() + 20 * harness.PATIENCE
         while self.resources() != resources:
             if time.monotonic() > end:
                 now = self.resources()
@@ -132,7 +132,7 @@ class Host:
             self.client = self.vm.qmp()
 
     def measured(self):
-        end = time.monotonic() + 20 * harness.SLOW
+        end = time.monotonic() + 20 * harness.PATIENCE
         while (time.monotonic() < end and
                self.client.execute("query-dirty-rate")["status"] == "measuring"):
             time.sleep(0.005)  # where it lasts for ever, state() shows it
@@ -188,7 +188,7 @@ class Command:
         """Back to where prepare began."""
         if self.name == "x-fork":
             told = [clone["pid"] for clone in answer["return"]["clones"] if "pid" in clone] if done else None
-            end = time.monotonic() + 20 * harness.SLOW
+            end = time.monotonic() + 20 * harness.PATIENCE
             while told is not None and self.host.clones() != told:  # one that failed ends
                 assert time.monotonic() < end, answer
                 time.sleep(0.01)

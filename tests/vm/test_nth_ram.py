@@ -30,7 +30,7 @@ class Saver:
         self.path.write_bytes(OLD)
         self.faults.arm(kind, n, error=error)
         made = subprocess.run([str(word) for word in self.argv], stdin=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE, text=True, timeout=60 * harness.SLOW,
+                              stderr=subprocess.PIPE, text=True, timeout=60 * harness.PATIENCE,
                               env=dict(os.environ, **self.faults.env))
         fired = self.faults.disarm()
         story = "%s %d: exit %d\n%s\n%s" % (kind, n, made.returncode, made.stderr,

@@ -36,7 +36,7 @@ class Server:
 
     def wait(self):
         """Whether it listens; else it has ended."""
-        end = time.monotonic() + 60 * harness.SLOW
+        end = time.monotonic() + 60 * harness.PATIENCE
         while self.process.poll() is None and time.monotonic() < end:
             if self.path.exists():
                 return True
@@ -50,7 +50,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(60 * harness.SLOW)
+            return self.process.wait(60 * harness.PATIENCE)
         finally:
             self.process.kill()
             self.process.wait()
@@ -140,7 +140,7 @@ def test_peer_that_comes(memvisor, tmp_path, kind):
             for peer in there[1:]:
                 peer.close()
             first.knows([first.id], VECTORS)
-            end = time.monotonic() + 20 * harness.SLOW
+            end = time.monotonic() + 20 * harness.PATIENCE
             while server.resources() != begin:
                 assert time.monotonic() < end, (begin, server.resources(), story)
                 time.sleep(0.002)

@@ -59,7 +59,7 @@ class Start:
                 env=dict(os.environ, **self.faults.env, **self.env))
             try:
                 served = self.serve(process)
-                code = process.wait(60 * harness.SLOW)
+                code = process.wait(60 * harness.PATIENCE)
             except subprocess.TimeoutExpired:
                 raise AssertionError("it does not end: " + self.story(kind, n)) from None
             finally:
@@ -71,7 +71,7 @@ class Start:
 
     def serve(self, process):
         """Whether it let us speak to it, and did what it was told."""
-        end = time.monotonic() + 60 * harness.SLOW
+        end = time.monotonic() + 60 * harness.PATIENCE
         while process.poll() is None and time.monotonic() < end:
             try:
                 with qmp.Qmp(self.folder / "qmp") as client:

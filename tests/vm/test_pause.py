@@ -29,7 +29,7 @@ def paused_by_qmp(guest, qmp, tmp_path):
 def paused_by_debugger(guest, qmp, tmp_path):
     """It stops the guest when it comes, and lets it go when it leaves."""
     with socket.socket(socket.AF_UNIX) as debugger:
-        debugger.settimeout(20 * harness.SLOW)
+        debugger.settimeout(20 * harness.PATIENCE)
         debugger.connect(str(tmp_path / "debugger.gdb"))
         debugger.sendall(b"+$?#3f")
         answer = b""

@@ -214,7 +214,7 @@ MANY_MIB = 2048
 
 def stall(pid):
     """Has the work take longer than a bar waits for, however fast the host is."""
-    end = time.monotonic() + 60 * harness.SLOW
+    end = time.monotonic() + 60 * harness.PATIENCE
     while int(open("/proc/%d/statm" % pid).read().split()[1]) * resource.getpagesize() < 160 * MIB:
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -233,11 +233,11 @@ def test_progress_on_a_terminal(memvisor, binary, tmp_path, key, doing):
                           env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path)), dimensions=(24, 100))
     stall(child.pid)
     child.expect(r"\rram0: %s \[#*\.+\] +\d+ %%  [\d.]+ [MG]iB of 2 GiB  [\d.]+ [MG]iB/s  "
-                 r"\d+ s left\x1b\[K" % doing, timeout=60 * harness.SLOW)
+                 r"\d+ s left\x1b\[K" % doing, timeout=60 * harness.PATIENCE)
     # With the ^C that the terminal adds it still has to be one line.
     assert len(child.after) - len("\r\x1b[K") <= 100 - len("^C") - 1
     child.send("\x03")
-    child.expect(pexpect.EOF, timeout=60 * harness.SLOW)
+    child.expect(pexpect.EOF, timeout=60 * harness.PATIENCE)
     child.close()
     assert child.exitstatus == 130, child.before
     assert child.before.endswith(b"\r\x1b[Kmemvisor: ended by SIGINT\r\n"), child.before
@@ -252,7 +252,7 @@ def test_no_progress_elsewhere(memvisor, binary, tmp_path):
         stall(process.pid)
         time.sleep(0.2)
         process.terminate()
-        process.communicate(timeout=60 * harness.SLOW)
+        process.communicate(timeout=60 * harness.PATIENCE)
     assert process.returncode == 143
     assert (tmp_path / "err").read_text() == "memvisor: ended by SIGTERM\n"
 

@@ -30,7 +30,7 @@ class Guest:
         self.child = harness.spawn(
             str(memvisor.path), ["run", "--firmware", str(self.file), "-m", "16M", "--qmp",
                                  str(folder / "qmp"), "-n", "reload-%d" % os.getpid(), *options],
-            timeout=60 * harness.SLOW, encoding="utf-8", dimensions=(25, 200))
+            timeout=60 * harness.PATIENCE, encoding="utf-8", dimensions=(25, 200))
         self.child.expect("ready")
         self.qmp = qmp.Qmp(folder / "qmp")
 

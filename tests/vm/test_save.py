@@ -77,7 +77,7 @@ def slow_vm(memvisor, folder, filled, *options, name="vm"):
 
 
 def awaits(condition, seconds=20):
-    end = time.monotonic() + seconds * harness.SLOW
+    end = time.monotonic() + seconds * harness.PATIENCE
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.002)
@@ -375,7 +375,7 @@ def test_debugger_lets_it_go_on(memvisor, folder):
     """What the guest's memory was saved to is stale then, too; while it is saved nothing goes on."""
     with qmp.Vm(memvisor, folder, "-m", "2M,file=%s,create=on" % (folder / "own"), "--gdb",
                 folder / "gdb") as vm, vm.qmp() as client, socket.socket(socket.AF_UNIX) as gdb:
-        gdb.settimeout(20 * harness.SLOW)
+        gdb.settimeout(20 * harness.PATIENCE)
         client.execute("x-save", file=str(folder / "state"))
         gdb.connect(str(folder / "gdb"))
         gdb.sendall(b"+$c#63")
@@ -460,7 +460,7 @@ def test_signal_cancels(memvisor, folder, filled, number):
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         client.event("STOP")
         saver.send_signal(number)
-        out, err = saver.communicate(timeout=30 * harness.SLOW)
+        out, err = saver.communicate(timeout=30 * harness.PATIENCE)
         done = saver.returncode == 0
         assert done or saver.returncode == 128 + number, (saver.returncode, out, err)
         assert done or (err.count("\n") == 1 and "cancelled" in err), err
@@ -471,7 +471,7 @@ def test_signal_cancels(memvisor, folder, filled, number):
 def test_bar_on_a_terminal(memvisor, folder, filled):
     with slow_vm(memvisor, folder, filled) as vm:
         child = harness.spawn(str(memvisor.path), ["save", "vm", str(folder / "state")],
-                              env=dict(vm.env, TERM="xterm"), timeout=30 * harness.SLOW,
+                              env=dict(vm.env, TERM="xterm"), timeout=30 * harness.PATIENCE,
                               encoding="utf-8", dimensions=(25, 120))
         child.expect("saved to .* in ")
         child.expect(pexpect.EOF)

@@ -106,15 +106,15 @@ def test_early_input(memvisor, shell_initrd, tmp_path, source):
                 assert b"memvisor cont early" in child.stdout.readline()
                 client = socket.socket(socket.AF_UNIX)
                 client.connect(str(tmp_path / "console"))
-                client.settimeout(60 * harness.SLOW)
+                client.settimeout(60 * harness.PATIENCE)
                 client.sendall(text)
                 assert harness.run([memvisor.path, "cont", "early"], env=env).code == 0
                 out = client.makefile("rb").read()
             elif source == "terminal":
                 os.write(master, text)
-                out = child.communicate(timeout=60 * harness.SLOW)[0]
+                out = child.communicate(timeout=60 * harness.PATIENCE)[0]
             else:
-                out = child.communicate(text if source == "pipe" else None, 60 * harness.SLOW)[0]
+                out = child.communicate(text if source == "pipe" else None, 60 * harness.PATIENCE)[0]
         except BaseException:
             child.kill()
             raise

@@ -108,7 +108,7 @@ def test_what_a_guest_touches_is_noted_and_joined(state):
 
 def wait(look, seconds=60):
     """What it tells, once that is something."""
-    end = time.monotonic() + seconds * harness.SLOW
+    end = time.monotonic() + seconds * harness.PATIENCE
     while not (told := look()):
         assert time.monotonic() < end
         time.sleep(0.02)
