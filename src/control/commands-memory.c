@@ -37,7 +37,7 @@ MV_QMP_VARIANT_TYPE(memory_device_type, "MemoryDeviceInfo", "type", NULL,
 MV_QMP_LIST_TYPE(memory_devices_type, "MemoryDeviceInfoList", memory_device_type);
 
 MV_QMP_ENUM_TYPE(block_error_reason_type, "XBlockErrorReason", "shrunk", "no-space", "no-huge-page",
-                 "io-error");
+                 "source-lost", "io-error");
 MV_QMP_OBJECT_TYPE(block_error_data_type, "q_obj_X_BLOCK_ERROR-arg", {"id", &mv_qmp_str},
                    {"offset", &mv_qmp_uint}, {"file", &mv_qmp_str, true},
                    {"reason", &block_error_reason_type}, {"message", &mv_qmp_str});

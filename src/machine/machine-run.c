@@ -449,6 +449,7 @@ void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask)
     bool stood = machine->paused;
     if (machine->ended || (machine->reset_due && !reset(machine, MV_CAUSE_HOST_ERROR)))
         return;
+    mv_paging_retry_all(machine->blocks);
     machine->faulted = false;
     machine->paused = false;
     machine->launched = true;

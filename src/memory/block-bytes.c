@@ -137,14 +137,18 @@ const uint8_t *mv_memory_copy_out(void *buf, const uint8_t *memory, uint64_t len
 int mv_block_read(struct mv_block *block, uint64_t offset, void *buf, uint64_t len)
 {
     mv_touch_mark(&block->touch, offset, len);
-    return GUARDED(block, copy_out(buf, block->host + offset, len));
+    int r = len == 0 ? 0 : mv_paging_need(&block->paging, offset, len);
+    return r < 0 ? r : GUARDED(block, copy_out(buf, block->host + offset, len));
 }
 
 /* The log is told behind each write (dirty-log.c). */
 int mv_block_write(struct mv_block *block, uint64_t offset, const void *buf, uint64_t len)
 {
     mv_touch_mark(&block->touch, offset, len);
-    int r = GUARDED(block, copy_in(block->host + offset, buf, len));
+    int r = len == 0 ? 0 : mv_paging_replace(&block->paging, offset, len);
+    if (r < 0)
+        return r;
+    r = GUARDED(block, copy_in(block->host + offset, buf, len));
     mv_dirty_mark(&block->log, offset, len);
     return r;
 }
@@ -153,14 +157,18 @@ int mv_block_load(struct mv_block *block, uint64_t offset, unsigned size, bool o
                   uint64_t *ret)
 {
     mv_touch_mark(&block->touch, offset, size);
-    return GUARDED(block, *ret = load(block->host + offset, size, ordered));
+    int r = mv_paging_need(&block->paging, offset, size);
+    return r < 0 ? r : GUARDED(block, *ret = load(block->host + offset, size, ordered));
 }
 
 int mv_block_store(struct mv_block *block, uint64_t offset, unsigned size, bool ordered,
                    uint64_t value)
 {
     mv_touch_mark(&block->touch, offset, size);
-    int r = GUARDED(block, store(block->host + offset, size, ordered, value));
+    int r = mv_paging_need(&block->paging, offset, size);
+    if (r < 0)
+        return r;
+    r = GUARDED(block, store(block->host + offset, size, ordered, value));
     mv_dirty_mark(&block->log, offset, size);
     return r;
 }
@@ -173,11 +181,14 @@ static int zero_part(struct mv_block *block, uint64_t offset, uint64_t end)
 int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
 {
     mv_touch_mark(&block->touch, offset, len);
+    int r = len == 0 ? 0 : mv_paging_replace(&block->paging, offset, len);
+    if (r < 0)
+        return r;
     uint64_t page = block->backing->page_size, end = offset + len;
     uint64_t first = mv_align_up(offset, page), last = end & ~(page - 1);
     if (first >= last || mv_backing_punch(block->backing, block->host, first, last - first) < 0)
         first = last = end;
-    int r = zero_part(block, offset, first);
+    r = zero_part(block, offset, first);
     if (r == 0)
         r = zero_part(block, last, end);
     mv_dirty_mark(&block->log, offset, len);

@@ -146,11 +146,25 @@ static bool explain_full(const struct mv_block *block, uint64_t offset, struct m
     return true;
 }
 
+static bool explain_absent(const struct mv_block *block, uint64_t offset,
+                           struct mv_block_fault *ret)
+{
+    struct mv_error why;
+    if (!mv_paging_explain(block, offset, &why, &ret->remedy))
+        return false;
+    ret->reason = "source-lost";
+    mv_error_set(&ret->what, EIO, "block %s has no byte 0x%" PRIx64 ": %s: %s", block->id, offset,
+                 mv_paging_source_name(block), why.text);
+    return true;
+}
+
 void mv_block_fault_explain(const struct mv_block *block, uint64_t offset,
                             struct mv_block_fault *ret)
 {
     const struct mv_backing *backing = block->backing;
     uint64_t file_size;
+    if (explain_absent(block, offset, ret))
+        return;
     if (backing->fd >= 0 && mv_backing_fd_size(backing->fd, &file_size) == 0 &&
         (explain_shrunk(block, offset, file_size, ret) || explain_full(block, offset, ret)))
         return;

@@ -93,7 +93,7 @@ int mv_block_residency(const struct mv_block *block, size_t parts, uint64_t *ret
 
 /*
  * What is wrong with the byte at `offset` now: a word for programs ("shrunk",
- * "no-space", "no-huge-page", "io-error"), a sentence, and what can be done.
+ * "no-space", "no-huge-page", "source-lost", "io-error"), a sentence, and what can be done.
  * Any thread.
  */
 struct mv_block_fault {

@@ -8,6 +8,7 @@
  *   huge pages, of whose files the kernel tells no data: those mapped here where that is
  *   all that the file has, else all of the block
  *   block devices, and files that this process may not open again: all of the block
+ *   what has pages that come later (paging.h): all of it, as long as some are absent
  *
  * Sources of runs, of which a block has one or two, are rows of a table.
  */
@@ -150,9 +151,14 @@ static int add_huge(struct mv_block_populated *populated, const struct mv_backin
     return 0;
 }
 
-static int add_sources(struct mv_block_populated *populated, const struct mv_backing *backing,
+static int add_sources(struct mv_block_populated *populated, const struct mv_block *block,
                        struct mv_error *err)
 {
+    const struct mv_backing *backing = block->backing;
+    if (mv_paging_is_active(&block->paging)) {
+        add(populated, next_of_all);
+        return 0;
+    }
     if (mv_backing_is_huge(backing))
         return add_huge(populated, backing, err);
     if (backing->fd < 0)
@@ -178,7 +184,7 @@ int mv_block_populated_open(const struct mv_block *block, struct mv_block_popula
         .fd = -1,
         .pages = {.fd = -1},
     };
-    int r = add_sources(populated, block->backing, err);
+    int r = add_sources(populated, block, err);
     if (r < 0) {
         mv_error_prefix(err, "block %s", block->id);
         mv_block_populated_close(populated);

@@ -25,6 +25,7 @@
 
 static void free_block(struct mv_block *block)
 {
+    mv_paging_free(block);
     mv_dirty_log_end(&block->log);
     if (block->host != NULL)
         mv_unreserve(block->host, block->size);

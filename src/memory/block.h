@@ -5,7 +5,8 @@
  * "path/name"; a block of the board itself has an empty path and is written
  * "name".  The registry holds every block of a VM, refuses an identity that
  * exists, and is guarded by its own mutex; a block's fields never change
- * between creation and destruction, but for its logs (dirty-log.h, touch-log.h) and its pins.
+ * between creation and destruction, but for its logs (dirty-log.h, touch-log.h), its pins, and
+ * which pages are here (paging.h).
  * Boards and devices create and destroy blocks from the main thread; any thread may look
  * one up.
  */
@@ -14,6 +15,7 @@
 
 #include "dirty-log.h"
 #include "error.h"
+#include "paging.h"
 #include "touch-log.h"
 
 #include <stdbool.h>
@@ -56,6 +58,7 @@ struct mv_block {
     bool no_huge;             /* thp=off */
     struct mv_dirty_log log;
     struct mv_touch_log touch;
+    struct mv_paging paging;
     unsigned pins; /* block-registry.c has a lock for them, and for what follows */
     mv_block_unpinned_fn *unpinned;
     void *unpinned_opaque;

@@ -47,12 +47,26 @@ void mv_fault_init(void)
 void mv_fault_enter(struct mv_fault_point *point)
 {
     point->outer = innermost;
+    point->waiter = NULL;
     innermost = point;
 }
 
 void mv_fault_leave(const struct mv_fault_point *point)
 {
     innermost = point->outer;
+}
+
+struct mv_fault_waiter *mv_fault_waiter_of_thread(void)
+{
+    return innermost == NULL ? NULL : innermost->waiter;
+}
+
+void mv_fault_jump(int why, const uint8_t *address)
+{
+    if (innermost == NULL)
+        return;
+    innermost->address = address;
+    siglongjmp(innermost->jump, why);
 }
 
 void mv_fault_fill_mask(sigset_t *ret)

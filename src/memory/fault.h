@@ -17,14 +17,26 @@
 #include <signal.h>
 #include <stdint.h>
 
+/*
+ * How a thread waits for memory that is on its way (paging.h) where others may want it
+ * meanwhile.
+ */
+struct mv_fault_waiter {
+    /* Return once it was woken, which may have been before, or somebody wants the thread. */
+    void (*wait)(struct mv_fault_waiter *waiter);
+    void (*wake)(struct mv_fault_waiter *waiter); /* any thread, with a lock held */
+};
+
 struct mv_fault_point {
     sigjmp_buf jump;
-    const uint8_t *address; /* what could not be accessed; set before the jump */
+    const uint8_t *address;         /* what could not be accessed; set before the jump */
+    struct mv_fault_waiter *waiter; /* NULL: the thread waits for as long as it takes */
     struct mv_fault_point *outer;
 };
 
-/* What sigsetjmp returns after a fault. */
+/* What sigsetjmp returns after a fault, and after having waited for memory: try again. */
 #define MV_FAULT_CAUGHT 2
+#define MV_FAULT_WAITED 3
 
 /* Handle SIGBUS from now on; once is enough, more do no harm. */
 void mv_fault_init(void);
@@ -36,11 +48,17 @@ void mv_fault_catch(const siginfo_t *info);
 
 /*
  * This thread's faults go to the point, whose `jump` is set (savesigs 0 will
- * do) before an access is made.
+ * do) before an access is made, and its waiter, where it is to have one, behind this.
  */
 void mv_fault_enter(struct mv_fault_point *point);
 /* The innermost point, which is this one, is no more. */
 void mv_fault_leave(const struct mv_fault_point *point);
+
+/* --- for paging.c: the innermost point's */
+
+struct mv_fault_waiter *mv_fault_waiter_of_thread(void);
+/* Go there as after a fault at `address`; returns where there is no point. */
+void mv_fault_jump(int why, const uint8_t *address);
 
 /* All signals but SIGBUS: the mask for threads that are not to handle signals. */
 void mv_fault_fill_mask(sigset_t *ret);

@@ -8,6 +8,7 @@
 
 #include "backing.h"
 #include "block-collapse.h"
+#include "block-info.h"
 #include "block.h"
 #include "cleanup.h"
 #include "loop.h"
@@ -100,6 +101,26 @@ static int check_shared(struct mv_fork *fork, struct mv_error *err)
     struct listing listing = {fork, 0, err};
     if (!fork->keep_shared)
         mv_block_for_each(mv_machine_blocks(fork->machine), check_block, &listing);
+    return listing.result;
+}
+
+static void check_here(struct mv_block *block, void *opaque)
+{
+    struct listing *listing = opaque;
+    uint64_t absent = mv_paging_absent(block);
+    if (listing->result == 0 && absent > 0)
+        listing->result = mv_error_set(
+            listing->err, EAGAIN,
+            "block %s: %s of it are still to come from %s, and its clones would wait for them "
+            "for ever: try again",
+            block->id, mv_size_text(absent), mv_paging_source_name(block));
+}
+
+/* Those that came meanwhile, with a device that was plugged, have not been fetched. */
+static int check_absent(struct mv_fork *fork, struct mv_error *err)
+{
+    struct listing listing = {fork, 0, err};
+    mv_block_for_each(mv_machine_blocks(fork->machine), check_here, &listing);
     return listing.result;
 }
 
@@ -227,6 +248,8 @@ static int fork_machine(struct mv_fork *fork, struct mv_error *err)
     struct mv_machine *machine = fork->machine;
     bool ran = mv_machine_state(machine) == MV_MACHINE_RUNNING;
     int r = check_shared(fork, err);
+    if (r == 0)
+        r = check_absent(fork, err);
     /* Clones go on with memory that stays outside of a saved state, as the guest would. */
     if (r == 0 && fork->keep_shared)
         r = mv_machine_check_change(machine, err);
@@ -282,6 +305,30 @@ static void collapse(struct mv_fork *fork, const atomic_bool *cancelled)
             mv_block_collapse(block, &leave, until, cancelled);
         mv_block_unpin(block);
     }
+}
+
+/* Clones have no source: all that comes later (paging.h) comes before. */
+static int fetch(struct mv_fork *fork, const atomic_bool *cancelled, struct mv_error *err)
+{
+    struct mv_block_registry *blocks = mv_machine_blocks(fork->machine);
+    struct mv_block_fault fault;
+    int r = 0;
+    for (size_t i = 0; i < fork->block_count && r == 0; i++) {
+        const struct mv_fork_block *wanted = &fork->blocks[i];
+        struct mv_block *block = mv_block_pin_generation(blocks, wanted->id, wanted->generation);
+        uint64_t offset = 0, len;
+        if (block == NULL)
+            continue;
+        r = mv_paging_fetch(&block->paging, 0, block->size, cancelled);
+        if (r == -EIO && mv_paging_next_absent(block, &offset, &len)) {
+            mv_block_fault_explain(block, offset, &fault);
+            mv_error_set(err, EIO, "%s: %s", fault.what.text, fault.remedy.text);
+        } else if (r < 0) {
+            mv_error_set(err, -r, "the guest is not forked: it ends");
+        }
+        mv_block_unpin(block);
+    }
+    return r;
 }
 
 static int await_step(struct mv_fork *fork, const atomic_bool *cancelled, struct mv_error *err)
@@ -349,8 +396,11 @@ int mv_fork_run(struct mv_fork *fork, const atomic_bool *cancelled, struct mv_fo
                 struct mv_error *err)
 {
     uint64_t start = mv_now_ns();
+    int r = fetch(fork, cancelled, err);
+    if (r < 0)
+        return r;
     collapse(fork, cancelled);
-    int r = await_step(fork, cancelled, err);
+    r = await_step(fork, cancelled, err);
     if (r < 0)
         return r;
     listen(fork, cancelled);

@@ -19,11 +19,12 @@
 #endif
 
 int mv_ram_chunk_init(struct mv_ram_chunk *chunk, int fd, const char *file,
-                      _Atomic uint64_t *written, struct mv_error *err)
+                      const atomic_bool *cancelled, _Atomic uint64_t *written, struct mv_error *err)
 {
     *chunk = (struct mv_ram_chunk){
         .fd = fd,
         .file = file,
+        .cancelled = cancelled,
         .buffer = aligned_alloc(4096, MV_RAM_PIECE),
         .state = XXH3_createState(),
         .written = written,
@@ -142,6 +143,22 @@ static void fill_gap(struct mv_ram_chunk *chunk, const struct piece *piece, uint
         memset(chunk->buffer + (start - piece->start), 0, end - start);
 }
 
+/* Pages that come later (paging.h) come now. */
+static int fetch(const struct mv_ram_chunk *chunk, const struct piece *piece, uint64_t start,
+                 uint64_t end, struct mv_error *err)
+{
+    struct mv_block *block = piece->hold->block;
+    uint64_t offset = piece->work->offset + start, len;
+    int r =
+        block == NULL ? 0 : mv_paging_fetch(&block->paging, offset, end - start, chunk->cancelled);
+    if (r == -ECANCELED)
+        return mv_error_set(err, ECANCELED, "'%s' is not written: that was cancelled", chunk->file);
+    if (r == 0)
+        return 0;
+    mv_paging_next_absent(block, &offset, &len);
+    return refuse_read(piece->work->source, piece->hold, piece->hold->bytes + offset, err);
+}
+
 /* The runs, and zeros between them. */
 static int read_piece(struct mv_ram_chunk *chunk, const struct piece *piece, struct mv_error *err)
 {
@@ -151,6 +168,9 @@ static int read_piece(struct mv_ram_chunk *chunk, const struct piece *piece, str
         if (!in_piece(piece, &work->runs[i], &start, &end))
             continue;
         fill_gap(chunk, piece, filled, start);
+        int r = fetch(chunk, piece, start, end, err);
+        if (r < 0)
+            return r;
         const uint8_t *failed =
             mv_memory_copy_out(chunk->buffer + (start - piece->start),
                                piece->hold->bytes + work->offset + start, end - start);

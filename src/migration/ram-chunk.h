@@ -15,15 +15,17 @@ struct XXH3_state_s;
 #define MV_RAM_PIECE (UINT64_C(128) << 10)
 
 struct mv_ram_chunk {
-    int fd;           /* of the file */
-    const char *file; /* its name */
-    uint8_t *buffer;  /* a piece; its owner's */
+    int fd;                       /* of the file */
+    const char *file;             /* its name */
+    const atomic_bool *cancelled; /* or NULL: so that nobody waits for absent pages for nothing */
+    uint8_t *buffer;              /* a piece; its owner's */
     struct XXH3_state_s *state;
     _Atomic uint64_t *written; /* counts bytes */
 };
 
 int mv_ram_chunk_init(struct mv_ram_chunk *chunk, int fd, const char *file,
-                      _Atomic uint64_t *written, struct mv_error *err);
+                      const atomic_bool *cancelled, _Atomic uint64_t *written,
+                      struct mv_error *err);
 void mv_ram_chunk_end(struct mv_ram_chunk *chunk);
 
 /* What lies between the runs is zero, and a hole in the file already.  The sum is of all of it. */

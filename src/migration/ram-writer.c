@@ -345,7 +345,7 @@ static int add_workers(struct mv_ram_writer *writer, struct mv_error *err)
     for (size_t i = 0; i < count; i++) {
         struct worker *worker = &writer->workers[i];
         worker->writer = writer;
-        int r = mv_ram_chunk_init(&worker->chunk, writer->fd, writer->file,
+        int r = mv_ram_chunk_init(&worker->chunk, writer->fd, writer->file, writer->cancelled,
                                   &writer->progress.written, err);
         if (r < 0)
             return r;

@@ -32,6 +32,7 @@ struct mv_code_cache;
 #define MV_ATTENTION_IRQ 2u       /* an interrupt line went up */
 #define MV_ATTENTION_SHOOTDOWN 4u /* the mailbox has mail */
 #define MV_ATTENTION_STEP 8u      /* one instruction runs alone */
+#define MV_ATTENTION_MEMORY 16u   /* guest memory that it waited for has come, or will not */
 
 union mv_vreg {
     uint8_t b[16];
@@ -81,13 +82,14 @@ struct mv_cpu {
     struct mv_emulator *emulator;
     /* To the run loop, once an exception was taken or guest memory was not to be had. */
     struct mv_fault_point unwind;
+    struct mv_fault_waiter waiter; /* of that */
 
     /* --- reached by other threads */
     atomic_bool irq_line;
     atomic_bool fiq_line;
     atomic_bool event;   /* the event register of WFE */
     struct mv_mailbox mailbox;
-    atomic_bool waiting; /* sleeps in WFI or WFE, on wait_cond under wait_lock */
+    atomic_bool waiting; /* sleeps in WFI or WFE, or for memory, on wait_cond under wait_lock */
     pthread_mutex_t wait_lock;
     pthread_cond_t wait_cond;
     struct mv_timers timers;

@@ -12,6 +12,9 @@
 
 #include <time.h>
 
+#define CPU_OF_WAITER(pointer)                                                                     \
+    ((struct mv_cpu *)((char *)(pointer)-offsetof(struct mv_cpu, waiter)))
+
 mv_op_fn *const mv_op_handlers[MV_OPCODE_COUNT] = {
 #define OP(name, ...) mv_op_##name,
 #include "opcodes.h"
@@ -57,6 +60,34 @@ void mv_cpu_wait(struct mv_cpu *cpu, uint64_t timeout_ns)
     atomic_store(&cpu->waiting, false);
 }
 
+/* A debugger's step, or its going on from a point, is of the code it looks at. */
+static bool takes_interrupt(const struct mv_cpu *cpu)
+{
+    return mv_cpu_interruptible(cpu) && !cpu->debug.host_step && !cpu->debug.pass;
+}
+
+/* --- waiting for memory: others' DSBs do not wait for that, and mail is served behind it */
+
+static void wait_for_memory(struct mv_fault_waiter *waiter)
+{
+    struct mv_cpu *cpu = CPU_OF_WAITER(waiter);
+    MV_LOCK_SCOPE(&cpu->wait_lock);
+    atomic_store(&cpu->waiting, true);
+    atomic_store(&cpu->mailbox.running, false);
+    while (!(atomic_load(&cpu->attention) & (MV_ATTENTION_KICK | MV_ATTENTION_MEMORY)) &&
+           !takes_interrupt(cpu))
+        pthread_cond_wait(&cpu->wait_cond, &cpu->wait_lock);
+    atomic_store(&cpu->mailbox.running, true);
+    atomic_store(&cpu->waiting, false);
+}
+
+static void memory_is_there(struct mv_fault_waiter *waiter)
+{
+    mv_cpu_attend(CPU_OF_WAITER(waiter), MV_ATTENTION_MEMORY);
+}
+
+/* --- the loop */
+
 /* Take what is pending; true where the machine wants the thread. */
 static bool attend(struct mv_cpu *cpu)
 {
@@ -64,8 +95,8 @@ static bool attend(struct mv_cpu *cpu)
     if (bits & MV_ATTENTION_SHOOTDOWN)
         mv_shootdown_serve(&cpu->mailbox);
     /* The lines themselves are looked at after the bit is gone. */
-    if (bits & MV_ATTENTION_IRQ)
-        atomic_fetch_and(&cpu->attention, ~MV_ATTENTION_IRQ);
+    if (bits & (MV_ATTENTION_IRQ | MV_ATTENTION_MEMORY))
+        atomic_fetch_and(&cpu->attention, ~(MV_ATTENTION_IRQ | MV_ATTENTION_MEMORY));
     if (cpu->exit_wanted) {
         cpu->exit_wanted = false;
         return true;
@@ -75,8 +106,7 @@ static bool attend(struct mv_cpu *cpu)
         cpu->exit = MV_EXIT_KICK;
         return true;
     }
-    /* A debugger's step, or its going on from a point, is of the code it looks at. */
-    if (mv_cpu_interruptible(cpu) && !cpu->debug.host_step && !cpu->debug.pass) {
+    if (takes_interrupt(cpu)) {
         bool fiq = atomic_load(&cpu->fiq_line) && !(cpu->daif & MV_DAIF_F);
         mv_exception_enter(cpu, fiq ? MV_VECTOR_FIQ : MV_VECTOR_IRQ, cpu->pc);
     }
@@ -121,22 +151,23 @@ void mv_cpu_run_from(struct mv_cpu *cpu, const struct mv_op *ops)
         op = mv_op_handlers[op->code](cpu, op);
 }
 
-/* Come back before the instruction that met the fault. */
-static void leave_for_fault(struct mv_cpu *cpu)
+/* Come back before the instruction that met the fault, or waited for memory. */
+static void go_back(struct mv_cpu *cpu)
 {
     cpu->pc = cpu->access_op != NULL ? mv_op_pc(cpu, cpu->access_op) : cpu->mmu.access_pc;
     mv_debug_forget_step(cpu);
-    cpu->exit = MV_EXIT_FAULT;
 }
 
 static void run_until_exit(struct mv_cpu *cpu)
 {
     int why = sigsetjmp(cpu->unwind.jump, 0);
+    if (why == MV_FAULT_CAUGHT || why == MV_FAULT_WAITED)
+        go_back(cpu);
     if (why == MV_FAULT_CAUGHT) {
-        leave_for_fault(cpu);
+        cpu->exit = MV_EXIT_FAULT;
         return;
     }
-    if (why != 0 && cpu->debug.on)
+    if (why != 0 && why != MV_FAULT_WAITED && cpu->debug.on)
         mv_debug_end_step(cpu);
     while (!attend(cpu)) {
         if (MV_UNLIKELY(cpu->debug.on)) {
@@ -159,6 +190,8 @@ enum mv_exit_reason mv_cpu_run(struct mv_vcpu *vcpu)
     struct mv_cpu *cpu = mv_cpu_of(vcpu);
     atomic_store(&cpu->mailbox.running, true);
     mv_fault_enter(&cpu->unwind);
+    cpu->waiter = (struct mv_fault_waiter){wait_for_memory, memory_is_there};
+    cpu->unwind.waiter = &cpu->waiter;
     run_until_exit(cpu);
     mv_fault_leave(&cpu->unwind);
     atomic_store(&cpu->mailbox.running, false);

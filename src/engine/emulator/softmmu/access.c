@@ -62,12 +62,14 @@ static fault_t *fill(struct mv_softmmu *mmu, uint64_t va, unsigned access, unsig
     if (range == NULL)
         return data_fault(mmu, va, access, MV_FSC_EXTERNAL);
 
-    struct mv_tlb_set *set = mv_tlb_set_of(&mmu->tlb, va, el);
-    struct mv_dtlb_entry *entry = mv_tlb_take(set, va);
     bool mmio = range->kind == MV_RANGE_MMIO;
     uint64_t offset = mmio ? 0 : range->offset + (page_pa - range->gpa);
-    if (!mmio)
+    if (!mmio) {
         mv_touch_mark(&range->block->touch, offset, MV_PAGE_SIZE);
+        mv_paging_enter(&range->block->paging, offset, MV_PAGE_SIZE);
+    }
+    struct mv_tlb_set *set = mv_tlb_set_of(&mmu->tlb, va, el);
+    struct mv_dtlb_entry *entry = mv_tlb_take(set, va);
     /* While a dirty log listens, the first write to a page comes by here. */
     bool writable = t.writable;
     if (!mmio && writable && mv_dirty_listened(&range->block->log)) {
@@ -320,6 +322,7 @@ fault_t *mv_softmmu_fetch(struct mv_softmmu *mmu, uint64_t pc, struct mv_softmmu
         return fetch_fault(mmu, MV_MMU_FAULT_FETCH, pc, MV_FSC_EXTERNAL);
     uint64_t offset = range->offset + (page_pa - range->gpa);
     mv_touch_mark(&range->block->touch, offset, MV_PAGE_SIZE);
+    mv_paging_enter(&range->block->paging, offset, MV_PAGE_SIZE);
     *ret = (struct mv_softmmu_code){
         .pa = page_pa,
         .host = range->block->host + offset,

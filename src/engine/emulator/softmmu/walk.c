@@ -145,6 +145,7 @@ find_descriptor(struct mv_softmmu *mmu, uint64_t pa, unsigned access, struct lea
     leaf->offset = range->offset + (pa - range->gpa);
     leaf->host = (uint64_t *)(range->block->host + leaf->offset);
     mv_touch_mark(&leaf->block->touch, leaf->offset, sizeof *leaf->host);
+    mv_paging_enter(&leaf->block->paging, leaf->offset, sizeof *leaf->host);
     return true;
 }
 
