@@ -29,6 +29,7 @@ build | libfdt-dev               | <libfdt.h>
 build | libedit-dev              | <histedit.h>
 build | libgnutls28-dev          | <gnutls/gnutls.h>
 build | libjansson-dev           | <jansson.h>
+build | libnbd-dev               | <libnbd.h>
 build | libnuma-dev              | <numa.h>
 build | libxxhash-dev            | <xxhash.h>
 build | libzstd-dev              | <zstd.h>
@@ -57,6 +58,7 @@ check | python3-pytest-xdist     | /usr/lib/python3/dist-packages/xdist
 check | qemu-system-arm          | qemu-system-aarch64
 check | qemu-system-x86          | qemu-system-x86_64
 check | qemu-user-static         | qemu-aarch64-static
+check | qemu-utils               | qemu-nbd
 check | socat                    | socat
 check | xz-utils                 | xz
 check | zstd                     | zstd

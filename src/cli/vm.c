@@ -213,6 +213,17 @@ static int status_of(const struct run *run)
     return MV_STATUS_OK;
 }
 
+/* What is lost of the guest's memory is an error, however the guest ended. */
+static int write_back(struct run *run, int result, struct mv_error *err)
+{
+    struct mv_error why;
+    int r = mv_block_registry_write_back(mv_machine_blocks(run->machine), &why);
+    if (r == 0)
+        return result;
+    mv_log("the guest's changes are lost: %s", why.text);
+    return result < 0 ? result : mv_error_set(err, -r, "its memory is not all kept");
+}
+
 static int run_machine(struct run *run, struct mv_error *err)
 {
     run->end = MV_MACHINE_QUIT;
@@ -227,6 +238,7 @@ static int run_machine(struct run *run, struct mv_error *err)
             run->end = mv_machine_wait(run->machine);
         run->cause = mv_machine_end_cause(run->machine);
         drain(run);
+        r = write_back(run, r, err);
     }
     return r == -ECANCELED && mv_signals_caught() != 0 ? 0 : r;
 }

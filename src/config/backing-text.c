@@ -35,6 +35,29 @@ static int set_text(struct mv_config_backing *backing, const struct mv_backing_k
     return *field == NULL ? mv_error_set_errno(err, ENOMEM, "%s=%s", key->key, value) : 0;
 }
 
+bool mv_backing_is_nbd(const char *text)
+{
+    static const char *const schemes[] = {"nbd://",       "nbds://",      "nbd+unix://",
+                                          "nbds+unix://", "nbd+vsock://", "nbds+vsock://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int set_nbd(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                   const char *value, struct mv_error *err)
+{
+    if (mv_backing_is_nbd(value))
+        return set_text(backing, key, value, err);
+    return mv_error_set(
+        err, EINVAL,
+        "nbd=%s is no URI of an NBD export: write nbd://HOST[:PORT]/NAME, nbds://... "
+        "for TLS, or nbd+unix:///NAME?socket=PATH",
+        value);
+}
+
 /* Which of the words of the key's argument the value is. */
 static int choose(const struct mv_backing_key *key, const char *value, struct mv_error *err)
 {
@@ -214,6 +237,7 @@ static const struct mv_backing_kind kind_text = {set_text, get_text},
                                     kind_switch = {set_switch, get_switch},
                                     kind_flag = {set_flag, get_flag},
                                     kind_word = {set_word, get_text}, kind_fd = {set_fd, get_fd},
+                                    kind_nbd = {set_nbd, get_text},
                                     kind_offset = {set_offset, get_offset},
                                     kind_hugetlb = {set_hugetlb, get_hugetlb},
                                     kind_nodes = {set_nodes, get_text};
@@ -222,11 +246,14 @@ static const struct mv_backing_kind kind_text = {set_text, get_text},
 
 const struct mv_backing_key mv_backing_keys[] = {
     {"file", "PATH", "keep the bytes in this file", &kind_text, FIELD(file)},
+    {"nbd", "URI", "the bytes are in this NBD export, and come when they are first needed",
+     &kind_nbd, FIELD(nbd)},
     {"offset", "BYTES",
-     "the bytes are a part of the file, from here on: bytes, 0x..., or with a suffix",
+     "the bytes are a part of the file or export, from here on: bytes, 0x..., or with a suffix",
      &kind_offset},
     {"share", "on|off",
-     "whether others who map the file see what the guest writes; a file's default is on",
+     "whether others who map the file see what the guest writes; a file's default is on; to an "
+     "export it is written back",
      &kind_switch, FIELD(share)},
     {"create", "on|off", "make the file where there is none", &kind_flag, FIELD(create)},
     {"same-file", "ok", "others may map the same file", &kind_flag, FIELD(same_file)},
@@ -306,7 +333,7 @@ int mv_backing_set(struct mv_config_backing *backing, const struct mv_backing_ke
 
 int mv_backing_check(const struct mv_config_backing *b, struct mv_error *err)
 {
-    bool named = b->file != NULL || b->has_fd;
+    bool named = b->file != NULL || b->has_fd, nbd = b->nbd != NULL;
     bool nodes_needed = b->policy != NULL && strcmp(b->policy, "default") != 0;
     const struct {
         bool is_so;
@@ -321,7 +348,11 @@ int mv_backing_check(const struct mv_config_backing *b, struct mv_error *err)
         {b->memfd && b->share == MV_SWITCH_OFF,
          "memfd=on and share=off exclude each other: a memfd is there to be shared; memory of a "
          "bank without either is private"},
-        {b->has_offset && !named, "offset= is a place in a file: name it with file=PATH"},
+        {nbd && (named || b->memfd || b->hugetlb != 0),
+         "nbd= excludes file=, fd=, memfd=on and hugetlb=: the bytes live in one of them"},
+        {nbd && b->prealloc == MV_SWITCH_ON,
+         "nbd= and prealloc=on exclude each other: its pages are allocated when they come"},
+        {b->has_offset && !named && !nbd, "offset= is a place in a file: name it with file=PATH"},
         {b->create && b->file == NULL, "create=on makes a file: name it with file=PATH"},
         {b->same_file && !named, "same-file=ok is about a file: name it with file=PATH"},
         {b->hugetlb != 0 && b->thp != MV_SWITCH_DEFAULT,
@@ -347,6 +378,7 @@ int mv_backing_check(const struct mv_config_backing *b, struct mv_error *err)
 void mv_backing_clear(struct mv_config_backing *backing)
 {
     free(backing->file);
+    free(backing->nbd);
     free(backing->policy);
     free(backing->host_nodes);
     *backing = (struct mv_config_backing){0};

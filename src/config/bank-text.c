@@ -14,6 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* --back has the place for the bytes in front of its keys. */
+static bool is_place(const struct mv_backing_key *key)
+{
+    return key == mv_backing_find_key("file") || key == mv_backing_find_key("nbd");
+}
+
 /* The text where `key` is none of theirs: "did you mean share=?" or `otherwise`. */
 static int refuse_key(const char *start, const char *key, const char *otherwise, bool is_bank,
                       struct mv_error *err)
@@ -22,7 +28,7 @@ static int refuse_key(const char *start, const char *key, const char *otherwise,
     mv_suggestion_init(&near, key);
     mv_suggestion_offer(&near, is_bank ? "id" : NULL);
     for (const struct mv_backing_key *k = mv_backing_keys; k->key != NULL; k++)
-        mv_suggestion_offer(&near, is_bank || k != mv_backing_keys ? k->key : NULL);
+        mv_suggestion_offer(&near, is_bank || !is_place(k) ? k->key : NULL);
     if (near.nearest != NULL)
         return mv_error_set(err, EINVAL, "%s '%s': did you mean %s=?", start, key, near.nearest);
     return mv_error_set(err, EINVAL, "%s '%s': %s", start, key, otherwise);
@@ -149,9 +155,10 @@ static int parse_target(struct mv_config_back *back, char *word, struct mv_error
     const char *file = mv_backing_split(word);
     if (word[0] == '\0' || file == NULL || file[0] == '\0')
         return mv_error_set(err, EINVAL, "write ID=FILE, such as ram0=ram.img");
+    char **place = mv_backing_is_nbd(file) ? &back->backing.nbd : &back->backing.file;
     back->id = strdup(word);
-    back->backing.file = strdup(file);
-    if (back->id == NULL || back->backing.file == NULL)
+    *place = strdup(file);
+    if (back->id == NULL || *place == NULL)
         return mv_error_set_errno(err, ENOMEM, "copying it");
     return 0;
 }
@@ -160,7 +167,7 @@ static int parse_back_key(struct mv_config_back *back, char *word, struct mv_err
 {
     const char *value = mv_backing_split(word);
     const struct mv_backing_key *key = mv_backing_find_key(word);
-    if (key != NULL && key != mv_backing_find_key("file"))
+    if (key != NULL && !is_place(key))
         return mv_backing_set(&back->backing, key, value, err);
     return refuse_key("there is no key", word,
                       "behind ID=FILE come keys such as share=off; a comma of the file's name is "

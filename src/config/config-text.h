@@ -70,6 +70,9 @@ int mv_backing_set(struct mv_config_backing *backing, const struct mv_backing_ke
 /* Whether the key was given as text; what code has set was not. */
 bool mv_backing_is_seen(const struct mv_config_backing *backing, const struct mv_backing_key *key);
 
+/* Whether a place for bytes is written as an NBD export's URI is. */
+bool mv_backing_is_nbd(const char *text);
+
 /* Whether the keys go together; -EINVAL names those that do not. */
 int mv_backing_check(const struct mv_config_backing *backing, struct mv_error *err);
 

@@ -19,6 +19,7 @@ enum mv_config_switch { MV_SWITCH_DEFAULT, MV_SWITCH_ON, MV_SWITCH_OFF };
 struct mv_config_backing {
     uint32_t seen;   /* a bit for each key that was given (backing-text.c) */
     char *file;      /* or NULL */
+    char *nbd;       /* the URI of an NBD export, or NULL */
     bool has_offset; /* the bytes are a part of the file */
     uint64_t offset; /* in bytes, where that begins */
     bool create;     /* make the file where there is none */

@@ -74,10 +74,10 @@ static void write_back(FILE *out, const void *what)
 {
     const struct mv_config_back *back = what;
     struct mv_config_backing others = back->backing;
-    others.file = NULL;
+    others.file = others.nbd = NULL;
     mv_text_word(out, back->id);
     putc('=', out);
-    mv_text_word(out, back->backing.file);
+    mv_text_word(out, back->backing.nbd != NULL ? back->backing.nbd : back->backing.file);
     mv_backing_print(out, &others);
 }
 
@@ -149,7 +149,8 @@ int mv_config_print_bank(const struct mv_config_bank *bank, char **ret, struct m
 int mv_config_print_back(const struct mv_config_back *back, char **ret, struct mv_error *err)
 {
     /* Read, it would be another one. */
-    if (back->id == NULL || strchr(back->id, '=') != NULL || back->backing.file == NULL)
+    if (back->id == NULL || strchr(back->id, '=') != NULL ||
+        (back->backing.file == NULL && back->backing.nbd == NULL))
         return mv_error_set(err, EINVAL,
                             "'%.80s' cannot be written as options: --back names a block without "
                             "'=' in its id, and a file",

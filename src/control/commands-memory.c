@@ -58,6 +58,7 @@ MV_QMP_OBJECT_TYPE(block_type, "BlockInfo", {"id", &mv_qmp_str}, {"device", &mv_
                    {"size", &mv_qmp_uint}, {"backing", &mv_qmp_str}, {"path", &mv_qmp_str, true},
                    {"offset", &mv_qmp_uint, true}, {"share", &mv_qmp_bool}, {"save", &mv_qmp_bool},
                    {"page-size", &mv_qmp_uint}, {"resident", &mv_qmp_uint}, {"huge", &mv_qmp_uint},
+                   {"absent", &mv_qmp_uint, true},
                    {"policies", &mv_qmp_str_list}, {"residency", &mv_qmp_uint_list, true});
 MV_QMP_LIST_TYPE(blocks_type, "BlockInfoList", block_type);
 
@@ -202,6 +203,8 @@ static json_t *describe_block(struct query *query, const struct mv_block *block,
         return NULL;
     }
     json_object_update(entry, rest);
+    if (info->from_source)
+        json_object_set_new(entry, "absent", json_integer((json_int_t)info->absent));
     if (info->part)
         json_object_set_new(entry, "offset", json_integer((json_int_t)info->offset));
     json_object_set_new(entry, "policies", list_policies(info));

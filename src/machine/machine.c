@@ -102,6 +102,8 @@ static int make_map(struct mv_machine *machine, const struct mv_config *config,
         r = set_backs(machine, config, err);
     if (r == 0)
         r = mv_space_create(&machine->space, err);
+    if (r == 0)
+        mv_block_registry_set_space(machine->blocks, machine->space);
     return r;
 }
 
@@ -287,8 +289,8 @@ void mv_machine_destroy(struct mv_machine *machine)
     mv_hotplug_destroy(&machine->hotplug);
     mv_device_tree_destroy(&machine->devices);
     mv_guest_timers_clear(&machine->timers);
-    mv_space_destroy(machine->space);
     mv_block_registry_destroy(machine->blocks);
+    mv_space_destroy(machine->space);
     free(machine->backs);
     mv_boot_destroy(machine->boot);
     mv_bank_layout_free(&machine->layout);

@@ -7,7 +7,7 @@
  * that has a block's bytes already, as a restored guest's.  No state and no
  * lock; called by block.c and those kinds.
  */
-#include "backing.h"
+#include "backing-nbd.h"
 
 #include "block.h"
 #include "error.h"
@@ -255,6 +255,8 @@ static int open_placed(struct mv_backing *backing, const struct mv_backing_reque
     backing->share = place->share;
     backing->part = true;
     backing->offset = place->offset;
+    if (place->fd < 0)
+        return mv_backing_nbd_open(backing, place->path, request->size, err);
     backing->lock_len = request->size;
     backing->path = strdup(place->path);
     backing->fd = fcntl(place->fd, F_DUPFD_CLOEXEC, 3);

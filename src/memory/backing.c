@@ -14,7 +14,7 @@
  * hugetlb: a memfd of the host's pool of huge pages.  Mapping reserves them, so that a
  * guest never finds the pool empty later.
  */
-#include "backing.h"
+#include "backing-nbd.h"
 
 #include "block.h"
 #include "host-map.h"
@@ -42,6 +42,8 @@ const struct mv_backing_kind *mv_backing_choose(const struct mv_backing_request 
         return &mv_backing_parent_fd;
     if (wish->file != NULL)
         return &mv_backing_file;
+    if (wish->nbd != NULL)
+        return &mv_backing_nbd;
     if (wish->hugetlb != 0)
         return &mv_backing_hugetlb;
     if (wish->memfd)
@@ -58,6 +60,8 @@ static int name_it(struct mv_backing *backing, const struct mv_backing_request *
         return asprintf(&backing->what, "%s '%s'", backing->kind->what, request->place->path);
     if (wish->file != NULL)
         return asprintf(&backing->what, "file '%s'", wish->file);
+    if (wish->nbd != NULL)
+        return asprintf(&backing->what, "export '%s'", wish->nbd);
     if (wish->has_fd)
         return asprintf(&backing->what, "descriptor %d", wish->fd);
     return asprintf(&backing->what, "%s", backing->kind->what);
@@ -113,6 +117,7 @@ void mv_backing_free(struct mv_backing *backing)
         undo(backing);
     if (backing->fd >= 0)
         close(backing->fd);
+    mv_backing_nbd_free(backing->nbd);
     free(backing->what);
     free(backing->path);
     free(backing->keys);
@@ -127,8 +132,11 @@ int mv_backing_note_keys(struct mv_backing *backing, const struct mv_config_back
     /* Whoever has the bytes from elsewhere has no use for the file. */
     bool placed = backing->kind == &mv_backing_placed;
     again.file = !placed && (wish->file != NULL || wish->has_fd) ? backing->path : NULL;
+    again.nbd = placed ? NULL : wish->nbd;
     if (again.file == NULL)
-        again.has_offset = again.same_file = false;
+        again.same_file = false;
+    if (again.file == NULL && again.nbd == NULL)
+        again.has_offset = false;
     if (again.file == NULL && (wish->file != NULL || wish->has_fd))
         again.share = MV_SWITCH_DEFAULT;
     return mv_config_print_backing(&again, &backing->keys, err);

@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 struct mv_backing;
+struct mv_backing_nbd;
 struct mv_block_place;
 
 struct mv_backing_request {
@@ -44,11 +45,12 @@ struct mv_backing {
     char *what;         /* in messages: "file 'ram.img'", "the memfd" */
     bool share;         /* others who map it see what the guest writes */
     bool same_file;     /* others may map it, too */
+    bool writes_back;   /* the guest's changes are copied to where the bytes came from */
     bool created;       /* the file is new, and goes with the backing unless a block keeps it */
     bool short_of_part; /* it ends before the block's bytes do, and is to be made longer */
     uint64_t old_size;  /* bytes it had before it was made longer, to new_size; that is 0 else */
     uint64_t new_size;
-    char *path;         /* absolute; NULL where it has no name */
+    char *path;         /* absolute, or an export's URI; NULL where it has no name */
     char *keys;         /* text of what was wished, for one that is made again */
     int fd;             /* -1 where there is none */
     dev_t device;       /* of fd; of a block device itself */
@@ -58,10 +60,11 @@ struct mv_backing {
     uint64_t offset;    /* bytes: where the block's begin in fd */
     uint64_t lock_len;  /* of the lock on a file from there on; 0: all of it */
     uint64_t page_size; /* bytes: what size, offsets and the host address are multiples of */
+    struct mv_backing_nbd *nbd; /* backing-nbd.c's; NULL: its bytes are in no export */
 };
 
 extern const struct mv_backing_kind mv_backing_anonymous, mv_backing_memfd, mv_backing_file,
-    mv_backing_hugetlb, mv_backing_parent_fd, mv_backing_placed;
+    mv_backing_hugetlb, mv_backing_nbd, mv_backing_parent_fd, mv_backing_placed;
 
 /* --- backing.c */
 

@@ -26,6 +26,11 @@ void mv_block_registry_set_backs(struct mv_block_registry *registry,
     registry->mem_dir = mem_dir;
 }
 
+void mv_block_registry_set_space(struct mv_block_registry *registry, struct mv_space *space)
+{
+    registry->space = space;
+}
+
 void mv_block_registry_set_places(struct mv_block_registry *registry,
                                   const struct mv_block_place *places, size_t count)
 {
@@ -76,7 +81,8 @@ int mv_block_registry_check_backs(struct mv_block_registry *registry, struct mv_
 
 static bool names_place(const struct mv_config_backing *wish)
 {
-    return wish->file != NULL || wish->has_fd || wish->memfd || wish->hugetlb != 0;
+    return wish->file != NULL || wish->nbd != NULL || wish->has_fd || wish->memfd ||
+           wish->hugetlb != 0;
 }
 
 /* What `over` says, else what `under` does. */
@@ -91,6 +97,7 @@ static void overlay(struct mv_config_backing *under, const struct mv_config_back
             *(enum mv_config_switch *)((char *)under + switches[i]) = *said;
     }
     under->file = over->file;
+    under->nbd = over->nbd;
     under->has_offset = over->has_offset;
     under->offset = over->offset;
     under->create = over->create;
@@ -109,6 +116,8 @@ static bool may_move(const struct mv_backing_request *request, const struct mv_b
         return false;
     if (wish->file != NULL || wish->has_fd)
         return wish->share == MV_SWITCH_OFF;
+    if (wish->nbd != NULL)
+        return wish->share != MV_SWITCH_ON;
     return place->share || (wish->share != MV_SWITCH_ON && request->mem_dir == NULL);
 }
 

@@ -23,8 +23,8 @@ struct mv_block_info {
     const char *device; /* path of the owner, "" for the board */
     uint64_t generation;
     uint64_t size;       /* bytes */
-    const char *backing; /* "anonymous", "memfd", "file", "hugetlb", "fd" */
-    const char *path;    /* of the file; NULL where it has no name */
+    const char *backing; /* "anonymous", "memfd", "file", "nbd", "hugetlb", "fd" */
+    const char *path;    /* of the file, or the export's URI; NULL where it has no name */
     bool part;           /* its bytes are a part of the file, */
     uint64_t offset;     /* from this byte on */
     bool share;          /* others who map it see what the guest writes */
@@ -32,6 +32,8 @@ struct mv_block_info {
     uint64_t page_size; /* of the host's pages, bytes */
     uint64_t resident;  /* bytes mapped into this process now, huge pages too */
     uint64_t huge;      /* bytes of these in huge pages */
+    bool from_source;   /* its bytes come later (paging.h): */
+    uint64_t absent;    /* those that are to come still */
     /* What stands for all of the block, by what the host's kernel says. */
     bool locked;
     bool merge;       /* KSM may share its pages */

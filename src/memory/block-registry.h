@@ -17,6 +17,7 @@ struct mv_block_registry {
     uint64_t last_generation;
     mv_block_fault_fn *fault_fn; /* NULL: nobody */
     void *fault_opaque;
+    struct mv_space *space; /* that blocks will be mapped into; NULL: none is known */
     /* The main thread's: block-backs.c */
     const struct mv_config_back *backs;
     size_t back_count;

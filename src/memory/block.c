@@ -2,8 +2,10 @@
 /* Blocks: made of a backing and a place in the host's address space (block.h). */
 #include "block-registry.h"
 
+#include "backing-nbd.h"
 #include "cleanup.h"
 #include "host-map.h"
+#include "log.h"
 #include "policy.h"
 #include "size.h"
 
@@ -23,8 +25,20 @@
 /* Huge pages, transparent ones too, need it. */
 #define ALIGNMENT (2 * MV_MIB)
 
+/* A device's that is unplugged; of a machine's end all has been written before. */
+static void write_back(struct mv_block *block)
+{
+    struct mv_error err;
+    if (block->backing == NULL || block->backing->nbd == NULL)
+        return;
+    if (mv_backing_nbd_sync(block, NULL, &err) < 0)
+        mv_warn("block %s: %s", block->id, err.text);
+    mv_backing_nbd_stop(block);
+}
+
 static void free_block(struct mv_block *block)
 {
+    write_back(block);
     mv_paging_free(block);
     mv_dirty_log_end(&block->log);
     if (block->host != NULL)
@@ -94,6 +108,8 @@ static int make_bytes(struct mv_block *block, const struct mv_backing_request *r
         r = mv_policy_apply(block, &request->wish, err);
     if (r == 0)
         r = mv_backing_note_keys(block->backing, &request->wish, err);
+    if (r == 0)
+        r = mv_backing_nbd_attach(block, block->registry->space, err);
     if (r < 0) {
         mv_error_prefix(err, "block %s", block->id);
         return r;
@@ -115,6 +131,7 @@ static int take_bytes(struct mv_block *block, struct mv_block *from,
                             mv_size_text(block->size), mv_size_text(from->size));
     block->host = from->host;
     block->backing = from->backing;
+    block->backing->nbd = NULL; /* all of it is here, and its thread is the other process's */
     block->use = from->use;
     block->save = from->save;
     block->no_huge = from->no_huge;
@@ -191,6 +208,47 @@ void mv_block_destroy(struct mv_block *block)
         mv_block_await_pins(block);
     while (!mv_block_registry_remove(block->registry, block));
     free_block(block);
+}
+
+int mv_block_sync(struct mv_block *block, const atomic_bool *cancelled, struct mv_error *err)
+{
+    const struct mv_backing *backing = block->backing;
+    int r = 0;
+    if (backing->nbd != NULL)
+        r = mv_backing_nbd_sync(block, cancelled, err);
+    else if (backing->share && backing->path != NULL && fsync(backing->fd) < 0 && errno != EINVAL)
+        r = mv_error_set_errno(err, errno, "%s", backing->what);
+    if (r < 0)
+        mv_error_prefix(err, "block %s", block->id);
+    return r;
+}
+
+struct writing_back {
+    int result;
+    struct mv_error *err;
+};
+
+static void write_back_last(struct mv_block *block, void *opaque)
+{
+    struct writing_back *all = opaque;
+    struct mv_error err;
+    if (block->backing->nbd == NULL)
+        return;
+    int r = mv_block_sync(block, NULL, &err);
+    mv_backing_nbd_stop(block);
+    if (r < 0 && all->result == 0) {
+        all->result = r;
+        *all->err = err;
+    } else if (r < 0) {
+        mv_warn("%s", err.text);
+    }
+}
+
+int mv_block_registry_write_back(struct mv_block_registry *registry, struct mv_error *err)
+{
+    struct writing_back all = {.err = err};
+    mv_block_for_each(registry, write_back_last, &all);
+    return all.result;
 }
 
 bool mv_block_is_placed(const struct mv_block *block)

@@ -27,12 +27,13 @@ struct mv_bank_layout;
 struct mv_block_registry;
 struct mv_config_back;
 struct mv_config_backing;
+struct mv_space;
 
 /* A part of an open file that has a block's bytes already, such as a saved state's. */
 struct mv_block_place {
     const char *id;
     int fd;           /* for reading, and for writing where it is shared */
-    const char *path; /* of the file, absolute */
+    const char *path; /* of the file, absolute; or, where fd is -1, the URI of an NBD export */
     uint64_t offset;  /* bytes */
     bool share;       /* the guest's changes go into the file, else it is copied on write */
 };
@@ -81,6 +82,8 @@ void mv_block_registry_destroy(struct mv_block_registry *registry);
 void mv_block_registry_set_backs(struct mv_block_registry *registry,
                                  const struct mv_config_back *backs, size_t count,
                                  const char *mem_dir);
+/* Where blocks will be mapped, for those whose changes are written back; it outlives them. */
+void mv_block_registry_set_space(struct mv_block_registry *registry, struct mv_space *space);
 /*
  * Where bytes of blocks that will be made are already.  A block takes its place if nobody
  * else is to see them where the block would have kept them: what names a shared file, a
@@ -169,6 +172,18 @@ const uint8_t *mv_memory_copy_out(void *buf, const uint8_t *memory, uint64_t len
  * where the host has not got the memory, which was told (on_fault).
  */
 int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len);
+
+/*
+ * Have what was written to the block kept where its bytes live: in its file, or in the export
+ * that they came from (share=on); else there is nothing to be done.  Any thread but a vCPU's,
+ * which knows that the block is there; -ECANCELED once *cancelled (NULL: never).
+ */
+int mv_block_sync(struct mv_block *block, const atomic_bool *cancelled, struct mv_error *err);
+/*
+ * At the end, when nobody writes to blocks any more: what goes back to exports does.  All are
+ * tried; the first failure is returned, and what it is about is lost.
+ */
+int mv_block_registry_write_back(struct mv_block_registry *registry, struct mv_error *err);
 
 /*
  * A pinned block stays, mapped where it is: for I/O that goes on by itself, such

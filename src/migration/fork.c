@@ -114,6 +114,12 @@ static void check_here(struct mv_block *block, void *opaque)
             "block %s: %s of it are still to come from %s, and its clones would wait for them "
             "for ever: try again",
             block->id, mv_size_text(absent), mv_paging_source_name(block));
+    else if (listing->result == 0 && block->backing->writes_back)
+        listing->result =
+            mv_error_set(listing->err, EBUSY,
+                         "block %s is written back to %s (share=on), where a clone's changes have "
+                         "no place: save the guest, and restore it with share=off",
+                         block->id, block->backing->what);
 }
 
 /* Those that came meanwhile, with a device that was plugged, have not been fetched. */

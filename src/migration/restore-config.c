@@ -39,7 +39,8 @@ static int copy(char **field, const char *text, struct mv_error *err)
 static void forget_place(struct mv_config_backing *backing)
 {
     free(backing->file);
-    backing->file = NULL;
+    free(backing->nbd);
+    backing->file = backing->nbd = NULL;
     backing->seen = 0;
     backing->has_offset = backing->create = backing->same_file = false;
     backing->memfd = backing->has_fd = false;

@@ -27,8 +27,10 @@ static void same_backing(const struct mv_config_backing *a, const struct mv_conf
 {
     struct mv_config_backing x = *a, y = *b;
     same_text(a->file, b->file);
+    same_text(a->nbd, b->nbd);
     same_text(a->policy, b->policy);
     same_text(a->host_nodes, b->host_nodes);
+    x.nbd = y.nbd = NULL;
     x.file = x.policy = x.host_nodes = y.file = y.policy = y.host_nodes = NULL;
     assert_memory_equal(&x, &y, sizeof x);
 }
@@ -134,6 +136,8 @@ static const char *const values[] = {"file=a",
                                      "memfd=off",
                                      "fd=0",
                                      "fd=2147483647",
+                                     "nbd=nbd://host/a",
+                                     "nbd=NBDS+unix:///x,,y?socket=/a=b",
                                      "hugetlb=2M",
                                      "hugetlb=1G",
                                      "thp=on",

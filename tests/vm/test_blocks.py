@@ -23,6 +23,7 @@ NOT_RUN = {
         "what other hosts print: tests/vm/test_limits.py makes such hosts",
     ("README.md", "memvisor run -k vmlinuz -i initrd.cpio -a 'console=ttyS0 nokaslr' --gdb :1234"):
         "port 1234 may be another's: tests/interop/test_gdb.py does the same at free ones",
+    ("README.md", "nbdkit -U nbd.sock"): "nbdkit runs it: tests/vm/test_nbd_bank.py has servers",
     ("memvisor-qmp.1", '{"QMP": '): "a form of the protocol: tests/interop/test_qmp.py",
     ("memvisor-qmp.1", '{"execute": "NAME"'): "a form of the protocol: tests/interop/test_qmp.py",
     ("memvisor-qmp.1", '{"return": ...'): "a form of the protocol: tests/interop/test_qmp.py",
