@@ -11,6 +11,7 @@
 #include "channel-wait.h"
 #include "channel.h"
 
+#include <netdb.h>
 #include <sys/types.h>
 
 struct mv_tls_session;
@@ -66,11 +67,19 @@ bool mv_channel_is_tls(const uint8_t *bytes, size_t len);
 
 int mv_channel_tcp_connect(const char *uri, const char *host, const char *port,
                            const struct mv_channel_limit *limit, int *ret_fd, struct mv_error *err);
+/* One of a name's addresses: its socket, or a negative errno, of the last one that was tried. */
+int mv_channel_tcp_connect_any(const struct addrinfo *addresses,
+                               const struct mv_channel_limit *limit);
 /* -EPERM where others than this host could connect and that is not `open_to_others`. */
 int mv_channel_tcp_listen(const char *uri, const char *host, const char *port, bool open_to_others,
                           int *ret_fd, struct mv_error *err);
 /* No Nagle; a host that is gone is noticed.  Other sockets are left alone. */
 void mv_channel_tcp_tune(int fd);
+/*
+ * Whether the kernel connected a socket to itself, which it does where the port that it chose
+ * for this side happens to be the one that is wanted, and nobody listens there.
+ */
+bool mv_channel_tcp_is_own(int fd);
 /* "tcp:ADDRESS:PORT" of the other side, or of this one. */
 #define MV_CHANNEL_TCP_NAME 80
 void mv_channel_tcp_name(int fd, bool peer, char ret[MV_CHANNEL_TCP_NAME]);

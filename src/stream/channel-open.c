@@ -31,8 +31,11 @@ struct mv_channel_listener {
 
 /* --- fd */
 
-/* A stream that others have made: not a file, not a socket that listens, not one of ours. */
-static int check_fd(const char *uri, int fd, struct mv_error *err)
+/*
+ * A stream that others have made, and that can be read or written as it is meant to (O_RDONLY,
+ * O_WRONLY): not a file, not a socket that listens, not one of ours.
+ */
+static int check_fd(const char *uri, int fd, int use, struct mv_error *err)
 {
     struct stat st;
     int flags = fcntl(fd, F_GETFD), type = SOCK_STREAM, listens = 0;
@@ -47,6 +50,12 @@ static int check_fd(const char *uri, int fd, struct mv_error *err)
                             "%s: descriptor %d is a file or a disk, and a stream goes both ways: "
                             "give a socket or two pipes",
                             uri, fd);
+    int access = fcntl(fd, F_GETFL) & O_ACCMODE;
+    if (access != O_RDWR && access != use)
+        return mv_error_set(err, EINVAL,
+                            "%s: descriptor %d can only be %s: give fd:IN,OUT, the one to be read "
+                            "first",
+                            uri, fd, use == O_RDONLY ? "written" : "read");
     if (!S_ISSOCK(st.st_mode))
         return 0;
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM ||
@@ -61,8 +70,8 @@ static int check_fd(const char *uri, int fd, struct mv_error *err)
 static int check_fds(const char *uri, const struct mv_channel_address *address,
                      struct mv_error *err)
 {
-    int r = check_fd(uri, address->in_fd, err);
-    return r < 0 ? r : check_fd(uri, address->out_fd, err);
+    int r = check_fd(uri, address->in_fd, O_RDONLY, err);
+    return r < 0 ? r : check_fd(uri, address->out_fd, O_WRONLY, err);
 }
 
 /* Take a descriptor over; of the standard ones, something harmless stays. */

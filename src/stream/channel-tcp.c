@@ -71,6 +71,15 @@ static int open_socket(const struct addrinfo *address)
     return fd < 0 ? -errno : fd;
 }
 
+bool mv_channel_tcp_is_own(int fd)
+{
+    struct sockaddr_storage own = {0}, other = {0};
+    socklen_t own_len = sizeof own, other_len = sizeof other;
+    return getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
+           getpeername(fd, (struct sockaddr *)&other, &other_len) == 0 && own_len == other_len &&
+           memcmp(&own, &other, own_len) == 0;
+}
+
 /* One address: its socket, or a negative errno. */
 static int connect_one(const struct addrinfo *address, const struct mv_channel_limit *limit)
 {
@@ -87,6 +96,8 @@ static int connect_one(const struct addrinfo *address, const struct mv_channel_l
         if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
             return -errno;
     }
+    if (error == 0 && mv_channel_tcp_is_own(fd))
+        error = ECONNREFUSED;
     if (error != 0)
         return -error;
     int connected = fd;
@@ -113,6 +124,33 @@ static int tell_connect(const char *uri, int error, struct mv_error *err)
     }
 }
 
+/* An even part of the time for the first of some addresses, which may answer nothing. */
+static struct mv_channel_limit share(const struct mv_channel_limit *limit,
+                                     const struct addrinfo *addresses)
+{
+    struct mv_channel_limit part = *limit;
+    uint64_t now = mv_now_ns(), count = 0;
+    for (; addresses != NULL; addresses = addresses->ai_next)
+        count++;
+    if (limit->until_ns != UINT64_MAX && limit->until_ns > now)
+        part.until_ns = now + (limit->until_ns - now) / count;
+    return part;
+}
+
+int mv_channel_tcp_connect_any(const struct addrinfo *addresses,
+                               const struct mv_channel_limit *limit)
+{
+    int last = -ENOENT;
+    for (const struct addrinfo *one = addresses; one != NULL && last != -ECANCELED;
+         one = one->ai_next) {
+        const struct mv_channel_limit part = share(limit, one);
+        last = connect_one(one, &part);
+        if (last >= 0)
+            break;
+    }
+    return last;
+}
+
 int mv_channel_tcp_connect(const char *uri, const char *host, const char *port,
                            const struct mv_channel_limit *limit, int *ret_fd, struct mv_error *err)
 {
@@ -120,17 +158,11 @@ int mv_channel_tcp_connect(const char *uri, const char *host, const char *port,
     int r = mv_channel_resolve(uri, host, port, limit, &addresses, err);
     if (r < 0)
         return r;
-    int last = -ENOENT;
-    for (const struct addrinfo *one = addresses; one != NULL; one = one->ai_next) {
-        last = connect_one(one, limit);
-        if (last >= 0) {
-            *ret_fd = last;
-            return 0;
-        }
-        if (last == -ECANCELED)
-            break;
-    }
-    return tell_connect(uri, -last, err);
+    int fd = mv_channel_tcp_connect_any(addresses, limit);
+    if (fd < 0)
+        return tell_connect(uri, -fd, err);
+    *ret_fd = fd;
+    return 0;
 }
 
 static bool is_loopback(const struct sockaddr *address)

@@ -151,6 +151,17 @@ static void test_descriptors_that_are_no_stream(void **state)
     refuse_fd(file, -EINVAL, "is a file or a disk");
     refuse_fd(datagrams, -EINVAL, "is no connected stream");
     refuse_fd(listens, -EINVAL, "is no connected stream");
+    int ends[2];
+    struct mv_channel_listener *listener = NULL;
+    char uri[40];
+    assert_int_equal(pipe(ends), 0);
+    refuse_fd(ends[0], -EINVAL, "can only be read: give fd:IN,OUT");
+    refuse_fd(ends[1], -EINVAL, "can only be written: give fd:IN,OUT");
+    snprintf(uri, sizeof uri, "fd:%d,%d", ends[1], ends[0]);
+    assert_int_equal(mv_channel_listen(uri, NULL, false, &listener, &err), -EINVAL);
+    assert_says("the one to be read first");
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void test_pieces_are_gathered(void **state)
@@ -423,6 +434,22 @@ static void wait_in_vain(const char *uri)
     pthread_join(later.thread, NULL);
 }
 
+/* The kernel connects a socket of the same port to itself. */
+static void test_nobody_is_connected_to_himself(void **state)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof in;
+    CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&in, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&in, len), 0);
+    assert_true(mv_channel_tcp_is_own(fd));
+    struct mv_channel *ends[2];
+    connect_both("tcp:127.0.0.1:0", NULL, NULL, ends);
+    assert_false(mv_channel_tcp_is_own(ends[0]->in.fd));
+    close_both(ends);
+}
+
 static void test_connecting_can_be_cancelled_and_ends_in_time(void **state)
 {
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -440,6 +467,34 @@ static void test_connecting_can_be_cancelled_and_ends_in_time(void **state)
         close(fds[i]);
     close(tcp);
     close(local);
+}
+
+static void test_an_address_that_answers_nothing_leaves_time_for_the_next(void **state)
+{
+    struct sockaddr_in in[2];
+    int fds[2][4], listens[2];
+    for (int i = 0; i < 2; i++) {
+        in[i] = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        listens[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        in[i].sin_port = htons(
+            (uint16_t)fill_queue(listens[i], (struct sockaddr *)&in[i], sizeof in[i], fds[i]));
+    }
+    assert_int_equal(listen(listens[1], 100), 0);
+    struct addrinfo second = {
+        .ai_family = AF_INET, .ai_addr = (struct sockaddr *)&in[1], .ai_addrlen = sizeof in[1]};
+    struct addrinfo first = second;
+    first.ai_addr = (struct sockaddr *)&in[0];
+    first.ai_next = &second;
+    struct mv_channel_limit limit = MV_CHANNEL_NO_LIMIT;
+    limit.until_ns = mv_channel_until(4 * SECOND);
+    int fd = mv_channel_tcp_connect_any(&first, &limit);
+    assert_true(fd >= 0);
+    close(fd);
+    for (int i = 0; i < 2; i++) {
+        for (int j = 0; j < 4; j++)
+            close(fds[i][j]);
+        close(listens[i]);
+    }
 }
 
 static void test_accepting_can_be_cancelled(void **state)
@@ -559,6 +614,8 @@ int main(void)
         cmocka_unit_test(test_waiting_for_bytes),
         cmocka_unit_test(test_tls_is_known_where_it_was_not_asked_for),
         cmocka_unit_test(test_connecting_can_be_cancelled_and_ends_in_time),
+        cmocka_unit_test(test_nobody_is_connected_to_himself),
+        cmocka_unit_test(test_an_address_that_answers_nothing_leaves_time_for_the_next),
         cmocka_unit_test(test_accepting_can_be_cancelled),
         cmocka_unit_test(test_a_command_that_fails_is_told_with_its_status),
         cmocka_unit_test(test_what_a_command_got_is_whole_once_it_has_finished),
