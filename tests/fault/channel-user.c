@@ -4,6 +4,9 @@
  * bytes both ways and finishes, all of it in two threads, as the two sides of a move would.
  * It answers with "done", or with what did not work, in one line for each side that says so.
  * For tests/vm/test_nth_channel.py, which has its calls fail.
+ *
+ * "listen URI" and "send URI" are one side alone, which reads or writes for as long as the
+ * other is there: tests/interop/test_dead_host.py takes the host away.
  */
 #include "channel.h"
 
@@ -96,6 +99,25 @@ static void use_tls(const char *uri, const char *text)
     }
 }
 
+/* Until the stream breaks. */
+static void use_one(const char *uri, bool listens)
+{
+    struct side *side = &sides[listens];
+    int r = listens ? mv_channel_listen(uri, NULL, true, &listener, &side->err)
+                    : mv_channel_connect(uri, NULL, MINUTE, NULL, &side->channel, &side->err);
+    if (r == 0 && listens) {
+        printf("listening\n");
+        r = mv_channel_accept(listener, NULL, &side->channel, &side->err);
+        mv_channel_listener_close(listener);
+    }
+    if (r == 0)
+        printf("connected\n");
+    while (r == 0)
+        r = listens ? mv_channel_read(side->channel, side->bytes, BYTES, &side->err)
+                    : mv_channel_write(side->channel, side->bytes, BYTES, &side->err);
+    leave(side, r);
+}
+
 int main(void)
 {
     static char line[512], in[4096], out[4096];
@@ -113,7 +135,9 @@ int main(void)
         }
         if (text != NULL)
             *text++ = '\0';
-        if (text != NULL)
+        if (strcmp(line, "listen") == 0 || strcmp(line, "send") == 0)
+            use_one(text, *line == 'l');
+        else if (text != NULL)
             use_tls(line, text);
         else if (strncmp(line, "exec:", 5) == 0)
             connect_side(line);
