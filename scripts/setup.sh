@@ -60,6 +60,7 @@ check | qemu-system-x86          | qemu-system-x86_64
 check | qemu-user-static         | qemu-aarch64-static
 check | qemu-utils               | qemu-nbd
 check | socat                    | socat
+check | systemd                  | systemd-analyze
 check | xz-utils                 | xz
 check | zstd                     | zstd
 bench | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc

@@ -2,7 +2,7 @@
 /*
  * Other processes: a table of the states in which one does not answer, and the service
  * manager's protocols, which are small enough to need no library.  Called by the verbs
- * that wait for another process, and by ivshmem-server.c.
+ * that wait for another process, by ivshmem-server.c, and by vm-notify.c.
  */
 #include "process.h"
 

@@ -8,6 +8,7 @@
 #include "verb.h"
 
 #include "cleanup.h"
+#include "config-text.h"
 #include "log.h"
 #include "process.h"
 #include "rundir.h"
@@ -20,9 +21,10 @@
 
 /* --- the end of a VM */
 
-#define QUIT_MS 10000 /* for the answer, and for the end after it */
-#define TERM_MS 5000
-#define KILL_MS 30000 /* the kernel's time for the memory of the largest guest */
+#define QUIT_MS     10000 /* for the answer, and for the end after it */
+#define POWERDOWN_S 86400 /* at most, for a guest to power itself off */
+#define TERM_MS     5000
+#define KILL_MS     30000 /* the kernel's time for the memory of the largest guest */
 
 static const struct step {
     int signal, grace_ms;
@@ -45,6 +47,42 @@ static bool has_ended(int pidfd, int timeout_ms)
     return poll(&p, 1, timeout_ms) > 0;
 }
 
+/* Whether the guest runs, so that somebody is there to see the power button. */
+static int check_runs(struct mv_vm_client *client, struct mv_error *err)
+{
+    json_t *result;
+    int r = mv_vm_client_execute(client, "query-status", NULL, &result, err);
+    if (r < 0)
+        return r;
+    if (!json_is_true(json_object_get(result, "running")))
+        r = mv_error_set(err, EHOSTDOWN, "the guest stands still and cannot power itself off");
+    json_decref(result);
+    return r;
+}
+
+/*
+ * Press the power button and wait until the guest has powered itself off: -ETIMEDOUT where
+ * it has not within so many seconds; other errors are why it cannot.
+ */
+static int power_down(const char *path, int pidfd, unsigned long seconds, struct mv_error *err)
+{
+    struct mv_vm_client *client;
+    int r = mv_vm_client_open_at(path, QUIT_MS, &client, err);
+    if (r < 0)
+        return r;
+    r = check_runs(client, err);
+    if (r == 0)
+        r = mv_vm_client_execute(client, "system_powerdown", NULL, NULL, err);
+    mv_vm_client_close(client);
+    if (r < 0)
+        return r;
+    bool ended = pidfd < 0 ? mv_rundir_await_end(path, (unsigned)seconds * 1000)
+                           : has_ended(pidfd, (int)seconds * 1000);
+    return ended ? 0
+                 : mv_error_set(err, ETIMEDOUT,
+                                "the guest has not powered itself off within %lu seconds", seconds);
+}
+
 static int end_by_signal(const char *name, int pidfd, const char *why, struct mv_error *err)
 {
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
@@ -61,10 +99,11 @@ static int end_by_signal(const char *name, int pidfd, const char *why, struct mv
 }
 
 /*
- * By its control socket, else by SIGTERM, else by SIGKILL, each with a grace; what it
- * took is said.  Returns once it is gone, so that its name and its files are free.
+ * By its power button, where it has seconds for that, by its control socket, else by SIGTERM,
+ * else by SIGKILL, each with a grace; what it took is said.  Returns once it is gone, so that
+ * its name and its files are free.
  */
-static int end_vm(const char *name, struct mv_error *err)
+static int end_vm(const char *name, unsigned long seconds, struct mv_error *err)
 {
     CLEANUP_FREE char *path = NULL, *again = NULL, *last = NULL;
     struct mv_error why;
@@ -73,6 +112,10 @@ static int end_vm(const char *name, struct mv_error *err)
     if (r < 0)
         return r;
     CLEANUP_CLOSE int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    if (seconds > 0 && power_down(path, pidfd, seconds, &why) == 0)
+        return 0;
+    if (seconds > 0)
+        mv_log("%s: %s: its plug is pulled", name, why.text);
     r = ask(path, &why);
     if (r == 0 && mv_rundir_await_end(path, QUIT_MS))
         return 0;
@@ -115,6 +158,8 @@ static int execute(const char *name, const char *command, struct mv_error *err)
 
 struct steer_config {
     struct mv_names names;
+    char *powerdown;
+    unsigned long seconds; /* of --powerdown */
 };
 
 /* Each is tried; the errors are logged, one line each.  No command: its end. */
@@ -124,7 +169,8 @@ static int steer(const struct steer_config *config, const char *command)
     for (size_t i = 0; i < config->names.count; i++) {
         const char *name = config->names.list[i];
         struct mv_error err;
-        if ((command == NULL ? end_vm(name, &err) : execute(name, command, &err)) < 0) {
+        if ((command == NULL ? end_vm(name, config->seconds, &err) : execute(name, command, &err)) <
+            0) {
             mv_log("%s", err.text);
             status = MV_STATUS_ERROR;
         }
@@ -147,9 +193,24 @@ static int quit(void *config, struct mv_error *err)
     return steer(config, NULL);
 }
 
+static int check_quit(void *opaque, struct mv_error *err)
+{
+    struct steer_config *config = opaque;
+    if (config->powerdown != NULL &&
+        !mv_config_number(config->powerdown, POWERDOWN_S, &config->seconds))
+        return mv_error_set(err, EINVAL, "--powerdown %s: give a number of seconds, up to %d",
+                            config->powerdown, POWERDOWN_S);
+    return 0;
+}
+
 static const struct mv_option words[] = {
     {MV_WORDS(steer_config, names, "NAME",
               "Name of the VM, as 'memvisor ps' lists it; any number of them.")},
+};
+
+static const struct mv_option quit_options[] = {
+    {MV_TEXT(steer_config, powerdown, "powerdown", "SECONDS",
+             "Press the power button first, and give each guest this long to power itself off.")},
 };
 
 #define VERB(word, text, fn)                                                                       \
@@ -163,5 +224,17 @@ static const struct mv_option words[] = {
 const struct mv_verb mv_stop_verb = VERB("stop", "Pause a VM.", stop);
 const struct mv_verb mv_cont_verb =
     VERB("cont", "Continue a VM that is paused, or was started so.", cont);
-const struct mv_verb mv_quit_verb =
-    VERB("quit", "End a VM at once, without a word to its guest, and wait until it is gone.", quit);
+const struct mv_verb mv_quit_verb = {
+    .name = "quit",
+    .summary = "End a VM at once, without a word to its guest, and wait until it is gone.",
+    .synopsis = "memvisor quit [--powerdown SECONDS] NAME...",
+    .options = &(const struct mv_option_table){.verb = "quit",
+                                               .options = quit_options,
+                                               .count = 1,
+                                               .words = words,
+                                               .word_count = 1,
+                                               .words_needed = 1},
+    .config_size = sizeof(struct steer_config),
+    .check = check_quit,
+    .run = quit,
+};

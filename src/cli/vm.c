@@ -17,6 +17,7 @@
 #include "serial.h"
 #include "signals.h"
 #include "verb.h"
+#include "vm-notify.h"
 
 #include <string.h>
 
@@ -33,6 +34,7 @@ struct run {
     struct mv_control *control;
     struct mv_gdb *gdb;
     struct mv_machine_observer observer;
+    struct mv_vm_notify notify;
     enum mv_machine_end end;
     enum mv_machine_cause cause;
 };
@@ -160,6 +162,9 @@ static int start(struct run *run, struct mv_error *err)
         r = mv_machine_start(run->machine, run->config->paused, err);
     if (r == 0 && run->vm->begun != NULL)
         run->vm->begun(run->vm->opaque);
+    /* A clone belongs to its parent's service. */
+    if (r == 0 && !run->vm->is_clone)
+        mv_vm_notify_begin(&run->notify, run->machine);
     if (r == 0 && run->config->paused && !run->vm->is_clone)
         mv_log("the virtual CPUs are paused: 'memvisor cont %s' lets them run", run->config->name);
     return r;
@@ -179,6 +184,7 @@ static void drain(struct run *run)
 
 static void tear_down(struct run *run)
 {
+    mv_vm_notify_end(&run->notify);
     mv_signals_release();
     if (run->serial != NULL)
         run->serial->ops->stop(run->serial);

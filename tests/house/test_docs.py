@@ -8,7 +8,7 @@ import pytest
 
 import harness
 
-MAN = sorted((harness.TOP / "docs/man").glob("*.[13]"))
+MAN = sorted((harness.TOP / "docs/man").glob("*.[1357]"))
 COMPLETION = harness.TOP / "data/completion/memvisor"
 
 

@@ -16,12 +16,15 @@ MAKE = ["make", "-s", "-C", harness.TOP]
 
 WANTED = {
     "bin/memvisor",
+    "lib/systemd/system/memvisor@.service",
     "lib/systemd/system/memvisor-ivshmem@.service",
     "lib/systemd/system/memvisor-ivshmem@.socket",
     "share/man/man1/memvisor.1",
     "share/man/man1/memvisor-ivshmem-client.1",
     "share/man/man1/memvisor-ivshmem-server.1",
     "share/man/man3/libmemvisor-ivshmem.3",
+    "share/man/man5/memvisor@.service.5",
+    "share/doc/memvisor/examples/guest.conf",
     "include/memvisor-ivshmem.h",
     "lib/libmemvisor-ivshmem.a",
     "lib/libmemvisor-ivshmem.so",
