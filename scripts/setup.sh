@@ -59,6 +59,7 @@ check | qemu-system-arm          | qemu-system-aarch64
 check | qemu-system-x86          | qemu-system-x86_64
 check | qemu-user-static         | qemu-aarch64-static
 check | qemu-utils               | qemu-nbd
+check | shellcheck               | shellcheck
 check | socat                    | socat
 check | systemd                  | systemd-analyze
 check | xz-utils                 | xz

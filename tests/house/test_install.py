@@ -2,6 +2,7 @@
 """`make install` puts the program, its man pages and its completion in place, and the
 library where a compiler, pkg-config and the loader find it."""
 import os
+import pathlib
 import re
 import subprocess
 import time
@@ -24,6 +25,8 @@ WANTED = {
     "share/man/man1/memvisor-ivshmem-server.1",
     "share/man/man3/libmemvisor-ivshmem.3",
     "share/man/man5/memvisor@.service.5",
+    "share/man/man7/ocf_memvisor_guest.7",
+    "lib/ocf/resource.d/memvisor/guest",
     "share/doc/memvisor/examples/guest.conf",
     "include/memvisor-ivshmem.h",
     "lib/libmemvisor-ivshmem.a",
@@ -52,7 +55,9 @@ def install(memvisor, folder):
               and path.parent.name == "bin"}
     assert len(prefix) == 1, installed
     prefix = prefix.pop()
-    return folder / prefix, {str(path.relative_to(prefix)) for path in installed}
+    # Pacemaker's folder is no other below /usr/local.
+    names = {re.sub("^usr/(?=lib/ocf/)", prefix + "/", str(path)) for path in installed}
+    return folder / prefix, {str(pathlib.Path(name).relative_to(prefix)) for name in names}
 
 
 def test_install(memvisor, tmp_path):
