@@ -15,8 +15,8 @@ CHECK_FLAGS ?=
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR_FLAG := $(if $(findstring libdir,$(SETUP_FLAGS)),,$(if $(MULTIARCH),--libdir=lib/$(MULTIARCH)))
 
-.PHONY: all build run check check-long check-asan check-tsan bench demo-ivshmem install clean help \
-	setup-build setup-run setup-check setup-bench guest-files
+.PHONY: all build run check check-long check-asan check-tsan bench demo-ivshmem install deb clean help \
+	setup-build setup-run setup-check setup-bench setup-deb guest-files
 
 all: build
 
@@ -30,22 +30,24 @@ help:
 	@echo 'make demo-ivshmem  guests that share memory and ring each other, side by side'
 	@echo 'make guest-files  fetch the guest kernel and busybox, build the initramfs'
 	@echo 'make install      install memvisor, its man pages and bash completion (DESTDIR counts)'
+	@echo 'make deb          build Debian packages in $(BUILD)/deb, and have lintian look at them'
 	@echo 'make clean        remove the build folders; the guest files stay'
 	@echo
 	@echo 'BUILD=DIR builds elsewhere; RUN_FLAGS=, RUN_CMDLINE= change what make run starts;'
 	@echo 'CHECK_FLAGS= goes to pytest, such as CHECK_FLAGS="-k banks";'
 	@echo 'BENCH_FLAGS= goes to bench/boot.py; MEMVISOR_GUEST_FILES=DIR shares the guest files.'
 
-setup-build setup-run setup-check setup-bench: setup-%:
+setup-build setup-run setup-check setup-bench setup-deb: setup-%:
 	@scripts/setup.sh $*
 
 # A goal's own setup comes first, so that all that is in its way is told before
 # anything is fetched or built, and one at a time, also under make -j: apt has one
 # lock.  What it installs is then there for the smaller ones.
 OWN_SETUP := $(firstword $(if $(filter check% demo-ivshmem,$(MAKECMDGOALS)),setup-check) \
+	$(if $(filter deb,$(MAKECMDGOALS)),setup-deb) \
 	$(if $(filter bench,$(MAKECMDGOALS)),setup-bench) $(if $(filter run guest-files,$(MAKECMDGOALS)),setup-run))
-$(filter-out $(OWN_SETUP),setup-build setup-run setup-bench): | $(OWN_SETUP)
-$(filter-out $(OWN_SETUP) setup-build,setup-run setup-bench): | setup-build
+$(filter-out $(OWN_SETUP),setup-build setup-run setup-bench setup-deb): | $(OWN_SETUP)
+$(filter-out $(OWN_SETUP) setup-build,setup-run setup-bench setup-deb): | setup-build
 
 $(BUILD)/build.ninja: | setup-build
 	@echo '== setting up $(BUILD)/'
@@ -124,6 +126,9 @@ install: build
 		{ $(MESON) configure $(LIBDIR_FLAG) $(BUILD) && ninja -C $(BUILD); }
 	@echo '== installing'
 	@$(MESON) install -C $(BUILD) --no-rebuild
+
+deb: setup-deb
+	@scripts/deb.sh $(BUILD)
 
 clean:
 	@echo '== removing build folders'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# setup.sh [build|run|check|bench]
+# setup.sh [build|run|check|bench|deb]
 #
 # Installs the Debian packages that the purpose needs and that are missing.
 # Asks dpkg first, so that nothing is fetched when all is there; on a system
@@ -64,6 +64,12 @@ check | socat                    | socat
 check | systemd                  | systemd-analyze
 check | xz-utils                 | xz
 check | zstd                     | zstd
+deb   | debhelper                | dh
+deb   | dpkg-dev                 | dpkg-buildpackage
+deb   | lintian                  | lintian
+long  | debhelper                | dh
+long  | fakeroot                 | fakeroot
+long  | lintian                  | lintian
 bench | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc
 bench | libglib2.0-dev           | /usr/include/glib-2.0/glib.h
 bench | python3                  | python3
@@ -89,10 +95,14 @@ purpose=${1:-build}
 case $purpose in
 build) groups='build' ;;
 run) groups='build files' ;;
-check) groups='build files headers check' build_mib=$((build_mib + check_mib)) ;;
+check)
+    groups='build files headers check' build_mib=$((build_mib + check_mib))
+    [ -z "${MEMVISOR_LONG:-}" ] || groups="$groups long"
+    ;;
 bench) groups='build files headers bench' ;;
+deb) groups='build deb' build_mib=$((2 * build_mib)) ;;
 *)
-    printf 'setup.sh: %s is no purpose: it is one of build, run, check, bench\n' "$purpose" >&2
+    printf 'setup.sh: %s is no purpose: it is one of build, run, check, bench, deb\n' "$purpose" >&2
     exit 2
     ;;
 esac

@@ -49,7 +49,7 @@ class World:
         return self.log.read_text().splitlines() if self.log.exists() else []
 
     def run(self, script, *args, **env):
-        env = dict({"PATH": str(self.bin), "CC": "",
+        env = dict({"PATH": str(self.bin), "CC": "", "MEMVISOR_LONG": "",
                     "MEMVISOR_GUEST_FILES": str(self.folder / "guest")}, **env)
         return harness.run([SCRIPTS / script, *args], env=env)
 
@@ -75,7 +75,7 @@ def words_of(text):
 def test_setup_refuses_an_unknown_purpose(world):
     result = world.run("setup.sh", "dance")
     assert result.code == 2
-    assert result.err == "setup.sh: dance is no purpose: it is one of build, run, check, bench\n"
+    assert result.err == "setup.sh: dance is no purpose: it is one of build, run, check, bench, deb\n"
 
 
 def test_setup_without_dpkg_names_what_is_missing(world):
