@@ -62,6 +62,7 @@ check | qemu-utils               | qemu-nbd
 check | shellcheck               | shellcheck
 check | socat                    | socat
 check | systemd                  | systemd-analyze
+check | xfsprogs                 | /usr/sbin/mkfs.xfs
 check | xz-utils                 | xz
 check | zstd                     | zstd
 deb   | debhelper                | dh

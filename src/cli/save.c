@@ -91,18 +91,24 @@ static int show_result(const struct save_config *config, const json_t *result, s
 {
     double seconds = number(result, "microseconds") / 1e6;
     double pause_ms = number(result, "pause-microseconds") / 1e3;
+    double shared = number(result, "shared");
     bool stays = json_is_true(json_object_get(result, "stays-paused"));
     int r;
     if (config->json)
-        r = printf("{\"memory\": %.0f, \"bytes\": %.0f, \"length\": %.0f, \"passes\": %.0f, "
-                   "\"seconds\": %.3f, \"pause-ms\": %.3f, \"stays-paused\": %s}\n",
-                   number(result, "memory"), number(result, "bytes"), number(result, "length"),
-                   number(result, "passes"), seconds, pause_ms, stays ? "true" : "false");
+        r = printf("{\"memory\": %.0f, \"bytes\": %.0f, \"shared\": %.0f, \"length\": %.0f, "
+                   "\"passes\": %.0f, \"seconds\": %.3f, \"pause-ms\": %.3f, "
+                   "\"stays-paused\": %s}\n",
+                   number(result, "memory"), number(result, "bytes"), number(result, "shared"),
+                   number(result, "length"), number(result, "passes"), seconds, pause_ms,
+                   stays ? "true" : "false");
     else
         r = printf("%s: %s of memory saved to %s in %.2f s, %s written for it; the guest stood "
                    "still for %.1f ms\n",
                    config->name, AMOUNT(number(result, "memory")), config->file, seconds,
                    AMOUNT(number(result, "bytes")), pause_ms);
+    if (r >= 0 && shared > 0 && !config->json)
+        r = printf("%s of it were not copied: %s has them in common with the guest's own files\n",
+                   AMOUNT(shared), config->file);
     if (r >= 0 && stays && !config->json)
         r = printf("%s stays paused, since some of its memory is in files of its own: 'memvisor "
                    "cont %s' lets it go on, and %s is stale then\n",

@@ -28,9 +28,9 @@ MV_QMP_OBJECT_TYPE(save_args_type, "q_obj_x-save-arg", {"file", &mv_qmp_str},
                    {"mode", &mode_type, true}, {"base", &mv_qmp_str, true});
 /* Bytes; `pause-microseconds` are those for which a guest that ran stood still. */
 MV_QMP_OBJECT_TYPE(save_type, "XSaveInfo", {"file", &mv_qmp_str}, {"memory", &mv_qmp_uint},
-                   {"bytes", &mv_qmp_uint}, {"length", &mv_qmp_uint}, {"passes", &mv_qmp_uint},
-                   {"microseconds", &mv_qmp_uint}, {"pause-microseconds", &mv_qmp_uint},
-                   {"stays-paused", &mv_qmp_bool});
+                   {"bytes", &mv_qmp_uint}, {"shared", &mv_qmp_uint}, {"length", &mv_qmp_uint},
+                   {"passes", &mv_qmp_uint}, {"microseconds", &mv_qmp_uint},
+                   {"pause-microseconds", &mv_qmp_uint}, {"stays-paused", &mv_qmp_bool});
 MV_QMP_OBJECT_TYPE(progress_type, "q_obj_X_SAVE_PROGRESS-arg", {"file", &mv_qmp_str},
                    {"total", &mv_qmp_uint}, {"done", &mv_qmp_uint}, {"bytes", &mv_qmp_uint},
                    {"passes", &mv_qmp_uint});
@@ -84,8 +84,9 @@ static int run_save(struct mv_job *job, json_t **ret, struct mv_error *err)
     int r = mv_save_run(save->save, &job->cancelled, f, err);
     if (r < 0)
         return r;
-    *ret = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "file", mv_save_path(save->save),
-                     "memory", (json_int_t)f->memory, "bytes", (json_int_t)f->written, "length",
+    *ret = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "file",
+                     mv_save_path(save->save), "memory", (json_int_t)f->memory, "bytes",
+                     (json_int_t)f->written, "shared", (json_int_t)f->shared, "length",
                      (json_int_t)f->length, "passes", (json_int_t)f->passes, "microseconds",
                      (json_int_t)(f->ns / 1000), "pause-microseconds",
                      (json_int_t)(f->pause_ns / 1000), "stays-paused", f->stays_paused);

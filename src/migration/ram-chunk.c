@@ -118,6 +118,25 @@ static int store(struct mv_ram_chunk *chunk, const struct mv_ram_source *source,
     return r;
 }
 
+/* A smaller hole in an extent that others have, too, costs more than it saves. */
+#define HOLE_MIN ((size_t)64 << 10)
+
+/* What is there already, and zero. */
+static int thin_out(struct mv_ram_chunk *chunk, const struct mv_ram_source *source,
+                    const uint8_t *bytes, size_t len, uint64_t place, struct mv_error *err)
+{
+    size_t at = 0, done = 0, run;
+    int r = 0;
+    while (r == 0 && done < len) {
+        bool more = mv_zero_next_data(bytes, len, &at, &run);
+        size_t end = more ? at : len;
+        if (end - done >= HOLE_MIN)
+            r = punch(chunk, source, bytes + done, end - done, place + done, err);
+        done = at = more ? at + run : len;
+    }
+    return r;
+}
+
 /* --- a piece after another */
 
 struct piece {
@@ -125,6 +144,7 @@ struct piece {
     const struct mv_ram_hold *hold;
     uint64_t start, end; /* in the chunk */
     bool again;          /* its runs alone count */
+    bool there;          /* the file has them already */
 };
 
 /* The part of a run that is in the piece: false where it has none. */
@@ -159,6 +179,41 @@ static int fetch(const struct mv_ram_chunk *chunk, const struct piece *piece, ui
     return refuse_read(piece->work->source, piece->hold, piece->hold->bytes + offset, err);
 }
 
+/* Of the source, as the file has it. */
+static int read_back(struct mv_ram_chunk *chunk, const struct mv_ram_source *source,
+                     uint64_t offset, uint64_t len, uint8_t *bytes, struct mv_error *err)
+{
+    while (len > 0) {
+        ssize_t n = pread(chunk->fd, bytes, len, (off_t)(source->offset + offset));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return mv_error_set_errno(err, n < 0 ? errno : EIO,
+                                      "block %s: the bytes at 0x%" PRIx64
+                                      " cannot be read back from '%s'",
+                                      source->id, offset, chunk->file);
+        bytes += n;
+        offset += (uint64_t)n;
+        len -= (uint64_t)n;
+    }
+    return 0;
+}
+
+static int read_run(struct mv_ram_chunk *chunk, const struct piece *piece, uint64_t start,
+                    uint64_t end, struct mv_error *err)
+{
+    const struct mv_ram_work *work = piece->work;
+    uint8_t *bytes = chunk->buffer + (start - piece->start);
+    if (piece->there)
+        return read_back(chunk, work->source, work->offset + start, end - start, bytes, err);
+    int r = fetch(chunk, piece, start, end, err);
+    if (r < 0)
+        return r;
+    const uint8_t *failed =
+        mv_memory_copy_out(bytes, piece->hold->bytes + work->offset + start, end - start);
+    return failed == NULL ? 0 : refuse_read(work->source, piece->hold, failed, err);
+}
+
 /* The runs, and zeros between them. */
 static int read_piece(struct mv_ram_chunk *chunk, const struct piece *piece, struct mv_error *err)
 {
@@ -168,14 +223,9 @@ static int read_piece(struct mv_ram_chunk *chunk, const struct piece *piece, str
         if (!in_piece(piece, &work->runs[i], &start, &end))
             continue;
         fill_gap(chunk, piece, filled, start);
-        int r = fetch(chunk, piece, start, end, err);
+        int r = read_run(chunk, piece, start, end, err);
         if (r < 0)
             return r;
-        const uint8_t *failed =
-            mv_memory_copy_out(chunk->buffer + (start - piece->start),
-                               piece->hold->bytes + work->offset + start, end - start);
-        if (failed != NULL)
-            return refuse_read(work->source, piece->hold, failed, err);
         filled = end;
     }
     fill_gap(chunk, piece, filled, piece->end);
@@ -188,9 +238,12 @@ static int store_piece(struct mv_ram_chunk *chunk, const struct piece *piece, st
     uint64_t start, end, place = work->source->offset + work->offset;
     int r = 0;
     for (size_t i = 0; r == 0 && i < work->count; i++) {
-        if (in_piece(piece, &work->runs[i], &start, &end))
-            r = store(chunk, work->source, chunk->buffer + (start - piece->start), end - start,
-                      place + start, piece->again, err);
+        if (!in_piece(piece, &work->runs[i], &start, &end))
+            continue;
+        const uint8_t *bytes = chunk->buffer + (start - piece->start);
+        r = piece->there
+                ? thin_out(chunk, work->source, bytes, end - start, place + start, err)
+                : store(chunk, work->source, bytes, end - start, place + start, piece->again, err);
     }
     return r;
 }
@@ -199,13 +252,17 @@ static int write_pieces(struct mv_ram_chunk *chunk, const struct mv_ram_work *wo
                         struct mv_error *err)
 {
     struct mv_ram_hold hold;
+    bool there = !again && work->source->extents != NULL;
     int r = mv_ram_source_hold(work->source, &hold, err);
     if (r < 0)
         return r;
+    if (there) /* nobody has read it yet */
+        posix_fadvise(chunk->fd, (off_t)(work->source->offset + work->offset), (off_t)work->len,
+                      POSIX_FADV_WILLNEED);
     for (uint64_t at = 0; r == 0 && at < work->len; at += MV_RAM_PIECE) {
         uint64_t left = work->len - at;
         uint64_t end = at + (left < MV_RAM_PIECE ? left : MV_RAM_PIECE);
-        const struct piece piece = {work, &hold, at, end, again};
+        const struct piece piece = {work, &hold, at, end, again, there};
         r = read_piece(chunk, &piece, err);
         if (r == 0 && !again)
             XXH3_64bits_update(chunk->state, chunk->buffer, end - at);
@@ -238,19 +295,12 @@ int mv_ram_chunk_sum_file(struct mv_ram_chunk *chunk, const struct mv_ram_source
                           uint64_t offset, uint64_t len, uint64_t *ret_sum, struct mv_error *err)
 {
     XXH3_64bits_reset(chunk->state);
-    while (len > 0) {
-        ssize_t n = pread(chunk->fd, chunk->buffer, len < MV_RAM_PIECE ? len : MV_RAM_PIECE,
-                          (off_t)(source->offset + offset));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return mv_error_set_errno(err, n < 0 ? errno : EIO,
-                                      "block %s: the bytes at 0x%" PRIx64
-                                      " cannot be read back from '%s'",
-                                      source->id, offset, chunk->file);
-        XXH3_64bits_update(chunk->state, chunk->buffer, (size_t)n);
-        offset += (uint64_t)n;
-        len -= (uint64_t)n;
+    for (uint64_t end = offset + len, n; offset < end; offset += n) {
+        n = end - offset < MV_RAM_PIECE ? end - offset : MV_RAM_PIECE;
+        int r = read_back(chunk, source, offset, n, chunk->buffer, err);
+        if (r < 0)
+            return r;
+        XXH3_64bits_update(chunk->state, chunk->buffer, n);
     }
     *ret_sum = XXH3_64bits_digest(chunk->state);
     return 0;

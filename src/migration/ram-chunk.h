@@ -28,7 +28,10 @@ int mv_ram_chunk_init(struct mv_ram_chunk *chunk, int fd, const char *file,
                       struct mv_error *err);
 void mv_ram_chunk_end(struct mv_ram_chunk *chunk);
 
-/* What lies between the runs is zero, and a hole in the file already.  The sum is of all of it. */
+/*
+ * What lies between the runs is zero, and a hole in the file already.  The sum is of all of it.
+ * Where the source has extents, the file has the runs, too.
+ */
 int mv_ram_chunk_write_all(struct mv_ram_chunk *chunk, const struct mv_ram_work *work,
                            uint64_t *ret_sum, struct mv_error *err);
 /* What lies between the runs is in the file already. */

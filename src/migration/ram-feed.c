@@ -59,6 +59,25 @@ static int open_populated(struct mv_ram_feed *feed, const struct mv_ram_source *
     return r;
 }
 
+/* As find: they are in ascending order. */
+static int find_extent(const struct mv_ram_source *source, uint64_t *io_offset, uint64_t *ret_len)
+{
+    size_t low = 0, high = source->extent_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (source->extents[middle].end <= *io_offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == source->extent_count)
+        return 0;
+    const struct mv_ram_extent *extent = &source->extents[low];
+    *io_offset = extent->start > *io_offset ? extent->start : *io_offset;
+    *ret_len = extent->end - *io_offset;
+    return 1;
+}
+
 /* The first run of the source at or behind *io_offset: 1, 0 where there is none, or an error. */
 static int find(struct mv_ram_feed *feed, const struct mv_ram_source *source, uint64_t *io_offset,
                 uint64_t *ret_len, struct mv_error *err)
@@ -67,6 +86,8 @@ static int find(struct mv_ram_feed *feed, const struct mv_ram_source *source, ui
         return source->cursor != NULL && mv_dirty_cursor_next(source->cursor, io_offset, ret_len);
     if (source->partial)
         return 0;
+    if (source->extents != NULL)
+        return find_extent(source, io_offset, ret_len);
     if (source->registry == NULL) {
         *ret_len = source->size - *io_offset;
         return *ret_len > 0;

@@ -16,6 +16,11 @@
 struct mv_block_populated;
 struct mv_block_registry;
 
+/* Offsets in the source, multiples of 4 KiB. */
+struct mv_ram_extent {
+    uint64_t start, end;
+};
+
 struct mv_ram_source {
     char *id;
     struct mv_block_registry *registry; /* NULL: it is no block */
@@ -27,6 +32,9 @@ struct mv_ram_source {
     bool partial;                   /* the cursor, if any, is another's, and all that counts */
     uint64_t *pages;                /* what it has taken, a bit for each page */
     size_t first;                   /* its first chunk, of those of all sources */
+    /* Its bytes are in the file already, in these, and zero elsewhere: NULL where they are not. */
+    struct mv_ram_extent *extents;
+    size_t extent_count;
 };
 
 /* -ESTALE. */

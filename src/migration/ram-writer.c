@@ -12,6 +12,7 @@
 #include "fault.h"
 #include "ram-chunk.h"
 #include "ram-feed.h"
+#include "ram-reflink.h"
 #include "size.h"
 
 #include <stdlib.h>
@@ -159,6 +160,20 @@ static int pass(struct mv_ram_writer *writer, bool all, uint64_t bytes, struct m
     return r;
 }
 
+static int reflink_all(struct mv_ram_writer *writer, struct mv_error *err)
+{
+    const struct mv_ram_reflink_params params = {writer->fd, writer->file, writer->cancelled};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < writer->count; i++) {
+        struct mv_ram_source *source = &writer->sources[i];
+        r = mv_ram_reflink(source, &params, err);
+        for (size_t n = 0; n < source->extent_count; n++)
+            atomic_fetch_add(&writer->progress.shared,
+                             source->extents[n].end - source->extents[n].start);
+    }
+    return r < 0 ? r : check_cancelled(writer, err);
+}
+
 /* The file gets its length first, so that it can be read back up to there. */
 static int copy_all(struct mv_ram_writer *writer, struct mv_error *err)
 {
@@ -169,7 +184,9 @@ static int copy_all(struct mv_ram_writer *writer, struct mv_error *err)
         return mv_error_set_errno(err, errno, "cannot write '%s'", writer->file);
     for (size_t i = 0; i < writer->count; i++)
         bytes += writer->sources[i].partial ? 0 : writer->sources[i].size;
-    int r = pass(writer, true, bytes, err);
+    int r = reflink_all(writer, err);
+    if (r == 0)
+        r = pass(writer, true, bytes, err);
     writer->copied = r == 0;
     return r;
 }
@@ -411,6 +428,7 @@ void mv_ram_writer_destroy(struct mv_ram_writer *writer)
             mv_dirty_cursor_return(source->cursor, source->pages);
         else
             mv_dirty_cursor_close(source->cursor);
+        free(source->extents);
         free(source->pages);
         free(source->id);
     }

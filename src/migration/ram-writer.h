@@ -2,8 +2,9 @@
 /*
  * struct mv_ram_writer: the bytes of a set of blocks, written to fixed offsets of a file, as
  * they stand at one moment.  Zero pages become holes.  Memory that nobody touched is not
- * touched by this either.  Each chunk of 2 MiB of a block has an XXH3-64 sum, the last one of
- * what is left.
+ * touched by this either.  What is in a shared file of the same file system is not copied where
+ * that can be had without (ram-reflink.h).  Each chunk of 2 MiB of a block has an XXH3-64 sum, the
+ * last one of what is left.
  *
  * Work is shared by as many threads as there are processors, at most 4, one of which is the
  * caller's.  The steps come in this order, each once, in one thread that is not a vCPU's:
@@ -63,6 +64,7 @@ struct mv_ram_progress {
     _Atomic uint64_t total;   /* to look at, grows with each pass */
     _Atomic uint64_t done;    /* of these */
     _Atomic uint64_t written; /* to the file */
+    _Atomic uint64_t shared;  /* taken over from files of blocks by reflink */
     _Atomic uint64_t last;    /* that the last pass had to look at */
     atomic_uint passes;       /* that have begun */
 };

@@ -274,6 +274,7 @@ int mv_save_run(struct mv_save *save, const atomic_bool *cancelled, struct mv_sa
     const struct mv_save_progress progress = mv_save_progress(save);
     ret->written = progress.written;
     ret->passes = progress.passes;
+    ret->shared = progress.shared;
     for (size_t i = 0; i < save->plan.manifest.block_count; i++)
         ret->memory += save->plan.manifest.blocks[i].saved ? save->plan.manifest.blocks[i].size : 0;
     return 0;
@@ -300,6 +301,7 @@ struct mv_save_progress mv_save_progress(const struct mv_save *save)
         .total = atomic_load(&progress->total),
         .done = atomic_load(&progress->done),
         .written = atomic_load(&progress->written),
+        .shared = atomic_load(&progress->shared),
         .passes = atomic_load(&progress->passes),
     };
 }

@@ -45,6 +45,7 @@ void mv_save_destroy(struct mv_save *save);
 struct mv_save_figures {
     uint64_t memory;  /* bytes of all that was saved of it */
     uint64_t written; /* bytes of it that went to the file; what is zero did not */
+    uint64_t shared;  /* bytes of it that were taken over from files of blocks by reflink */
     uint64_t length;  /* of the file */
     uint64_t ns, pause_ns;
     unsigned passes;
@@ -66,6 +67,7 @@ bool mv_save_needs_pause(const struct mv_save *save);
 const char *mv_save_path(const struct mv_save *save);
 struct mv_save_progress {
     uint64_t total, done, written; /* bytes; the total grows with each pass */
+    uint64_t shared;               /* bytes, as in the figures */
     unsigned passes;
 };
 struct mv_save_progress mv_save_progress(const struct mv_save *save);

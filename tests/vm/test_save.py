@@ -422,7 +422,7 @@ def test_verb(memvisor, folder):
         said = vm.verb("save", "vm", folder / "state", "--stop", "--json")
         assert said.code == 0 and said.err == "", said
         last = json.loads(said.out.splitlines()[-1])
-        assert set(last) == {"memory", "bytes", "length", "passes", "seconds", "pause-ms",
+        assert set(last) == {"memory", "bytes", "shared", "length", "passes", "seconds", "pause-ms",
                              "stays-paused"}
         assert last["length"] == (folder / "state").stat().st_size and last["pause-ms"] > 0
         for words, code, why in [
