@@ -2,13 +2,13 @@
 #include "bring.h"
 
 #include "block.h"
-#include "os.h"
 #include "working-set.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Linux 5.14; older headers have not got it, older kernels say EINVAL. */
@@ -106,14 +106,14 @@ static bool is_cancelled(const struct mv_bring *bring)
 }
 
 /*
- * Before anything more is waited for, what is small is read by the kernel from now on.  Whole
- * places are read when they are mapped: the kernel reads ahead then, and in larger pages, as
- * a read for nobody does not.  (To advise huge pages would make it wait for some to be free.)
- * Of what is in memory already this costs more than to map it, so it is left for what is not.
+ * What is small is read by the kernel from now on.  Whole places are read when they are mapped:
+ * the kernel reads ahead then, and in larger pages, as a read for nobody does not.  (To advise
+ * huge pages would make it wait for some to be free.)  Of what is in memory already this costs
+ * more than to map it, so it is left for what is not.
  */
-static void announce(const struct mv_bring *bring)
+static void announce(const struct mv_bring *bring, size_t first, size_t end)
 {
-    for (size_t i = atomic_load(&bring->next); i < bring->count && !is_cancelled(bring); i++) {
+    for (size_t i = first; i < end && !is_cancelled(bring); i++) {
         const struct mv_bring_piece *piece = &bring->pieces[i];
         if (!piece->whole)
             madvise(piece->host, piece->len, MADV_WILLNEED);
@@ -130,12 +130,22 @@ static size_t end_of_place(const struct mv_bring *bring, size_t first)
     return end;
 }
 
-/* The next pieces that are nobody's yet, all of one place: false where none are left. */
-static bool take_place(struct mv_bring *bring, size_t *ret_first, size_t *ret_end)
+/* By its first page.  Of a file that is somebody else's the kernel says so of all (mincore(2)). */
+static bool is_cached(const struct mv_bring_piece *piece)
+{
+    unsigned char cached;
+    return mincore(piece->host, 1, &cached) < 0 || (cached & 1) != 0;
+}
+
+/*
+ * The next pieces that are nobody's yet, all of one place: false where none are left, or,
+ * where that is asked for, they are not in memory.
+ */
+static bool take_place(struct mv_bring *bring, bool cached, size_t *ret_first, size_t *ret_end)
 {
     size_t first = atomic_load(&bring->next), end;
     do {
-        if (first >= bring->count)
+        if (first >= bring->count || (cached && !is_cached(&bring->pieces[first])))
             return false;
         end = end_of_place(bring, first);
     } while (!atomic_compare_exchange_weak(&bring->next, &first, end));
@@ -144,50 +154,58 @@ static bool take_place(struct mv_bring *bring, size_t *ret_first, size_t *ret_en
     return true;
 }
 
-struct counts {
-    uint64_t minor, major; /* faults of this thread */
-};
-
-static struct counts count_faults(void)
+/* This thread's faults since the last time, which *io_last has: whether there were any. */
+static bool count_faults(struct mv_bring *bring, struct rusage *io_last)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_THREAD, &usage);
-    return (struct counts){(uint64_t)usage.ru_minflt, (uint64_t)usage.ru_majflt};
+    struct rusage now;
+    getrusage(RUSAGE_THREAD, &now);
+    long minor = now.ru_minflt - io_last->ru_minflt, major = now.ru_majflt - io_last->ru_majflt;
+    *io_last = now;
+    atomic_fetch_add(&bring->minor, (uint64_t)minor);
+    atomic_fetch_add(&bring->major, (uint64_t)major);
+    /* The kernel counts a fault as a major one where it had to wait for the page. */
+    if (major > 0)
+        atomic_store(&bring->waited, true);
+    return minor + major > 0;
 }
 
 /*
- * A piece that takes no fault is mapped already.  Where that is not the first of its place,
- * it came with the one before it, since all of the place is one page, and so did the others.
- * (Or the guest was here, and finds the others by itself if they are in memory.)
+ * Where another piece than the first of its place takes no fault, it came with the one before,
+ * since all of the place is one page, and so did the others.  (Or the guest was here, and finds
+ * the others by itself if they are in memory.)
  */
 static void bring_place(struct mv_bring *bring, size_t first, size_t end, bool cached)
 {
-    struct counts before = count_faults(), after;
+    struct rusage last;
     bool mapped = false;
+    getrusage(RUSAGE_THREAD, &last);
     for (size_t i = first; i < end && !is_cancelled(bring); i++) {
         const struct mv_bring_piece *piece = &bring->pieces[i];
         bool came = mapped || madvise(piece->host, piece->len, MADV_POPULATE_READ) == 0;
         if (came)
             atomic_fetch_add(&bring->bytes, piece->len);
-        if (mapped)
-            continue;
-        after = count_faults();
-        mapped = cached && came && i > first && after.minor == before.minor &&
-                 after.major == before.major;
-        atomic_fetch_add(&bring->minor, after.minor - before.minor);
-        atomic_fetch_add(&bring->major, after.major - before.major);
-        /* The kernel counts a fault as a major one where it had to wait for the page. */
-        if (after.major > before.major)
-            atomic_store(&bring->waited, true);
-        before = after;
+        if (!mapped && !count_faults(bring, &last))
+            mapped = cached && came && i > first;
+        if (cached && atomic_load(&bring->waited)) {
+            announce(bring, i + 1, end);
+            return;
+        }
     }
 }
 
-void mv_bring_cached(struct mv_bring *bring, uint64_t until_ns)
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void mv_bring_cached(struct mv_bring *bring, uint64_t cpu_ns)
 {
     size_t first, end;
-    while (!is_cancelled(bring) && !atomic_load(&bring->waited) && mv_now_ns() < until_ns &&
-           take_place(bring, &first, &end))
+    uint64_t until = thread_cpu_ns() + cpu_ns;
+    while (!is_cancelled(bring) && !atomic_load(&bring->waited) && thread_cpu_ns() < until &&
+           take_place(bring, true, &first, &end))
         bring_place(bring, first, end, true);
 }
 
@@ -195,7 +213,7 @@ static void *take_places(void *opaque)
 {
     struct mv_bring *bring = opaque;
     size_t first, end;
-    while (!is_cancelled(bring) && take_place(bring, &first, &end))
+    while (!is_cancelled(bring) && take_place(bring, false, &first, &end))
         bring_place(bring, first, end, false);
     return NULL;
 }
@@ -203,9 +221,10 @@ static void *take_places(void *opaque)
 void mv_bring_rest(struct mv_bring *bring)
 {
     pthread_t other;
-    if (atomic_load(&bring->next) >= bring->count)
+    size_t next = atomic_load(&bring->next);
+    if (next >= bring->count)
         return;
-    announce(bring);
+    announce(bring, next, bring->count);
     bool two =
         sysconf(_SC_NPROCESSORS_ONLN) > 1 && pthread_create(&other, NULL, take_places, bring) == 0;
     take_places(bring);

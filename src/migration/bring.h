@@ -45,9 +45,10 @@ int mv_bring_add(struct mv_bring *bring, const struct mv_block *block,
                  const struct mv_working_set_pages *pages, struct mv_error *err);
 /*
  * Bring what was added as far as it is in the host's page cache, until a page is met that is
- * not, or until then (mv_now_ns); any number of threads at a time.
+ * not, or until this thread has used so much processor time for it, of at most INT64_MAX; any
+ * number of threads at a time.
  */
-void mv_bring_cached(struct mv_bring *bring, uint64_t until_ns);
+void mv_bring_cached(struct mv_bring *bring, uint64_t cpu_ns);
 /* Then the rest, in this thread and in another one where there are processors. */
 void mv_bring_rest(struct mv_bring *bring);
 /* What was added is forgotten; the counts stay. */

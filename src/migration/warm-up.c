@@ -22,8 +22,11 @@
 #define NOTE_CPU_NS (2 * UINT64_C(1000000000))
 #define LOOK_MS     100
 #define LOOKS_MAX   200
-/* For so long at most a guest's start waits for what is in memory already. */
-#define HELP_NS (3 * 1000 * 1000)
+/*
+ * A guest's start waits for the set to be read, and then for so much of the main thread's
+ * processor time with what is in memory already, for so long each at most.
+ */
+#define HELP_NS (6 * 1000 * 1000)
 /* Behind the name of the state file. */
 #define SUFFIX ".ws"
 
@@ -73,7 +76,7 @@ static void bring_cached(struct mv_warm_up *warm_up)
     warm_up->stage = CACHED;
     pthread_cond_signal(&warm_up->changed);
     pthread_mutex_unlock(&warm_up->lock);
-    mv_bring_cached(&warm_up->bring, UINT64_MAX);
+    mv_bring_cached(&warm_up->bring, INT64_MAX);
     MV_LOCK_SCOPE(&warm_up->lock);
     warm_up->stage = REST;
     pthread_cond_signal(&warm_up->changed);
@@ -279,7 +282,7 @@ void mv_warm_up_help(struct mv_warm_up *warm_up)
         return;
     warm_up->helped = true;
     pthread_mutex_unlock(&warm_up->lock);
-    mv_bring_cached(&warm_up->bring, until);
+    mv_bring_cached(&warm_up->bring, HELP_NS);
     pthread_mutex_lock(&warm_up->lock);
     warm_up->helped = false;
     pthread_cond_signal(&warm_up->changed);
