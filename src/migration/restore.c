@@ -34,7 +34,7 @@ struct mv_restore {
     struct mv_restore_given given;
     struct mv_machine *machine; /* while it is there */
     struct mv_machine_observer observer;
-    struct mv_warm_up *warm_up;  /* NULL: its memory is not mapped from the file, or is shared */
+    struct mv_warm_up *warm_up;  /* NULL: its memory is not mapped from the file */
     bool marked;                 /* the file says that a guest runs on what it has */
     bool changed;                /* memory was, or is about to be */
     uint64_t begun_ns, first_ns; /* 0: not yet */
@@ -364,7 +364,7 @@ static int on_resuming(void *opaque, struct mv_error *err)
 /* A bank's bytes are where they are for as long as the machine. */
 static bool is_mapped_bank(const struct mv_block *block)
 {
-    return mv_block_is_placed(block) && !block->backing->share && block->path[0] == '\0';
+    return mv_block_is_placed(block) && block->path[0] == '\0';
 }
 
 /* A guest does without. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct mv_warm_up: a restored guest whose memory is a file that it copies on write finds
+ * struct mv_warm_up: a restored guest whose memory is mapped from the state's file finds
  * the pages in memory that guests of the same state touched first, and notes which it touches
  * itself, for the next one (working-set.h).  A thread of its own reads the set and brings it
  * in, before and while the guest runs, and writes it when the guest has used some seconds of

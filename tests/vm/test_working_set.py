@@ -247,10 +247,28 @@ def test_a_file_of_somebody_else_stays(state, link):
     assert other.read_bytes() == b"mine\n" and state.set.is_symlink() == link
 
 
-@pytest.mark.parametrize("ram", ["copy", "shared"])
-def test_other_kinds_of_memory_have_none(state, ram):
-    assert state.touch((20 * MIB, 10), options=("--ram", ram)) == ""
+def test_copied_memory_has_none(state):
+    assert state.touch((20 * MIB, 10), options=("--ram", "copy")) == ""
     assert not state.set.exists()
+
+
+def test_shared_memory_notes_and_finds_it(state, saved):
+    """Each guest has a copy of the state of its own, and the set goes along with it."""
+    offset, pages = 20 * MIB, 8 * MIB // PAGE
+    assert state.touch((offset, pages), options=("--ram", "shared")) == ""
+    assert between(state.pages(), 16 * MIB, 48 * MIB) == pages_of(offset, pages)
+    shutil.copy(saved[0], state.path)
+    with state.guest("--ram", "shared", "--paused") as guest:
+        wait(lambda: "complete-ns" in figures(guest).get("working-set", {}))
+        assert figures(guest)["working-set"]["brought-bytes"] >= pages * PAGE
+        assert resident(guest) >= pages * PAGE
+        with guest.qmp() as client:
+            client.execute("cont")
+        assert guest.do("s", state.ram + offset, pages) == 0x55 * pages
+        # What was brought can be written like all other memory.
+        guest.do("f", state.ram + offset, pages, 0x66)
+        assert guest.do("s", state.ram + offset, pages) == 0x66 * pages
+        assert guest.end() == 0
 
 
 def test_banks_that_are_elsewhere_have_none(state):
