@@ -11,6 +11,11 @@ Figures are MiB of random data a second.
 Untouched memory: the time of `memvisor save` of a guest of 16 GiB against one of 512 MiB, both
 of which have touched next to nothing, and by how much the larger one's resident memory grows.
 The first round of each warms the host up, which may have to find memory first.
+
+--reflink FOLDER, one of a file system that has reflinks: in place of all that, the time that
+it takes to save there a guest whose memory is in a file there, which is taken over, against
+one whose memory is a memfd, which is copied; with that file on the disk already, and just
+written anew.
 """
 import argparse
 import contextlib
@@ -56,11 +61,11 @@ def fill(pid, size, amount):
 
 
 @contextlib.contextmanager
-def ours(memvisor, folder, mib, name):
+def ours(memvisor, folder, mib, name, keys=""):
     image = folder / (name + ".bin")
     image.write_bytes(qmp.IDLE)
     with qmp.Vm(harness.Memvisor(memvisor), folder, name=name,
-                boot=[memvisor, "run", "--firmware", image, "-m", "%dM" % mib]) as vm, \
+                boot=[memvisor, "run", "--firmware", image, "-m", "%dM%s" % (mib, keys)]) as vm, \
             vm.qmp() as client:
         yield vm, client
 
@@ -177,6 +182,35 @@ def measure_untouched(options, folder, target):
     return times, growth
 
 
+def measure_reflinks(options, folder, target):
+    """Seconds of each way, with the file as it is by then: a list each."""
+    mib, times = options.mib, {}
+    with ours(options.memvisor, folder, mib, "file",
+              ",file=%s,create=on,save=on" % (target / "ram")) as own, \
+            ours(options.memvisor, folder, mib, "memfd", ",memfd=on") as other:
+        for turn in range(options.rounds + 1):
+            for kind in ("written anew", "on the disk"):
+                for way, (vm, client) in (("reflink", own), ("copy", other)):
+                    if kind == "written anew":
+                        fill(vm.process.pid, mib * MIB, mib * MIB // 2)
+                    else:
+                        os.sync()
+                    told = client.execute("x-save", file=str(target / way), mode="stop")
+                    if (told["shared"] > 0) != (way == "reflink"):
+                        sys.exit("save.py: %s has no reflinks: name a folder of XFS or Btrfs"
+                                 % options.reflink)
+                    if turn > 0:
+                        times.setdefault((way, kind), []).append(told["microseconds"] / 1e6)
+    return times
+
+
+def report_reflinks(times):
+    for kind in ("on the disk", "written anew"):
+        shared, copied = (statistics.median(times[way, kind]) for way in ("reflink", "copy"))
+        print("file %-12s taken over in %.2f s, copied in %.2f s: %.2f of its time"
+              % (kind + ":", shared, copied, shared / copied))
+
+
 def main(argv):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -186,6 +220,7 @@ def main(argv):
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mib", type=int, default=2048, help="the guest's memory (2048)")
     parser.add_argument("--folder", default="/dev/shm", help="where the files go (/dev/shm)")
+    parser.add_argument("--reflink", metavar="FOLDER", help="measure reflinks there, alone")
     parser.add_argument("--json", metavar="FILE", help="figures as JSON; - is standard output")
     parser.add_argument("--check", action="store_true", help="exit 1 when a limit is exceeded")
     options = parser.parse_args(argv)
@@ -193,8 +228,11 @@ def main(argv):
         parser.error("at least one round, and a multiple of 8 MiB from 16 on")
     options.memvisor = os.path.abspath(options.memvisor)
     with tempfile.TemporaryDirectory() as folder, \
-            tempfile.TemporaryDirectory(dir=options.folder) as target:
+            tempfile.TemporaryDirectory(dir=options.reflink or options.folder) as target:
         folder, target = pathlib.Path(folder), pathlib.Path(target)
+        if options.reflink:
+            report_reflinks(measure_reflinks(options, folder, target))
+            return 0
         rates = measure_rates(options, folder, target)
         times, growth = measure_untouched(options, folder, target)
     median = {name: statistics.median(values) for name, values in rates.items() if values}

@@ -37,6 +37,12 @@ def test_measures_saves(memvisor, qemu):
     assert len(figures["untouched"]["large"]) == 8
 
 
+def test_a_folder_without_reflinks_is_an_error(memvisor):
+    result = harness.run([harness.TOP / "bench/save.py", "--memvisor", memvisor.path, "--reflink",
+                          "/dev/shm", "--mib", "16", "--rounds", "1"], timeout=120)
+    assert result.code == 1 and "/dev/shm has no reflinks: name a folder" in result.err, result
+
+
 def test_a_guest_that_does_not_boot_is_an_error(kernel, tmp_path):
     fake = tmp_path / "fake"
     fake.write_text("#!/bin/sh\necho no machine here\n")

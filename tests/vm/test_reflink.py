@@ -142,3 +142,9 @@ def test_a_state_that_builds_on_another(memvisor, folder):
     with memory_guest.Guest(memvisor, folder, "-m", "64M@2G", state=second, name="last") as guest:
         assert guest.do("s", ram + 16 * MIB, 20) == 0x66 * 10 + 0x55 * 10
         guest.end()
+
+
+def test_measuring(memvisor, folder):
+    measured = harness.run([harness.TOP / "bench/save.py", "--memvisor", memvisor.path, "--reflink",
+                            folder, "--mib", "32", "--rounds", "1"], timeout=120)
+    assert measured.code == 0 and measured.out.count("of its time\n") == 2, measured
