@@ -92,10 +92,16 @@ static ssize_t flush(struct mv_channel *channel)
     return sent;
 }
 
-/* Have something to pull, or the end: 0; -EPROTO where a stream begins with no TLS. */
+/*
+ * Have something to pull, or the end: 0; -EPROTO where a stream begins with no TLS. GnuTLS
+ * wants to be called again also where it took a record that is none of the caller's (a ticket,
+ * new keys), and what is behind it is there already.
+ */
 static int fill(struct mv_channel *channel)
 {
     struct mv_tls_session *tls = channel->tls;
+    if (tls->in.next < tls->in.end || tls->in_ended)
+        return 0;
     ssize_t n = mv_channel_raw_read(channel, tls->in.bytes, BUFFER);
     if (n < 0)
         return (int)n;

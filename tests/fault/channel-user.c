@@ -5,8 +5,9 @@
  * It answers with "done", or with what did not work, in one line for each side that says so.
  * For tests/vm/test_nth_channel.py, which has its calls fail.
  *
- * "listen URI" and "send URI" are one side alone, which reads or writes for as long as the
- * other is there: tests/interop/test_dead_host.py takes the host away.
+ * "listen URI [TLS]" and "send URI [TLS]" are one side alone, which reads or writes for as
+ * long as the other is there: tests/interop/test_channel.py has other programs there, or
+ * takes the host away.
  */
 #include "channel.h"
 
@@ -99,14 +100,21 @@ static void use_tls(const char *uri, const char *text)
     }
 }
 
-/* Until the stream breaks. */
-static void use_one(const char *uri, bool listens)
+/* "URI [TLS]", until the stream breaks. */
+static void use_one(char *uri, bool listens)
 {
     struct side *side = &sides[listens];
-    int r = listens ? mv_channel_listen(uri, NULL, true, &listener, &side->err)
-                    : mv_channel_connect(uri, NULL, MINUTE, NULL, &side->channel, &side->err);
+    int r = 0;
+    char *text = strchr(uri, ' ');
+    if (text != NULL) {
+        *text++ = '\0';
+        r = mv_channel_tls_open(text, listens, &tls[listens], &side->err);
+    }
+    if (r == 0)
+        r = listens ? mv_channel_listen(uri, tls[1], true, &listener, &side->err)
+                    : mv_channel_connect(uri, tls[0], MINUTE, NULL, &side->channel, &side->err);
     if (r == 0 && listens) {
-        printf("listening\n");
+        printf("listening %s\n", mv_channel_listener_uri(listener));
         r = mv_channel_accept(listener, NULL, &side->channel, &side->err);
         mv_channel_listener_close(listener);
     }
@@ -116,6 +124,8 @@ static void use_one(const char *uri, bool listens)
         r = listens ? mv_channel_read(side->channel, side->bytes, BYTES, &side->err)
                     : mv_channel_write(side->channel, side->bytes, BYTES, &side->err);
     leave(side, r);
+    mv_channel_tls_close(tls[listens]);
+    tls[listens] = NULL;
 }
 
 int main(void)
