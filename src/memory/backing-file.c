@@ -222,15 +222,25 @@ static int open_file(struct mv_backing *backing, const struct mv_backing_request
 
 const struct mv_backing_kind mv_backing_file = {"file", "the unnamed file", open_file};
 
+static int set_lock(const struct mv_backing *backing, short type)
+{
+    struct flock lock = {.l_type = type,
+                         .l_whence = SEEK_SET,
+                         .l_start = (off_t)backing->offset,
+                         .l_len = (off_t)backing->lock_len};
+    return fcntl(backing->fd, F_OFD_SETLK, &lock);
+}
+
+void mv_backing_release(struct mv_backing *backing)
+{
+    set_lock(backing, F_UNLCK);
+}
+
 /* Only memvisors look at the lock; on a file system without locks nothing is refused. */
 int mv_backing_claim(struct mv_backing *backing, struct mv_error *err)
 {
     bool alone = backing->share && !backing->same_file;
-    struct flock lock = {.l_type = alone ? F_WRLCK : F_RDLCK,
-                         .l_whence = SEEK_SET,
-                         .l_start = (off_t)backing->offset,
-                         .l_len = (off_t)backing->lock_len};
-    if (backing->path == NULL || fcntl(backing->fd, F_OFD_SETLK, &lock) == 0 ||
+    if (backing->path == NULL || set_lock(backing, alone ? F_WRLCK : F_RDLCK) == 0 ||
         (errno != EAGAIN && errno != EACCES))
         return 0;
     if (alone)

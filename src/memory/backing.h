@@ -61,6 +61,8 @@ struct mv_backing {
     uint64_t lock_len;  /* of the lock on a file from there on; 0: all of it */
     uint64_t page_size; /* bytes: what size, offsets and the host address are multiples of */
     struct mv_backing_nbd *nbd; /* backing-nbd.c's; NULL: its bytes are in no export */
+    bool unclaimed;     /* the file is locked by somebody else, or nobody: block-claim.h */
+    bool claims;        /* being claimed together with others */
 };
 
 extern const struct mv_backing_kind mv_backing_anonymous, mv_backing_memfd, mv_backing_file,
@@ -125,6 +127,7 @@ const char *mv_quoted_format(const char *path, bool inside, char buf[MV_QUOTED_T
 
 /* Keep other memvisors off a file with a name: -EBUSY where one is there. */
 int mv_backing_claim(struct mv_backing *backing, struct mv_error *err);
+void mv_backing_release(struct mv_backing *backing);
 
 /* The folder in which unnamed files are made. */
 const char *mv_backing_temporary_folder(const struct mv_backing_request *request);

@@ -25,6 +25,9 @@ struct mv_block_registry {
     const struct mv_block_place *places;
     size_t place_count;
     struct mv_block_registry *inherited; /* NULL: none */
+    /* The main thread's: block-claim.c */
+    const char *const *unclaimed;
+    size_t unclaimed_count;
     /* The main thread's: host-limits.c */
     bool planned;              /* all banks were checked together: what the host lacks was told */
     struct mv_limits_use plan; /* of these and those there were before */
@@ -58,6 +61,12 @@ int mv_block_registry_check_file(struct mv_block_registry *registry, const struc
 int mv_block_registry_request(struct mv_block_registry *registry, const char *id, uint64_t size,
                               const struct mv_config_backing *wish, struct mv_backing_request *ret,
                               struct mv_error *err);
+
+/* --- block-claim.c */
+
+/* Lock the file of a block that is being made, and make it long enough. */
+int mv_block_registry_claim(struct mv_block_registry *registry, const struct mv_block *block,
+                            struct mv_error *err);
 
 /* --- host-limits.c */
 

@@ -84,9 +84,7 @@ static int open_and_map(struct mv_block *block, const struct mv_backing_request 
     if (r == 0)
         r = mv_block_registry_check_file(block->registry, block, err);
     if (r == 0)
-        r = mv_backing_claim(block->backing, err);
-    if (r == 0 && block->backing->short_of_part)
-        r = mv_backing_fd_grow(block->backing, block->size, err);
+        r = mv_block_registry_claim(block->registry, block, err);
     if (r < 0)
         return r;
     uint64_t page = block->backing->page_size;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memory/block.c and backing.c: identities, alignment, cost, zeroing. */
 #include "backing.h"
-#include "block.h"
+#include "block-claim.h"
 #include "block-info.h"
+#include "block.h"
 
 #include "size.h"
 
@@ -55,6 +56,36 @@ static void test_identity(void **state)
     memset(path, 'p', sizeof path - 1);
     path[sizeof path - 1] = '\0';
     assert_int_equal(strlen(make(path, "bar", 4096)->id), sizeof path + 3);
+}
+
+/* A file of a block changes hands: at any time one registry has it locked, or nobody. */
+static void test_claims_change_hands(void **state)
+{
+    static const char *const left[] = {"ram0"};
+    struct mv_block_registry *other;
+    struct mv_block *block;
+    char path[] = "/tmp/test-block-XXXXXX";
+    int fd = mkstemp(path);
+    const struct mv_config_backing wish = {.file = path, .share = MV_SWITCH_ON};
+    assert_int_equal(ftruncate(fd, MV_MIB), 0);
+    close(fd);
+    assert_int_equal(mv_block_create_backed(registry, "", "ram0", MV_MIB, &wish, &block, &err), 0);
+    assert_int_equal(mv_block_registry_create(&other, &err), 0);
+    assert_int_equal(mv_block_create_backed(other, "", "ram0", MV_MIB, &wish, &block, &err),
+                     -EBUSY);
+    mv_block_claims_leave(other, left, 1);
+    assert_int_equal(mv_block_create_backed(other, "", "ram0", MV_MIB, &wish, &block, &err), 0);
+    mv_block_claims_leave(other, NULL, 0);
+    assert_int_equal(mv_block_claims_take(other, &err), -EBUSY);
+    assert_non_null(strstr(err.text, "block ram0: file '"));
+    assert_int_equal(mv_block_claims_take(registry, &err), 0); /* it has it */
+    mv_block_claims_release(registry);
+    assert_int_equal(mv_block_claims_take(other, &err), 0);
+    assert_int_equal(mv_block_claims_take(registry, &err), -EBUSY);
+    mv_block_claims_release(other);
+    assert_int_equal(mv_block_claims_take(registry, &err), 0);
+    mv_block_registry_destroy(other);
+    unlink(path);
 }
 
 static void test_taken(void **state)
@@ -134,8 +165,8 @@ static void test_zero(void **state)
     struct mv_block *block = make("", "ram0", MV_MIB);
     static const struct {
         uint64_t offset, len;
-    } cases[] = {{0, MV_MIB}, {1, 2},       {4095, 2},    {4096, 4096},
-                 {3, 12286},  {4090, 8200}, {12288, 4095}, {MV_MIB - 1, 1}, {77, 0}};
+    } cases[] = {{0, MV_MIB},  {1, 2},        {4095, 2},       {4096, 4096}, {3, 12286},
+                 {4090, 8200}, {12288, 4095}, {MV_MIB - 1, 1}, {77, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         memset(block->host, 0xa5, MV_MIB);
         mv_block_zero(block, cases[i].offset, cases[i].len);
@@ -196,10 +227,9 @@ static void test_shared_by_descriptor(void **state)
         struct mv_block *block = NULL;
         struct mv_block_handle handle = {-1, 0};
         wishes[i].same_file = true;
-        assert_int_equal(
-            mv_block_create_backed(registry, "", name, 4096 * (i == 2 ? 3 : 1), &wishes[i], &block,
-                                   &err),
-            0);
+        assert_int_equal(mv_block_create_backed(registry, "", name, 4096 * (i == 2 ? 3 : 1),
+                                                &wishes[i], &block, &err),
+                         0);
         assert_int_equal(mv_block_share(block, &handle), i < 2);
         if (i >= 2)
             continue;
@@ -260,6 +290,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_identity),
+        TEST(test_claims_change_hands),
         TEST(test_taken),
         TEST(test_sizes),
         TEST(test_alignment),
