@@ -31,6 +31,7 @@ static const struct request {
     {WANT_END, MV_CAUSE_HOST_UI, MV_MACHINE_QUIT},
     {WANT_END, MV_CAUSE_HOST_QMP, MV_MACHINE_QUIT},
     {WANT_END, MV_CAUSE_HOST_DEBUGGER, MV_MACHINE_QUIT},
+    {WANT_END, MV_CAUSE_HOST_ERROR, MV_MACHINE_FAILED},
     {WANT_END, MV_CAUSE_GUEST_SHUTDOWN, MV_MACHINE_POWERED_OFF},
     {WANT_GUEST_RESET, MV_CAUSE_GUEST_RESET, MV_MACHINE_RESET},
     {WANT_RESET, MV_CAUSE_HOST_UI},
@@ -457,6 +458,21 @@ void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask)
         tell(machine, MV_MACHINE_EVENT_RESUME, MV_CAUSE_HOST_QMP);
     let_devices_run(machine, true);
     mv_vcpus_go_only(machine->vcpus, mask);
+}
+
+int mv_machine_throttle(struct mv_machine *machine, unsigned percent, struct mv_error *err)
+{
+    int r = 0;
+    if (percent == 0) {
+        mv_throttle_destroy(machine->throttle);
+        machine->throttle = NULL;
+        return 0;
+    }
+    if (machine->throttle == NULL)
+        r = mv_throttle_create(machine->vcpus, &machine->throttle, err);
+    if (r == 0)
+        mv_throttle_set(machine->throttle, percent);
+    return r;
 }
 
 void mv_machine_resume(struct mv_machine *machine)

@@ -14,6 +14,7 @@
 #include "device.h"
 #include "guest-timer.h"
 #include "hotplug.h"
+#include "throttle.h"
 #include "vcpu-thread.h"
 
 #include <pthread.h>
@@ -70,6 +71,7 @@ struct mv_machine {
     struct mv_power_button *button;
     struct mv_engine *engine;
     struct mv_vcpus *vcpus;
+    struct mv_throttle *throttle; /* NULL: the vCPUs run as they want */
 
     int request_fd;
     struct mv_loop_source *request_source;

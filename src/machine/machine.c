@@ -5,6 +5,7 @@
  */
 #include "machine-state.h"
 
+#include "block-claim.h"
 #include "block-info.h"
 #include "block.h"
 #include "cleanup.h"
@@ -98,6 +99,7 @@ static int make_map(struct mv_machine *machine, const struct mv_config *config,
     mv_block_registry_on_fault(machine->blocks, mv_machine_memory_fault, machine);
     mv_block_registry_set_places(machine->blocks, places->list, places->count);
     mv_block_registry_inherit(machine->blocks, places->inherited);
+    mv_block_claims_leave(machine->blocks, places->unclaimed, places->unclaimed_count);
     if (r == 0)
         r = set_backs(machine, config, err);
     if (r == 0)
@@ -203,6 +205,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     if (r == 0) {
         mv_block_registry_set_places(machine->blocks, NULL, 0);
         mv_block_registry_inherit(machine->blocks, NULL);
+        mv_block_claims_leave(machine->blocks, NULL, 0);
         r = mv_block_registry_check_backs(machine->blocks, err);
     }
     if (r == 0)
@@ -280,6 +283,7 @@ void mv_machine_destroy(struct mv_machine *machine)
 {
     if (machine == NULL)
         return;
+    mv_throttle_destroy(machine->throttle);
     mv_vcpus_destroy(machine->vcpus);
     if (machine->engine != NULL)
         machine->engine->ops->destroy(machine->engine);

@@ -36,7 +36,7 @@ enum mv_machine_end {
     MV_MACHINE_POWERED_OFF, /* by the guest */
     MV_MACHINE_RESET,       /* the guest reset itself and --no-reboot was given */
     MV_MACHINE_QUIT,        /* mv_machine_request_quit */
-    MV_MACHINE_FAILED,      /* a reset could not load the guest again; it was logged */
+    MV_MACHINE_FAILED, /* it cannot go on, which was logged: a reset, a guest on its way here */
 };
 
 /* Who wanted a machine to end or to be reset. */
@@ -94,6 +94,8 @@ struct mv_machine_places {
     const struct mv_block_place *list;
     size_t count;
     struct mv_block_registry *inherited; /* NULL: none; mv_block_registry_inherit */
+    const char *const *unclaimed;        /* ids of blocks: mv_block_claims_leave */
+    size_t unclaimed_count;
 };
 
 /*
@@ -156,6 +158,12 @@ uint64_t mv_machine_stops(const struct mv_machine *machine);
 void mv_machine_resume(struct mv_machine *machine);
 /* Let the vCPUs of a mask alone run: a debugger's wish. */
 void mv_machine_resume_only(struct mv_machine *machine, uint64_t mask);
+
+/*
+ * Keep the vCPUs from running for so many percent of the time (0 to 99), while they may run:
+ * throttle.h.
+ */
+int mv_machine_throttle(struct mv_machine *machine, unsigned percent, struct mv_error *err);
 
 /*
  * Before a resume that somebody asked for: whether it would come to run the guest.  A reset

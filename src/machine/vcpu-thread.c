@@ -31,7 +31,7 @@ struct mv_vcpu_thread {
     pthread_cond_t wake;
     enum mv_vcpu_power power;
     bool debug_stopped; /* it left for the debugger */
-    bool running; /* between the look at the wishes and the return from the guest */
+    bool running;       /* between the look at the wishes and the return from the guest */
     uint64_t entry_pc;
     uint64_t entry_argument;
 };
@@ -40,9 +40,10 @@ struct mv_vcpus {
     struct mv_engine *engine;
     mv_vcpu_event_fn *event_fn;
     void *opaque;
-    pthread_mutex_t lock; /* of what follows, and of power, running and entry_* */
+    pthread_mutex_t lock;       /* of what follows, and of power, running and entry_* */
     pthread_cond_t stopped_one; /* or has begun */
     bool go;
+    bool held;        /* none runs, whatever `go` says */
     uint64_t allowed; /* those that `go` is for */
     bool quit;
     unsigned count;
@@ -53,8 +54,7 @@ int mv_vcpus_create(struct mv_engine *engine, unsigned count, mv_vcpu_event_fn *
                     void *opaque, struct mv_vcpus **ret, struct mv_error *err)
 {
     if (count < 1 || count > MV_VCPU_MAX)
-        return mv_error_set(err, EINVAL, "%u vCPUs: from 1 to %u are possible", count,
-                            MV_VCPU_MAX);
+        return mv_error_set(err, EINVAL, "%u vCPUs: from 1 to %u are possible", count, MV_VCPU_MAX);
     struct mv_vcpus *vcpus = calloc(1, sizeof *vcpus);
     if (vcpus == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the vCPUs");
@@ -122,7 +122,8 @@ void mv_vcpus_destroy(struct mv_vcpus *vcpus)
 
 static bool may_run(const struct mv_vcpu_thread *t)
 {
-    return t->vcpus->go && (t->vcpus->allowed >> t->index & 1) && t->power != MV_VCPU_OFF;
+    return t->vcpus->go && !t->vcpus->held && (t->vcpus->allowed >> t->index & 1) &&
+           t->power != MV_VCPU_OFF;
 }
 
 /* What was got from the engine and changed by the architecture is legal, unless one has a bug. */
@@ -178,8 +179,7 @@ static void leave_for(struct mv_vcpu_thread *t, enum mv_vcpu_event event, const 
 static void serve_hypercall(struct mv_vcpu_thread *t)
 {
     struct mv_vcpus *vcpus = t->vcpus;
-    const struct mv_arch_calls calls = {
-        vcpus, vcpus->count, mv_vcpus_power, mv_vcpus_power_on};
+    const struct mv_arch_calls calls = {vcpus, vcpus->count, mv_vcpus_power, mv_vcpus_power_on};
     t->vcpu->ops->vcpu_get_state(t->vcpu, t->state);
     enum mv_arch_end end = t->vcpu->ops->arch->hypercall(t->state, &calls);
     put_state(t);
@@ -191,7 +191,8 @@ static void serve_hypercall(struct mv_vcpu_thread *t)
     }
     if (end != MV_CALL_CPU_OFF)
         vcpus->event_fn(vcpus->opaque,
-                        end == MV_CALL_SYSTEM_OFF ? MV_VCPU_SYSTEM_OFF : MV_VCPU_SYSTEM_RESET, NULL);
+                        end == MV_CALL_SYSTEM_OFF ? MV_VCPU_SYSTEM_OFF : MV_VCPU_SYSTEM_RESET,
+                        NULL);
 }
 
 static void *run_thread(void *opaque)
@@ -265,6 +266,13 @@ void mv_vcpus_go_only(struct mv_vcpus *vcpus, uint64_t mask)
 void mv_vcpus_go(struct mv_vcpus *vcpus)
 {
     mv_vcpus_go_only(vcpus, UINT64_MAX);
+}
+
+void mv_vcpus_hold(struct mv_vcpus *vcpus, bool hold)
+{
+    MV_LOCK_SCOPE(&vcpus->lock);
+    vcpus->held = hold;
+    nudge_all(vcpus, hold);
 }
 
 static bool any_running(const struct mv_vcpus *vcpus)

@@ -47,6 +47,11 @@ void mv_vcpus_go(struct mv_vcpus *vcpus);
 /* Let those of a mask alone run, by index. */
 void mv_vcpus_go_only(struct mv_vcpus *vcpus, uint64_t mask);
 void mv_vcpus_stop(struct mv_vcpus *vcpus);
+/*
+ * Keep them from running for a while although they were let go, without waiting for it; guest
+ * time goes on.  Any thread: throttle.c's.
+ */
+void mv_vcpus_hold(struct mv_vcpus *vcpus, bool hold);
 
 /* All off and in their reset state, while they are stopped.  Main thread. */
 void mv_vcpus_reset(struct mv_vcpus *vcpus);

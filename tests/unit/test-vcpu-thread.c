@@ -2,15 +2,16 @@
 /* machine/vcpu-thread.c: threads, power and hypercalls, on the fake engine. */
 #include "fake-engine.h"
 #include "state.h"
+#include "throttle.h"
 #include "vcpu-thread.h"
 
 #include <sched.h>
 
-#define CPUS      4
-#define CPU_OFF   0x84000002
-#define CPU_ON    0xc4000003
+#define CPUS       4
+#define CPU_OFF    0x84000002
+#define CPU_ON     0xc4000003
 #define SYSTEM_OFF 0x84000008
-#define VERSION   0x84000000
+#define VERSION    0x84000000
 
 static struct mv_engine *engine;
 static struct mv_vcpus *vcpus;
@@ -110,6 +111,51 @@ static void test_go_only(void **state)
     mv_vcpus_go(vcpus);
     for (unsigned i = 0; i < CPUS; i++)
         fake_await_idle(i);
+}
+
+static void await_outside(unsigned index)
+{
+    MV_LOCK_SCOPE(&fake.lock);
+    while (fake.cpus[index]->inside)
+        fake_wait();
+}
+
+/* Held, none runs, and what is asked of them meanwhile counts when they do again. */
+static void test_hold(void **state)
+{
+    mv_vcpus_power_on(vcpus, 1, 0x1000, 0);
+    mv_vcpus_go(vcpus);
+    fake_await_idle(1);
+    mv_vcpus_hold(vcpus, true);
+    await_outside(1);
+    assert_true(fake.clock_runs);
+    mv_vcpus_power_on(vcpus, 0, 0x1000, 0);
+    mv_vcpus_stop(vcpus);
+    mv_vcpus_go(vcpus);
+    assert_false(fake_inside(0) || fake_inside(1));
+    mv_vcpus_hold(vcpus, false);
+    fake_await_idle(0);
+    fake_await_idle(1);
+}
+
+static void test_throttle(void **state)
+{
+    struct mv_throttle *throttle;
+    mv_vcpus_power_on(vcpus, 1, 0x1000, 0);
+    mv_vcpus_go(vcpus);
+    fake_await_idle(1);
+    assert_int_equal(mv_throttle_create(vcpus, &throttle, &err), 0);
+    mv_throttle_set(throttle, 90);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        await_outside(1);
+        fake_await_idle(1);
+    }
+    /* A turn of the longest is not waited for. */
+    mv_throttle_set(throttle, 99);
+    await_outside(1);
+    mv_throttle_destroy(throttle);
+    fake_await_idle(1);
+    mv_throttle_destroy(NULL);
 }
 
 static void test_hypercalls(void **state)
@@ -225,8 +271,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_how_many), TEST(test_go_and_stop), TEST(test_go_only),
-        TEST(test_hypercalls), TEST(test_leaving), TEST(test_reset),
+        TEST(test_how_many),      TEST(test_go_and_stop),      TEST(test_go_only), TEST(test_hold),
+        TEST(test_throttle),      TEST(test_hypercalls),       TEST(test_leaving), TEST(test_reset),
         TEST(test_pending_entry), TEST(test_state_is_refused),
     };
     return cmocka_run_group_tests_name("vcpu-thread", tests, NULL, NULL);
