@@ -5,7 +5,42 @@
 #include "block.h"
 #include "cleanup.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* --- sources */
+
+int mv_ram_source_make(struct mv_ram_source *source, const struct mv_ram_part *part,
+                       struct mv_space *space, struct mv_error *err)
+{
+    const struct mv_block *block = part->block;
+    const char *id = block != NULL ? block->id : part->id;
+    *source = (struct mv_ram_source){
+        .id = strdup(id),
+        .registry = block != NULL ? block->registry : NULL,
+        .generation = block != NULL ? block->generation : 0,
+        .bytes = part->bytes,
+        .size = block != NULL ? block->size : part->size,
+        .offset = part->offset,
+    };
+    if (source->id == NULL)
+        return mv_error_set(err, ENOMEM, "no memory to copy block %s", id);
+    return block == NULL || space == NULL
+               ? 0
+               : mv_dirty_cursor_open(space, part->block, &source->cursor, err);
+}
+
+void mv_ram_source_clear(struct mv_ram_source *source)
+{
+    if (source->partial && source->cursor != NULL)
+        mv_dirty_cursor_return(source->cursor, source->pages);
+    else
+        mv_dirty_cursor_close(source->cursor);
+    free(source->extents);
+    free(source->pages);
+    free(source->id);
+    *source = (struct mv_ram_source){0};
+}
 
 int mv_ram_source_refuse_gone(const struct mv_ram_source *source, struct mv_error *err)
 {

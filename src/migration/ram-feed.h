@@ -37,6 +37,14 @@ struct mv_ram_source {
     size_t extent_count;
 };
 
+/*
+ * Of a part that is read as a whole, with a cursor that is opened now where it is a block and
+ * `space` is not NULL.  It goes by mv_ram_source_clear, whatever this returns.  Main thread.
+ */
+int mv_ram_source_make(struct mv_ram_source *source, const struct mv_ram_part *part,
+                       struct mv_space *space, struct mv_error *err);
+void mv_ram_source_clear(struct mv_ram_source *source);
+
 /* -ESTALE. */
 int mv_ram_source_refuse_gone(const struct mv_ram_source *source, struct mv_error *err);
 

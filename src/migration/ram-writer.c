@@ -324,33 +324,21 @@ static int add_source(struct mv_ram_writer *writer, const struct mv_ram_part *pa
                       struct mv_space *space, struct mv_error *err)
 {
     struct mv_ram_source *source = &writer->sources[writer->count];
-    const struct mv_block *block = part->block;
-    const char *id = block != NULL ? block->id : part->id;
     uint64_t end;
-    *source = (struct mv_ram_source){
-        .id = strdup(id),
-        .registry = block != NULL ? block->registry : NULL,
-        .generation = block != NULL ? block->generation : 0,
-        .bytes = part->bytes,
-        .size = block != NULL ? block->size : part->size,
-        .offset = part->offset,
-        .first = writer->chunks,
-    };
+    int r = mv_ram_source_make(source, part, part->partial ? NULL : space, err);
+    source->first = writer->chunks;
     writer->count++; /* from here on it goes with the writer */
-    if (source->id == NULL)
-        return mv_error_set(err, ENOMEM, "no memory to write block %s", id);
+    if (r < 0)
+        return r;
     if (part->offset % MV_DIRTY_PAGE != 0)
-        return mv_error_set(err, EINVAL, "block %s: its offset in '%s' is no multiple of 4 KiB", id,
-                            writer->file);
+        return mv_error_set(err, EINVAL, "block %s: its offset in '%s' is no multiple of 4 KiB",
+                            source->id, writer->file);
     if (mv_add_overflows(source->offset, source->size, &end) || end > INT64_MAX - MV_RAM_CHUNK)
-        return mv_error_set(err, EFBIG, "block %s: '%s' would be too large", id, writer->file);
+        return mv_error_set(err, EFBIG, "block %s: '%s' would be too large", source->id,
+                            writer->file);
     writer->end = end > writer->end ? end : writer->end;
     writer->chunks += (source->size + MV_RAM_CHUNK - 1) / MV_RAM_CHUNK;
-    if (part->partial)
-        return follow(writer, source, part, err);
-    return block == NULL || space == NULL
-               ? 0
-               : mv_dirty_cursor_open(space, part->block, &source->cursor, err);
+    return part->partial ? follow(writer, source, part, err) : 0;
 }
 
 static int add_workers(struct mv_ram_writer *writer, struct mv_error *err)
@@ -422,16 +410,8 @@ void mv_ram_writer_destroy(struct mv_ram_writer *writer)
 {
     if (writer == NULL)
         return;
-    for (size_t i = 0; i < writer->count; i++) {
-        struct mv_ram_source *source = &writer->sources[i];
-        if (source->partial && source->cursor != NULL)
-            mv_dirty_cursor_return(source->cursor, source->pages);
-        else
-            mv_dirty_cursor_close(source->cursor);
-        free(source->extents);
-        free(source->pages);
-        free(source->id);
-    }
+    for (size_t i = 0; i < writer->count; i++)
+        mv_ram_source_clear(&writer->sources[i]);
     for (size_t i = 0; i < writer->worker_count; i++)
         mv_ram_chunk_end(&writer->workers[i].chunk);
     pthread_mutex_destroy(&writer->lock);

@@ -207,7 +207,8 @@ int mv_restore_complete(const struct mv_config_restore *wish, const struct mv_ma
                         const char *cmdline, struct mv_config *config,
                         struct mv_restore_given *ret_given, struct mv_error *err)
 {
-    *ret_given = (struct mv_restore_given){config->bank_count > 0, config->device_count > 0};
+    ret_given->banks = config->bank_count > 0;
+    ret_given->devices = config->device_count > 0;
     if (config->cpus == 0)
         config->cpus = manifest->cpus;
     config->no_reboot |= manifest->no_reboot;

@@ -249,7 +249,8 @@ static int check_opened(const struct matching *m, const struct mv_block *block,
                         const struct mv_manifest_block *saved, struct mv_error *err)
 {
     const struct mv_backing *backing = block->backing;
-    if (!saved->outside || backing->fd < 0 || is_same_file(backing, &saved->file))
+    if (!saved->outside || backing->fd < 0 || m->given->elsewhere ||
+        is_same_file(backing, &saved->file))
         return 0;
     bool named = m->given->banks || find_back(m->config, block->id) != NULL;
     if (mv_manifest_is_bank(saved) && !named)

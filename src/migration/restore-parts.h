@@ -14,6 +14,7 @@ struct mv_machine;
 /* What was given in place of what the manifest says. */
 struct mv_restore_given {
     bool banks, devices;
+    bool elsewhere; /* the manifest is another host's: its numbers of files tell nothing here */
 };
 
 /* A bank of RAM, by its id, which has no '/'. */
@@ -38,12 +39,28 @@ int mv_restore_find_whole(const struct mv_chain *chain, const char *id, int *ret
 /* --- restore-config.c */
 
 /*
- * Fill in what was not given; `cmdline` is the state's.  `config` holds what was given,
- * and is to be freed by the caller in any case.
+ * Fill in what was not given, and tell what was; `cmdline` is the state's.  `config` holds what was
+ * given, and is to be freed by the caller in any case.
  */
 int mv_restore_complete(const struct mv_config_restore *wish, const struct mv_manifest *manifest,
                         const char *cmdline, struct mv_config *config,
                         struct mv_restore_given *ret_given, struct mv_error *err);
+
+/* --- restore-load.c */
+
+struct mv_block;
+struct mv_section;
+
+/* Those of the sections that are objects; as mv_machine_load_objects.  `writer` wrote them. */
+int mv_restore_load_objects(struct mv_machine *machine, const struct mv_section *sections,
+                            size_t count, const char *writer, struct mv_error *err);
+/* Nothing but zeros is in memory that was made for the block. */
+bool mv_restore_is_fresh(const struct mv_block *block);
+/*
+ * Memory that belongs to others, a server's, is not written unless the device says that the
+ * state is to have it.
+ */
+bool mv_restore_takes_bytes(const struct mv_manifest_block *saved, const struct mv_block *block);
 
 /* --- restore-match.c */
 

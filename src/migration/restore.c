@@ -258,43 +258,12 @@ static int create(struct mv_restore *restore, struct mv_loop *loop,
                                    &restore->machine, err);
 }
 
-static int load_objects(struct mv_restore *restore, struct mv_error *err)
-{
-    const struct mv_statefile *file = &restore->file;
-    CLEANUP_FREE struct mv_machine_saved *saved = calloc(file->section_count + 1, sizeof *saved);
-    size_t count = 0;
-    if (saved == NULL)
-        return mv_error_set_errno(err, ENOMEM, "restoring");
-    for (size_t i = 0; i < file->section_count; i++) {
-        const struct mv_section *section = &file->sections[i];
-        if (section->type == MV_SECTION_OBJECT)
-            saved[count++] = (struct mv_machine_saved){
-                section->name, section->kind, section->version, section->payload, section->length};
-    }
-    int r = mv_machine_load_objects(restore->machine, saved, count, err);
-    if (r == -ENOTSUP)
-        mv_error_prefix(err, "'%s' wrote it", file->writer);
-    return r;
-}
-
-/* Nothing but zeros is in memory that was made for the block. */
-static bool is_fresh(const struct mv_block *block)
-{
-    const struct mv_backing *backing = block->backing;
-    return backing->path == NULL && backing->kind != &mv_backing_parent_fd;
-}
-
-/*
- * Memory that belongs to others, a server's, is not written unless the device says that the
- * state is to have it.
- */
 static bool wants_bytes(const struct mv_restore *restore, const struct mv_manifest_block *saved,
                         const struct mv_block *block)
 {
     if (saved->saved && mv_manifest_is_boot(saved))
         return restore->ram == MV_RAM_COPY; /* they are looked at, whether they are whole */
-    return has_bytes(saved) && !mv_block_is_placed(block) &&
-           (mv_manifest_is_bank(saved) || block->save);
+    return has_bytes(saved) && !mv_block_is_placed(block) && mv_restore_takes_bytes(saved, block);
 }
 
 /* What is to be read; partial blocks get the next of the views. */
@@ -312,13 +281,14 @@ static int list_parts(const struct mv_restore *restore, struct mv_ram_read_part 
             mv_manifest_is_boot(saved) ? NULL : mv_block_find(blocks, saved->id);
         if (!wants_bytes(restore, saved, block))
             continue;
-        parts[count++] = (struct mv_ram_read_part){.id = saved->id,
-                                                   .block = block,
-                                                   .is_zero = block != NULL && is_fresh(block),
-                                                   .size = saved->size,
-                                                   .offset = saved->offset,
-                                                   .sums = sums == NULL ? NULL : sums->payload,
-                                                   .sums_length = sums == NULL ? 0 : sums->length};
+        parts[count++] =
+            (struct mv_ram_read_part){.id = saved->id,
+                                      .block = block,
+                                      .is_zero = block != NULL && mv_restore_is_fresh(block),
+                                      .size = saved->size,
+                                      .offset = saved->offset,
+                                      .sums = sums == NULL ? NULL : sums->payload,
+                                      .sums_length = sums == NULL ? 0 : sums->length};
         if (!mv_restore_is_partial(&restore->file, saved))
             continue;
         parts[count - 1].view = views;
@@ -390,7 +360,8 @@ int mv_restore_machine(struct mv_restore *restore, struct mv_loop *loop,
     if (r == 0)
         r = mv_restore_match_machine(restore->machine, &restore->given, &restore->manifest, err);
     if (r == 0)
-        r = load_objects(restore, err);
+        r = mv_restore_load_objects(restore->machine, restore->file.sections,
+                                    restore->file.section_count, restore->file.writer, err);
     if (r == 0)
         r = read_blocks(restore, err);
     /* Others may go on from the same state. */

@@ -51,8 +51,8 @@ void mv_save_objects_clear(struct mv_save_objects *objects)
 
 /* --- sections */
 
-static int write_objects(const struct mv_save_objects *objects, struct mv_section_writer *sections,
-                         struct mv_error *err)
+int mv_save_write_objects(const struct mv_save_objects *objects, struct mv_section_writer *sections,
+                          struct mv_error *err)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < objects->count; i++) {
@@ -135,7 +135,7 @@ int mv_save_file_end(int fd, const struct mv_save_plan *plan, const struct mv_ra
     if (r == 0)
         r = mv_statefile_begin(&out, fd, plan->manifest.id, plan->ram_length, text, length, err);
     if (r == 0)
-        r = write_objects(objects, &out.sections, err);
+        r = mv_save_write_objects(objects, &out.sections, err);
     if (r == 0)
         r = write_blocks(plan, writer, &out.sections, err);
     if (r == 0)

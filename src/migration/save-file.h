@@ -35,6 +35,9 @@ int mv_save_file_end(int fd, const struct mv_save_plan *plan, const struct mv_ra
                      const struct mv_save_objects *objects, uint64_t *ret_length,
                      struct mv_error *err);
 
+/* Sections of type OBJECT, without the end. */
+int mv_save_write_objects(const struct mv_save_objects *objects, struct mv_section_writer *sections,
+                          struct mv_error *err);
 /* A block's sums. */
 int mv_save_write_sums(struct mv_section_writer *sections, const char *id, const uint64_t *sums,
                        size_t count, struct mv_error *err);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The thread that saves asks the main thread for a step and waits for its end; a step that
- * has begun is always waited for, so that both never touch the save at once.  What `lock`
- * guards is only who has the turn.
+ * The thread that saves has the main thread do steps of it (main-step.h), so that both never
+ * touch the save at once.
  */
 #include "save.h"
 
 #include "block-info.h"
 #include "block.h"
 #include "cleanup.h"
-#include "loop.h"
 #include "machine.h"
+#include "main-step.h"
 #include "os.h"
 #include "output-file.h"
 #include "ram-writer.h"
@@ -23,13 +22,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define CANCEL_NS (20 * 1000 * 1000)
-
-typedef int step_fn(struct mv_save *save, struct mv_error *err);
-
 struct mv_save {
     struct mv_machine *machine;
-    struct mv_loop *loop;
+    struct mv_main_step step;
     char *path;
     struct mv_output_file *file;
     char *base;                   /* the state that this one builds on, or NULL; */
@@ -49,33 +44,9 @@ struct mv_save {
     uint64_t stops;         /* the machine's then */
     bool still;             /* the guest has to be, from here on */
     bool complete;          /* the file is in its place */
-    /* The turn: */
-    pthread_mutex_t lock;
-    pthread_cond_t turned;
-    enum { NOTHING, ASKED, UNDER_WAY, DONE } turn;
-    step_fn *step;
-    int result;
-    struct mv_error *err;
 };
 
 /* --- steps of the main thread */
-
-static void take_step(void *opaque)
-{
-    struct mv_save *save = opaque;
-    pthread_mutex_lock(&save->lock);
-    bool asked = save->turn == ASKED;
-    if (asked)
-        save->turn = UNDER_WAY;
-    pthread_mutex_unlock(&save->lock);
-    if (!asked)
-        return; /* it was cancelled meanwhile */
-    int r = save->step(save, save->err);
-    MV_LOCK_SCOPE(&save->lock);
-    save->result = r;
-    save->turn = DONE;
-    pthread_cond_signal(&save->turned);
-}
 
 static bool is_cancelled(const struct mv_save *save)
 {
@@ -87,26 +58,10 @@ static int refuse_cancelled(const struct mv_save *save, struct mv_error *err)
     return mv_error_set(err, ECANCELED, "'%s' is not written: that was cancelled", save->path);
 }
 
-/* Have the main thread do it. */
-static int have_done(struct mv_save *save, step_fn *step, struct mv_error *err)
+static int have_done(struct mv_save *save, mv_main_step_fn *fn, struct mv_error *err)
 {
-    MV_LOCK_SCOPE(&save->lock);
-    save->step = step;
-    save->err = err;
-    save->turn = ASKED;
-    mv_loop_defer(save->loop, take_step, save);
-    while (save->turn != DONE) {
-        uint64_t until = mv_now_ns() + CANCEL_NS;
-        struct timespec when = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
-        pthread_cond_clockwait(&save->turned, &save->lock, CLOCK_MONOTONIC, &when);
-        /* The main thread may be waiting for this one. */
-        if (save->turn == ASKED && is_cancelled(save)) {
-            save->turn = NOTHING;
-            return refuse_cancelled(save, err);
-        }
-    }
-    save->turn = NOTHING;
-    return save->result;
+    int r = mv_main_step_do(&save->step, fn, save, save->cancelled, err);
+    return r == -ECANCELED ? refuse_cancelled(save, err) : r;
 }
 
 static int make_plan(const struct mv_save *save, struct mv_save_plan *plan, struct mv_error *err)
@@ -129,8 +84,9 @@ static int make_writer(struct mv_save *save, bool live, struct mv_error *err)
 }
 
 /* From here on the guest's writes are noted. */
-static int begin_live(struct mv_save *save, struct mv_error *err)
+static int begin_live(void *opaque, struct mv_error *err)
 {
+    struct mv_save *save = opaque;
     if (mv_machine_state(save->machine) != MV_MACHINE_RUNNING) {
         save->live = false;
         return 0;
@@ -164,8 +120,9 @@ static int plan_stopped(struct mv_save *save, struct mv_error *err)
     return r < 0 ? r : make_writer(save, false, err);
 }
 
-static int stop_guest(struct mv_save *save, struct mv_error *err)
+static int stop_guest(void *opaque, struct mv_error *err)
 {
+    struct mv_save *save = opaque;
     if (mv_machine_state(save->machine) == MV_MACHINE_RUNNING) {
         save->stopped_ns = mv_now_ns();
         save->holds = true;
@@ -193,8 +150,9 @@ static void let_go(struct mv_save *save)
 }
 
 /* All has been read. */
-static int go_on(struct mv_save *save, struct mv_error *err)
+static int go_on(void *opaque, struct mv_error *err)
 {
+    struct mv_save *save = opaque;
     save->still = save->plan.shared;
     if (!save->still)
         let_go(save);
@@ -364,11 +322,9 @@ int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, st
     if (save == NULL)
         return mv_error_set_errno(err, ENOMEM, "saving");
     save->machine = params->machine;
-    save->loop = params->loop;
+    mv_main_step_init(&save->step, params->loop);
     save->live = params->live;
     save->fd = -1;
-    pthread_mutex_init(&save->lock, NULL);
-    pthread_cond_init(&save->turned, NULL);
     save->since = params->since;
     save->base = params->base == NULL ? NULL : strdup(params->base);
     save->path = strdup(params->path);
@@ -389,15 +345,13 @@ void mv_save_destroy(struct mv_save *save)
     /* Memory outside of the file has to stay as it is. */
     if (!save->complete || !save->plan.shared)
         let_go(save);
-    mv_loop_forget(save->loop, save);
+    mv_main_step_end(&save->step);
     mv_ram_writer_destroy(save->writer);
     mv_track_close(save->track);
     mv_save_plan_clear(&save->plan);
     mv_output_file_destroy(save->file);
     mv_cleanup_close(&save->fd);
     mv_save_objects_clear(&save->objects);
-    pthread_cond_destroy(&save->turned);
-    pthread_mutex_destroy(&save->lock);
     free(save->base);
     free(save->path);
     free(save);
