@@ -65,11 +65,12 @@ static void print_options(const struct mv_option_table *table)
     for (size_t i = 0; i < table->word_count; i++)
         print_row(table->words[i].argument, table->words[i].help, HELP_COLUMN);
     printf("\nOptions:\n");
-    for (size_t i = 0; i < table->count; i++) {
-        if (table->options[i].later == NULL)
-            print_option(&table->options[i]);
+    const struct mv_option *option;
+    for (size_t i = 0; (option = mv_option_at(table, i)) != NULL; i++) {
+        if (option->later == NULL)
+            print_option(option);
         else
-            add_later(&later, "--", table->options[i].name);
+            add_later(&later, "--", option->name);
     }
     print_row("-h, --help", "Show this help.", HELP_COLUMN);
     print_later(&later);
@@ -93,7 +94,8 @@ void mv_help_print_verb(const struct mv_verb *verb)
     printf("Usage: %s\n\n%s\n", verb->synopsis, verb->summary);
     if (verb->options != NULL)
         print_options(verb->options);
-    if (verb->options == &mv_run_options || verb->options == &mv_restore_options)
+    if (verb->options == &mv_run_options || verb->options == &mv_restore_options ||
+        verb->options == &mv_receive_options)
         print_backing_keys();
     if (verb->notes != NULL)
         printf("\n%s", verb->notes);

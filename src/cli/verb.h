@@ -40,8 +40,9 @@ struct mv_verb {
  * quit in steer.c, and version in help.c.
  */
 extern const struct mv_verb mv_run_verb, mv_restore_verb, mv_info_verb, mv_fork_verb, mv_ps_verb,
-    mv_mem_verb, mv_stop_verb, mv_cont_verb, mv_quit_verb, mv_qmp_verb, mv_save_verb,
-    mv_ivshmem_server_verb, mv_ivshmem_client_verb, mv_engines_verb, mv_help_verb, mv_version_verb;
+    mv_mem_verb, mv_stop_verb, mv_cont_verb, mv_quit_verb, mv_qmp_verb, mv_save_verb, mv_send_verb,
+    mv_receive_verb, mv_ivshmem_server_verb, mv_ivshmem_client_verb, mv_engines_verb, mv_help_verb,
+    mv_version_verb;
 
 /* All of them, ended by NULL. */
 extern const struct mv_verb *const mv_verbs[];

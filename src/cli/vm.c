@@ -35,6 +35,7 @@ struct run {
     struct mv_gdb *gdb;
     struct mv_machine_observer observer;
     struct mv_vm_notify notify;
+    bool has_console; /* the guest has it */
     enum mv_machine_end end;
     enum mv_machine_cause cause;
 };
@@ -44,6 +45,8 @@ static void end_by_signal(void *opaque)
     struct run *run = opaque;
     if (run->machine != NULL)
         mv_machine_request_quit(run->machine, MV_CAUSE_HOST_SIGNAL);
+    else if (run->vm->interrupted != NULL)
+        run->vm->interrupted(run->vm->opaque);
 }
 
 static void take_key(void *opaque, enum mv_escape_action action)
@@ -76,6 +79,8 @@ static int open_control(struct run *run, struct mv_error *err)
         run->control->restore = run->vm->restore;
         run->control->run_clone = mv_clone_run;
     }
+    if (r == 0 && run->vm->controlled != NULL)
+        run->vm->controlled(run->vm->opaque, run->control);
     if (r == 0 && run->config->qmp_path != NULL)
         r = mv_control_listen(run->control, run->config->qmp_path, err);
     if (r < 0 || run->rundir == NULL)
@@ -128,6 +133,47 @@ static int place_serial(struct run *run, struct mv_error *err)
     return run->config->serial_path == NULL ? mv_error_set_errno(err, ENOMEM, "console") : 0;
 }
 
+static int start_console(struct run *run, struct mv_error *err)
+{
+    if (run->serial == NULL || run->has_console)
+        return 0;
+    run->has_console = true;
+    return run->serial->ops->start(run->serial, mv_machine_uart(run->machine), err);
+}
+
+/* Until a guest is here its user talks to memvisor: Ctrl-C ends the wait. */
+static void on_event(void *opaque, enum mv_machine_event event, enum mv_machine_cause cause)
+{
+    struct run *run = opaque;
+    struct mv_error err;
+    if (event == MV_MACHINE_EVENT_RESUME && start_console(run, &err) < 0)
+        mv_warn("the guest runs without its console: %s", err.text);
+}
+
+static int make_machine(struct run *run, struct mv_error *err)
+{
+    int r = run->vm->make(run->vm->opaque, run->loop,
+                          run->serial == NULL ? NULL : &run->serial->backend, &run->machine, err);
+    run->config = run->vm->config;
+    if (r == 0 && run->rundir != NULL)
+        link_device(run, NULL, NULL, true);
+    return r;
+}
+
+static int make_controlled(struct run *run, struct mv_error *err)
+{
+    if (!run->vm->awaits) {
+        int r = make_machine(run, err);
+        return r == 0 ? open_control(run, err) : r;
+    }
+    int r = open_control(run, err);
+    if (r == 0)
+        r = make_machine(run, err);
+    if (r == 0)
+        mv_control_take_machine(run->control, run->machine);
+    return r;
+}
+
 static int set_up(struct run *run, struct mv_error *err)
 {
     int r = make_rundir(run, err);
@@ -136,15 +182,12 @@ static int set_up(struct run *run, struct mv_error *err)
     if (r == 0)
         r = mv_serial_create(run->config, run->loop, take_key, run, &run->serial, err);
     if (r == 0)
-        r = run->vm->make(run->vm->opaque, run->loop,
-                          run->serial == NULL ? NULL : &run->serial->backend, &run->machine, err);
-    if (r == 0 && run->rundir != NULL)
-        link_device(run, NULL, NULL, true);
-    if (r == 0)
-        r = open_control(run, err);
+        r = make_controlled(run, err);
     /* Behind the control socket's, so that links are right when clients hear of a device. */
-    run->observer = (struct mv_machine_observer){.device = link_device, .opaque = run};
-    if (r == 0 && run->rundir != NULL)
+    run->observer = (struct mv_machine_observer){.event = run->vm->awaits ? on_event : NULL,
+                                                 .device = run->rundir != NULL ? link_device : NULL,
+                                                 .opaque = run};
+    if (r == 0)
         mv_machine_observe(run->machine, &run->observer);
     if (r == 0 && run->config->gdb != NULL)
         r = mv_gdb_create(run->loop, run->machine, run->config->gdb, &run->gdb, err);
@@ -153,19 +196,18 @@ static int set_up(struct run *run, struct mv_error *err)
 
 static int start(struct run *run, struct mv_error *err)
 {
-    int r = 0;
-    if (run->serial != NULL)
-        r = run->serial->ops->start(run->serial, mv_machine_uart(run->machine), err);
+    bool paused = run->config->paused || run->vm->awaits;
+    int r = run->vm->awaits ? 0 : start_console(run, err);
     if (r == 0 && run->vm->begin != NULL)
         r = run->vm->begin(run->vm->opaque, err);
     if (r == 0)
-        r = mv_machine_start(run->machine, run->config->paused, err);
+        r = mv_machine_start(run->machine, paused, err);
     if (r == 0 && run->vm->begun != NULL)
         run->vm->begun(run->vm->opaque);
     /* A clone belongs to its parent's service. */
     if (r == 0 && !run->vm->is_clone)
         mv_vm_notify_begin(&run->notify, run->machine);
-    if (r == 0 && run->config->paused && !run->vm->is_clone)
+    if (r == 0 && paused && !run->vm->awaits && !run->vm->is_clone)
         mv_log("the virtual CPUs are paused: 'memvisor cont %s' lets them run", run->config->name);
     return r;
 }
@@ -212,7 +254,7 @@ static int status_of(const struct run *run)
         mv_log("ended by SIG%s", sigabbrev_np(number));
         return MV_STATUS_SIGNAL + number;
     }
-    if (run->end == MV_MACHINE_QUIT)
+    if (run->end == MV_MACHINE_QUIT && run->cause != MV_CAUSE_HOST_MOVE)
         mv_log("ended by %s", run->cause == MV_CAUSE_HOST_QMP        ? "the command quit"
                               : run->cause == MV_CAUSE_HOST_DEBUGGER ? "the debugger"
                                                                      : "Ctrl-A X");
@@ -245,6 +287,10 @@ static int run_machine(struct run *run, struct mv_error *err)
         run->cause = mv_machine_end_cause(run->machine);
         drain(run);
         r = write_back(run, r, err);
+    }
+    if (r == MV_VM_NONE) {
+        run->cause = MV_CAUSE_HOST_QMP;
+        return 0;
     }
     return r == -ECANCELED && mv_signals_caught() != 0 ? 0 : r;
 }

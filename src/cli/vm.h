@@ -12,6 +12,7 @@
 
 struct mv_clone;
 struct mv_config;
+struct mv_control;
 struct mv_loop;
 struct mv_machine;
 struct mv_restore;
@@ -20,7 +21,7 @@ struct mv_serial_backend;
 struct mv_vm {
     struct mv_config *config;         /* gets a name where it has none; outlives the call */
     const struct mv_restore *restore; /* the state that it comes from; or NULL */
-    /* Make the machine of it, as mv_machine_create does. */
+    /* Make the machine of it, as mv_machine_create does; or MV_VM_NONE. */
     int (*make)(void *opaque, struct mv_loop *loop, struct mv_serial_backend *serial,
                 struct mv_machine **ret, struct mv_error *err);
     /* Its vCPUs are about to be let go.  May be NULL. */
@@ -31,10 +32,21 @@ struct mv_vm {
     void (*ending)(void *opaque);
     /* What went wrong, in place of its being said.  May be NULL. */
     void (*failed)(void *opaque, const struct mv_error *err);
+    /*
+     * Its guest comes from elsewhere: the control sockets are there first, and `make`, which may
+     * run the loop, may come to another `config`.  The machine is started paused, and who brings
+     * the guest lets it go; from then on the console is its.
+     */
+    bool awaits;
+    void (*controlled)(void *opaque, struct mv_control *control); /* before clients come */
+    void (*interrupted)(void *opaque); /* by a signal, while there is no machine */
     bool is_clone;   /* its folder and socket are all that anybody has of it: it needs both */
     bool own_serial; /* the console is a socket in the run-time folder, whatever `config` says */
     void *opaque;
 };
+
+/* Of `make`: there is no machine, and that is no error, since the user gave up. */
+#define MV_VM_NONE 1
 
 /* Returns the exit status; what went wrong is said.  The machine is no more then. */
 int mv_vm_run(const struct mv_vm *vm);

@@ -14,7 +14,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-extern const struct mv_option_table mv_run_options, mv_restore_options;
+extern const struct mv_option_table mv_run_options, mv_restore_options, mv_receive_options;
+
+/*
+ * restore-options.c: what takes the place of what a state says, for a target that begins as
+ * mv_config_restore, and whether it goes together.
+ */
+extern const struct mv_option mv_restore_shared[];
+int mv_config_check_restore(const struct mv_config_restore *restore, struct mv_error *err);
 
 /* run-options.c: setters of options that other verbs have, too; the target begins as mv_config. */
 mv_option_set_fn mv_config_set_name, mv_config_set_cmdline, mv_config_set_cpus, mv_config_set_bank,

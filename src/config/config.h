@@ -174,4 +174,18 @@ int mv_config_parse_restore(int argc, char *const *argv, struct mv_config_restor
                             struct mv_error *err);
 void mv_config_restore_free(struct mv_config_restore *restore);
 
+/* `memvisor receive`: where a guest comes from, and the same of it. */
+struct mv_config_receive {
+    struct mv_config_restore restore; /* first, for setters of restore's; without a file */
+    char *uri;
+    char *tls; /* as it was given, or NULL */
+    bool insecure;
+    bool json;
+};
+
+/* As mv_config_parse_run, for the words behind `memvisor receive`. */
+int mv_config_parse_receive(int argc, char *const *argv, struct mv_config_receive *ret,
+                            struct mv_error *err);
+void mv_config_receive_free(struct mv_config_receive *receive);
+
 #endif

@@ -45,24 +45,41 @@ int mv_option_set_flag(void *target, const struct mv_option *option, const char 
     return 0;
 }
 
+const struct mv_option *mv_option_at(const struct mv_option_table *table, size_t index)
+{
+    if (index < table->count)
+        return &table->options[index];
+    const struct mv_option *option = table->shared;
+    for (size_t i = table->count; option != NULL && option->name != NULL && i < index; i++)
+        option++;
+    return option == NULL || option->name == NULL ? NULL : option;
+}
+
 static const struct mv_option *find_long(const struct mv_option_table *table, const char *name)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        const struct mv_option *option = &table->options[i];
+    const struct mv_option *option;
+    for (size_t i = 0; (option = mv_option_at(table, i)) != NULL; i++) {
         if (strcmp(option->name, name) == 0 ||
             (option->alias != NULL && strcmp(option->alias, name) == 0))
-            return option;
+            break;
     }
-    return NULL;
+    return option;
 }
 
 static const struct mv_option *find_letter(const struct mv_option_table *table, char letter)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        if (table->options[i].letter == letter)
-            return &table->options[i];
-    }
-    return NULL;
+    const struct mv_option *option;
+    for (size_t i = 0; (option = mv_option_at(table, i)) != NULL && option->letter != letter;)
+        i++;
+    return option;
+}
+
+static size_t index_of(const struct mv_option_table *table, const struct mv_option *option)
+{
+    size_t i = 0;
+    while (mv_option_at(table, i) != option)
+        i++;
+    return i;
 }
 
 static const struct mv_foreign_option *find_foreign(const struct mv_option_table *table,
@@ -83,9 +100,10 @@ static int refuse_unknown(struct parse *p, const char *name)
     if (foreign != NULL)
         return mv_error_set(p->err, EINVAL, "unknown option '%s': %s", name, foreign->hint);
     mv_suggestion_init(&near, bare);
-    for (size_t i = 0; i < p->table->count; i++) {
-        mv_suggestion_offer(&near, p->table->options[i].name);
-        mv_suggestion_offer(&near, p->table->options[i].alias);
+    const struct mv_option *option;
+    for (size_t i = 0; (option = mv_option_at(p->table, i)) != NULL; i++) {
+        mv_suggestion_offer(&near, option->name);
+        mv_suggestion_offer(&near, option->alias);
     }
     if (near.nearest != NULL)
         return mv_error_set(p->err, EINVAL,
@@ -109,7 +127,7 @@ static bool next_is_value(const struct parse *p, const struct mv_option *option)
 static int apply(struct parse *p, const struct mv_option *option, const char *shown,
                  const char *attached)
 {
-    const char **seen = &p->seen[option - p->table->options];
+    const char **seen = &p->seen[index_of(p->table, option)];
     const char *value = attached;
 
     if (option->later != NULL)
@@ -213,7 +231,7 @@ static int parse_words(struct parse *p)
 int mv_options_parse(const struct mv_option_table *table, int argc, char *const *argv, void *target,
                      struct mv_error *err)
 {
-    CLEANUP_FREE const char **seen = calloc(table->count + 1, sizeof *seen);
+    CLEANUP_FREE const char **seen = calloc(index_of(table, NULL) + 1, sizeof *seen);
     if (seen == NULL)
         return mv_error_set_errno(err, ENOMEM, "options");
     struct parse p = {

@@ -51,7 +51,12 @@ struct mv_option_table {
     size_t words_needed; /* the first so many have to be there */
     const struct mv_foreign_option *foreign;
     size_t foreign_count;
+    /* Further options, which other verbs have, too, ended by one without a name; or NULL. */
+    const struct mv_option *shared;
 };
+
+/* One after the other, those of the verb and those that it shares; NULL behind the last. */
+const struct mv_option *mv_option_at(const struct mv_option_table *table, size_t index);
 
 /* What mv_options_parse returns where -h or --help was given. */
 #define MV_OPTIONS_HELP 1

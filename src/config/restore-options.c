@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The options of `memvisor restore`, as data: those of run that replace what the state
- * says, and those that say how it is restored.  No state; called by the cli room.
+ * says, which `memvisor receive` has, too, and those that say how it is restored.  No state;
+ * called by the cli room.
  */
 #include "config-text.h"
 
@@ -38,16 +39,19 @@ static int set_reload(void *target, const struct mv_option *option, const char *
 #define FLAG(name) mv_option_set_flag, offsetof(struct mv_config_restore, name)
 
 static const struct mv_option options[] = {
-    {"name", 'n', "NAME", mv_config_set_name, offsetof(struct mv_config_restore, config.name),
-     "Name of the VM; default vm-PID. Two VMs of one name cannot run at once."},
     {"ram", 0, "WAY", set_ram, 0,
      "How the guest gets its memory: private, the default, maps the file, copies what the guest "
      "writes and leaves the file as it is; copy reads it and checks its sums; shared maps it and "
      "has the guest write to it, so that it is no saved state any more."},
-    {"paused", 0, NULL, FLAG(config.paused), "Start with the virtual CPUs paused."},
     {"json", 0, NULL, FLAG(json),
      "Tell in a line of JSON what was restored and how long it took, on standard output, or on "
      "standard error where the console is there."},
+};
+
+const struct mv_option mv_restore_shared[] = {
+    {"name", 'n', "NAME", mv_config_set_name, offsetof(struct mv_config_restore, config.name),
+     "Name of the VM; default vm-PID. Two VMs of one name cannot run at once."},
+    {"paused", 0, NULL, FLAG(config.paused), "Start with the virtual CPUs paused."},
     {"serial", 0, "WHERE", mv_config_set_serial,
      offsetof(struct mv_config_restore, config.serial_path),
      "Where the guest's console is: stdio, none, file:PATH (output only) or unix:PATH (a socket "
@@ -99,6 +103,7 @@ static const struct mv_option options[] = {
     {"initrd", 'i', "FILE", TEXT(initrd), "Initial RAM disk that a reset reads under --reload on."},
     {.name = "disk", .argument = "SPEC", .later = "give the guest a disk"},
     {.name = "net", .argument = "SPEC", .later = "connect the guest to a network"},
+    {.name = NULL},
 };
 
 static const struct mv_option words[] = {
@@ -113,7 +118,8 @@ const struct mv_option_table mv_restore_options = {.verb = "restore",
                                                    .count = sizeof options / sizeof options[0],
                                                    .words = words,
                                                    .word_count = 1,
-                                                   .words_needed = 1};
+                                                   .words_needed = 1,
+                                                   .shared = mv_restore_shared};
 
 void mv_config_restore_free(struct mv_config_restore *restore)
 {
@@ -122,15 +128,22 @@ void mv_config_restore_free(struct mv_config_restore *restore)
     *restore = (struct mv_config_restore){0};
 }
 
+int mv_config_check_restore(const struct mv_config_restore *restore, struct mv_error *err)
+{
+    if (restore->config.kernel != NULL && restore->config.firmware != NULL)
+        return mv_error_set(err, EINVAL,
+                            "-k and --firmware exclude each other: a guest starts with a kernel or "
+                            "with a bare-metal binary");
+    return 0;
+}
+
 int mv_config_parse_restore(int argc, char *const *argv, struct mv_config_restore *ret,
                             struct mv_error *err)
 {
     struct mv_config_restore restore = {.config.serial = MV_SERIAL_STDIO};
     int r = mv_options_parse(&mv_restore_options, argc, argv, &restore, err);
-    if (r == 0 && restore.config.kernel != NULL && restore.config.firmware != NULL)
-        r = mv_error_set(err, EINVAL,
-                         "-k and --firmware exclude each other: a guest starts with a kernel or "
-                         "with a bare-metal binary");
+    if (r == 0)
+        r = mv_config_check_restore(&restore, err);
     if (r != 0) {
         mv_config_restore_free(&restore);
         return r;

@@ -223,7 +223,7 @@ static int query_ivshmem(struct mv_qmp_call *call, struct mv_error *err)
 const struct mv_qmp_command mv_qmp_device[] = {
     {"device_add", &device_add_args_type, &mv_qmp_empty, device_add},
     {"device_del", &device_del_args_type, &mv_qmp_empty, device_del},
-    {"x-query-ivshmem", &mv_qmp_empty, &ivshmems_type, query_ivshmem},
+    {"x-query-ivshmem", &mv_qmp_empty, &ivshmems_type, query_ivshmem, MV_QMP_MADE},
     {"DEVICE_DELETED", &device_deleted_data_type},
     {NULL},
 };

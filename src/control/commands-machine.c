@@ -43,11 +43,17 @@ static int query_status(struct mv_qmp_call *call, struct mv_error *err)
         [MV_MACHINE_PAUSED] = "paused",       [MV_MACHINE_IO_ERROR] = "io-error",
         [MV_MACHINE_ENDED] = "shutdown",
     };
-    enum mv_machine_state state = mv_machine_state(call->machine);
-    const char *saving =
-        state == MV_MACHINE_PAUSED ? mv_saving_status(call->session->control) : NULL;
-    call->result = json_pack("{s:b, s:b, s:s}", "running", state == MV_MACHINE_RUNNING,
-                             "singlestep", 0, "status", saving != NULL ? saving : words[state]);
+    const struct mv_control *control = call->session->control;
+    bool due = mv_incoming_is_due(control);
+    enum mv_machine_state state =
+        call->machine == NULL ? MV_MACHINE_PRELAUNCH : mv_machine_state(call->machine);
+    const char *word = due ? "inmigrate" : NULL;
+    if (word == NULL && state == MV_MACHINE_PAUSED)
+        word = mv_saving_status(control);
+    if (word == NULL && state == MV_MACHINE_PAUSED)
+        word = mv_moving_status(control);
+    call->result = json_pack("{s:b, s:b, s:s}", "running", !due && state == MV_MACHINE_RUNNING,
+                             "singlestep", 0, "status", word != NULL ? word : words[state]);
     return 0;
 }
 
@@ -80,7 +86,11 @@ static int system_powerdown(struct mv_qmp_call *call, struct mv_error *err)
 /* The machine ends after this round of the loop, so the answer is sent first. */
 static int quit(struct mv_qmp_call *call, struct mv_error *err)
 {
-    mv_machine_request_quit(call->machine, MV_CAUSE_HOST_QMP);
+    const struct mv_incoming *incoming = call->session->control->incoming;
+    if (call->machine != NULL)
+        mv_machine_request_quit(call->machine, MV_CAUSE_HOST_QMP);
+    else
+        incoming->quit(incoming->opaque);
     return 0;
 }
 
@@ -117,13 +127,13 @@ static int query_vm_generation_id(struct mv_qmp_call *call, struct mv_error *err
 /* --- the table */
 
 const struct mv_qmp_command mv_qmp_machine[] = {
-    {"query-status", &mv_qmp_empty, &status_info_type, query_status},
+    {"query-status", &mv_qmp_empty, &status_info_type, query_status, MV_QMP_ALWAYS},
     {"stop", &mv_qmp_empty, &mv_qmp_empty, stop},
     {"cont", &mv_qmp_empty, &mv_qmp_empty, cont},
     {"system_reset", &mv_qmp_empty, &mv_qmp_empty, system_reset},
     {"system_powerdown", &mv_qmp_empty, &mv_qmp_empty, system_powerdown},
-    {"quit", &mv_qmp_empty, &mv_qmp_empty, quit},
-    {"query-cpus-fast", &mv_qmp_empty, &cpu_list_type, query_cpus_fast},
+    {"quit", &mv_qmp_empty, &mv_qmp_empty, quit, MV_QMP_ALWAYS},
+    {"query-cpus-fast", &mv_qmp_empty, &cpu_list_type, query_cpus_fast, MV_QMP_MADE},
     {"query-vm-generation-id", &mv_qmp_empty, &guid_info_type, query_vm_generation_id},
     {"STOP", &mv_qmp_empty},
     {"RESUME", &mv_qmp_empty},

@@ -379,11 +379,12 @@ static int pmemsave(struct mv_qmp_call *call, struct mv_error *err)
 
 const struct mv_qmp_command mv_qmp_memory[] = {
     {"query-memory-size-summary", &mv_qmp_empty, &memory_size_summary_type,
-     query_memory_size_summary},
-    {"query-memory-devices", &mv_qmp_empty, &memory_devices_type, query_memory_devices},
-    {"query-memdev", &mv_qmp_empty, &memdevs_type, query_memdev},
-    {"x-query-space", &mv_qmp_empty, &space_ranges_type, query_space},
-    {"x-query-blocks", &blocks_args_type, &blocks_type, query_blocks},
+     query_memory_size_summary, MV_QMP_MADE},
+    {"query-memory-devices", &mv_qmp_empty, &memory_devices_type, query_memory_devices,
+     MV_QMP_MADE},
+    {"query-memdev", &mv_qmp_empty, &memdevs_type, query_memdev, MV_QMP_MADE},
+    {"x-query-space", &mv_qmp_empty, &space_ranges_type, query_space, MV_QMP_MADE},
+    {"x-query-blocks", &blocks_args_type, &blocks_type, query_blocks, MV_QMP_MADE},
     {"pmemsave", &pmemsave_args_type, &mv_qmp_empty, pmemsave},
     {"X_BLOCK_ERROR", &block_error_data_type},
     {NULL},

@@ -8,7 +8,6 @@
 #include "control.h"
 #include "job.h"
 #include "log.h"
-#include "os.h"
 #include "qmp-command.h"
 #include "qmp-json.h"
 #include "qmp-session.h"
@@ -16,10 +15,6 @@
 #include "track.h"
 
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
-
-#define PROGRESS_MS 200
 
 /* --- types */
 
@@ -41,12 +36,12 @@ struct save_job {
     struct mv_job job; /* first */
     struct mv_save *save;
     struct mv_save_figures figures;
+    bool moves; /* for `migrate`, which nobody waits for */
 };
 
-static void tell_progress(void *opaque, uint32_t events)
+static void tell_progress(void *opaque)
 {
     struct mv_control *control = opaque;
-    mv_drain(control->saving.timer_fd);
     const struct mv_save_progress progress = mv_save_progress(control->saving.save);
     mv_control_send_event(control, "X_SAVE_PROGRESS", "{s:s, s:I, s:I, s:I, s:I}", "file",
                           mv_save_path(control->saving.save), "total", (json_int_t)progress.total,
@@ -54,26 +49,12 @@ static void tell_progress(void *opaque, uint32_t events)
                           "passes", (json_int_t)progress.passes);
 }
 
-static int watch(struct mv_control *control, struct mv_error *err)
-{
-    static const struct itimerspec often = {.it_interval.tv_nsec = PROGRESS_MS * 1000000,
-                                            .it_value.tv_nsec = PROGRESS_MS * 1000000};
-    struct mv_saving *saving = &control->saving;
-    saving->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (saving->timer_fd < 0 || timerfd_settime(saving->timer_fd, 0, &often, NULL) < 0)
-        return mv_error_set_errno(err, errno, "a timer");
-    return mv_loop_add(control->loop, saving->timer_fd, EPOLLIN, tell_progress, control,
-                       &saving->timer, err);
-}
-
 static void forget(struct mv_control *control)
 {
     struct mv_saving *saving = &control->saving;
-    mv_loop_remove(saving->timer);
-    mv_cleanup_close(&saving->timer_fd);
+    mv_ticker_stop(&saving->ticker);
     mv_save_destroy(saving->save);
     saving->save = NULL;
-    saving->timer = NULL;
     saving->cancelled = NULL;
 }
 
@@ -82,7 +63,7 @@ static int run_save(struct mv_job *job, json_t **ret, struct mv_error *err)
     struct save_job *save = (struct save_job *)job;
     struct mv_save_figures *f = &save->figures;
     int r = mv_save_run(save->save, &job->cancelled, f, err);
-    if (r < 0)
+    if (r < 0 || save->moves)
         return r;
     *ret = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "file",
                      mv_save_path(save->save), "memory", (json_int_t)f->memory, "bytes",
@@ -111,48 +92,67 @@ static void clear_save(struct mv_job *job)
         mv_track_close(control->saving.track);
         control->saving.track = track;
     }
+    if (save->moves)
+        mv_moving_saved(control, job->result, &job->err, &save->figures);
 }
 
-static int start(struct mv_qmp_call *call, struct mv_error *err)
+static int start(struct mv_qmp_call *call, bool moves, struct mv_error *err)
 {
     struct mv_control *control = call->session->control;
     struct mv_saving *saving = &control->saving;
-    int r = watch(control, err);
+    int r = mv_ticker_start(&saving->ticker, control->loop, tell_progress, control, err);
     if (r < 0) {
         forget(control);
         return r;
     }
     /* Where it cannot be started the save is cleared by way of its job. */
-    struct save_job wish = {.job = {.run = run_save, .clear = clear_save, .control = control},
-                            .save = saving->save};
+    struct save_job wish = {.job = {.run = run_save,
+                                    .clear = clear_save,
+                                    .control = control,
+                                    .at_once = moves,
+                                    .result = -EAGAIN},
+                            .save = saving->save,
+                            .moves = moves};
     r = mv_jobs_start(call, &wish.job, sizeof wish, err);
-    if (r == MV_QMP_LATER)
+    if (r >= 0)
         saving->cancelled = &control->jobs->cancelled;
     return r;
 }
 
-static int save(struct mv_qmp_call *call, struct mv_error *err)
+static int begin(struct mv_qmp_call *call, struct mv_save_params *params, struct mv_error *err)
 {
     struct mv_control *control = call->session->control;
     struct mv_saving *saving = &control->saving;
-    const char *mode = json_string_value(json_object_get(call->arguments, "mode"));
-    const char *file = json_string_value(json_object_get(call->arguments, "file"));
     if (saving->save != NULL)
         return mv_error_set(err, EBUSY,
                             "the guest is being saved to '%s' already: x-save-cancel ends that",
                             mv_save_path(saving->save));
-    const struct mv_save_params params = {
-        .machine = call->machine,
-        .loop = control->loop,
-        .path = file,
+    int r = mv_moving_check(control, err);
+    if (r < 0)
+        return r;
+    params->machine = call->machine;
+    params->loop = control->loop;
+    params->since = saving->track;
+    r = mv_save_create(params, &saving->save, err);
+    saving->live = params->live;
+    return r < 0 ? r : start(call, params->stays, err);
+}
+
+static int save(struct mv_qmp_call *call, struct mv_error *err)
+{
+    const char *mode = json_string_value(json_object_get(call->arguments, "mode"));
+    struct mv_save_params params = {
+        .path = json_string_value(json_object_get(call->arguments, "file")),
         .live = mode == NULL || strcmp(mode, "live") == 0,
         .base = json_string_value(json_object_get(call->arguments, "base")),
-        .since = saving->track,
     };
-    int r = mv_save_create(&params, &saving->save, err);
-    saving->live = params.live;
-    saving->timer_fd = -1;
-    return r < 0 ? r : start(call, err);
+    return begin(call, &params, err);
+}
+
+int mv_saving_move(struct mv_qmp_call *call, const char *path, struct mv_error *err)
+{
+    struct mv_save_params params = {.path = path, .live = true, .stays = true};
+    return begin(call, &params, err);
 }
 
 static int save_cancel(struct mv_qmp_call *call, struct mv_error *err)

@@ -149,6 +149,6 @@ static int query_pci(struct mv_qmp_call *call, struct mv_error *err)
 /* --- the table */
 
 const struct mv_qmp_command mv_qmp_pci[] = {
-    {"query-pci", &mv_qmp_empty, &pci_buses_type, query_pci},
+    {"query-pci", &mv_qmp_empty, &pci_buses_type, query_pci, MV_QMP_MADE},
     {NULL},
 };

@@ -144,6 +144,7 @@ static const struct {
     [MV_CAUSE_HOST_UI] = {false, "host-ui", "host-ui"},
     [MV_CAUSE_HOST_QMP] = {false, "host-qmp-quit", "host-qmp-system-reset"},
     [MV_CAUSE_HOST_DEBUGGER] = {false, "host-ui", "host-ui"},
+    [MV_CAUSE_HOST_MOVE] = {false, "host-qmp-quit", "host-qmp-system-reset"},
     [MV_CAUSE_HOST_ERROR] = {false, "host-error", "host-error"},
 };
 
@@ -160,6 +161,8 @@ static void on_machine_event(void *opaque, enum mv_machine_event event, enum mv_
             event == MV_MACHINE_EVENT_RESET ? causes[cause].reset : causes[cause].shutdown);
     else
         mv_control_send_event(opaque, names[event], "{}");
+    if (event == MV_MACHINE_EVENT_RESUME)
+        mv_moving_resumed(opaque);
 }
 
 static void on_machine_fault(void *opaque, const struct mv_block *block, uint64_t offset,
@@ -198,27 +201,37 @@ int mv_control_create(struct mv_loop *loop, struct mv_machine *machine, struct m
         return mv_error_set_errno(err, ENOMEM, "control socket");
     mv_json_memory_watch();
     control->loop = loop;
-    control->machine = machine;
+    control->saving.ticker.fd = -1;
+    mv_moving_init(&control->moving);
     control->observer = (struct mv_machine_observer){.event = on_machine_event,
                                                      .fault = on_machine_fault,
                                                      .device = on_device,
                                                      .resuming = on_resuming,
                                                      .opaque = control};
-    mv_machine_observe(machine, &control->observer);
+    if (machine != NULL)
+        mv_control_take_machine(control, machine);
     *ret = control;
     return 0;
+}
+
+void mv_control_take_machine(struct mv_control *control, struct mv_machine *machine)
+{
+    control->machine = machine;
+    mv_machine_observe(machine, &control->observer);
 }
 
 void mv_control_destroy(struct mv_control *control)
 {
     if (control == NULL)
         return;
-    mv_machine_unobserve(control->machine, &control->observer);
+    if (control->machine != NULL)
+        mv_machine_unobserve(control->machine, &control->observer);
     while (control->listener_count > 0)
         mv_listener_stop(&control->listeners[--control->listener_count]);
     while (control->clients != NULL)
         mv_control_client_end(control->clients);
     mv_jobs_end(control);
+    mv_moving_end(control);
     mv_saving_end(control);
     mv_loop_forget(control->loop, control);
     free(control);

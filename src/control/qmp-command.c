@@ -123,8 +123,8 @@ struct schema {
 };
 
 static const char *const builtin_json_types[] = {
-    [MV_QMP_STR] = "string",   [MV_QMP_INT] = "int",   [MV_QMP_UINT] = "int",
-    [MV_QMP_BOOL] = "boolean", [MV_QMP_ANY] = "value",
+    [MV_QMP_STR] = "string",    [MV_QMP_INT] = "int",      [MV_QMP_UINT] = "int",
+    [MV_QMP_NUMBER] = "number", [MV_QMP_BOOL] = "boolean", [MV_QMP_ANY] = "value",
 };
 
 static bool is_builtin(const struct mv_qmp_type *type)
@@ -258,18 +258,19 @@ static int query_schema(struct mv_qmp_call *call, struct mv_error *err)
 /* --- the table */
 
 static const struct mv_qmp_command protocol[] = {
-    {"qmp_capabilities", &capabilities_args_type, &mv_qmp_empty, capabilities},
-    {"query-version", &mv_qmp_empty, &version_info_type, query_version},
-    {"query-commands", &mv_qmp_empty, &command_list_type, query_commands},
-    {"query-qmp-schema", &mv_qmp_empty, &schema_type, query_schema},
+    {"qmp_capabilities", &capabilities_args_type, &mv_qmp_empty, capabilities, MV_QMP_ALWAYS},
+    {"query-version", &mv_qmp_empty, &version_info_type, query_version, MV_QMP_ALWAYS},
+    {"query-commands", &mv_qmp_empty, &command_list_type, query_commands, MV_QMP_ALWAYS},
+    {"query-qmp-schema", &mv_qmp_empty, &schema_type, query_schema, MV_QMP_ALWAYS},
     {NULL},
 };
 
 /* --- looking up */
 
 static const struct mv_qmp_command *const families[] = {
-    protocol,      mv_qmp_machine,   mv_qmp_memory,  mv_qmp_dirty, mv_qmp_pci,
-    mv_qmp_device, mv_qmp_migration, mv_qmp_restore, mv_qmp_fork,  mv_qmp_sync,
+    protocol,      mv_qmp_machine,   mv_qmp_memory,  mv_qmp_dirty,          mv_qmp_pci,
+    mv_qmp_device, mv_qmp_migration, mv_qmp_migrate, mv_qmp_migrate_params, mv_qmp_restore,
+    mv_qmp_fork,   mv_qmp_sync,
 };
 
 const struct mv_qmp_command *mv_qmp_command_at(size_t index, bool event)

@@ -31,23 +31,33 @@ struct mv_qmp_call {
 typedef int mv_qmp_command_fn(struct mv_qmp_call *call, struct mv_error *err);
 #define MV_QMP_LATER 1
 
+/* What a command needs while a guest is awaited, or on its way (mv_incoming_is_due). */
+enum mv_qmp_when {
+    MV_QMP_HERE,   /* that it is here: it is refused until then */
+    MV_QMP_MADE,   /* its machine, which is looked at alone */
+    MV_QMP_ALWAYS, /* nothing: call->machine may be NULL */
+};
+
 struct mv_qmp_command {
     const char *name;
     const struct mv_qmp_type *arguments; /* an object; an event's data */
     const struct mv_qmp_type *returns;
     mv_qmp_command_fn *run; /* NULL: it is an event */
+    enum mv_qmp_when when;
 };
 
 /* The commands and events of one file, ended by a NULL name. */
-extern const struct mv_qmp_command mv_qmp_machine[];   /* commands-machine.c */
-extern const struct mv_qmp_command mv_qmp_memory[];    /* commands-memory.c */
-extern const struct mv_qmp_command mv_qmp_dirty[];     /* commands-dirty.c */
-extern const struct mv_qmp_command mv_qmp_pci[];       /* commands-pci.c */
-extern const struct mv_qmp_command mv_qmp_device[];    /* commands-device.c */
-extern const struct mv_qmp_command mv_qmp_fork[];      /* commands-fork.c */
-extern const struct mv_qmp_command mv_qmp_sync[];      /* commands-sync.c */
-extern const struct mv_qmp_command mv_qmp_restore[];   /* commands-restore.c */
-extern const struct mv_qmp_command mv_qmp_migration[]; /* commands-migration.c */
+extern const struct mv_qmp_command mv_qmp_machine[];        /* commands-machine.c */
+extern const struct mv_qmp_command mv_qmp_memory[];         /* commands-memory.c */
+extern const struct mv_qmp_command mv_qmp_dirty[];          /* commands-dirty.c */
+extern const struct mv_qmp_command mv_qmp_pci[];            /* commands-pci.c */
+extern const struct mv_qmp_command mv_qmp_device[];         /* commands-device.c */
+extern const struct mv_qmp_command mv_qmp_fork[];           /* commands-fork.c */
+extern const struct mv_qmp_command mv_qmp_sync[];           /* commands-sync.c */
+extern const struct mv_qmp_command mv_qmp_restore[];        /* commands-restore.c */
+extern const struct mv_qmp_command mv_qmp_migration[];      /* commands-migration.c */
+extern const struct mv_qmp_command mv_qmp_migrate[];        /* commands-migrate.c */
+extern const struct mv_qmp_command mv_qmp_migrate_params[]; /* migrate-params.c */
 
 /* One after the other, the commands or the events; NULL behind the last. */
 const struct mv_qmp_command *mv_qmp_command_at(size_t index, bool event);

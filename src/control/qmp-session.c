@@ -132,6 +132,18 @@ static int check_shape(const json_t *request, struct mv_error *err)
                : mv_error_set(err, EINVAL, "the command lacks 'execute'");
 }
 
+/* A guest that is on its way is nobody's to be steered yet. */
+static int check_when(const struct mv_control *control, const struct mv_qmp_command *command,
+                      struct mv_error *err)
+{
+    if (command->when == MV_QMP_ALWAYS || !mv_incoming_is_due(control) ||
+        (command->when == MV_QMP_MADE && control->machine != NULL))
+        return 0;
+    return mv_error_set(err, EBUSY,
+                        "the guest is not here yet (inmigrate): wait until query-status says that "
+                        "it runs, or end this by 'quit'");
+}
+
 /* Takes the id's text over. */
 static void run(struct mv_qmp_session *session, const struct mv_qmp_command *command,
                 const json_t *arguments, char *id_text)
@@ -141,6 +153,8 @@ static void run(struct mv_qmp_session *session, const struct mv_qmp_command *com
     struct mv_qmp_call call = {
         .machine = session->control->machine, .session = session, .arguments = arguments};
     int r = mv_qmp_type_check(command->arguments, arguments, &err);
+    if (r == 0)
+        r = check_when(session->control, command, &err);
     if (r == 0)
         r = command->run(&call, &err);
     if (r == MV_QMP_LATER) {

@@ -13,6 +13,7 @@
 const struct mv_qmp_type mv_qmp_str = {.kind = MV_QMP_STR, .name = "str"};
 const struct mv_qmp_type mv_qmp_int = {.kind = MV_QMP_INT, .name = "int"};
 const struct mv_qmp_type mv_qmp_uint = {.kind = MV_QMP_UINT, .name = "int"};
+const struct mv_qmp_type mv_qmp_number = {.kind = MV_QMP_NUMBER, .name = "number"};
 const struct mv_qmp_type mv_qmp_bool = {.kind = MV_QMP_BOOL, .name = "bool"};
 const struct mv_qmp_type mv_qmp_any = {.kind = MV_QMP_ANY, .name = "any"};
 const struct mv_qmp_type mv_qmp_str_list = {
@@ -28,6 +29,7 @@ static const char *const kind_words[] = {
     [MV_QMP_STR] = "a string",
     [MV_QMP_INT] = "an integer",
     [MV_QMP_UINT] = "a positive integer",
+    [MV_QMP_NUMBER] = "a number",
     [MV_QMP_BOOL] = "true or false",
     [MV_QMP_ANY] = "any value",
     [MV_QMP_ENUM] = "a string",
@@ -46,6 +48,8 @@ static bool is_of_kind(enum mv_qmp_kind kind, const json_t *value)
     case MV_QMP_UINT:
         return mv_qmp_value_is_large(value) ||
                (json_is_integer(value) && json_integer_value(value) >= 0);
+    case MV_QMP_NUMBER:
+        return json_is_number(value) || mv_qmp_value_is_large(value);
     case MV_QMP_BOOL:
         return json_is_boolean(value);
     case MV_QMP_ARRAY:

@@ -17,6 +17,7 @@ enum mv_qmp_kind {
     MV_QMP_STR,
     MV_QMP_INT,
     MV_QMP_UINT, /* an integer that is not negative */
+    MV_QMP_NUMBER,
     MV_QMP_BOOL,
     MV_QMP_ANY,
     MV_QMP_ENUM,
@@ -56,7 +57,8 @@ struct mv_qmp_type {
  */
 int mv_qmp_type_check(const struct mv_qmp_type *type, const json_t *value, struct mv_error *err);
 
-extern const struct mv_qmp_type mv_qmp_str, mv_qmp_int, mv_qmp_uint, mv_qmp_bool, mv_qmp_any;
+extern const struct mv_qmp_type mv_qmp_str, mv_qmp_int, mv_qmp_uint, mv_qmp_number, mv_qmp_bool,
+    mv_qmp_any;
 extern const struct mv_qmp_type mv_qmp_empty; /* an object without members */
 extern const struct mv_qmp_type mv_qmp_str_list, mv_qmp_uint_list;
 

@@ -47,6 +47,7 @@ enum mv_machine_cause {
     MV_CAUSE_HOST_UI,  /* a key of the console */
     MV_CAUSE_HOST_QMP, /* a command of the control socket */
     MV_CAUSE_HOST_DEBUGGER,
+    MV_CAUSE_HOST_MOVE, /* the guest runs elsewhere */
     MV_CAUSE_HOST_ERROR,
 };
 

@@ -32,6 +32,7 @@ struct mv_save {
     int fd;                       /* of the file once it is complete; -1 */
     uint64_t end;                 /* the file's length */
     bool live;
+    bool stays; /* the guest is not let go again, once the file is complete */
     const atomic_bool *cancelled;
     /* Whoever has the turn: */
     struct mv_save_plan plan;
@@ -153,7 +154,7 @@ static void let_go(struct mv_save *save)
 static int go_on(void *opaque, struct mv_error *err)
 {
     struct mv_save *save = opaque;
-    save->still = save->plan.shared;
+    save->still = save->plan.shared || save->stays;
     if (!save->still)
         let_go(save);
     return 0;
@@ -324,6 +325,7 @@ int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, st
     save->machine = params->machine;
     mv_main_step_init(&save->step, params->loop);
     save->live = params->live;
+    save->stays = params->stays;
     save->fd = -1;
     save->since = params->since;
     save->base = params->base == NULL ? NULL : strdup(params->base);
@@ -343,7 +345,7 @@ void mv_save_destroy(struct mv_save *save)
     if (save == NULL)
         return;
     /* Memory outside of the file has to stay as it is. */
-    if (!save->complete || !save->plan.shared)
+    if (!save->complete || !(save->plan.shared || save->stays))
         let_go(save);
     mv_main_step_end(&save->step);
     mv_ram_writer_destroy(save->writer);

@@ -31,6 +31,7 @@ struct mv_save_params {
     struct mv_loop *loop;
     const char *path; /* of the file; not kept */
     bool live;
+    bool stays;                   /* the guest stays paused when it is saved */
     const char *base;             /* the state to build on, or NULL; not kept */
     const struct mv_track *since; /* of the state that was saved last, or NULL; outlives the save */
 };

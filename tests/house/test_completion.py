@@ -69,7 +69,19 @@ def offered(bash, line):
 
 @pytest.mark.parametrize("line, expected", [
     ("memvisor ru", "memvisor run "),
-    ("memvisor re", "memvisor restore "),
+    ("memvisor rest", "memvisor restore "),
+    ("memvisor rec", "memvisor receive "),
+    ("memvisor receive de", "memvisor receive defer "),
+    ("memvisor receive unix:im", "memvisor receive unix:images/"),
+    ("memvisor receive --tls ps", "memvisor receive --tls psk="),
+    ("memvisor receive tcp: --ins", "memvisor receive tcp: --insecure "),
+    ("memvisor receive tcp: -m 256M,fi", "memvisor receive tcp: -m 256M,file="),
+    ("memvisor se", "memvisor send "),
+    ("memvisor send be", r"memvisor send beta\ two "),
+    ("memvisor send alpha un", "memvisor send alpha unix:"),
+    ("memvisor send alpha unix: --comp", "memvisor send alpha unix: --compress "),
+    ("memvisor send alpha unix: --compress z", "memvisor send alpha unix: --compress zstd "),
+    ("memvisor send alpha --tls x509=im", "memvisor send alpha --tls x509=images/"),
     ("memvisor fo", "memvisor fork "),
     ("memvisor fork --sha", "memvisor fork --share "),
     ("memvisor fork --share k", "memvisor fork --share keep "),
@@ -158,7 +170,8 @@ def test_completes(bash, line, expected):
 
 def test_lists_verbs_and_values(bash):
     assert offered(bash, "memvisor ") == {
-        "run", "restore", "info", "fork", "ps", "mem", "stop", "cont", "quit", "qmp", "save", "ivshmem-server", "ivshmem-client",
+        "run", "restore", "info", "fork", "ps", "mem", "stop", "cont", "quit", "qmp", "save", "send", "receive",
+        "ivshmem-server", "ivshmem-client",
         "engines", "help", "version"}
     assert offered(bash, "memvisor run --serial ") == {"stdio", "none", "file:", "unix:"}
     assert offered(bash, "memvisor run --engine ") == {"auto", "emulator"}

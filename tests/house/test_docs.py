@@ -50,7 +50,8 @@ def completed_options(verb):
 
 @pytest.mark.parametrize("verb, some", [
     ("ivshmem-server", {"--size", "--watch", "-v"}), ("ivshmem-client", {"--timeout", "--json"}),
-    ("save", {"--live", "--stop", "--json"}), ("restore", {"--ram", "-n", "--memory"}),
+    ("save", {"--live", "--stop", "--json"}), ("send", {"--downtime", "--tls", "--keep"}),
+    ("receive", {"--insecure", "--tls", "-n"}), ("restore", {"--ram", "-n", "--memory"}),
     ("fork", {"--count", "-n", "--share"}), ("info", {"--json", "-o", "--diff"})])
 def test_options_are_the_same_everywhere(memvisor, verb, some):
     told = help_options(memvisor, verb) - {"-h", "--help"}

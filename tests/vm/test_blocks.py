@@ -29,6 +29,10 @@ NOT_RUN = {
     ("memvisor-qmp.1", '{"return": ...'): "a form of the protocol: tests/interop/test_qmp.py",
     ("memvisor-fork.1", "socat -,raw"): "it is in another folder: tests/vm/test_fork.py talks to it",
     ("memvisor-fork.1", "memvisor stop vm1"): "it goes on from the block before",
+    ("memvisor-send.1", "psktool -u mover"):
+        "it takes another host: tests/vm/test_send_verbs.py does the same in one",
+    ("memvisor-send.1", "memvisor send vm1 'exec:ssh"):
+        "it takes another host: tests/vm/test_send_verbs.py does the same without ssh",
     ("memvisor-info.1", "memvisor info vm.state"):
         "it takes a state: tests/vm/test_info.py makes some",
     ("README.md", "echo 'OPTIONS=-k"):
@@ -158,6 +162,8 @@ class Desk:
             child = self.open(line, None, "\x01x" if console else "\x03")
             if console:
                 self.have_prompt(child)
+        elif line.startswith("memvisor receive "):
+            self.open(line, "awaited at", "\x03")
         elif line.startswith("memvisor ivshmem-server ") and "--status" not in line:
             self.open(line, None, "\x03")
             self.wait_for((self.folder / "shm.sock").exists)
@@ -188,7 +194,8 @@ def desk(memvisor, kernel, tmp_path):
 
 def assumed(desk, page):
     """What a manual page takes as given."""
-    if page.name in ("memvisor-qmp.1", "memvisor-save.1", "memvisor-restore.1"):
+    if page.name in ("memvisor-qmp.1", "memvisor-save.1", "memvisor-restore.1", "memvisor-send.1",
+                     "memvisor-receive.1"):
         desk.do("memvisor run -n vm1 -k vmlinuz -i initrd.cpio -a console=ttyS0")
     if page.name == "memvisor-restore.1":
         desk.do("memvisor save vm1 vm.state")
@@ -206,6 +213,7 @@ def do_page(desk, page):
             desk.do(line)
         desk.close("memvisor run ")
         desk.close("memvisor restore ")
+        desk.close("memvisor receive ")
         done += 1
     desk.close()
     assert done or all(skipped(page, block) for block in blocks(page))

@@ -22,10 +22,14 @@ BANK = 0x80000000
 NOTHING = {"query-version", "query-commands", "query-qmp-schema", "query-status",
            "query-cpus-fast", "query-memory-size-summary", "query-memory-devices",
            "query-memdev", "query-dirty-rate", "query-pci", "query-vm-generation-id",
-           "x-query-space", "x-query-ivshmem", "system_powerdown", "system_reset", "stop", "cont"}
+           "x-query-space", "x-query-ivshmem", "system_powerdown", "system_reset", "stop", "cont",
+           "query-migrate", "query-migrate-parameters", "query-migrate-capabilities",
+           "migrate_cancel"}
 ARGUMENTS = dict(
     {name: {} for name in NOTHING},
     **{"calc-dirty-rate": {"calc_time": 1}, "x-dirty-map": {"milliseconds": 1, "parts": 4},
+       "migrate-set-parameters": {"downtime_limit": 300},
+       "migrate-set-capabilities": {"capabilities": [{"capability": "multifd", "state": False}]},
        "x-query-blocks": {"parts": 4}, "device_del": {"id": "made"},
        "pmemsave": {"val": BANK, "size": MIB}, "device_add": {}, "x-save": {},
        "x-fork": {"names": ["clone"], "share": "keep", "serial": "none", "paused": True}})
@@ -35,7 +39,8 @@ DEVICES = {
     "doorbell": {"driver": "ivshmem-doorbell", "vectors": 2},
 }
 # Tests of their own, below and elsewhere.
-ELSEWHERE = {"qmp_capabilities", "quit", "x-save-cancel", "x-restore-info", "x-query-restore"}
+ELSEWHERE = {"qmp_capabilities", "quit", "x-save-cancel", "x-restore-info", "x-query-restore",
+             "migrate", "x-send", "migrate-incoming"}
 # (command, device)
 CASES = ([(name, None) for name in sorted(ARGUMENTS) if name != "device_add"] +
          [("device_add", device) for device in DEVICES])
@@ -284,6 +289,28 @@ def test_command(host, name, device):
 @pytest.mark.parametrize("name, device", CASES, ids=lambda word: word or "-")
 def test_command_every_call(host, name, device):
     try_each(host, Command(host, name, device), faults.FOR_EVER)
+
+
+@pytest.mark.parametrize("kind", faults.KINDS)
+def test_send_to_nobody(host, kind):
+    """An error in any case, and the guest is as it was."""
+    host.revive()
+    uri = "unix:%s" % (host.folder / "nobody")
+    for _ in range(3):  # what the last one leaves is there, too
+        assert "error" in host.say("x-send", uri=uri)
+    begin = {"state": host.state(), "resources": host.rests()}
+    for n in range(1, 200):
+        host.faults.arm(kind, n)
+        answer = host.say("x-send", uri=uri)
+        fired = host.faults.disarm()
+        host.revive()
+        assert answer is None or "error" in answer, answer
+        assert host.say("x-send", uri=uri)["error"]["desc"] != ""
+        assert host.settles(begin["resources"]) is None, host.faults.where()
+        assert host.state() == begin["state"]
+        if not fired:
+            return
+    assert False, "that is no end"
 
 
 @pytest.mark.parametrize("kind", faults.KINDS)

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * memvisor send: has a VM send its guest to another process, shows how far that is, and waits for
+ * the end of the one that had it.  What is opened is opened by the VM's process, so names of files
+ * are made absolute.
+ */
+#include "verb.h"
+
+#include "cleanup.h"
+#include "config-text.h"
+#include "log.h"
+#include "move-view.h"
+#include "rundir.h"
+#include "size.h"
+#include "vm-client.h"
+#include "work.h"
+
+#include <string.h>
+
+#define END_MS       30000 /* the kernel's time for the memory of the largest guest */
+#define CHANNELS_MAX MV_MOVE_CHANNELS_MAX
+
+struct send_config {
+    char *name, *uri;
+    char *max_bandwidth, *downtime, *channels, *compress, *tls;
+    bool keep, json;
+};
+
+/* --- how far it is */
+
+static uint64_t uint_of(const json_t *object, const char *key)
+{
+    return (uint64_t)mv_number_of(object, key);
+}
+
+static int print(json_t *line, struct mv_error *err)
+{
+    int r = mv_move_view_print(stdout, line);
+    if (r < 0)
+        return mv_error_set_errno(err, -r, "standard output");
+    return fflush(stdout) != 0 ? mv_error_set_errno(err, errno, "standard output") : 0;
+}
+
+static int show_progress(void *opaque, const json_t *data, struct mv_error *err)
+{
+    const struct send_config *config = opaque;
+    const char *status = json_string_value(json_object_get(data, "status"));
+    const struct mv_move_progress progress = {
+        .passes = (unsigned)uint_of(data, "pass"),
+        .throttle = (unsigned)uint_of(data, "throttle"),
+        .memory = uint_of(data, "total"),
+        .remaining = uint_of(data, "remaining"),
+        .transferred = uint_of(data, "transferred"),
+        .rate = uint_of(data, "rate"),
+        .dirty_rate = uint_of(data, "dirty-rate"),
+        .expected_downtime_ns = uint_of(data, "expected-downtime") * 1000,
+    };
+    if (status == NULL)
+        return 0;
+    if (config->json)
+        return print(mv_move_view_progress(status, &progress), err);
+    if (mv_work_has_bar())
+        mv_move_view_draw(status, &progress);
+    return 0;
+}
+
+static int show_result(const struct send_config *config, const json_t *result, struct mv_error *err)
+{
+    const struct mv_move_progress end = {
+        .passes = (unsigned)uint_of(result, "passes"),
+        .memory = uint_of(result, "memory"),
+        .transferred = uint_of(result, "transferred"),
+        .data_pages = uint_of(result, "normal"),
+        .zero_pages = uint_of(result, "zero"),
+        .fill_pages = uint_of(result, "repeated"),
+        .compressed_pages = uint_of(result, "compressed"),
+        .setup_ns = uint_of(result, "setup-microseconds") * 1000,
+        .total_ns = uint_of(result, "microseconds") * 1000,
+        .downtime_ns = uint_of(result, "downtime-microseconds") * 1000,
+    };
+    if (config->json)
+        return print(mv_move_view_end(&end, config->uri), err);
+    CLEANUP_FREE char *sentence = mv_move_view_sentence(&end);
+    if (sentence == NULL)
+        return mv_error_set_errno(err, ENOMEM, "telling what was sent");
+    printf("%s: sent to %s: %s\n", config->name, config->uri, sentence);
+    if (config->keep)
+        printf("%s stays here, paused: 'memvisor quit %s' ends it\n", config->name, config->name);
+    return fflush(stdout) != 0 ? mv_error_set_errno(err, errno, "standard output") : 0;
+}
+
+/* --- what is asked of the VM */
+
+/* Where `text` begins with one of these a path follows, up to its end or a comma. */
+static const char *const path_schemes[] = {"unix:", "psk=", "x509="};
+
+/* With the path in it made absolute, as the VM sees it.  To be freed; NULL without memory. */
+static char *place(const char *text)
+{
+    char *placed = NULL;
+    for (size_t i = 0; i < sizeof path_schemes / sizeof path_schemes[0]; i++) {
+        size_t len = strlen(path_schemes[i]);
+        if (strncmp(text, path_schemes[i], len) != 0 || text[len] == '\0')
+            continue;
+        CLEANUP_FREE char *path = mv_path_absolute(text + len);
+        if (path == NULL || asprintf(&placed, "%s%s", path_schemes[i], path) < 0)
+            placed = NULL;
+        return placed;
+    }
+    return strdup(text);
+}
+
+static void add_number(json_t *arguments, const char *key, uint64_t value)
+{
+    json_object_set_new(arguments, key, json_integer((json_int_t)value));
+}
+
+/* The values were checked. */
+static json_t *make_arguments(const struct send_config *config)
+{
+    struct mv_error err;
+    uint64_t rate = 0;
+    CLEANUP_FREE char *uri = place(config->uri);
+    CLEANUP_FREE char *tls = config->tls == NULL ? NULL : place(config->tls);
+    if (uri == NULL || (config->tls != NULL && tls == NULL))
+        return NULL;
+    json_t *arguments = json_pack("{s:s, s:b, s:s*, s:s*}", "uri", uri, "end", !config->keep, "tls",
+                                  tls, "multifd-compression", config->compress);
+    if (config->max_bandwidth != NULL && mv_size_parse(config->max_bandwidth, &rate, &err) == 0)
+        add_number(arguments, "max-bandwidth", rate);
+    if (config->downtime != NULL)
+        add_number(arguments, "downtime-limit", strtoul(config->downtime, NULL, 10));
+    if (config->channels != NULL)
+        add_number(arguments, "multifd-channels", strtoul(config->channels, NULL, 10));
+    return arguments;
+}
+
+/* Its name and its files are free once it is gone. */
+static int await_end(const struct send_config *config, const char *path, struct mv_error *err)
+{
+    if (config->keep || mv_rundir_await_end(path, END_MS))
+        return 0;
+    return mv_error_set(err, ETIMEDOUT,
+                        "%s: the guest runs at %s, and the process that had it has not ended "
+                        "within %d seconds: 'memvisor quit %s' ends it",
+                        config->name, config->uri, END_MS / 1000, config->name);
+}
+
+static int send_vm(void *opaque, struct mv_error *err)
+{
+    struct send_config *config = opaque;
+    CLEANUP_FREE char *path = NULL;
+    int pid;
+    int r = mv_vm_client_find(config->name, &path, &pid, err);
+    if (r < 0)
+        return r;
+    const struct mv_work work = {.name = config->name,
+                                 .command = "x-send",
+                                 .arguments = make_arguments(config),
+                                 .event = "X_MIGRATION_PROGRESS",
+                                 .canceller = "migrate_cancel",
+                                 .show = show_progress,
+                                 .opaque = config};
+    json_t *result = NULL;
+    r = mv_work_do(&work, &result, err);
+    if (mv_work_has_bar() && !config->json)
+        mv_move_view_wipe();
+    if (r == 0)
+        r = await_end(config, path, err);
+    if (r == 0)
+        r = show_result(config, result, err);
+    json_decref(result);
+    if (r == 0 || mv_work_signal() == 0)
+        return r;
+    mv_log("%s", err->text);
+    return MV_STATUS_SIGNAL + mv_work_signal();
+}
+
+/* --- the options */
+
+static int check(void *opaque, struct mv_error *err)
+{
+    const struct send_config *config = opaque;
+    unsigned long number;
+    uint64_t rate;
+    if (config->max_bandwidth != NULL &&
+        (mv_size_parse(config->max_bandwidth, &rate, err) < 0 || rate > INT64_MAX))
+        return mv_error_set(err, EINVAL,
+                            "--max-bandwidth %s: give bytes a second as a size, such as 100M",
+                            config->max_bandwidth);
+    if (config->downtime != NULL && !mv_config_number(config->downtime, 2000000, &number))
+        return mv_error_set(err, EINVAL, "--downtime %s: give milliseconds, from 0 to 2000000",
+                            config->downtime);
+    if (config->channels != NULL &&
+        (!mv_config_number(config->channels, CHANNELS_MAX, &number) || number == 0))
+        return mv_error_set(err, EINVAL, "--channels %s: give a number from 1 to %d",
+                            config->channels, CHANNELS_MAX);
+    if (config->compress != NULL && strcmp(config->compress, "none") != 0 &&
+        strcmp(config->compress, "zstd") != 0)
+        return mv_error_set(err, EINVAL, "--compress %s: choose none or zstd", config->compress);
+    return 0;
+}
+
+static const struct mv_option options[] = {
+    {MV_TEXT(send_config, max_bandwidth, "max-bandwidth", "RATE",
+             "Send so many bytes a second at most, such as 100M; a bare number is MiB. Default: as "
+             "fast as it goes.")},
+    {MV_TEXT(send_config, downtime, "downtime", "MS",
+             "For how many milliseconds the guest may stand still; default 300.")},
+    {MV_TEXT(send_config, channels, "channels", "N",
+             "Send memory over so many connections, from 1 to 16; default 1.")},
+    {MV_TEXT(send_config, compress, "compress", "none|zstd",
+             "Whether what is sent is compressed; default none.")},
+    {MV_TEXT(send_config, tls, "tls", "SPEC",
+             "Encrypt, and know each other: psk=FILE[,identity=NAME], a key that both sides have, "
+             "or x509=DIR[,name=PEER], a folder with ca-cert.pem, client-cert.pem and "
+             "client-key.pem.")},
+    {MV_FLAG(
+        send_config, keep,
+        "Leave the guest here, too, paused, instead of ending its process once it runs there.")},
+    {MV_FLAG(send_config, json,
+             "Print a line of JSON some times a second, and one when it is done.")},
+    {.name = "postcopy",
+     .later = "let the guest run on the other side before all of its memory is there"},
+    {.name = "resume", .later = "go on with a guest whose line broke while its memory followed"},
+};
+static const struct mv_option words[] = {
+    {MV_WORD(send_config, name, "NAME", "Name of the VM, as 'memvisor ps' lists it.")},
+    {MV_WORD(send_config, uri, "URI",
+             "Where 'memvisor receive' waits for it: tcp:HOST:PORT, unix:PATH, exec:COMMAND or "
+             "fd:N, a descriptor of the VM's process.")},
+};
+
+const struct mv_verb mv_send_verb = {
+    .name = "send",
+    .summary = "Move a VM to another process or host, while it runs.",
+    .synopsis = "memvisor send NAME URI [OPTION]...",
+    .options = MV_OPTIONS("send", 2),
+    .notes = "The guest goes on there, and its process here ends. What fails before that leaves\n"
+             "it here, where it runs on.\n"
+             "\n"
+             "Examples:\n"
+             "  memvisor send demo unix:/tmp/demo.move\n"
+             "  memvisor send demo tcp:other.example:4444 --tls psk=mover.psk\n"
+             "  memvisor send demo 'exec:ssh other.example memvisor receive fd:0,1 --serial none'\n",
+    .config_size = sizeof(struct send_config),
+    .check = check,
+    .run = send_vm,
+};
