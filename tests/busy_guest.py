@@ -2,6 +2,7 @@
 """A guest that is busy with all it has and checks all of it (vm/rounds-guest.c), and goes from
 one process to the next by state files; its console's text is one."""
 import collections
+import json
 import re
 import struct
 import time
@@ -129,6 +130,26 @@ class Chain:
 
     def restore(self, state, *options):
         self.start([self.memvisor.path, "restore", state], *options)
+
+    def move(self, uri, *options):
+        """To another process, which waits at `uri` (tcp with port 0: at one that is free); what the
+        sender says at the end.  The console's text goes on where it was."""
+        old, client = self.vm, self.client
+        began = self.began
+        self.start([self.memvisor.path, "receive", uri], "--json")
+        self.began = began
+        if uri.startswith("tcp:"):
+            at, = self.client.execute("query-migrate")["socket-address"]
+            uri = "tcp:%s:%s" % (at["host"], at["port"])
+        sent = old.verb("send", old.name, uri, "--json", *options)
+        assert sent.code == 0, (sent, old.output(), self.vm.output())
+        client.close()
+        assert old.end() == 0, old.output()
+        old.out.close()
+        text = (self.folder / ("console-%d" % (self.count - 2))).read_bytes()
+        self.text.check(text, self.at)
+        self.end, self.exact = self.at + len(text), True
+        return json.loads(sent.out.splitlines()[-1])
 
     def arrived(self):
         """It goes on, from where it was in its text."""
