@@ -42,20 +42,6 @@ void mv_ram_chunk_end(struct mv_ram_chunk *chunk)
     *chunk = (struct mv_ram_chunk){.fd = -1};
 }
 
-/* --- out of the guest */
-
-static int refuse_read(const struct mv_ram_source *source, const struct mv_ram_hold *hold,
-                       const uint8_t *failed, struct mv_error *err)
-{
-    uint64_t offset = (uint64_t)(failed - hold->bytes);
-    struct mv_block_fault fault;
-    if (hold->block == NULL)
-        return mv_error_set(err, EIO, "%s: the host cannot read byte 0x%" PRIx64, source->id,
-                            offset);
-    mv_block_fault_explain(hold->block, offset, &fault);
-    return mv_error_set(err, EIO, "%s: %s", fault.what.text, fault.remedy.text);
-}
-
 /* --- into the file */
 
 static int refuse_write(const struct mv_ram_chunk *chunk, const struct mv_ram_source *source,
@@ -163,22 +149,6 @@ static void fill_gap(struct mv_ram_chunk *chunk, const struct piece *piece, uint
         memset(chunk->buffer + (start - piece->start), 0, end - start);
 }
 
-/* Pages that come later (paging.h) come now. */
-static int fetch(const struct mv_ram_chunk *chunk, const struct piece *piece, uint64_t start,
-                 uint64_t end, struct mv_error *err)
-{
-    struct mv_block *block = piece->hold->block;
-    uint64_t offset = piece->work->offset + start, len;
-    int r =
-        block == NULL ? 0 : mv_paging_fetch(&block->paging, offset, end - start, chunk->cancelled);
-    if (r == -ECANCELED)
-        return mv_error_set(err, ECANCELED, "'%s' is not written: that was cancelled", chunk->file);
-    if (r == 0)
-        return 0;
-    mv_paging_next_absent(block, &offset, &len);
-    return refuse_read(piece->work->source, piece->hold, piece->hold->bytes + offset, err);
-}
-
 /* Of the source, as the file has it. */
 static int read_back(struct mv_ram_chunk *chunk, const struct mv_ram_source *source,
                      uint64_t offset, uint64_t len, uint8_t *bytes, struct mv_error *err)
@@ -206,12 +176,11 @@ static int read_run(struct mv_ram_chunk *chunk, const struct piece *piece, uint6
     uint8_t *bytes = chunk->buffer + (start - piece->start);
     if (piece->there)
         return read_back(chunk, work->source, work->offset + start, end - start, bytes, err);
-    int r = fetch(chunk, piece, start, end, err);
-    if (r < 0)
-        return r;
-    const uint8_t *failed =
-        mv_memory_copy_out(bytes, piece->hold->bytes + work->offset + start, end - start);
-    return failed == NULL ? 0 : refuse_read(work->source, piece->hold, failed, err);
+    int r = mv_ram_source_read(work->source, piece->hold, work->offset + start, bytes, end - start,
+                               chunk->cancelled, err);
+    return r == -ECANCELED ? mv_error_set(err, ECANCELED, "'%s' is not written: that was cancelled",
+                                          chunk->file)
+                           : r;
 }
 
 /* The runs, and zeros between them. */

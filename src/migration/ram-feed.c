@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ram-feed.h"
 
+#include "block-info.h"
 #include "block-populated.h"
 #include "block.h"
 #include "cleanup.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +67,34 @@ void mv_ram_source_release(const struct mv_ram_hold *hold)
 {
     if (hold->block != NULL)
         mv_block_unpin(hold->block);
+}
+
+static int refuse_read(const struct mv_ram_source *source, const struct mv_ram_hold *hold,
+                       uint64_t offset, struct mv_error *err)
+{
+    struct mv_block_fault fault;
+    if (hold->block == NULL)
+        return mv_error_set(err, EIO, "%s: the host cannot read byte 0x%" PRIx64, source->id,
+                            offset);
+    mv_block_fault_explain(hold->block, offset, &fault);
+    return mv_error_set(err, EIO, "%s: %s", fault.what.text, fault.remedy.text);
+}
+
+int mv_ram_source_read(const struct mv_ram_source *source, const struct mv_ram_hold *hold,
+                       uint64_t offset, void *buf, uint64_t len, const atomic_bool *cancelled,
+                       struct mv_error *err)
+{
+    struct mv_block *block = hold->block;
+    uint64_t absent = offset, rest;
+    int r = block == NULL ? 0 : mv_paging_fetch(&block->paging, offset, len, cancelled);
+    if (r == -ECANCELED)
+        return mv_error_set(err, ECANCELED, "cancelled");
+    if (r < 0) {
+        mv_paging_next_absent(block, &absent, &rest);
+        return refuse_read(source, hold, absent, err);
+    }
+    const uint8_t *failed = mv_memory_copy_out(buf, hold->bytes + offset, len);
+    return failed == NULL ? 0 : refuse_read(source, hold, (uint64_t)(failed - hold->bytes), err);
 }
 
 /* --- feeds */

@@ -56,6 +56,13 @@ struct mv_ram_hold {
 int mv_ram_source_hold(const struct mv_ram_source *source, struct mv_ram_hold *ret,
                        struct mv_error *err);
 void mv_ram_source_release(const struct mv_ram_hold *hold);
+/*
+ * Copy bytes of it; pages that come later (paging.h) come now.  -EIO where the host has not got
+ * them, -ECANCELED while that is waited for.
+ */
+int mv_ram_source_read(const struct mv_ram_source *source, const struct mv_ram_hold *hold,
+                       uint64_t offset, void *buf, uint64_t len, const atomic_bool *cancelled,
+                       struct mv_error *err);
 
 /* A page of each two is the most that can lie apart. */
 #define MV_RAM_RUNS (MV_RAM_CHUNK / MV_DIRTY_PAGE / 2)

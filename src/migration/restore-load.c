@@ -33,7 +33,7 @@ int mv_restore_load_objects(struct mv_machine *machine, const struct mv_section 
 bool mv_restore_is_fresh(const struct mv_block *block)
 {
     const struct mv_backing *backing = block->backing;
-    return backing->path == NULL && backing->kind != &mv_backing_parent_fd;
+    return backing->path == NULL && backing->nbd == NULL && backing->kind != &mv_backing_parent_fd;
 }
 
 bool mv_restore_takes_bytes(const struct mv_manifest_block *saved, const struct mv_block *block)

@@ -9,7 +9,6 @@
  */
 #include "send-parts.h"
 
-#include "block-info.h"
 #include "block.h"
 #include "channel.h"
 #include "cleanup.h"
@@ -171,16 +170,6 @@ static int put_piece(struct mv_send_worker *worker, const struct pass *pass, uin
 
 /* --- chunks */
 
-static int refuse_read(const struct mv_ram_source *source, const struct mv_ram_hold *hold,
-                       const uint8_t *failed, struct mv_error *err)
-{
-    struct mv_block_fault fault;
-    if (hold->block == NULL)
-        return mv_error_set(err, EIO, "%s: the host cannot read it", source->id);
-    mv_block_fault_explain(hold->block, (uint64_t)(failed - hold->bytes), &fault);
-    return mv_error_set(err, EIO, "%s: %s", fault.what.text, fault.remedy.text);
-}
-
 static int put_bytes(struct mv_send_worker *worker, const struct pass *pass,
                      const struct mv_ram_hold *hold, uint64_t start, uint64_t end,
                      struct mv_error *err)
@@ -190,10 +179,10 @@ static int put_bytes(struct mv_send_worker *worker, const struct pass *pass,
     int r = 0;
     for (uint64_t len; r == 0 && start < end; start += len) {
         len = end - start < MV_WIRE_PIECE ? end - start : MV_WIRE_PIECE;
-        const uint8_t *failed = mv_memory_copy_out(worker->piece, hold->bytes + start, len);
-        if (failed != NULL)
-            return refuse_read(source, hold, failed, err);
-        r = put_piece(worker, pass, index, start, len, err);
+        r = mv_ram_source_read(source, hold, start, worker->piece, len, worker->send->cancelled,
+                               err);
+        if (r == 0)
+            r = put_piece(worker, pass, index, start, len, err);
     }
     return r;
 }

@@ -5,6 +5,7 @@
  */
 #include "send-parts.h"
 
+#include "backing.h"
 #include "block-claim.h"
 #include "block.h"
 #include "channel.h"
@@ -119,12 +120,39 @@ static int add_sources(struct mv_send *send, struct mv_error *err)
     return r;
 }
 
+struct search {
+    const char *id; /* NULL: none */
+};
+
+static void look(struct mv_block *block, void *opaque)
+{
+    struct search *search = opaque;
+    if (block->backing->nbd != NULL && block->backing->share)
+        search->id = block->id;
+}
+
+/* Two processes would write to it, each what it thinks is there. */
+static int refuse_exports(struct mv_send *send, struct mv_error *err)
+{
+    struct search search = {NULL};
+    mv_block_for_each(mv_machine_blocks(send->machine), look, &search);
+    return search.id == NULL
+               ? 0
+               : mv_error_set(err, EOPNOTSUPP,
+                              "block %s: its bytes go back to an NBD export (share=on), which no "
+                              "other process can take over meanwhile: save the guest, and restore "
+                              "it there",
+                              search.id);
+}
+
 int mv_send_plan(void *opaque, struct mv_error *err)
 {
     struct mv_send *send = opaque;
     if (mv_machine_state(send->machine) == MV_MACHINE_ENDED)
         return mv_error_set(err, ESHUTDOWN, "the guest has ended");
-    int r = mv_save_plan_make(&send->plan, send->machine, err);
+    int r = refuse_exports(send, err);
+    if (r == 0)
+        r = mv_save_plan_make(&send->plan, send->machine, err);
     return r < 0 ? r : add_sources(send, err);
 }
 
