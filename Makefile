@@ -77,6 +77,7 @@ check: setup-check $(BUILD)/.tests-enabled guest-files
 	@scripts/guest-files.sh newer
 	@scripts/guest-userland.sh
 	@scripts/qemu-reference.sh || echo "== going on without QEMU's reference programs: their tests are skipped"
+	@[ -z "$(MEMVISOR_LONG)" ] || scripts/cluster-root.sh
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)
 	@scripts/check.sh $(BUILD) $(CHECK_FLAGS)
 

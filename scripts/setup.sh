@@ -65,11 +65,14 @@ check | systemd                  | systemd-analyze
 check | xfsprogs                 | /usr/sbin/mkfs.xfs
 check | xz-utils                 | xz
 check | zstd                     | zstd
+deb   | build-essential          | g++
 deb   | debhelper                | dh
 deb   | dpkg-dev                 | dpkg-buildpackage
 deb   | lintian                  | lintian
+long  | build-essential          | g++
 long  | debhelper                | dh
 long  | fakeroot                 | fakeroot
+long  | iproute2                 | ip
 long  | lintian                  | lintian
 bench | gcc-aarch64-linux-gnu    | aarch64-linux-gnu-gcc
 bench | libglib2.0-dev           | /usr/include/glib-2.0/glib.h
@@ -88,6 +91,7 @@ check   | amd64/headers/build  | 23  | 100
 check   | newer/vmlinuz        | 38  | 70
 check   | userland/bin/bash    | 45  | 160
 check   | qemu/ivshmem-server  | 131 | 900
+long    | cluster/etc/passwd   | 80  | 500
 '
 build_mib=100    # a build folder
 check_mib=1000   # what tests make in /tmp, and more build folders of theirs

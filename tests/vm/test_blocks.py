@@ -40,7 +40,7 @@ NOT_RUN = {
     ("memvisor@.service.5", "cat >/etc/memvisor/vm1.conf"):
         "it takes systemd and root: tests/vm/test_service.py does what the unit does",
     ("ocf_memvisor_guest.7", "crm configure primitive"):
-        "it takes a cluster: tests/interop/test_resource_agent.py does what one calls",
+        "it takes a cluster: tests/interop/test_cluster.py makes one",
     ("libmemvisor-ivshmem.3", "#include <memvisor-ivshmem.h>"):
         "tests/house/test_install.py compiles and runs it",
 }
