@@ -26,6 +26,26 @@ struct send_config {
     bool keep, json;
 };
 
+/* --- where it goes */
+
+#define FD_SCHEME "fd:"
+
+/* fd:N and fd:IN,OUT: the descriptors, and how many there are; 0: it is another address. */
+static size_t list_fds(const char *uri, struct mv_work_fd ret[2])
+{
+    static const char *const names[] = {"memvisor-send-in", "memvisor-send-out"};
+    size_t count = 0;
+    if (strncmp(uri, FD_SCHEME, strlen(FD_SCHEME)) != 0)
+        return 0;
+    for (const char *at = uri + strlen(FD_SCHEME); count < 2; at += strcspn(at, ",") + 1) {
+        ret[count] = (struct mv_work_fd){names[count], (int)strtoul(at, NULL, 10)};
+        count++;
+        if (at[strcspn(at, ",")] == '\0')
+            break;
+    }
+    return count;
+}
+
 /* --- how far it is */
 
 static uint64_t uint_of(const json_t *object, const char *key)
@@ -33,12 +53,26 @@ static uint64_t uint_of(const json_t *object, const char *key)
     return (uint64_t)mv_number_of(object, key);
 }
 
-static int print(json_t *line, struct mv_error *err)
+/* Where standard output is the line that the guest goes over, words in it are not for us. */
+static FILE *output(const struct send_config *config)
 {
-    int r = mv_move_view_print(stdout, line);
-    if (r < 0)
-        return mv_error_set_errno(err, -r, "standard output");
-    return fflush(stdout) != 0 ? mv_error_set_errno(err, errno, "standard output") : 0;
+    struct mv_work_fd fds[2];
+    bool taken = false;
+    for (size_t i = list_fds(config->uri, fds); i-- > 0;)
+        taken |= fds[i].fd <= STDOUT_FILENO;
+    return taken ? stderr : stdout;
+}
+
+static int flush(FILE *out, struct mv_error *err)
+{
+    return fflush(out) != 0 ? mv_error_set_errno(err, errno, "standard output") : 0;
+}
+
+static int print(const struct send_config *config, json_t *line, struct mv_error *err)
+{
+    FILE *out = output(config);
+    int r = mv_move_view_print(out, line);
+    return r < 0 ? mv_error_set_errno(err, -r, "standard output") : flush(out, err);
 }
 
 static int show_progress(void *opaque, const json_t *data, struct mv_error *err)
@@ -58,7 +92,7 @@ static int show_progress(void *opaque, const json_t *data, struct mv_error *err)
     if (status == NULL)
         return 0;
     if (config->json)
-        return print(mv_move_view_progress(status, &progress), err);
+        return print(config, mv_move_view_progress(status, &progress), err);
     if (mv_work_has_bar())
         mv_move_view_draw(status, &progress);
     return 0;
@@ -79,14 +113,16 @@ static int show_result(const struct send_config *config, const json_t *result, s
         .downtime_ns = uint_of(result, "downtime-microseconds") * 1000,
     };
     if (config->json)
-        return print(mv_move_view_end(&end, config->uri), err);
+        return print(config, mv_move_view_end(&end, config->uri), err);
     CLEANUP_FREE char *sentence = mv_move_view_sentence(&end);
     if (sentence == NULL)
         return mv_error_set_errno(err, ENOMEM, "telling what was sent");
-    printf("%s: sent to %s: %s\n", config->name, config->uri, sentence);
+    FILE *out = output(config);
+    fprintf(out, "%s: sent to %s: %s\n", config->name, config->uri, sentence);
     if (config->keep)
-        printf("%s stays here, paused: 'memvisor quit %s' ends it\n", config->name, config->name);
-    return fflush(stdout) != 0 ? mv_error_set_errno(err, errno, "standard output") : 0;
+        fprintf(out, "%s stays here, paused: 'memvisor quit %s' ends it\n", config->name,
+                config->name);
+    return flush(out, err);
 }
 
 /* --- what is asked of the VM */
@@ -110,6 +146,20 @@ static char *place(const char *text)
     return strdup(text);
 }
 
+/* The descriptors are this process's, and go to the VM under names. */
+static char *place_uri(const char *uri)
+{
+    struct mv_work_fd fds[2];
+    char *placed;
+    size_t count = list_fds(uri, fds);
+    if (count == 0)
+        return place(uri);
+    return asprintf(&placed, FD_SCHEME "%s%s%s", fds[0].name, count == 2 ? "," : "",
+                    count == 2 ? fds[1].name : "") < 0
+               ? NULL
+               : placed;
+}
+
 static void add_number(json_t *arguments, const char *key, uint64_t value)
 {
     json_object_set_new(arguments, key, json_integer((json_int_t)value));
@@ -120,7 +170,7 @@ static json_t *make_arguments(const struct send_config *config)
 {
     struct mv_error err;
     uint64_t rate = 0;
-    CLEANUP_FREE char *uri = place(config->uri);
+    CLEANUP_FREE char *uri = place_uri(config->uri);
     CLEANUP_FREE char *tls = config->tls == NULL ? NULL : place(config->tls);
     if (uri == NULL || (config->tls != NULL && tls == NULL))
         return NULL;
@@ -154,9 +204,12 @@ static int send_vm(void *opaque, struct mv_error *err)
     int r = mv_vm_client_find(config->name, &path, &pid, err);
     if (r < 0)
         return r;
+    struct mv_work_fd fds[2];
     const struct mv_work work = {.name = config->name,
                                  .command = "x-send",
                                  .arguments = make_arguments(config),
+                                 .fds = fds,
+                                 .fd_count = list_fds(config->uri, fds),
                                  .event = "X_MIGRATION_PROGRESS",
                                  .canceller = "migrate_cancel",
                                  .show = show_progress,
@@ -227,8 +280,8 @@ static const struct mv_option options[] = {
 static const struct mv_option words[] = {
     {MV_WORD(send_config, name, "NAME", "Name of the VM, as 'memvisor ps' lists it.")},
     {MV_WORD(send_config, uri, "URI",
-             "Where 'memvisor receive' waits for it: tcp:HOST:PORT, unix:PATH, exec:COMMAND or "
-             "fd:N, a descriptor of the VM's process.")},
+             "Where 'memvisor receive' waits for it: tcp:HOST:PORT, unix:PATH, exec:COMMAND, or "
+             "fd:N or fd:IN,OUT, a socket or two pipes that are open here.")},
 };
 
 const struct mv_verb mv_send_verb = {
@@ -236,13 +289,14 @@ const struct mv_verb mv_send_verb = {
     .summary = "Move a VM to another process or host, while it runs.",
     .synopsis = "memvisor send NAME URI [OPTION]...",
     .options = MV_OPTIONS("send", 2),
-    .notes = "The guest goes on there, and its process here ends. What fails before that leaves\n"
-             "it here, where it runs on.\n"
-             "\n"
-             "Examples:\n"
-             "  memvisor send demo unix:/tmp/demo.move\n"
-             "  memvisor send demo tcp:other.example:4444 --tls psk=mover.psk\n"
-             "  memvisor send demo 'exec:ssh other.example memvisor receive fd:0,1 --serial none'\n",
+    .notes =
+        "The guest goes on there, and its process here ends. What fails before that leaves\n"
+        "it here, where it runs on.\n"
+        "\n"
+        "Examples:\n"
+        "  memvisor send demo unix:/tmp/demo.move\n"
+        "  memvisor send demo tcp:other.example:4444 --tls psk=mover.psk\n"
+        "  memvisor send demo 'exec:ssh other.example memvisor receive fd:0,1 --serial none'\n",
     .config_size = sizeof(struct send_config),
     .check = check,
     .run = send_vm,

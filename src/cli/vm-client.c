@@ -146,15 +146,14 @@ static int send_command(struct mv_vm_client *client, const char *command, json_t
     return mv_vm_client_send(client, text, strlen(text), err);
 }
 
-int mv_vm_client_execute(struct mv_vm_client *client, const char *command, json_t *arguments,
-                         json_t **ret, struct mv_error *err)
+/* What a command returned, that was sent. */
+static int await_result(struct mv_vm_client *client, json_t **ret, struct mv_error *err)
 {
     json_t *answer = NULL;
-    int r = send_command(client, command, arguments, err);
+    int r;
     do { /* events may come before it */
         json_decref(answer);
-        if (r == 0)
-            r = mv_vm_client_receive(client, &answer, err);
+        r = mv_vm_client_receive(client, &answer, err);
         if (r < 0)
             return r;
     } while (json_object_get(answer, "event") != NULL);
@@ -166,6 +165,38 @@ int mv_vm_client_execute(struct mv_vm_client *client, const char *command, json_
         *ret = json_incref(result);
     json_decref(answer);
     return r;
+}
+
+int mv_vm_client_execute(struct mv_vm_client *client, const char *command, json_t *arguments,
+                         json_t **ret, struct mv_error *err)
+{
+    int r = send_command(client, command, arguments, err);
+    return r < 0 ? r : await_result(client, ret, err);
+}
+
+/* The descriptor comes with the first byte, and its command reads that with the rest. */
+int mv_vm_client_give_fd(struct mv_vm_client *client, const char *name, int fd,
+                         struct mv_error *err)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof fd)];
+    } ancillary = {.header = {.cmsg_len = CMSG_LEN(sizeof fd),
+                              .cmsg_level = SOL_SOCKET,
+                              .cmsg_type = SCM_RIGHTS}};
+    char blank = ' ';
+    struct iovec part = {&blank, 1};
+    const struct msghdr message = {.msg_iov = &part,
+                                   .msg_iovlen = 1,
+                                   .msg_control = &ancillary,
+                                   .msg_controllen = sizeof ancillary};
+    memcpy(CMSG_DATA(&ancillary.header), &fd, sizeof fd);
+    int r = wait_for(client, POLLOUT, err);
+    if (r < 0)
+        return r;
+    if (sendmsg(client->fd, &message, MSG_NOSIGNAL) < 0)
+        return mv_error_set_errno(err, errno, "handing descriptor %d to the VM", fd);
+    return mv_vm_client_execute(client, "getfd", json_pack("{s:s}", "fdname", name), NULL, err);
 }
 
 static int negotiate(struct mv_vm_client *client, struct mv_error *err)

@@ -39,6 +39,10 @@ int mv_vm_client_fd(const struct mv_vm_client *client);
 int mv_vm_client_execute(struct mv_vm_client *client, const char *command, json_t *arguments,
                          json_t **ret, struct mv_error *err);
 
+/* Hand over a descriptor, of which the VM gets a copy, under this name (QMP's getfd). */
+int mv_vm_client_give_fd(struct mv_vm_client *client, const char *name, int fd,
+                         struct mv_error *err);
+
 /* Whether mv_vm_client_receive would return without waiting. */
 bool mv_vm_client_has_line(const struct mv_vm_client *client);
 /* The next line the VM sends, parsed; -ESHUTDOWN where it hung up. */

@@ -110,6 +110,9 @@ int mv_work_do(const struct mv_work *work, json_t **ret, struct mv_error *err)
     json_t *answer;
     int r = work->arguments == NULL ? mv_error_set(err, EINVAL, "what was given is no UTF-8")
                                     : mv_vm_client_open(work->name, &client, err);
+    for (size_t i = 0; r == 0 && i < work->fd_count; i++)
+        if ((r = mv_vm_client_give_fd(client, work->fds[i].name, work->fds[i].fd, err)) < 0)
+            mv_error_prefix(err, "%s", work->name);
     if (r == 0) {
         catch_signals();
         r = request(client, work, err);

@@ -15,10 +15,17 @@
 
 struct mv_vm_client;
 
+struct mv_work_fd {
+    const char *name; /* by which the arguments speak of it */
+    int fd;
+};
+
 struct mv_work {
-    const char *name;      /* of the VM */
-    const char *command;   /* which answers when it is done */
-    json_t *arguments;     /* given away */
+    const char *name;             /* of the VM */
+    const char *command;          /* which answers when it is done */
+    json_t *arguments;            /* given away */
+    const struct mv_work_fd *fds; /* that the VM gets before */
+    size_t fd_count;
     const char *event;     /* tells how far it is */
     const char *canceller; /* the command that ends it, in another connection */
     /* Show the event's data; a negative errno cancels the work. */

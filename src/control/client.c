@@ -133,11 +133,42 @@ static bool wants_input(const struct mv_control_client *client)
            client->session.job == NULL && output_waiting(client) < MV_CLIENT_BUSY_OUTPUT;
 }
 
+/* Of several the last one stays, as with QEMU. */
+static void take_descriptors(struct mv_control_client *client, struct msghdr *header)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            mv_qmp_session_give_fd(&client->session, fd);
+        }
+    }
+}
+
+static ssize_t receive(struct mv_control_client *client)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } ancillary;
+    struct iovec part = {client->input, sizeof client->input};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = &ancillary,
+                            .msg_controllen = sizeof ancillary};
+    ssize_t n = recvmsg(client->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n >= 0)
+        take_descriptors(client, &header);
+    return n;
+}
+
 static void read_input(struct mv_control_client *client)
 {
     if (!wants_input(client))
         return;
-    ssize_t n = recv(client->fd, client->input, sizeof client->input, MSG_DONTWAIT);
+    ssize_t n = receive(client);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n < 0 && errno != ECONNRESET)

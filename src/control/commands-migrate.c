@@ -7,6 +7,7 @@
  * A send stays when it is over: the guest may be let go on here again by way of it.  All of
  * struct mv_moving is the main thread's, but for the limits, which are atomic.
  */
+#include "cleanup.h"
 #include "control.h"
 #include "job.h"
 #include "log.h"
@@ -87,6 +88,7 @@ static void tell_progress(void *opaque)
 static void clear_move(struct mv_moving *moving)
 {
     mv_send_destroy(moving->send);
+    mv_handed_close(moving->fds);
     free(moving->failure);
     free(moving->file);
     moving->send = NULL;
@@ -101,6 +103,7 @@ static void end_move(struct mv_control *control, int result, const struct mv_err
 {
     struct mv_moving *moving = &control->moving;
     mv_ticker_stop(&moving->ticker);
+    mv_handed_close(moving->fds);
     moving->cancelled = NULL;
     if (result < 0 && result != -ECANCELED)
         moving->failure = strdup(err->text);
@@ -176,15 +179,19 @@ static int check_move(const struct mv_control *control, struct mv_error *err)
     return 0;
 }
 
+static const char *text_of(const struct mv_qmp_call *call, const char *name)
+{
+    return json_string_value(json_object_get(call->arguments, name));
+}
+
 static int begin_send(struct mv_qmp_call *call, const char *tls, bool at_once, bool ends,
                       struct mv_error *err)
 {
     struct mv_control *control = call->session->control;
     struct mv_moving *moving = &control->moving;
-    const struct mv_send_params params = {
+    struct mv_send_params params = {
         .machine = call->machine,
         .loop = control->loop,
-        .uri = json_string_value(json_object_get(call->arguments, "uri")),
         .tls = tls,
         .channels = moving->now.multifd ? (unsigned)moving->now.channels : 1,
         .zstd = moving->now.compression != 0,
@@ -194,13 +201,15 @@ static int begin_send(struct mv_qmp_call *call, const char *tls, bool at_once, b
     };
     clear_move(moving);
     mv_migrate_params_apply(&moving->now, &moving->limits);
-    int r = mv_send_create(&params, &moving->send, err);
+    CLEANUP_FREE char *uri = NULL;
+    int r = mv_handed_place(control, text_of(call, "uri"), moving->fds, &uri, err);
+    if (r < 0)
+        return r;
+    params.uri = uri;
+    r = mv_send_create(&params, &moving->send, err);
+    if (r < 0)
+        mv_handed_close(moving->fds);
     return r < 0 ? r : start_send(call, at_once, ends, err);
-}
-
-static const char *text_of(const struct mv_qmp_call *call, const char *name)
-{
-    return json_string_value(json_object_get(call->arguments, name));
 }
 
 static int begin_file(struct mv_qmp_call *call, const char *path, struct mv_error *err)
@@ -272,12 +281,21 @@ static int migrate_cancel(struct mv_qmp_call *call, struct mv_error *err)
 
 static int migrate_incoming(struct mv_qmp_call *call, struct mv_error *err)
 {
-    const struct mv_incoming *incoming = call->session->control->incoming;
+    struct mv_control *control = call->session->control;
+    const struct mv_incoming *incoming = control->incoming;
+    CLEANUP_FREE char *uri = NULL;
+    int fds[2];
     if (incoming == NULL)
         return mv_error_set(err, EINVAL,
                             "this machine awaits no guest: 'memvisor receive defer' makes one that "
                             "does");
-    return incoming->listen(incoming->opaque, text_of(call, "uri"), text_of(call, "x-tls"), err);
+    int r = mv_handed_place(control, text_of(call, "uri"), fds, &uri, err);
+    if (r < 0)
+        return r;
+    r = incoming->listen(incoming->opaque, uri, text_of(call, "x-tls"), err);
+    if (r < 0)
+        mv_handed_close(fds);
+    return r;
 }
 
 /* Either side's; a machine that came may be sent on, and that is the later one. */
@@ -364,6 +382,7 @@ void mv_moving_init(struct mv_moving *moving)
     mv_send_limits_init(&moving->limits);
     moving->ticker.fd = -1;
     moving->told_stage = -1;
+    moving->fds[0] = moving->fds[1] = -1;
 }
 
 void mv_moving_end(struct mv_control *control)

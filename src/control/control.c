@@ -233,6 +233,7 @@ void mv_control_destroy(struct mv_control *control)
     mv_jobs_end(control);
     mv_moving_end(control);
     mv_saving_end(control);
+    mv_handed_clear(control);
     mv_loop_forget(control->loop, control);
     free(control);
 }

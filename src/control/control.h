@@ -60,6 +60,7 @@ struct mv_moving {
     int told_stage;                  /* by events; -1: none of it */
     unsigned told_passes;
     struct mv_ticker ticker; /* tells of its progress */
+    int fds[2];              /* that its address was given (mv_handed_place) */
 };
 
 /* A guest that comes from elsewhere: what `memvisor receive` has to do with its clients. */
@@ -86,7 +87,8 @@ struct mv_control {
     struct mv_moving moving;
     struct mv_loop *loop;
     struct mv_machine_observer observer;
-    struct mv_job *jobs; /* job.c's */
+    struct mv_job *jobs;         /* job.c's */
+    struct mv_handed_fd *handed; /* commands-fd.c's */
     struct mv_listener listeners[MV_CONTROL_SOCKETS];
     unsigned listener_count;
     struct mv_control_client *clients;
@@ -150,6 +152,22 @@ bool mv_incoming_is_due(const struct mv_control *control);
 void mv_incoming_changed(struct mv_control *control);
 /* How far it is, for who watches. */
 void mv_incoming_tell_progress(struct mv_control *control);
+
+/*
+ * --- commands-fd.c: descriptors that clients hand over
+ */
+
+/* The descriptor of this name, the caller's from here on; -1: there is none. */
+int mv_handed_take(struct mv_control *control, const char *name, size_t len);
+void mv_handed_clear(struct mv_control *control);
+/*
+ * An address with numbers in place of names of descriptors, to be freed.  The descriptors (-1:
+ * none) are what a channel closes that takes them over; mv_handed_close closes those that none
+ * took.
+ */
+int mv_handed_place(struct mv_control *control, const char *uri, int fds[2], char **ret,
+                    struct mv_error *err);
+void mv_handed_close(int fds[2]);
 
 /* Listen on one more Unix socket at `path`, of MV_CONTROL_SOCKETS at most. */
 int mv_control_listen(struct mv_control *control, const char *path, struct mv_error *err);

@@ -52,6 +52,7 @@ extern const struct mv_qmp_command mv_qmp_memory[];         /* commands-memory.c
 extern const struct mv_qmp_command mv_qmp_dirty[];          /* commands-dirty.c */
 extern const struct mv_qmp_command mv_qmp_pci[];            /* commands-pci.c */
 extern const struct mv_qmp_command mv_qmp_device[];         /* commands-device.c */
+extern const struct mv_qmp_command mv_qmp_fd[];             /* commands-fd.c */
 extern const struct mv_qmp_command mv_qmp_fork[];           /* commands-fork.c */
 extern const struct mv_qmp_command mv_qmp_sync[];           /* commands-sync.c */
 extern const struct mv_qmp_command mv_qmp_restore[];        /* commands-restore.c */

@@ -265,8 +265,25 @@ int mv_qmp_session_start(struct mv_qmp_session *session, struct mv_error *err)
     return 0;
 }
 
+int mv_qmp_session_take_fd(struct mv_qmp_session *session)
+{
+    int fd = session->has_fd ? session->fd : -1;
+    session->has_fd = false;
+    return fd;
+}
+
+void mv_qmp_session_give_fd(struct mv_qmp_session *session, int fd)
+{
+    int before = mv_qmp_session_take_fd(session);
+    mv_cleanup_close(&before);
+    session->fd = fd;
+    session->has_fd = true;
+}
+
 void mv_qmp_session_end(struct mv_qmp_session *session)
 {
+    int fd = mv_qmp_session_take_fd(session);
+    mv_cleanup_close(&fd);
     mv_qmp_input_clear(&session->input);
     if (session->job != NULL)
         session->job->session = NULL;

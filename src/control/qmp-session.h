@@ -23,6 +23,8 @@ struct mv_qmp_session {
     struct mv_qmp_input input;
     bool negotiated;
     struct mv_job *job; /* of the command whose answer is not there yet */
+    bool has_fd;        /* a descriptor came with the client's bytes, the last one of them: */
+    int fd;
     /* Where answers and events go, a line at a time, in parts. */
     void (*send)(void *opaque, const struct iovec *parts, size_t count);
     /* A command that answered later is done: the next one may come. */
@@ -39,6 +41,11 @@ void mv_qmp_session_end(struct mv_qmp_session *session);
  * None are while session->job is set.
  */
 size_t mv_qmp_session_take(struct mv_qmp_session *session, const char *buf, size_t len);
+
+/* A descriptor came, which is the session's from here on. */
+void mv_qmp_session_give_fd(struct mv_qmp_session *session, int fd);
+/* It is the caller's now; -1: there is none. */
+int mv_qmp_session_take_fd(struct mv_qmp_session *session);
 
 /* Send an event, the text of an object, to a client that has negotiated. */
 void mv_qmp_session_event(struct mv_qmp_session *session, const char *event);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """QMP's migrate and its kin: values, refusals and events, beside QEMU's where it has the same."""
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -337,3 +338,58 @@ def test_migrate_to_a_file_is_a_save(memvisor, folder, vm):
                 boot=[memvisor.path, "restore", path, "--serial", "none"]) as restored:
         with restored.qmp() as client:
             assert client.execute("query-status")["status"] == "running"
+
+
+# --- descriptors that clients hand over
+
+
+def hand(client, fd, name):
+    """The command's whole answer."""
+    text = json.dumps({"execute": "getfd", "arguments": {"fdname": name}}).encode()
+    if fd is None:
+        client.socket.sendall(text)
+    else:
+        socket.send_fds(client.socket, [text], [fd])
+    return client.answer()
+
+
+def descriptors(vm):
+    return len(os.listdir("/proc/%d/fd" % vm.process.pid))
+
+
+def test_descriptors_are_kept_used_and_closed(memvisor, folder, vm, peer):
+    with vm.qmp() as client:
+        before = descriptors(vm)
+        for each in (client, peer):
+            assert "error" in hand(each, None, "a")
+            assert "error" in each.command("closefd", fdname="a")
+            with open("/dev/null", "rb") as null:
+                assert "error" in hand(each, null.fileno(), "1a")
+                assert hand(each, null.fileno(), "a")["return"] == {}
+                assert hand(each, null.fileno(), "a")["return"] == {}
+            each.execute("closefd", fdname="a")
+            assert "error" in each.command("closefd", fdname="a")
+        assert descriptors(vm) == before
+
+        # No socket: refused by name, and it is used up.
+        with open("/dev/null", "rb") as null:
+            hand(client, null.fileno(), "a")
+        client.command("migrate", uri="fd:a")
+        info = await_status(client, {"failed"})
+        assert "error-desc" in info and client.execute("query-status")["status"] == "running"
+        assert "'getfd'" in client.command("migrate", uri="fd:a")["error"]["desc"]
+        assert descriptors(vm) == before
+
+
+def test_move_over_descriptors(memvisor, folder, vm):
+    """To a receiver that is told by QMP, too."""
+    ours, theirs = socket.socketpair()
+    with receiver(memvisor, folder, "defer") as there, vm.qmp() as client, there.qmp() as other:
+        with ours, theirs:
+            hand(client, ours.fileno(), "line")
+            hand(other, theirs.fileno(), "line")
+        other.execute("migrate-incoming", uri="fd:line")
+        client.execute("migrate", uri="fd:line")
+        assert statuses(other, "completed")[0][-1] == "completed"
+        assert await_status(client, {"completed"})
+        assert other.execute("query-status")["status"] == "running"

@@ -141,6 +141,40 @@ def test_by_a_command_without_a_port(memvisor, folder):
         assert ended.code == 0, ended
 
 
+@pytest.mark.parametrize("ways", ["socket", "pipes"])
+def test_over_descriptors_of_the_caller(memvisor, folder, ways):
+    """The VM's process never had them, and no word of the verb's is on them."""
+    if ways == "socket":
+        ours, theirs = socket.socketpair()
+        mine, other = [ours.detach()], [theirs.detach()]
+    else:
+        there_in, mine_out = os.pipe()
+        mine_in, there_out = os.pipe()
+        mine, other = [mine_in, mine_out], [there_in, there_out]
+    log = open(folder / "log", "w+")
+    with machine(memvisor, folder, "-m", "16M") as here, log:
+        env = here.env
+        there = subprocess.Popen(
+            [memvisor.path, "receive", "fd:" + ",".join(map(str, other)), "-n", "there",
+             "--serial", "none"], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            pass_fds=other)
+        sent = subprocess.Popen(
+            [memvisor.path, "send", "here", "fd:" + ",".join(map(str, mine))], env=env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            pass_fds=mine)
+        for fd in mine + other:
+            os.close(fd)
+        out = sent.communicate(timeout=60 * harness.SLOW)[0]
+        try:
+            assert sent.returncode == 0 and "here: sent to fd:" in out, (
+                out, (folder / "log").read_text())
+            listed = json.loads(here.verb("ps", "--json").out)
+            assert [(row["name"], row["status"]) for row in listed] == [("there", "running")]
+        finally:
+            there.terminate()
+            there.wait()
+
+
 def test_relative_names_are_the_callers(memvisor, folder):
     """The VM's process is in another folder."""
     (folder / "key").touch(0o600)
@@ -262,6 +296,7 @@ def test_receiver_with_a_bar(memvisor, folder, filled):
     (["send", "vm", "tcp:h:1", "--channels", "17"], ["--channels 17", "1 to 16"]),
     (["send", "vm", "tcp:h:1", "--compress", "gzip"], ["--compress gzip", "none or zstd"]),
     (["send", "vm", "tcp:h:1", "--bandwidth", "1M"], ["--bandwidth", "--max-bandwidth"]),
+    (["send", "vm", "tcp:h:1", "--postcopy"], ["--postcopy", "not in this version"]),
     (["receive"], ["URI is missing"]),
     (["receive", "fd:0,1"], ["fd:0,1", "--serial none"]),
     (["receive", "tcp::1", "--json=on"], ["--json", "no value"]),
