@@ -458,6 +458,35 @@ static void test_suggestions(void **state)
     assert_null(nearest("a-very-long-word-that-nobody-can-have-meant-as-an-option", verbs));
 }
 
+/* Rows that several verbs have are told from one another as those of one table are. */
+static void test_shared_options(void **state)
+{
+    char *words[] = {"tcp::1",     "-n", "vm", "--tls",  "psk=f",      "-m",
+                     "64M,id=low", "-c", "2",  "--json", "--insecure", "--paused"};
+    char *twice[] = {"tcp::1", "-n", "a", "--name", "b"};
+    char *near[] = {"tcp::1", "--pausd"};
+    struct mv_config_receive receive;
+    struct mv_error err;
+    assert_int_equal(mv_config_parse_receive(sizeof words / sizeof words[0], words, &receive, &err),
+                     0);
+    const struct mv_config *config = &receive.restore.config;
+    assert_string_equal(receive.uri, "tcp::1");
+    assert_string_equal(receive.tls, "psk=f");
+    assert_string_equal(config->name, "vm");
+    assert_string_equal(config->banks[0].id, "low");
+    assert_int_equal(config->cpus, 2);
+    assert_true(receive.json && receive.insecure && config->paused);
+    assert_null(receive.restore.file);
+    mv_config_receive_free(&receive);
+
+    assert_int_equal(mv_config_parse_receive(5, twice, &receive, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "--name is given twice, with 'a' and with 'b'"));
+    assert_int_equal(mv_config_parse_receive(2, near, &receive, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "did you mean --paused?"));
+    assert_int_equal(mv_config_parse_receive(0, NULL, &receive, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "URI is missing"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_backings),
         cmocka_unit_test(test_back_texts),
         cmocka_unit_test(test_table_is_sound),
+        cmocka_unit_test(test_shared_options),
         cmocka_unit_test(test_suggestions),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -385,6 +385,7 @@ def test_move_over_descriptors(memvisor, folder, vm):
     """To a receiver that is told by QMP, too."""
     ours, theirs = socket.socketpair()
     with receiver(memvisor, folder, "defer") as there, vm.qmp() as client, there.qmp() as other:
+        before = descriptors(vm)
         with ours, theirs:
             hand(client, ours.fileno(), "line")
             hand(other, theirs.fileno(), "line")
@@ -392,4 +393,5 @@ def test_move_over_descriptors(memvisor, folder, vm):
         client.execute("migrate", uri="fd:line")
         assert statuses(other, "completed")[0][-1] == "completed"
         assert await_status(client, {"completed"})
+        assert descriptors(vm) == before
         assert other.execute("query-status")["status"] == "running"
