@@ -66,8 +66,8 @@ static void tell_where(const struct verb *verb)
 {
     const char *uri = mv_receive_uri(verb->incoming.receive);
     if (verb->wish.json)
-        print_line(verb, json_pack("{s:s, s:s, s:s}", "status", "setup", "name", verb->name, "uri",
-                                   uri));
+        print_line(verb,
+                   json_pack("{s:s, s:s, s:s}", "status", "setup", "name", verb->name, "uri", uri));
     else
         mv_log("a guest is awaited at %s: 'memvisor send NAME URI' sends it, Ctrl-C ends the wait",
                uri);
@@ -262,11 +262,13 @@ static int main_of_receive(int argc, char **argv)
     struct verb verb = {.ticker = MV_TICKER_INIT};
     struct mv_error err;
     int r = mv_config_parse_receive(argc, argv, &verb.wish, &err);
-    if (r == 0 && has_stdio(verb.wish.uri) && verb.wish.restore.config.serial == MV_SERIAL_STDIO)
+    if (r == 0 && has_stdio(verb.wish.uri) && verb.wish.restore.config.serial == MV_SERIAL_STDIO) {
         r = mv_error_set(&err, EINVAL,
                          "%s: that is the guest's console, too: give --serial none, or another "
                          "place for it",
                          verb.wish.uri);
+        mv_config_receive_free(&verb.wish);
+    }
     if (r != 0)
         return mv_verb_answer(&mv_receive_verb, r, &err);
     verb.has_stdout =

@@ -54,6 +54,10 @@ static void get_progress(const struct mv_control *control, struct mv_move_progre
     *ret = moving->saved;
     if (moving->send != NULL) {
         mv_send_progress(moving->send, ret);
+        /* Its end is told with all that belongs to it, once its job is over. */
+        if (moving->cancelled != NULL && ret->stage > MV_MOVE_HANDED)
+            ret->stage =
+                moving->told_stage < 0 ? MV_MOVE_SETUP : (enum mv_move_stage)moving->told_stage;
     } else if (moving->cancelled != NULL && control->saving.save != NULL) {
         const struct mv_save_progress p = mv_save_progress(control->saving.save);
         *ret = (struct mv_move_progress){

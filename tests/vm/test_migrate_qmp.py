@@ -44,7 +44,7 @@ def peer(tmp_path_factory):
     process = subprocess.Popen(["qemu-system-aarch64", "-M", "none", "-nographic", "-serial", "null",
                                 "-monitor", "none", "-qmp", "unix:%s,server=on,wait=off" % path],
                                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 60 * harness.SLOW
+    end = time.monotonic() + 60 * harness.PATIENCE
     while not path.exists():
         assert time.monotonic() < end and process.poll() is None
         time.sleep(0.02)
@@ -61,7 +61,7 @@ def receiver(memvisor, folder, uri, *options, name="there"):
 
 
 def await_status(client, wanted, seconds=60):
-    end = time.monotonic() + seconds * harness.SLOW
+    end = time.monotonic() + seconds * harness.PATIENCE
     while True:
         info = client.execute("query-migrate")
         if info.get("status") in wanted:

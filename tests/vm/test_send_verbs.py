@@ -76,7 +76,7 @@ def test_source_ends_once_the_guest_runs_there(memvisor, folder):
             r"pass(es)? \(pages: \d+ of data, \d+ of zeros, \d+ of one value\); it stood still for "
             r"[\d.]+ ms\n" % re.escape(uri), result.out), result
         # It is gone by then, and its name is free.
-        assert here.process.wait(1) == 0 and not here.rundir.exists()
+        assert here.end() == 0 and not here.rundir.exists()
         assert "the guest runs at %s now" % uri in here.output()
         there.wait_for(lambda: re.search("here is here as there: 16.* over the line", there.output()))
         assert status(there) == "running"
@@ -164,7 +164,7 @@ def test_over_descriptors_of_the_caller(memvisor, folder, ways):
             pass_fds=mine)
         for fd in mine + other:
             os.close(fd)
-        out = sent.communicate(timeout=60 * harness.SLOW)[0]
+        out = sent.communicate(timeout=60 * harness.PATIENCE)[0]
         try:
             assert sent.returncode == 0 and "here: sent to fd:" in out, (
                 out, (folder / "log").read_text())
@@ -188,7 +188,7 @@ def test_relative_names_are_the_callers(memvisor, folder):
         assert plain.code == 1 and status(here) == "running", plain
         result = subprocess.run([memvisor.path, "send", "here", uri, "--tls", "psk=key"],
                                 cwd=folder, env=here.env, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True, timeout=60 * harness.SLOW)
+                                stderr=subprocess.PIPE, text=True, timeout=60 * harness.PATIENCE)
         assert result.returncode == 0, (result, there.output())
         assert status(there) == "running"
 
@@ -211,7 +211,7 @@ def test_console_goes_on_there(memvisor, kernel, folder):
 
     def terminal(*words):
         return pexpect.spawn(str(memvisor.path), [str(word) for word in words], env=env,
-                             encoding="utf-8", codec_errors="replace", timeout=120 * harness.SLOW,
+                             encoding="utf-8", codec_errors="replace", timeout=120 * harness.PATIENCE,
                              dimensions=(25, 200))
 
     with terminal("run", "-n", "here", "-k", harness.KERNEL, "-i", harness.INITRD, "-m", "128M",
@@ -247,7 +247,7 @@ def test_bar_and_ctrl_c(memvisor, folder, filled):
         with receiver(memvisor, folder, uri) as there:
             with pexpect.spawn(str(memvisor.path), ["send", "here", uri, *slowly("1M")],
                                env=dict(here.env, TERM="xterm"), encoding="utf-8",
-                               timeout=60 * harness.SLOW, dimensions=(25, 100)) as child:
+                               timeout=60 * harness.PATIENCE, dimensions=(25, 100)) as child:
                 child.expect(r"\r\[[#.]{10}\] +\d+ % of pass 1, [\d.]+ \w+/s[^\r]*\x1b\[K")
                 assert len(child.match.group(0)) <= 100 + len("\r\x1b[K")
                 child.send("\x03")
@@ -267,7 +267,7 @@ def test_receiver_with_a_bar(memvisor, folder, filled):
     with machine(memvisor, folder, "-m", "16M,file=%s,share=off" % filled) as here:
         with pexpect.spawn(str(memvisor.path), ["receive", uri, "-n", "there"],
                            env=dict(here.env, TERM="xterm"), encoding="utf-8",
-                           timeout=60 * harness.SLOW, dimensions=(25, 100)) as child:
+                           timeout=60 * harness.PATIENCE, dimensions=(25, 100)) as child:
             child.expect("memvisor: a guest is awaited at %s" % uri)
             sender = subprocess.Popen([memvisor.path, "send", "here", uri, *slowly("1M")],
                                       env=here.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -278,7 +278,7 @@ def test_receiver_with_a_bar(memvisor, folder, filled):
             child.expect(pexpect.EOF)
             child.wait()
             assert child.exitstatus == 130
-            out, err = sender.communicate(timeout=60 * harness.SLOW)
+            out, err = sender.communicate(timeout=60 * harness.PATIENCE)
             assert sender.returncode == 1 and err.startswith("memvisor: here: "), err
         assert status(here) == "running"
 
