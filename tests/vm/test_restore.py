@@ -13,6 +13,7 @@ import pytest
 import console_guest
 import harness
 import ivshmem
+import statefile
 from qmp import IDLE, Vm
 
 MIB = 1 << 20
@@ -488,6 +489,25 @@ def test_damaged_memory(plain, tmp_path):
         other.write_bytes(bytes(data[:at] + b"\0" + data[at + 1:]))
         said = states.refuse(other, "--ram", "copy")
         assert "block %s" % block in said and "damaged" in said, said
+
+
+# What a CPU is: its identity, its features, and how fast its counter counts.
+@pytest.mark.parametrize("register, change", [
+    ("midr_el1", lambda value: value ^ 1 << 4), ("id_aa64pfr0_el1", lambda value: value ^ 1 << 32),
+    ("id_aa64isar0_el1", lambda value: value ^ 1 << 20), ("id_aa64mmfr0_el1", lambda value: value ^ 1),
+    ("ctr_el0", lambda value: value ^ 1 << 16), ("dczid_el0", lambda value: value ^ 1),
+    ("counter_hz", lambda value: value + 1)])
+@pytest.mark.parametrize("cpu", ["vcpu/0", "vcpu/1"])
+def test_another_cpu_is_refused(plain, tmp_path, register, change, cpu):
+    """By the register's name, with both values, whichever CPU it is of."""
+    states, state = plain
+    other = shutil.copy(state, tmp_path / "changed.state")
+    old, new = statefile.change_field(other, cpu, register, change)
+    said = states.refuse(other)
+    assert "'%s': %s/%s: the state has 0x%x, and this machine 0x%x" % (other, cpu, register, new, old) \
+        in said, said
+    assert statefile.change_field(other, cpu, register, lambda _: old) == (new, old)
+    assert other.read_bytes() == state.read_bytes()
 
 
 @pytest.mark.parametrize("path, words", [("nothing", "No such file"), (".", "regular file"), ("/dev/null", "regular file")])
