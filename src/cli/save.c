@@ -143,7 +143,7 @@ static const struct mv_option options[] = {
     {MV_FLAG(save_config, stop, "Stop the guest until all of its memory is copied.")},
     {MV_TEXT(save_config, base, "base", "FILE",
              "Write only the pages that changed since this file was written, which has to be "
-             "the last one that was saved of the guest; restore needs both.")},
+             "one of the last 8 that were saved of the guest; restore needs both.")},
     {MV_FLAG(save_config, json,
              "Print a line of JSON some times a second, and one when it is done.")},
 };

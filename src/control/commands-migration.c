@@ -12,7 +12,6 @@
 #include "qmp-json.h"
 #include "qmp-session.h"
 #include "save.h"
-#include "track.h"
 
 #include <string.h>
 
@@ -87,11 +86,9 @@ static void clear_save(struct mv_job *job)
         mv_cleanup_close(&fd);
     }
     struct mv_track *track = mv_save_take_track(save->save);
-    forget(control); /* which gives back to the track before what it took of that */
-    if (track != NULL) {
-        mv_track_close(control->saving.track);
-        control->saving.track = track;
-    }
+    forget(control); /* which gives back to the base's track what it took of that */
+    if (track != NULL)
+        mv_tracks_add(&control->saving.tracks, track);
     if (save->moves)
         mv_moving_saved(control, job->result, &job->err, &save->figures);
 }
@@ -132,7 +129,7 @@ static int begin(struct mv_qmp_call *call, struct mv_save_params *params, struct
         return r;
     params->machine = call->machine;
     params->loop = control->loop;
-    params->since = saving->track;
+    params->tracks = &saving->tracks;
     r = mv_save_create(params, &saving->save, err);
     saving->live = params->live;
     return r < 0 ? r : start(call, params->stays, err);
@@ -188,8 +185,7 @@ int mv_saving_end_pause(struct mv_control *control, struct mv_error *err)
 void mv_saving_end(struct mv_control *control)
 {
     mv_stale_files_clear(&control->saving.files);
-    mv_track_close(control->saving.track);
-    control->saving.track = NULL;
+    mv_tracks_clear(&control->saving.tracks);
 }
 
 /* --- the table */

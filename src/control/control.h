@@ -13,6 +13,7 @@
 #include "migrate-params.h"
 #include "stale.h"
 #include "ticker.h"
+#include "track.h"
 
 #include <stdatomic.h>
 
@@ -33,7 +34,6 @@ struct mv_dirty_rate {
 struct mv_qmp_call;
 struct mv_restore;
 struct mv_save_figures;
-struct mv_track;
 
 /* commands-migration.c: a save that is under way, and what was saved of a guest that stands still.
  */
@@ -43,7 +43,7 @@ struct mv_saving {
     atomic_bool *cancelled;  /* its job's */
     struct mv_ticker ticker; /* tells of its progress */
     struct mv_stale_files files;
-    struct mv_track *track; /* what the guest wrote since it was saved last; or NULL */
+    struct mv_tracks tracks; /* what the guest wrote since it was saved, each time */
 };
 
 /* commands-migrate.c: what `migrate` goes by, and the move that is under way or was the last. */

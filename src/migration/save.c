@@ -36,6 +36,7 @@ struct mv_save {
     const atomic_bool *cancelled;
     /* Whoever has the turn: */
     struct mv_save_plan plan;
+    struct mv_save_plan before; /* the plan of a live copy, whose bytes the writer has */
     struct mv_ram_writer *writer;
     struct mv_save_objects objects;
     uint64_t began_ns, stopped_ns, pause_ns;
@@ -105,11 +106,8 @@ static int plan_stopped(struct mv_save *save, struct mv_error *err)
     struct mv_save_plan now = {0};
     int r = make_plan(save, &now, err);
     if (r == 0 && save->live && mv_save_plan_matches(&save->plan, &now)) {
-        struct mv_manifest manifest = save->plan.manifest;
-        save->plan.manifest = now.manifest;
-        save->plan.shared = now.shared;
-        now.manifest = manifest;
-        mv_save_plan_clear(&now);
+        save->before = save->plan;
+        save->plan = now;
         return 0;
     }
     mv_ram_writer_destroy(save->writer);
@@ -314,9 +312,10 @@ static int check_path(const struct mv_save_params *params, struct mv_error *err)
 
 int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, struct mv_error *err)
 {
+    const struct mv_track *since = NULL;
     int r = check_path(params, err);
     if (r == 0 && params->base != NULL)
-        r = mv_track_check(params->since, params->base, params->path, err);
+        r = mv_tracks_find(params->tracks, params->base, params->path, &since, err);
     if (r < 0)
         return r;
     struct mv_save *save = calloc(1, sizeof *save);
@@ -327,7 +326,7 @@ int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, st
     save->live = params->live;
     save->stays = params->stays;
     save->fd = -1;
-    save->since = params->since;
+    save->since = since;
     save->base = params->base == NULL ? NULL : strdup(params->base);
     save->path = strdup(params->path);
     r = save->path == NULL || (params->base != NULL && save->base == NULL)
@@ -351,6 +350,7 @@ void mv_save_destroy(struct mv_save *save)
     mv_ram_writer_destroy(save->writer);
     mv_track_close(save->track);
     mv_save_plan_clear(&save->plan);
+    mv_save_plan_clear(&save->before);
     mv_output_file_destroy(save->file);
     mv_cleanup_close(&save->fd);
     mv_save_objects_clear(&save->objects);

@@ -25,19 +25,20 @@ struct mv_loop;
 struct mv_machine;
 struct mv_save;
 struct mv_track;
+struct mv_tracks;
 
 struct mv_save_params {
     struct mv_machine *machine;
     struct mv_loop *loop;
     const char *path; /* of the file; not kept */
     bool live;
-    bool stays;                   /* the guest stays paused when it is saved */
-    const char *base;             /* the state to build on, or NULL; not kept */
-    const struct mv_track *since; /* of the state that was saved last, or NULL; outlives the save */
+    bool stays;                     /* the guest stays paused when it is saved */
+    const char *base;               /* the state to build on, or NULL; not kept */
+    const struct mv_tracks *tracks; /* of states that it may be; as they are during the save */
 };
 
 /* Main thread.  -EINVAL where the path is a file that the guest's memory lives in; as
- * mv_track_check, and output-file.h. */
+ * mv_tracks_find, and output-file.h. */
 int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, struct mv_error *err);
 /* Main thread, once the other one is done.  A guest that was stopped goes on, unless somebody
  * else stopped it, too. */

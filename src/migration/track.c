@@ -42,14 +42,14 @@ static uint64_t size_of(const struct mv_ram_part *part)
 
 /* --- how it comes and goes */
 
-static int add(struct mv_track *track, const char *id, const struct mv_ram_part *part,
-               struct mv_space *space, struct mv_error *err)
+static int add(struct mv_track *track, const struct mv_ram_part *part, struct mv_space *space,
+               struct mv_error *err)
 {
     struct mv_block *block = part->block;
     if (block != NULL && block->backing->share)
         return 0;
     struct tracked *entry = &track->blocks[track->count++];
-    *entry = (struct tracked){.id = strdup(id),
+    *entry = (struct tracked){.id = strdup(id_of(part)),
                               .generation = block == NULL ? 0 : block->generation,
                               .size = size_of(part)};
     if (entry->id == NULL)
@@ -67,10 +67,8 @@ int mv_track_open(const struct mv_save_plan *plan, const char *path, struct mv_s
     track->path = strdup(path);
     track->blocks = calloc(plan->count + 1, sizeof *track->blocks);
     int r = track->path == NULL || track->blocks == NULL ? no_memory(err) : 0;
-    /* The parts' own names may be those of a manifest that is gone. */
-    for (size_t i = 0, part = 0; r == 0 && i < plan->manifest.block_count; i++)
-        if (plan->manifest.blocks[i].saved)
-            r = add(track, plan->manifest.blocks[i].id, &plan->parts[part++], space, err);
+    for (size_t i = 0; r == 0 && i < plan->count; i++)
+        r = add(track, &plan->parts[i], space, err);
     if (r < 0)
         mv_track_close(track);
     else
@@ -91,19 +89,56 @@ void mv_track_close(struct mv_track *track)
     free(track);
 }
 
-/* --- a state that builds on it */
-
-static int check_chain(const struct mv_track *track, const struct mv_chain *chain, const char *path,
-                       struct mv_error *err)
+void mv_tracks_add(struct mv_tracks *tracks, struct mv_track *track)
 {
-    const struct mv_chain_file *base = &chain->files[0];
+    if (tracks->count == MV_TRACKS_MAX) {
+        mv_track_close(tracks->list[0]);
+        memmove(tracks->list, tracks->list + 1, --tracks->count * sizeof tracks->list[0]);
+        tracks->let_go = true;
+    }
+    tracks->list[tracks->count++] = track;
+}
+
+void mv_tracks_clear(struct mv_tracks *tracks)
+{
+    while (tracks->count > 0)
+        mv_track_close(tracks->list[--tracks->count]);
+    *tracks = (struct mv_tracks){0};
+}
+
+/* --- a state that builds on one of them */
+
+static int refuse_base(const struct mv_tracks *tracks, const char *base, struct mv_error *err)
+{
+    const struct mv_track *newest = tracks->list[tracks->count - 1];
+    if (!tracks->let_go)
+        return mv_error_set(err, EINVAL,
+                            "'%s' cannot be a base: it was not saved of this guest since it was "
+                            "started here; what was saved of it last is in '%s'",
+                            base, newest->path);
+    return mv_error_set(err, EINVAL,
+                        "'%s' cannot be a base: it is none of the %d states that were saved of "
+                        "this guest last, and what changed since older ones is let go: name one "
+                        "of these, such as '%s', or save without a base",
+                        base, MV_TRACKS_MAX, newest->path);
+}
+
+static int find_track(const struct mv_tracks *tracks, const struct mv_chain_file *base,
+                      const struct mv_track **ret, struct mv_error *err)
+{
+    for (size_t i = 0; i < tracks->count; i++) {
+        if (memcmp(base->state->id, tracks->list[i]->id, sizeof base->state->id) == 0) {
+            *ret = tracks->list[i];
+            return 0;
+        }
+    }
+    return refuse_base(tracks, base->path, err);
+}
+
+static int check_chain(const struct mv_chain *chain, const char *path, struct mv_error *err)
+{
     struct stat own, other;
     bool is_there = stat(path, &own) == 0;
-    if (memcmp(base->state->id, track->id, sizeof track->id) != 0)
-        return mv_error_set(err, EINVAL,
-                            "'%s' is not the state that was saved of this guest last: that was "
-                            "written to '%s'",
-                            base->path, track->path);
     if (chain->count == MV_CHAIN_MAX)
         return mv_error_set(err, EINVAL,
                             "%d states build on each other already: save it without a base",
@@ -118,11 +153,12 @@ static int check_chain(const struct mv_track *track, const struct mv_chain *chai
     return 0;
 }
 
-int mv_track_check(const struct mv_track *track, const char *base, const char *path,
-                   struct mv_error *err)
+int mv_tracks_find(const struct mv_tracks *tracks, const char *base, const char *path,
+                   const struct mv_track **ret, struct mv_error *err)
 {
+    const struct mv_track *track = NULL;
     struct mv_chain chain;
-    if (track == NULL)
+    if (tracks->count == 0)
         return mv_error_set(err, EINVAL,
                             "'%s' cannot be a base: this guest was not saved yet since it was "
                             "started here",
@@ -132,8 +168,12 @@ int mv_track_check(const struct mv_track *track, const char *base, const char *p
         return r;
     r = mv_chain_follow(&chain, err);
     if (r == 0)
-        r = check_chain(track, &chain, path, err);
+        r = find_track(tracks, &chain.files[0], &track, err);
+    if (r == 0)
+        r = check_chain(&chain, path, err);
     mv_chain_close(&chain);
+    if (r == 0)
+        *ret = track;
     return r;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """memvisor save --base: a state has only what changed since the one before it, and with that it
 is what a state of all would be."""
+import contextlib
 import json
 import os
 import pathlib
@@ -162,14 +163,137 @@ def test_restore_and_flatten(vm, memvisor, folder):
     assert result.code == 1 and "--flatten OUT" in result.err, result
 
 
-def test_wrong_bases(vm, memvisor, folder):
+@contextlib.contextmanager
+def stopped(vm):
+    with vm.qmp() as connection:
+        connection.execute("stop")
+        yield
+        connection.execute("cont")
+
+
+def save_both(vm, memvisor, name, base):
+    """A state with a base, which is what one of all is at the same moment."""
+    with stopped(vm):
+        save(vm, name, base)
+        save(vm, name + "-all")
+    same_memory(memvisor, vm.folder / name, vm.folder / (name + "-all"))
+
+
+def test_several_build_on_one(vm, memvisor, folder):
+    """Each has what changed since its own base, whatever was saved in between."""
+    vm.do("w", HIGH, 1)
+    save(vm, "a")
+    vm.do("w", HIGH + MIB, 2)
+    save_both(vm, memvisor, "b", "a")
+    vm.do("w", HIGH + 2 * MIB, 3)
+    vm.do("w", HIGH, 4)
+    save_both(vm, memvisor, "c", "a")
+    vm.do("w", HIGH + 3 * MIB, 5)
+    save_both(vm, memvisor, "d", "b")
+    assert [pages(memvisor, folder / name)["ram1"] for name in "bcd"] == [1, 3, 3]
+    save(vm, "e", "a")
+    assert pages(memvisor, folder / "e")["ram1"] == 4
+    words = {"a": [1, 0, 0, 0], "b": [1, 2, 0, 0], "c": [4, 2, 3, 0], "d": [4, 2, 3, 5],
+             "e": [4, 2, 3, 5]}
+    for name, wanted in words.items():
+        with memory_guest.Guest(memvisor, folder, name="again", state=folder / name) as again:
+            assert [again.do("r", HIGH + i * MIB) for i in range(4)] == wanted, name
+            assert again.end() == 0
+
+
+def test_an_old_base_is_let_go(vm, memvisor, folder):
+    for i in range(9):
+        vm.do("w", HIGH, i)
+        save(vm, str(i))
+    said = refused(vm, "x", folder / "0")
+    assert "'%s' cannot be a base: it is none of the 8 states" % (folder / "0") in said
+    assert "is let go: name one of these, such as '%s', or save without a base" % (folder / "8") in said
+    save_both(vm, memvisor, "x", "1")
+    assert "none of the 8" in refused(vm, "y", folder / "1")
+
+
+ECAM, BAR = 0x40000000, 0x50000000
+PORT, DEVICE = ECAM + (2 << 15), ECAM + (1 << 20)
+LIGHT_ON, LIGHT_OFF, POWER_OFF = 1 << 8, 3 << 8, 1 << 10
+
+
+def control_slot(vm, value):
+    """The slot control register, of the capability PCI Express."""
+    at = vm.do("g", PORT + 0x34) & 0xfc
+    while vm.do("g", PORT + at) & 0xff != 0x10:
+        at = vm.do("g", PORT + at) >> 8 & 0xfc
+    vm.do("d", PORT + at + 0x18, value)
+
+
+def open_port(vm):
+    """What is behind the port is on bus 1, and has its memory at BAR."""
+    control_slot(vm, LIGHT_ON)
+    for at, value in ((PORT + 0x18, 0x10100), (PORT + 0x20, 0x5ff05000), (PORT + 4, 6),
+                      (DEVICE + 0x18, BAR), (DEVICE + 0x1c, 0), (DEVICE + 4, 2)):
+        vm.do("d", at, value)
+
+
+def plug(vm, byte):
+    image = vm.folder / "image"
+    image.write_bytes(byte * MIB)
+    with vm.qmp() as connection:
+        connection.execute("device_add", driver="ivshmem-plain", id="late", bus="port", mem=str(image),
+                           size="1M", share="off")
+    open_port(vm)
+    assert vm.do("r", BAR + MIB // 2) == int.from_bytes(8 * byte, "little")
+
+
+def unplug(vm):
+    with vm.qmp() as connection:
+        connection.execute("device_del", id="late")
+        control_slot(vm, LIGHT_ON | POWER_OFF)
+        control_slot(vm, LIGHT_OFF | POWER_OFF)
+        connection.event("DEVICE_DELETED")
+
+
+def test_devices_that_come_and_go(memvisor, binary, folder):
+    """Their memory is whole where the base has it not, also where the base had another device of
+    that name and place."""
+    block = "pci/02.0/00.0/bar2"
+    with memory_guest.Guest(memvisor, folder, "-m", "16M", "--device", "pcie-root-port,id=port,addr=02.0",
+                            binary=binary) as vm:
+        save(vm, "0")
+        plug(vm, b"1")
+        vm.do("w", BAR, 2)
+        save_both(vm, memvisor, "came", "0")
+        assert pages(memvisor, folder / "came")[block] is None
+        vm.do("w", BAR + 3 * PAGE, 3)
+        save_both(vm, memvisor, "stayed", "came")
+        assert pages(memvisor, folder / "stayed")[block] == 1
+        unplug(vm)
+        save_both(vm, memvisor, "went", "stayed")
+        assert block not in pages(memvisor, folder / "went")
+        plug(vm, b"4")
+        vm.do("w", BAR + PAGE, 5)
+        for name, base in (("again", "went"), ("another", "stayed")):
+            save_both(vm, memvisor, name, base)
+            assert pages(memvisor, folder / name)[block] is None
+        vm.do("w", BAR + 2 * PAGE, 6)
+        save_both(vm, memvisor, "last", "another")
+        assert pages(memvisor, folder / "last")[block] == 1
+    ones, fours = (int.from_bytes(8 * byte, "little") for byte in (b"1", b"4"))
+    for name, words in (("stayed", [2, ones, ones, 3]), ("another", [fours, 5, fours, fours]),
+                        ("last", [fours, 5, 6, fours])):
+        with memory_guest.Guest(memvisor, folder, name="restored", state=folder / name) as vm:
+            assert [vm.do("r", BAR + i * PAGE) for i in range(4)] == words, name
+            assert vm.end() == 0
+
+
+def test_wrong_bases(vm, memvisor, binary, folder):
     assert "was not saved yet" in refused(vm, "x", folder / "0")
     save(vm, "0")
     assert "cannot open" in refused(vm, "x", folder / "none")
     assert "would be replaced by a state that builds on it" in refused(vm, "0", folder / "0")
     save(vm, "1", "0")
-    assert "is not the state that was saved of this guest last: that was written to '%s'" \
-        % (folder / "1") in refused(vm, "x", folder / "0")
+    with memory_guest.Guest(memvisor, folder, "-m", "16M", binary=binary, name="other") as other:
+        save(other, "foreign")
+    assert "it was not saved of this guest since it was started here; what was saved of it last " \
+        "is in '%s'" % (folder / "1") in refused(vm, "x", folder / "foreign")
     assert "would be replaced" in refused(vm, "0", folder / "1")
     os.link(folder / "0", folder / "link")
     assert "would be replaced" in refused(vm, "link", folder / "1")
