@@ -23,7 +23,13 @@ static const struct {
     [MV_STATEFILE_WHOLE] = {"whole", ""},
     [MV_STATEFILE_STALE] = {"stale", ": its guest went on with memory that is not in this file, so "
                                      "that restore refuses it"},
-    [MV_STATEFILE_IN_USE] = {"in use", ": a guest runs on the memory in it (restore --ram shared)"},
+    [MV_STATEFILE_IN_USE] = {"in use",
+                             ": a guest runs on memory of it that is not in this file, or "
+                             "was killed there"},
+    [MV_STATEFILE_RAM_STALE] = {"stale",
+                                ": a guest ran on the memory in it (restore --ram shared)"},
+    [MV_STATEFILE_RAM_IN_USE] = {"in use", ": a guest runs on the memory in it (restore --ram "
+                                           "shared), or was killed there"},
 };
 
 const char *mv_info_status(const struct mv_chain_file *file)

@@ -108,7 +108,8 @@ static int put_all(struct flattening *flattening, struct mv_error *err)
             r = put_block(flattening, &manifest.blocks[i], &out.sections, err);
     if (r == 0)
         r = mv_statefile_end(&out, err);
-    if (r == 0 && state->status == MV_STATEFILE_STALE)
+    /* A guest that runs on its other memory has it stale by the time that one ends. */
+    if (r == 0 && state->status != MV_STATEFILE_WHOLE)
         r = mv_statefile_mark(flattening->fd, MV_STATEFILE_STALE, err);
     return r;
 }

@@ -111,11 +111,6 @@ static int add_file(struct verifying *verifying, const struct mv_chain_file *fil
 {
     const struct mv_manifest *manifest = &file->manifest;
     int r = 0;
-    if (file->state->status == MV_STATEFILE_IN_USE)
-        return mv_error_set(err, EBUSY,
-                            "'%s' is in use: a guest runs on the memory in it, or was killed "
-                            "there, and no sum of that holds any more",
-                            file->path);
     struct part *parts =
         reallocarray(verifying->parts, verifying->count + manifest->block_count + 1, sizeof *parts);
     if (parts == NULL)

@@ -26,8 +26,8 @@ struct mv_info_verified {
 
 /*
  * The sums of all RAM in the chain's files, by threads; `fn` is told of each piece that is
- * damaged, in order, when all has been read.  Damage is no error.  -EINVAL where sums are
- * missing, -EBUSY where a guest runs on a file's RAM, -ENOMEM.
+ * damaged, in order, when all has been read.  Damage is no error.  As
+ * mv_ram_layer_find, -ENOMEM.
  */
 int mv_info_verify(const struct mv_chain *chain, mv_info_damage_fn *fn, void *opaque,
                    struct mv_info_verified *ret, struct mv_error *err);

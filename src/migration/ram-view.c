@@ -52,12 +52,30 @@ static int check_length(const struct mv_chain_file *file, const struct mv_manife
                         section == NULL ? (size_t)0 : section->length, what, due);
 }
 
+/* Whose memory a guest changes, or has changed, is not damaged. */
+static int check_owner(const struct mv_chain_file *file, struct mv_error *err)
+{
+    if (file->state->status == MV_STATEFILE_RAM_IN_USE)
+        return mv_error_set(err, ESTALE,
+                            "'%s' is in use: its memory is that of a guest that runs there "
+                            "(restore --ram shared), or was killed, and no sum of it can hold",
+                            file->path);
+    if (file->state->status == MV_STATEFILE_RAM_STALE)
+        return mv_error_set(err, ESTALE,
+                            "'%s' is stale: its memory was that of a guest that ran there "
+                            "(restore --ram shared), and no sum of it can hold",
+                            file->path);
+    return 0;
+}
+
 int mv_ram_layer_find(const struct mv_chain_file *file, const struct mv_manifest_block *block,
                       struct mv_ram_layer *ret, struct mv_error *err)
 {
     const struct mv_section *sums = mv_statefile_find(file->state, MV_SECTION_SUMS, block->id);
     const struct mv_section *pages = mv_statefile_find(file->state, MV_SECTION_PAGES, block->id);
-    int r = check_length(file, block, sums, "sums", mv_ram_chunks(block->size) * SUM_BYTES, err);
+    int r = check_owner(file, err);
+    if (r == 0)
+        r = check_length(file, block, sums, "sums", mv_ram_chunks(block->size) * SUM_BYTES, err);
     if (r == 0 && pages != NULL)
         r = check_length(file, block, pages, "pages", mv_ram_pages_length(block->size), err);
     if (r == 0 && pages != NULL && !file->manifest.has_base)

@@ -42,7 +42,8 @@ uint64_t mv_ram_pages_length(uint64_t size);
 
 /*
  * What the file has of a block that is saved in it.  -EINVAL, with the block's name, where
- * its sums or pages are missing or not as many as it has.
+ * its sums or pages are missing or not as many as it has; -ESTALE where its memory is a
+ * guest's, or was.
  */
 int mv_ram_layer_find(const struct mv_chain_file *file, const struct mv_manifest_block *block,
                       struct mv_ram_layer *ret, struct mv_error *err);

@@ -16,8 +16,9 @@ static int lock_bases(const struct mv_chain *chain, struct mv_error *err)
 {
     for (size_t i = 1; i < chain->count; i++) {
         const struct mv_chain_file *file = &chain->files[i];
+        enum mv_statefile_status status = file->state->status;
         struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = MV_RESTORE_LOCKED};
-        if (file->state->status == MV_STATEFILE_IN_USE ||
+        if (status == MV_STATEFILE_IN_USE || status == MV_STATEFILE_RAM_IN_USE ||
             (fcntl(file->fd, F_OFD_SETLK, &lock) < 0 && (errno == EAGAIN || errno == EACCES)))
             return mv_error_set(err, EBUSY,
                                 "it builds on '%s', which is in use: a guest changes its memory "

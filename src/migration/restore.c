@@ -79,11 +79,12 @@ static int open_file(struct mv_restore *restore, struct mv_error *err)
 
 static int check_status(const struct mv_restore *restore, struct mv_error *err)
 {
-    if (restore->file.status == MV_STATEFILE_STALE)
+    enum mv_statefile_status status = restore->file.status;
+    if (status == MV_STATEFILE_STALE || status == MV_STATEFILE_RAM_STALE)
         return mv_error_set(err, ESTALE,
                             "it is stale: its guest's memory, in this file or in others, has gone "
                             "on since it was written: save the guest again");
-    if (restore->file.status == MV_STATEFILE_IN_USE)
+    if (status == MV_STATEFILE_IN_USE || status == MV_STATEFILE_RAM_IN_USE)
         return mv_error_set(err, ESTALE,
                             "a guest ran on its memory, and ended without a word, as a killed "
                             "process does: what is there belongs to no state");
@@ -386,9 +387,11 @@ int mv_restore_machine(struct mv_restore *restore, struct mv_loop *loop,
 
 int mv_restore_begin(struct mv_restore *restore, struct mv_error *err)
 {
+    bool in_file = restore->ram == MV_RAM_SHARED;
     int r = 0;
     if (changes_memory(restore))
-        r = mv_statefile_mark(restore->fd, MV_STATEFILE_IN_USE, err);
+        r = mv_statefile_mark(restore->fd, in_file ? MV_STATEFILE_RAM_IN_USE : MV_STATEFILE_IN_USE,
+                              err);
     restore->marked = r == 0 && changes_memory(restore);
     if (r < 0)
         mv_error_prefix(err, "'%s'", restore->path);
@@ -405,9 +408,10 @@ void mv_restore_stop(struct mv_restore *restore)
 static void unmark(struct mv_restore *restore)
 {
     struct mv_error err;
-    if (restore->marked &&
-        mv_statefile_mark(restore->fd, restore->changed ? MV_STATEFILE_STALE : MV_STATEFILE_WHOLE,
-                          &err) < 0)
+    enum mv_statefile_status status = !restore->changed               ? MV_STATEFILE_WHOLE
+                                      : restore->ram == MV_RAM_SHARED ? MV_STATEFILE_RAM_STALE
+                                                                      : MV_STATEFILE_STALE;
+    if (restore->marked && mv_statefile_mark(restore->fd, status, &err) < 0)
         mv_warn("'%s': %s", restore->path, err.text);
 }
 

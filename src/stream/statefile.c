@@ -212,7 +212,7 @@ static int take_status(const uint8_t part[PART_BYTES], enum mv_statefile_status 
     int r = check_part(part, err);
     if (r < 0)
         return r;
-    if (magic != STATUS_MAGIC || value > MV_STATEFILE_IN_USE)
+    if (magic != STATUS_MAGIC || value > MV_STATEFILE_RAM_IN_USE)
         return mv_error_set(err, EINVAL, "0x%" PRIx32 " with the magic 0x%" PRIx32 " is unknown",
                             value, magic);
     *status = value;

@@ -45,8 +45,11 @@
 
 enum mv_statefile_status {
     MV_STATEFILE_WHOLE = 0,
-    MV_STATEFILE_STALE = 1,  /* the guest went on with memory that it shares with the file's */
-    MV_STATEFILE_IN_USE = 2, /* a guest runs on the file's RAM */
+    MV_STATEFILE_STALE = 1,  /* the guest went on with memory of the state that is elsewhere */
+    MV_STATEFILE_IN_USE = 2, /* a guest runs on such memory */
+    /* The same of one that runs on the file's RAM: no sum of that holds any more. */
+    MV_STATEFILE_RAM_STALE = 3,
+    MV_STATEFILE_RAM_IN_USE = 4,
 };
 
 /* --- reading */

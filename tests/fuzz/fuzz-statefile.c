@@ -250,7 +250,7 @@ static void write_seeds(const char *folder)
             CHECK(mv_section_write(&writer.sections, &section, &err) == 0);
         }
         CHECK(mv_statefile_end(&writer, &err) == 0);
-        CHECK(mv_statefile_mark(fd, count % 3, &err) == 0);
+        CHECK(mv_statefile_mark(fd, count % 5, &err) == 0);
         write_seed(folder, 2 * count, 0);
         write_seed(folder, 2 * count + 1, count % 2 ? 0x1f : 0x2f);
     }

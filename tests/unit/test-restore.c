@@ -294,7 +294,10 @@ static void test_status(void **state)
     static const struct {
         enum mv_statefile_status status;
         const char *word;
-    } cases[] = {{MV_STATEFILE_STALE, "stale"}, {MV_STATEFILE_IN_USE, "a guest ran on its memory"}};
+    } cases[] = {{MV_STATEFILE_STALE, "stale"},
+                 {MV_STATEFILE_RAM_STALE, "stale"},
+                 {MV_STATEFILE_IN_USE, "a guest ran on its memory"},
+                 {MV_STATEFILE_RAM_IN_USE, "a guest ran on its memory"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         write_state("a b c=d!", 8);
         int fd = open(path, O_RDWR | O_CLOEXEC);

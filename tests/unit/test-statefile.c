@@ -182,6 +182,7 @@ static void test_empty(void **state)
 static void test_status(void **state)
 {
     static const enum mv_statefile_status all[] = {MV_STATEFILE_STALE, MV_STATEFILE_IN_USE,
+                                                   MV_STATEFILE_RAM_STALE, MV_STATEFILE_RAM_IN_USE,
                                                    MV_STATEFILE_WHOLE};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         struct mv_statefile file;
@@ -191,9 +192,9 @@ static void test_status(void **state)
         mv_statefile_clear(&file);
     }
     assert_int_equal(file_length(), length);
-    put(516, 3, 4);
+    put(516, 5, 4);
     sum_part(512);
-    expect_refused(-EINVAL, "status: ", "0x3");
+    expect_refused(-EINVAL, "status: ", "0x5");
 }
 
 /* --- what is damaged */

@@ -341,6 +341,35 @@ def test_memory_in_the_file(states, talker):
         assert "in use" in states.refuse(whole, "--ram", "shared")
 
 
+def told(states, path, *words):
+    """By info: the status as JSON has it, and what an option that reads memory says."""
+    result = states.memvisor.run("info", path, "--json")
+    assert result.code == 0, result
+    return json.loads(result.out)["status"], states.memvisor.run("info", path, *words)
+
+
+def test_memory_that_a_guest_has_is_not_damaged(states):
+    """Its sums cannot hold any more; those of a file that a guest has other memory with do."""
+    state = states.write("-m", "4M")
+    with states.vm(state, "--ram", "shared"):
+        for words in (("--verify",), ("--extract", "ram0"), ("--flatten", states.folder / "x")):
+            status, result = told(states, state, *words)
+            assert (status, result.code, result.out) == ("in use", 1, ""), result
+            assert result.err.startswith("memvisor: '%s' is in use: its memory is that of a guest" % state)
+    status, result = told(states, state, "--verify")
+    assert (status, result.code, result.out) == ("stale", 1, ""), result
+    assert result.err == ("memvisor: '%s' is stale: its memory was that of a guest that ran there (restore "
+                          "--ram shared), and no sum of it can hold\n" % state), result
+    assert "stale: a guest ran on the memory in it" in states.memvisor.run("info", state).out
+    state = states.write("-m", "4M", "-m", "2M@8G,file=%s,create=on" % (states.folder / "ram.img"),
+                         name="outside")
+    with states.vm(state):
+        status, result = told(states, state, "--verify")
+        assert (status, result.code) == ("in use", 0), result
+    status, result = told(states, state, "--verify")
+    assert (status, result.code) == ("stale", 0), result
+
+
 def test_memory_in_the_file_of_a_guest_that_never_ran(states):
     state = states.write("-m", "4M")
     before = state.read_bytes()
