@@ -75,13 +75,15 @@ static int describe_block(struct walk *walk, struct mv_block *block)
     struct mv_manifest_block *entry = add_block(plan, block->id, block->size, mv_block_keys(block));
     if (entry == NULL)
         return no_memory(walk->err);
-    entry->has_gpa = block->path[0] == '\0' &&
-                     mv_space_find_block(mv_machine_space(walk->machine), block, &entry->gpa);
+    bool is_bank = block->path[0] == '\0';
+    entry->has_gpa =
+        is_bank && mv_space_find_block(mv_machine_space(walk->machine), block, &entry->gpa);
     if (block->save)
         place(plan, entry, &(struct mv_ram_part){.block = block});
     if (block->save || !mv_block_identify(block, &file) || !file.shared)
         return 0;
-    plan->shared = true;
+    /* A device's is what all that share it make of it, whether this guest goes on or not. */
+    plan->shared |= is_bank;
     return leave_outside(entry, file.path, file.size, file.device, file.inode, walk->err);
 }
 

@@ -17,7 +17,7 @@ struct mv_save_plan {
     uint64_t *generations;     /* of the parts' blocks; 0 for what is no block */
     size_t count;
     uint64_t ram_length; /* in the file */
-    bool shared;         /* memory that stays outside goes on changing with the guest */
+    bool shared;         /* a bank stays outside, and goes on changing with the guest */
     struct mv_save_mapping {
         void *bytes;
         size_t length;

@@ -7,7 +7,7 @@
  *
  * Live, memory is copied while the guest runs, and the guest stands still for the rest of it
  * and for its devices alone.  Else it stands still from the start.  It goes on as soon as all
- * has been read, unless it has memory that stays outside of the file: that would go on
+ * has been read, unless it has a bank that stays outside of the file: that would go on
  * changing.  Then it stays paused, and the file is good for as long as it does (stale.h).
  *
  * What other processes write into shared memory that the file holds is not noticed.
@@ -51,7 +51,7 @@ struct mv_save_figures {
     uint64_t length;  /* of the file */
     uint64_t ns, pause_ns;
     unsigned passes;
-    bool stays_paused; /* since memory stays outside */
+    bool stays_paused; /* since a bank stays outside */
 };
 
 /*

@@ -324,7 +324,7 @@ def test_a_console_in_the_folder_of_the_verb(parent, tmp_path):
 def test_what_a_save_leaves_outside_is_kept_from_clones(parent, tmp_path):
     """A state is stale once clones run on memory of it, and not where there come to be none."""
     shared, path = tmp_path / "shared", tmp_path / "state"
-    vm = parent("--ivshmem", f"mem={shared},size=1M,create=on,addr=3")
+    vm = parent("-m", f"1M@8G,file={shared},create=on")
     with vm.qmp() as client:
         assert client.execute("x-save", file=str(path))["stays-paused"]
         answer = client.command("x-fork", names=["x", "x"], share="keep")

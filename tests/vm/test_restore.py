@@ -589,6 +589,23 @@ def test_shared_memory_of_a_file(states):
     assert "pci/03.0/bar2" in said and "2 MiB" in said and "1 MiB" in said, said
 
 
+def test_shared_memory_makes_no_state_stale(states):
+    """The guests that share it go on, each of them, and find what the others wrote."""
+    shared = states.folder / "shared"
+    spec = ("-m", "4M", "--ivshmem", "mem=%s,size=1M,create=on,addr=03.0" % shared)
+    path = states.folder / "state"
+    with Vm(states.memvisor, states.folder, *spec, name="first",
+            boot=states.firmware(IDLE, "first")) as first, first.qmp() as client:
+        assert not client.execute("x-save", file=str(path))["stays-paused"]
+        assert client.execute("query-status")["running"]
+        with states.vm(path) as second:
+            assert told(states, path)[0] == "whole"
+            with states.vm(path) as third:
+                for vm in (second, third):
+                    assert blocks(vm)["pci/03.0/bar2"]["path"] == str(shared)
+        assert told(states, path)[0] == "whole"
+
+
 def test_from_the_start_to_the_guest(plain):
     """It is let go at once, whatever memory it has: the file's bytes are not read."""
     states, state = plain
