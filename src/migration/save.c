@@ -296,18 +296,33 @@ static void look(struct mv_block *block, void *opaque)
         search->found = block->id;
 }
 
-/* A guest would lose its memory's name. */
+/* States alone are replaced, whatever else a slip of the hand may name. */
+static int check_old(const char *path, struct mv_error *err)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return mv_error_set_errno(
+            err, errno, "cannot see whether '%s' is a state file, and may be replaced", path);
+    return mv_statefile_is_one(fd)
+               ? 0
+               : mv_error_set(err, EEXIST,
+                              "'%s' is there and no state file, and so is not replaced: remove it, "
+                              "or name another file",
+                              path);
+}
+
+/* A guest would lose its memory's name, or a user what is no state. */
 static int check_path(const struct mv_save_params *params, struct mv_error *err)
 {
     struct search search = {.found = NULL};
     if (stat(params->path, &search.st) < 0)
         return 0; /* the file says so where it matters */
     mv_block_for_each(mv_machine_blocks(params->machine), look, &search);
-    return search.found == NULL
-               ? 0
-               : mv_error_set(err, EINVAL,
-                              "'%s' has the bytes of the guest's block %s: name another file",
-                              params->path, search.found);
+    if (search.found != NULL)
+        return mv_error_set(err, EINVAL,
+                            "'%s' has the bytes of the guest's block %s: name another file",
+                            params->path, search.found);
+    return S_ISREG(search.st.st_mode) && search.st.st_size > 0 ? check_old(params->path, err) : 0;
 }
 
 int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, struct mv_error *err)

@@ -37,7 +37,8 @@ struct mv_save_params {
     const struct mv_tracks *tracks; /* of states that it may be; as they are during the save */
 };
 
-/* Main thread.  -EINVAL where the path is a file that the guest's memory lives in; as
+/* Main thread.  -EINVAL where the path is a file that the guest's memory lives in, -EEXIST where
+ * it is one that is no state and not empty; as
  * mv_tracks_find, and output-file.h. */
 int mv_save_create(const struct mv_save_params *params, struct mv_save **ret, struct mv_error *err);
 /* Main thread, once the other one is done.  A guest that was stopped goes on, unless somebody

@@ -361,6 +361,12 @@ const struct mv_section *mv_statefile_find(const struct mv_statefile *file,
     return found == NULL ? NULL : *found;
 }
 
+bool mv_statefile_is_one(int fd)
+{
+    char magic[sizeof MAGIC];
+    return mv_pread_all(fd, magic, sizeof magic, 0) == 0 && memcmp(magic, MAGIC, sizeof magic) == 0;
+}
+
 /* --- writing */
 
 static int append(void *opaque, const void *bytes, size_t len, struct mv_error *err)

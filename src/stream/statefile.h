@@ -80,6 +80,12 @@ void mv_statefile_clear(struct mv_statefile *file);
 const struct mv_section *mv_statefile_find(const struct mv_statefile *file,
                                            enum mv_section_type type, const char *name);
 
+/*
+ * Whether the file begins as state files do, of whatever format: all that can be told of one
+ * that is cut or damaged.
+ */
+bool mv_statefile_is_one(int fd);
+
 /* --- writing */
 
 struct mv_statefile_writer {

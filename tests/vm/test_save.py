@@ -29,6 +29,9 @@ RAM = 0x80000000
 WRITER = struct.pack("<10I", 0xd2b02001, 0xd2b04002, 0xd2800003, 0x91000463, 0xaa0103e4,
                      0xf9000083, 0x91400484, 0xeb02009f, 0x54ffffa3, 0x17fffffa)
 
+# As much of a state file as a save looks at before it replaces one.
+OLD = b"memvisor state\0\0old"
+
 
 def check(memvisor, path):
     """What is in a state file that is whole."""
@@ -179,7 +182,7 @@ def test_untouched_memory_stays_untouched(memvisor, folder):
 
 def test_second_save_is_refused_and_the_first_cancelled(memvisor, folder, filled):
     path = folder / "state"
-    path.write_bytes(b"old")
+    path.write_bytes(OLD)
     with slow_vm(memvisor, folder, filled) as vm, vm.qmp() as other:
         refused = other.command("x-save-cancel")
         assert "is not being saved" in refused["error"]["desc"]
@@ -189,7 +192,7 @@ def test_second_save_is_refused_and_the_first_cancelled(memvisor, folder, filled
             assert "return" in other.command("x-save-cancel")
             answer = client.answer()
             assert "cancelled" in answer["error"]["desc"], answer
-        assert path.read_bytes() == b"old"
+        assert path.read_bytes() == OLD
         assert sorted(os.listdir(folder)) == ["filled", "memvisor", "state", "vm.bin", "vm.out"]
         assert other.execute("query-status")["running"]
         other.execute("x-save", file=str(path))
@@ -233,13 +236,13 @@ def test_who_stops_it_and_lets_it_go_on_before_it_is_held(memvisor, folder, fill
 
 def test_machine_that_ends_meanwhile(memvisor, folder, filled):
     path = folder / "state"
-    path.write_bytes(b"old")
+    path.write_bytes(OLD)
     for mode in ("live", "stop"):
         with slow_vm(memvisor, folder, filled) as vm, vm.qmp() as other:
             with begin(vm, path, mode):
                 other.execute("quit")
                 assert vm.end() == 0
-        assert path.read_bytes() == b"old"
+        assert path.read_bytes() == OLD
 
 
 def test_killed_at_random_moments(memvisor, folder, filled):
@@ -266,6 +269,33 @@ def test_killed_at_random_moments(memvisor, folder, filled):
     assert len([name for name in os.listdir(folder) if name.endswith(".tmp")]) <= 1
 
 
+def test_only_states_are_replaced(memvisor, folder):
+    """And empty files; what is no file is refused as ever."""
+    (folder / "notes").write_bytes(b"memvisor states are")
+    (folder / "link").symlink_to("notes")
+    (folder / "empty").touch()
+    with machine(memvisor, folder, "-m", "2M") as vm, vm.qmp() as client:
+        for name in ("notes", "link"):
+            said = vm.verb("save", "vm", folder / name)
+            assert (said.code, said.err) == (1, (
+                "memvisor: vm: '%s' is there and no state file, and so is not replaced: remove it, or name "
+                "another file\n" % (folder / name))), said
+        assert (folder / "notes").read_bytes() == b"memvisor states are"
+        for path in ("/dev/null", folder):
+            assert "is no file" in client.command("x-save", file=str(path))["error"]["desc"]
+        for name in ("empty", "new"):
+            for _ in range(2):
+                client.execute("x-save", file=str(folder / name))
+        # A state that is cut is a state, and so is one of a later format.
+        os.truncate(folder / "new", 100)
+        client.execute("x-save", file=str(folder / "new"))
+        with open(folder / "new", "r+b") as file:
+            file.seek(16)
+            file.write(b"\x09")
+        client.execute("x-save", file=str(folder / "new"))
+    check(memvisor, folder / "new")
+
+
 @pytest.fixture
 def small(tmp_path):
     """A file system of 64 MiB; the namespace that the test runs in is the host's."""
@@ -284,13 +314,13 @@ def small(tmp_path):
 @pytest.mark.parametrize("mode", ["live", "stop"])
 def test_full_disk(memvisor, folder, filled, small, mode):
     path = small / "state"
-    path.write_bytes(b"old")
+    path.write_bytes(OLD)
     with slow_vm(memvisor, folder, filled) as vm, vm.qmp() as client:
         answer = client.command("x-save", file=str(path), mode=mode)
         assert "No space left on device" in answer["error"]["desc"], answer
         assert "ram" in answer["error"]["desc"] and str(path) in answer["error"]["desc"], answer
         assert client.execute("query-status")["running"]
-    assert path.read_bytes() == b"old" and os.listdir(small) == ["state"]
+    assert path.read_bytes() == OLD and os.listdir(small) == ["state"]
     assert os.statvfs(small).f_bfree * 4096 > 60 * MIB
 
 
@@ -451,7 +481,7 @@ def test_progress_lines(memvisor, folder, filled):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_cancels(memvisor, folder, filled, number):
     path = folder / "state"
-    path.write_bytes(b"old")
+    path.write_bytes(OLD)
     with slow_vm(memvisor, folder, filled) as vm, vm.qmp() as client:
         saver = subprocess.Popen([memvisor.path, "save", "vm", path, "--stop"], env=vm.env,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -461,7 +491,7 @@ def test_signal_cancels(memvisor, folder, filled, number):
         done = saver.returncode == 0
         assert done or saver.returncode == 128 + number, (saver.returncode, out, err)
         assert done or (err.count("\n") == 1 and "cancelled" in err), err
-        assert done or path.read_bytes() == b"old"
+        assert done or path.read_bytes() == OLD
         awaits(lambda: client.execute("query-status")["running"])
 
 
