@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
@@ -10,12 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* Names that are taken already do not come by chance so often. */
 enum { TRIES = 100 };
+
+/* Of a temporary file: 16 digits are between them. */
+#define PREFIX ".memvisor-"
+#define SUFFIX ".tmp"
+enum { DIGITS = 16, NAME_LENGTH = sizeof PREFIX - 1 + DIGITS + sizeof SUFFIX - 1 };
 
 struct mv_output_file {
     char *path; /* as it was given */
@@ -52,7 +59,7 @@ static int name_temporary(struct mv_output_file *file, int (*make)(struct mv_out
         uint64_t number;
         if (getrandom(&number, sizeof number, 0) != sizeof number)
             return -EIO;
-        snprintf(file->temporary, sizeof file->temporary, ".memvisor-%016llx.tmp",
+        snprintf(file->temporary, sizeof file->temporary, PREFIX "%0*llx" SUFFIX, DIGITS,
                  (unsigned long long)number);
         if (make(file) == 0)
             return 0;
@@ -63,10 +70,29 @@ static int name_temporary(struct mv_output_file *file, int (*make)(struct mv_out
     return -errno;
 }
 
+/*
+ * While a file has a temporary name it is locked, by which others know that it is no leftover.
+ * A file system without locks is none where a process can be asked whether it lives.
+ */
+static void lock(const struct mv_output_file *file)
+{
+    while (flock(file->fd, LOCK_EX) < 0 && errno == EINTR)
+        ;
+}
+
+/* Another process may have taken it for a leftover before it was locked. */
 static int make_named(struct mv_output_file *file)
 {
+    struct stat st;
     file->fd = openat(file->folder, file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    return file->fd < 0 ? -1 : 0;
+    if (file->fd < 0)
+        return -1;
+    lock(file);
+    if (fstat(file->fd, &st) == 0 && st.st_nlink > 0)
+        return 0;
+    mv_cleanup_close(&file->fd);
+    errno = EEXIST;
+    return -1;
 }
 
 /* open(2): file systems without such files, and kernels that know none, say these. */
@@ -82,6 +108,44 @@ static int make(struct mv_output_file *file)
         return 0;
     return knows_no_unnamed(errno) ? name_temporary(file, make_named) : -errno;
 }
+
+/* --- leftovers */
+
+static bool is_temporary(const char *name)
+{
+    size_t digits = strlen(PREFIX);
+    return strlen(name) == NAME_LENGTH && strncmp(name, PREFIX, digits) == 0 &&
+           strspn(name + digits, "0123456789abcdef") == DIGITS &&
+           strcmp(name + digits + DIGITS, SUFFIX) == 0;
+}
+
+/* Whose process is gone: nobody has it locked.  What is another user's is that one's to remove. */
+static void remove_leftover(int folder, const char *name)
+{
+    struct stat st;
+    CLEANUP_CLOSE int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+        flock(fd, LOCK_EX | LOCK_NB) == 0)
+        unlinkat(folder, name, 0);
+}
+
+/* They are in nobody's way: whatever keeps them from being removed is no error. */
+static void remove_leftovers(const struct mv_output_file *file)
+{
+    int fd = openat(file->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        mv_cleanup_close(&fd);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (is_temporary(entry->d_name))
+            remove_leftover(file->folder, entry->d_name);
+    }
+    closedir(folder);
+}
+
+/* --- the beginning */
 
 /* The file that will be replaced, if there is one. */
 static int check_old(const struct mv_output_file *file, struct mv_error *err)
@@ -104,6 +168,7 @@ static int open_all(struct mv_output_file *file, struct mv_error *err)
     r = check_old(file, err);
     if (r < 0)
         return r;
+    remove_leftovers(file);
     r = make(file);
     if (r < 0)
         return mv_error_set_errno(err, -r, "cannot make a file in the folder of '%s'", file->path);
@@ -159,12 +224,14 @@ int mv_output_file_commit(struct mv_output_file *file, struct mv_error *err)
     if (fsync(file->fd) < 0)
         return mv_error_set_errno(err, errno, "cannot have '%s' on stable storage", file->path);
     /* A link cannot take another file's place, but a file that has a name can. */
+    lock(file);
     int r = file->temporary[0] == '\0' ? name_temporary(file, make_link) : 0;
     if (r == 0 && renameat(file->folder, file->temporary, file->folder, file->name) < 0)
         r = -errno;
     if (r < 0)
         return mv_error_set_errno(err, -r, "cannot give the new file the name '%s'", file->path);
     file->temporary[0] = '\0';
+    flock(file->fd, LOCK_UN); /* a descriptor that goes on is no reason to keep it */
     if (fsync(file->folder) < 0 && !folder_needs_no_sync(errno))
         return mv_error_set_errno(err, errno,
                                   "'%s' is written and in its place, but cannot have its name on "

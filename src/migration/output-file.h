@@ -5,7 +5,9 @@
  * step and on stable storage.  Until then, and where anything fails, that file is as it was.
  *
  * Where the file system cannot make files without a name, it is a temporary one beside the
- * other; one of these stays behind when the process is killed.  One thread at a time.
+ * other, and for a moment each is, before it takes the other's name.  One of these stays behind
+ * when the process is killed, and is removed by the next that makes a file in the folder: while
+ * it is written it is locked (flock(2)).  One thread at a time.
  */
 #ifndef MV_MIGRATION_OUTPUT_FILE_H
 #define MV_MIGRATION_OUTPUT_FILE_H

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,6 +142,55 @@ static void test_what_is_no_file(void **state)
     assert_null(file);
 }
 
+static int touch(const char *name)
+{
+    char where[128];
+    snprintf(where, sizeof where, "%s/%s", folder, name);
+    int fd = open(where, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static bool is_there(const char *name)
+{
+    char where[128];
+    snprintf(where, sizeof where, "%s/%s", folder, name);
+    return access(where, F_OK) == 0;
+}
+
+/* Of processes that are gone, and nothing else. */
+static void test_leftovers(void **state)
+{
+    static const char *const others[] = {".memvisor-0123456789abcde.tmp", ".memvisor-state.tmp",
+                                         ".memvisor-0123456789abcdeg.tmp", "other.tmp",
+                                         ".memvisor-0123456789abcdef.tmp2"};
+    static const char gone[] = ".memvisor-0123456789abcdef.tmp";
+    static const char lives[] = ".memvisor-1123456789abcdef.tmp";
+    static const char is_folder[] = ".memvisor-2123456789abcdef.tmp";
+    char where[128];
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        close(touch(others[i]));
+    close(touch(gone));
+    int fd = touch(lives);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    snprintf(where, sizeof where, "%s/%s", folder, is_folder);
+    assert_int_equal(mkdir(where, 0700), 0);
+    create();
+    assert_false(is_there(gone));
+    assert_true(is_there(lives) && is_there(is_folder));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_true(is_there(others[i]));
+    assert_int_equal(mv_output_file_commit(file, &err), 0);
+    /* What is complete is nobody's, though its descriptor goes on. */
+    int own = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(own, LOCK_EX | LOCK_NB), 0);
+    close(own);
+    mv_output_file_destroy(file);
+    close(fd);
+    create();
+    assert_false(is_there(lives));
+}
+
 /* The folder is gone when all is written. */
 static void test_the_end_fails(void **state)
 {
@@ -160,6 +210,7 @@ int main(void)
         TEST(test_what_is_not_committed_is_gone),
         TEST(test_a_link_stays),
         TEST(test_what_is_no_file),
+        TEST(test_leftovers),
         TEST(test_the_end_fails),
     };
     return cmocka_run_group_tests_name("output-file", tests, NULL, NULL);

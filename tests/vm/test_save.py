@@ -265,8 +265,13 @@ def test_killed_at_random_moments(memvisor, folder, filled):
         replaced += new != old
         old = new
     assert replaced < 20
-    # A file without a name is gone with its process; for a moment it has one.
+    # A file without a name is gone with its process; for a moment it has one, which the next removes.
     assert len([name for name in os.listdir(folder) if name.endswith(".tmp")]) <= 1
+    left = folder / ".memvisor-00112233445566ff.tmp"
+    left.write_bytes(b"left by a process that was killed")
+    with machine(memvisor, folder, "-m", "2M") as vm, vm.qmp() as client:
+        client.execute("x-save", file=str(path))
+    assert not [name for name in os.listdir(folder) if name.endswith(".tmp")]
 
 
 def test_only_states_are_replaced(memvisor, folder):
