@@ -39,7 +39,7 @@ static void failed(void *opaque, const struct mv_error *err)
 int mv_clone_run(struct mv_clone *clone)
 {
     const struct mv_vm vm = {.config = mv_clone_config(clone),
-                             .is_clone = true,
+                             .clone = clone,
                              .own_serial = mv_clone_has_own_serial(clone),
                              .make = make,
                              .begun = begun,

@@ -64,7 +64,7 @@ static void take_key(void *opaque, enum mv_escape_action action)
 static int make_rundir(struct run *run, struct mv_error *err)
 {
     int r = mv_rundir_create(run->config->name, &run->rundir, err);
-    if (r == -EEXIST || (r < 0 && run->vm->is_clone))
+    if (r == -EEXIST || (r < 0 && run->vm->clone != NULL))
         return r;
     if (r < 0)
         mv_warn("no run-time folder, other programs will not find this VM: %s", err->text);
@@ -77,6 +77,7 @@ static int open_control(struct run *run, struct mv_error *err)
     int r = mv_control_create(run->loop, run->machine, &run->control, err);
     if (r == 0) {
         run->control->restore = run->vm->restore;
+        run->control->clone = run->vm->clone;
         run->control->run_clone = mv_clone_run;
     }
     if (r == 0 && run->vm->controlled != NULL)
@@ -89,7 +90,7 @@ static int open_control(struct run *run, struct mv_error *err)
     if (path == NULL)
         return mv_error_set_errno(err, ENOMEM, "control socket");
     r = mv_control_listen(run->control, path, err);
-    if (r < 0 && run->vm->is_clone)
+    if (r < 0 && run->vm->clone != NULL)
         return r;
     if (r < 0)
         mv_warn("other verbs will not reach this VM: %s", err->text);
@@ -205,9 +206,9 @@ static int start(struct run *run, struct mv_error *err)
     if (r == 0 && run->vm->begun != NULL)
         run->vm->begun(run->vm->opaque);
     /* A clone belongs to its parent's service. */
-    if (r == 0 && !run->vm->is_clone)
+    if (r == 0 && run->vm->clone == NULL)
         mv_vm_notify_begin(&run->notify, run->machine);
-    if (r == 0 && paused && !run->vm->awaits && !run->vm->is_clone)
+    if (r == 0 && paused && !run->vm->awaits && run->vm->clone == NULL)
         mv_log("the virtual CPUs are paused: 'memvisor cont %s' lets them run", run->config->name);
     return r;
 }

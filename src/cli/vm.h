@@ -40,7 +40,8 @@ struct mv_vm {
     bool awaits;
     void (*controlled)(void *opaque, struct mv_control *control); /* before clients come */
     void (*interrupted)(void *opaque); /* by a signal, while there is no machine */
-    bool is_clone;   /* its folder and socket are all that anybody has of it: it needs both */
+    /* Its folder and socket are all that anybody has of a clone: it needs both.  Or NULL. */
+    const struct mv_clone *clone;
     bool own_serial; /* the console is a socket in the run-time folder, whatever `config` says */
     void *opaque;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What state a VM goes on from, and how it came to run again.  Commands of our own. */
+/* What a VM goes on from, a state or another VM, and how it came to run.  Commands of our own. */
 #include "qmp-command.h"
 
 #include "control.h"
@@ -17,18 +17,25 @@ MV_QMP_OBJECT_TYPE(info_type, "XRestoreInfo", {"file", &mv_qmp_str}, {"id", &mv_
 MV_QMP_OBJECT_TYPE(set_type, "XRestoreWorkingSet", {"bytes", &mv_qmp_int},
                    {"brought-bytes", &mv_qmp_int}, {"complete-ns", &mv_qmp_int, true});
 MV_QMP_OBJECT_TYPE(figures_type, "XRestoreFigures", {"ram", &ram_type},
-                   {"first-instruction-ns", &mv_qmp_int, true}, {"minor-faults", &mv_qmp_int, true},
-                   {"major-faults", &mv_qmp_int, true}, {"working-set", &set_type, true});
+                   {"fork-of", &mv_qmp_str, true}, {"first-instruction-ns", &mv_qmp_int, true},
+                   {"minor-faults", &mv_qmp_int, true}, {"major-faults", &mv_qmp_int, true},
+                   {"working-set", &set_type, true});
 
 /* --- commands */
 
 static int describe(const struct mv_qmp_call *call, struct mv_restore_info *ret,
                     struct mv_error *err)
 {
-    const struct mv_restore *restore = call->session->control->restore;
-    if (restore == NULL)
+    const struct mv_control *control = call->session->control;
+    struct mv_clone_info clone;
+    if (control->clone != NULL) {
+        mv_clone_describe(control->clone, &clone);
+        return mv_error_set(err, ENOENT, "this VM was not restored: it is a fork of '%s'",
+                            clone.parent);
+    }
+    if (control->restore == NULL)
         return mv_error_set(err, ENOENT, "this VM was not restored: it began with 'memvisor run'");
-    mv_restore_describe(restore, ret);
+    mv_restore_describe(control->restore, ret);
     return 0;
 }
 
@@ -54,18 +61,38 @@ static void set_int(json_t *object, const char *name, uint64_t value)
     json_object_set_new(object, name, json_integer((json_int_t)value));
 }
 
+static void set_begun(json_t *result, uint64_t first_ns, uint64_t minor, uint64_t major)
+{
+    set_int(result, "first-instruction-ns", first_ns);
+    set_int(result, "minor-faults", minor);
+    set_int(result, "major-faults", major);
+}
+
+/* Its memory is the other VM's, until it writes to it. */
+static int query_clone(struct mv_qmp_call *call, struct mv_error *err)
+{
+    struct mv_clone_info info;
+    mv_clone_describe(call->session->control->clone, &info);
+    call->result =
+        json_pack("{s:s, s:s}", "ram", mv_restore_ram_word(MV_RAM_PRIVATE), "fork-of", info.parent);
+    if (call->result == NULL)
+        return mv_error_set(err, EILSEQ, "the name of the VM that was forked is no UTF-8");
+    if (info.has_begun)
+        set_begun(call->result, info.first_ns, info.minor_faults, info.major_faults);
+    return 0;
+}
+
 static int query_restore(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_restore_info info;
+    if (call->session->control->clone != NULL)
+        return query_clone(call, err);
     int r = describe(call, &info, err);
     if (r < 0)
         return r;
     call->result = json_pack("{s:s}", "ram", mv_restore_ram_word(info.ram));
-    if (info.has_begun) {
-        set_int(call->result, "first-instruction-ns", info.first_ns);
-        set_int(call->result, "minor-faults", info.minor_faults);
-        set_int(call->result, "major-faults", info.major_faults);
-    }
+    if (info.has_begun)
+        set_begun(call->result, info.first_ns, info.minor_faults, info.major_faults);
     if (info.has_set) {
         json_t *set = json_object();
         set_int(set, "bytes", info.set_bytes);

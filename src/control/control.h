@@ -82,6 +82,7 @@ struct mv_control {
     struct mv_incoming *incoming;     /* or NULL */
     mv_clone_run_fn *run_clone;       /* what this process does as a clone; or NULL */
     const struct mv_restore *restore; /* the state that the VM goes on from; or NULL */
+    const struct mv_clone *clone;     /* what this process is, of another VM; or NULL */
     struct mv_dirty_rate dirty_rate;
     struct mv_saving saving;
     struct mv_moving moving;

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,9 @@ struct mv_clone {
     size_t index;
     struct mv_config config;
     bool told;
+    struct mv_machine_observer observer;
+    uint64_t first_ns;    /* when it was let go; 0: not yet */
+    struct rusage before; /* what the process had used by then */
 };
 
 /* --- descriptors */
@@ -168,6 +172,27 @@ static int make_config(struct mv_clone *clone, struct mv_error *err)
     return make_devices(clone, err);
 }
 
+static void on_event(void *opaque, enum mv_machine_event event, enum mv_machine_cause cause)
+{
+    struct mv_clone *clone = opaque;
+    if (event != MV_MACHINE_EVENT_RESUME || clone->first_ns != 0)
+        return;
+    clone->first_ns = mv_now_ns();
+    getrusage(RUSAGE_SELF, &clone->before);
+}
+
+void mv_clone_describe(const struct mv_clone *clone, struct mv_clone_info *ret)
+{
+    struct rusage now;
+    *ret = (struct mv_clone_info){.parent = mv_machine_config(clone->fork->machine)->name,
+                                  .has_begun = clone->first_ns != 0};
+    if (!ret->has_begun || getrusage(RUSAGE_SELF, &now) < 0)
+        return;
+    ret->first_ns = clone->first_ns - clone->fork->stopped_ns;
+    ret->minor_faults = (uint64_t)(now.ru_minflt - clone->before.ru_minflt);
+    ret->major_faults = (uint64_t)(now.ru_majflt - clone->before.ru_majflt);
+}
+
 struct mv_config *mv_clone_config(struct mv_clone *clone)
 {
     return &clone->config;
@@ -197,6 +222,8 @@ int mv_clone_machine(struct mv_clone *clone, struct mv_loop *loop, struct mv_ser
         mv_machine_destroy(machine);
         return r;
     }
+    clone->observer = (struct mv_machine_observer){.event = on_event, .opaque = clone};
+    mv_machine_observe(machine, &clone->observer);
     *ret = machine;
     return 0;
 }

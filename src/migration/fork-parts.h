@@ -30,6 +30,7 @@ struct mv_fork {
     void (*told)(void *opaque);
     void *opaque;
     atomic_size_t running, failed;
+    uint64_t stopped_ns; /* when it was, by mv_now_ns */
     uint64_t pause_ns;
     /* The main thread's step, and what came of it. */
     pthread_mutex_t lock;

@@ -263,7 +263,7 @@ static int fork_machine(struct mv_fork *fork, struct mv_error *err)
         return r;
     if (pipe2(fork->reports, O_CLOEXEC) < 0)
         return mv_error_set_errno(err, errno, "a pipe to the clones");
-    uint64_t start = mv_now_ns();
+    fork->stopped_ns = mv_now_ns();
     if (ran)
         mv_machine_pause(machine);
     r = mv_machine_save_objects(machine, save_part, fork, err);
@@ -271,7 +271,7 @@ static int fork_machine(struct mv_fork *fork, struct mv_error *err)
         r = spawn(fork, err);
     if (ran) {
         mv_machine_resume(machine);
-        fork->pause_ns = mv_now_ns() - start;
+        fork->pause_ns = mv_now_ns() - fork->stopped_ns;
     }
     mv_cleanup_close(&fork->reports[1]);
     forget_saved(fork);

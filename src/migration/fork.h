@@ -90,6 +90,15 @@ bool mv_clone_has_own_serial(const struct mv_clone *clone);
 /* As mv_machine_create; its state is loaded. */
 int mv_clone_machine(struct mv_clone *clone, struct mv_loop *loop, struct mv_serial_backend *serial,
                      struct mv_machine **ret, struct mv_error *err);
+struct mv_clone_info {
+    const char *parent; /* name of the guest that was forked */
+    bool has_begun;     /* the clone was let go once: */
+    uint64_t first_ns;  /* how long after that guest was stopped for it, nanoseconds */
+    /* Page faults since then. */
+    uint64_t minor_faults, major_faults;
+};
+/* The text is the clone's. */
+void mv_clone_describe(const struct mv_clone *clone, struct mv_clone_info *ret);
 /*
  * It runs, or what kept it from that (NULL: nothing): told to the process that forked it, once.
  * False where it was told before.

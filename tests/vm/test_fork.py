@@ -234,6 +234,26 @@ def test_what_is_told(parent):
     vm.wait_for(lambda: "memvisor: a: ended by the command quit\n" in vm.output())
 
 
+def test_what_a_clone_tells_of_itself(parent):
+    vm = parent()
+    fork(vm, "-n", "child")
+    fork(vm, "-n", "grandchild", "--paused", name="child")
+    told = {}
+    for name, of in (("child", "p"), ("grandchild", "child")):
+        with Clone(vm, name).qmp() as client:
+            refused = client.command("x-restore-info")["error"]["desc"]
+            assert refused == "this VM was not restored: it is a fork of '%s'" % of
+            told[name] = client.execute("x-query-restore")
+            assert told[name]["fork-of"] == of and told[name]["ram"] == "private"
+            if name == "grandchild":
+                assert "first-instruction-ns" not in told[name]
+                client.execute("cont")
+                told[name] = client.execute("x-query-restore")
+    for figures in told.values():
+        assert figures["first-instruction-ns"] > 0
+        assert set(figures) == {"ram", "fork-of", "first-instruction-ns", "minor-faults", "major-faults"}
+
+
 def test_the_clones_go_on_without_their_parent(parent):
     vm = parent()
     (clone,) = fork(vm, "-n", "child")
