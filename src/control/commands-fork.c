@@ -84,6 +84,10 @@ static int run_fork(struct mv_job *job, json_t **ret, struct mv_error *err)
     return 0;
 }
 
+static const char lost[] =
+    MV_QMP_ERROR("the guest was forked, and there is no memory to tell of its clones: 'memvisor "
+                 "ps' lists those that run");
+
 static void clear_fork(struct mv_job *job)
 {
     struct fork *shared = ((struct fork_job *)job)->shared;
@@ -211,7 +215,8 @@ static int fork_guest(struct mv_qmp_call *call, struct mv_error *err)
         r = create(call, &names, has_serial ? &serial : NULL, shared, err);
     }
     if (r == 0) {
-        struct fork_job job = {.job = {.run = run_fork, .clear = clear_fork}, .shared = shared};
+        struct fork_job job = {.job = {.run = run_fork, .clear = clear_fork, .lost = lost},
+                               .shared = shared};
         r = mv_jobs_start(call, &job.job, sizeof job, err);
     } else {
         free(shared);

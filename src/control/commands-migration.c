@@ -103,9 +103,12 @@ static int start(struct mv_qmp_call *call, bool moves, struct mv_error *err)
         return r;
     }
     /* Where it cannot be started the save is cleared by way of its job. */
+    static const char lost[] =
+        MV_QMP_ERROR("the state is saved, and there is no memory to tell more of it");
     struct save_job wish = {.job = {.run = run_save,
                                     .clear = clear_save,
                                     .control = control,
+                                    .lost = lost,
                                     .at_once = moves,
                                     .result = -EAGAIN},
                             .save = saving->save,

@@ -22,7 +22,7 @@ static void finish(struct mv_job *job)
     while (*link != job)
         link = &(*link)->next;
     *link = job->next;
-    if (job->result == 0 && job->complete != NULL && !atomic_load(&job->cancelled))
+    if (job->result == 0 && !job->lacking && job->complete != NULL && !atomic_load(&job->cancelled))
         job->result = job->complete(job, &job->err);
     if (job->clear != NULL)
         job->clear(job);
@@ -49,8 +49,7 @@ static void *run_thread(void *opaque)
     struct mv_job *job = opaque;
     struct mv_control *control = job->control;
     job->result = job->run(job, &job->answer, &job->err);
-    if (mv_json_memory_failed() && job->result == 0)
-        job->result = mv_error_set(&job->err, ENOMEM, "out of memory");
+    job->lacking = mv_json_memory_failed();
     atomic_store(&job->done, true);
     /* The job may be gone from here on; the control is not before the thread has ended. */
     mv_loop_defer(control->loop, on_done, control);

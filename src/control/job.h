@@ -23,6 +23,11 @@ struct mv_job {
     int (*complete)(struct mv_job *job, struct mv_error *err);
     /* Of what it holds, in the main thread; or NULL. */
     void (*clear)(struct mv_job *job);
+    /*
+     * The error (MV_QMP_ERROR) that is told where the work was done and there is no memory for
+     * what is to be told of it; NULL: that alone.
+     */
+    const char *lost;
     bool at_once; /* the command is answered when the job has begun, and `run` leaves *ret alone */
     atomic_bool cancelled;
     /* The rest is job.c's and the session's own. */
@@ -34,6 +39,7 @@ struct mv_job {
     pthread_t thread;
     atomic_bool done;
     int result;
+    bool lacking; /* memory for the answer */
     json_t *answer;
     struct mv_error err;
 };

@@ -17,16 +17,14 @@
 #include <string.h>
 
 /* The classes of errors that there are (QEMU, qapi/error.json: QapiErrorClass). */
-#define GENERIC_ERROR     "GenericError"
 #define COMMAND_NOT_FOUND "CommandNotFound"
 #define DEVICE_NOT_FOUND  "DeviceNotFound"
 
 #define GREETING_HEAD "{\"QMP\": {\"version\": "
 #define GREETING_TAIL ", \"capabilities\": []}}\r\n"
 
-/* The body of the error that is sent where there is no memory for another. */
-static const char out_of_memory[] =
-    "{\"class\": \"" GENERIC_ERROR "\", \"desc\": \"out of memory\"}";
+/* What is sent where there is no memory for another error. */
+static const char out_of_memory[] = MV_QMP_ERROR("out of memory");
 
 /* The text of a value, to be freed; NULL where the value or its text lacks memory. */
 static char *dump(const json_t *value)
@@ -80,20 +78,25 @@ static int dump_result(const struct mv_qmp_command *command, const json_t *resul
     return !empty && *ret == NULL ? mv_error_set(err, ENOMEM, "out of memory") : 0;
 }
 
-/* A result that was made while memory ran out (`lacking`) may be incomplete: it is not sent. */
+/*
+ * A result that was made while memory ran out (`lacking`) may be incomplete: it is not sent.
+ * `lost` is in its place.
+ */
 static void finish(struct mv_qmp_session *session, const struct mv_qmp_command *command, int r,
-                   json_t *result, bool lacking, struct mv_error *err, const char *id)
+                   json_t *result, bool lacking, const char *lost, struct mv_error *err,
+                   const char *id)
 {
     CLEANUP_FREE char *body = NULL;
-    if (r == 0 && lacking)
-        r = mv_error_set(err, ENOMEM, "out of memory");
-    if (r == 0)
-        r = dump_result(command, result, &body, err);
+    bool done = r == 0;
+    if (done)
+        r = lacking ? -ENOMEM : dump_result(command, result, &body, err);
     json_decref(result);
     if (r == 0)
         send_answer(session, "return", body == NULL ? "{}" : body, id);
+    else if (done && r == -ENOMEM)
+        send_answer(session, "error", lost == NULL ? out_of_memory : lost, id);
     else
-        send_error(session, r == -ENODEV ? DEVICE_NOT_FOUND : GENERIC_ERROR, err->text, id);
+        send_error(session, r == -ENODEV ? DEVICE_NOT_FOUND : MV_QMP_GENERIC_ERROR, err->text, id);
 }
 
 void mv_qmp_session_finish(struct mv_job *job)
@@ -105,7 +108,8 @@ void mv_qmp_session_finish(struct mv_job *job)
     }
     session->job = NULL;
     (void)mv_json_memory_failed();
-    finish(session, job->command, job->result, job->answer, false, &job->err, job->id);
+    finish(session, job->command, job->result, job->answer, job->lacking, job->lost, &job->err,
+           job->id);
     if (session->on_finished != NULL)
         session->on_finished(session->opaque);
 }
@@ -163,7 +167,7 @@ static void run(struct mv_qmp_session *session, const struct mv_qmp_command *com
         id = NULL;
         return;
     }
-    finish(session, command, r, call.result, mv_json_memory_failed(), &err, id);
+    finish(session, command, r, call.result, mv_json_memory_failed(), NULL, &err, id);
 }
 
 /* NULL and what is wrong where it cannot be run. */
@@ -202,7 +206,7 @@ static void serve(struct mv_qmp_session *session, const json_t *request)
         command =
             find_command(session, json_string_value(json_object_get(request, "execute")), &err);
     if (command == NULL) {
-        send_error(session, r == 0 ? COMMAND_NOT_FOUND : GENERIC_ERROR, err.text, id_text);
+        send_error(session, r == 0 ? COMMAND_NOT_FOUND : MV_QMP_GENERIC_ERROR, err.text, id_text);
     } else {
         const json_t *arguments = json_object_get(request, "arguments");
         run(session, command, arguments == NULL ? none : arguments, id_text);
@@ -215,7 +219,7 @@ static void refuse_text(struct mv_qmp_session *session, const char *why)
 {
     char text[256];
     snprintf(text, sizeof text, "no JSON: %s", why);
-    send_error(session, GENERIC_ERROR, text, NULL);
+    send_error(session, MV_QMP_GENERIC_ERROR, text, NULL);
 }
 
 static void serve_text(struct mv_qmp_session *session)

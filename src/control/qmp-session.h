@@ -18,6 +18,10 @@
 struct mv_control;
 struct mv_job;
 
+#define MV_QMP_GENERIC_ERROR "GenericError"
+/* An error as it is sent, of a text in which nothing has to be escaped. */
+#define MV_QMP_ERROR(text) "{\"class\": \"" MV_QMP_GENERIC_ERROR "\", \"desc\": \"" text "\"}"
+
 struct mv_qmp_session {
     struct mv_control *control;
     struct mv_qmp_input input;
