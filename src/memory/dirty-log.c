@@ -70,6 +70,18 @@ static int start_locked(struct mv_dirty_log *log, uint64_t words)
     return 0;
 }
 
+/* Hand the bits that writers set to every cursor. */
+static void collect_locked(struct mv_dirty_log *log, uint64_t words)
+{
+    for (uint64_t i = 0; i < words; i++) {
+        if (atomic_load_explicit(&log->bits[i], memory_order_relaxed) == 0)
+            continue;
+        uint64_t bits = atomic_exchange(&log->bits[i], 0);
+        for (struct mv_dirty_cursor *c = log->cursors; c != NULL; c = c->next)
+            c->pending[i] |= bits;
+    }
+}
+
 int mv_dirty_cursor_open(struct mv_space *space, struct mv_block *block,
                          struct mv_dirty_cursor **ret, struct mv_error *err)
 {
@@ -85,6 +97,8 @@ int mv_dirty_cursor_open(struct mv_space *space, struct mv_block *block,
         free_cursor(cursor);
         return mv_error_set(err, ENOMEM, "no memory for the dirty log of %s", block->id);
     }
+    /* What was written before is the others' alone. */
+    collect_locked(&block->log, cursor->words);
     cursor->next = block->log.cursors;
     block->log.cursors = cursor;
     mv_space_settle(space);
@@ -107,18 +121,6 @@ void mv_dirty_cursor_close(struct mv_dirty_cursor *cursor)
             atomic_store(&log->active, false);
     }
     free_cursor(cursor);
-}
-
-/* Hand the bits that writers set to every cursor. */
-static void collect_locked(struct mv_dirty_log *log, uint64_t words)
-{
-    for (uint64_t i = 0; i < words; i++) {
-        if (atomic_load_explicit(&log->bits[i], memory_order_relaxed) == 0)
-            continue;
-        uint64_t bits = atomic_exchange(&log->bits[i], 0);
-        for (struct mv_dirty_cursor *c = log->cursors; c != NULL; c = c->next)
-            c->pending[i] |= bits;
-    }
 }
 
 int mv_dirty_cursor_take(struct mv_dirty_cursor *cursor, uint64_t *ret_pages, struct mv_error *err)

@@ -32,9 +32,9 @@ struct mv_dirty_log {
 };
 
 /*
- * Listen to a block from now on.  `space` is the one that the block is mapped into.  Space
- * and block outlive the cursor, or the block is destroyed and take says -ESTALE.  These
- * functions: any thread but a vCPU's.  -ENOMEM.
+ * Listen to a block from now on: what was written before is not told.  `space` is the one that the
+ * block is mapped into.  Space and block outlive the cursor, or the block is destroyed and take
+ * says -ESTALE.  These functions: any thread but a vCPU's.  -ENOMEM.
  */
 int mv_dirty_cursor_open(struct mv_space *space, struct mv_block *block,
                          struct mv_dirty_cursor **ret, struct mv_error *err);
