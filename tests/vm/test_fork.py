@@ -12,6 +12,7 @@ import pytest
 
 import harness
 import ivshmem
+import memory_guest
 from qmp import Qmp, Vm, connect
 
 # It counts, and does what is typed.
@@ -180,6 +181,21 @@ def test_each_has_its_generation(linux, tmp_path):
         with clone.console() as console:
             words = console.ask("for i in 0 4 8 12; do busybox devmem $((0x1030000 + i)) 32; done")
             assert b"".join(int(word, 16).to_bytes(4, "little") for word in words.split()) == guid.bytes_le
+
+
+def test_clones_are_interrupted_for_it(parent, memvisor, tmp_path):
+    """By the device's interrupt, each once."""
+    binary = memory_guest.build(tmp_path, harness.TOP / "tests/vm/genid-guest.c")
+    vm = parent(boot=[memvisor.path, "run", "--firmware", binary])
+    vm.wait_for(lambda: "ready" in vm.output())
+    serial = ("--serial", f"file:{tmp_path}/%n.out")
+    fork(vm, "-n", "a", "b", *serial)
+    for name in ("a", "b"):
+        vm.wait_for(lambda: "interrupt 1: another ID" in (tmp_path / (name + ".out")).read_text())
+    fork(vm, "-n", "c", *serial, name="a")
+    vm.wait_for(lambda: "interrupt 2: another ID" in (tmp_path / "c.out").read_text())
+    assert "interrupt" not in vm.output()
+    assert (tmp_path / "a.out").read_text().count("interrupt") == 1
 
 
 def test_random_numbers_differ(linux):

@@ -5,6 +5,8 @@ import re
 import struct
 import uuid
 
+import harness
+import memory_guest
 from qmp import Vm
 
 # Where `reg` says, the ID's bytes; again after a write, and after a reset of the machine.
@@ -49,3 +51,22 @@ def test_qmp_tells_it(memvisor, initrd, tmp_path):
         assert struct.pack("<4I", *(int(word, 16) for word in told)) == first.bytes_le
         client.execute("system_reset")
         assert guid(client) == first
+
+
+def test_a_restored_guest_is_interrupted(memvisor, tmp_path):
+    """Once, where it goes on, and finds another ID by then; the one that was saved is not."""
+    binary = memory_guest.build(tmp_path, harness.TOP / "tests/vm/genid-guest.c")
+    state = tmp_path / "state"
+    with Vm(memvisor, tmp_path, name="first", boot=[memvisor.path, "run", "--firmware", binary]) as first:
+        first.wait_for(lambda: "ready" in first.output())
+        assert first.verb("save", "first", state).code == 0
+        for name in ("second", "third"):
+            with Vm(memvisor, tmp_path, name=name, boot=[memvisor.path, "restore", state]) as vm:
+                vm.wait_for(lambda: "interrupt 1: another ID" in vm.output())
+                assert vm.verb("save", name, state).code == 0
+                assert "interrupt 2" not in vm.output()
+            # What it found is part of its state.
+            with Vm(memvisor, tmp_path, name=name + "-again", boot=[memvisor.path, "restore", state]) as vm:
+                vm.wait_for(lambda: "interrupt 2: another ID" in vm.output())
+            assert first.verb("save", "first", state).code == 0
+        assert "interrupt" not in first.output()
