@@ -24,7 +24,7 @@ NOTHING = {"query-version", "query-commands", "query-qmp-schema", "query-status"
            "query-memdev", "query-dirty-rate", "query-pci", "query-vm-generation-id",
            "x-query-space", "x-query-ivshmem", "system_powerdown", "system_reset", "stop", "cont",
            "query-migrate", "query-migrate-parameters", "query-migrate-capabilities",
-           "migrate_cancel"}
+           "migrate_cancel", "x-block-sync"}
 ARGUMENTS = dict(
     {name: {} for name in NOTHING},
     **{"calc-dirty-rate": {"calc_time": 1}, "x-dirty-map": {"milliseconds": 1, "parts": 4},
