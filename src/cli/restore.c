@@ -130,6 +130,7 @@ const struct mv_verb mv_restore_verb = {
              "  memvisor restore vm.state\n"
              "  memvisor restore vm.state -n second --serial unix:/tmp/second.console\n"
              "  memvisor restore vm.state --ram copy --paused\n"
+             "  memvisor restore nbd://host/vm.state, whose memory comes as it is needed\n"
              "\n"
              "Exit status: as that of 'memvisor run'.\n",
     .main = main_of_restore,

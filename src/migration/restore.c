@@ -9,6 +9,7 @@
 #include "os.h"
 #include "ram-reader.h"
 #include "ram-view.h"
+#include "remote-file.h"
 #include "restore-parts.h"
 #include "statefile.h"
 #include "warm-up.h"
@@ -24,6 +25,7 @@ struct mv_restore {
     char *path; /* as it was given */
     char *real; /* from the root on */
     int fd;
+    struct mv_remote_file remote; /* from which fd gets its bytes, where it is in an export */
     bool writable;
     enum mv_config_ram ram;
     struct mv_statefile file;
@@ -64,6 +66,10 @@ static int lock(struct mv_restore *restore, bool alone, struct mv_error *err)
 
 static int open_file(struct mv_restore *restore, struct mv_error *err)
 {
+    if (mv_remote_file_is_meant(restore->path)) {
+        restore->real = strdup(restore->path);
+        return mv_remote_file_open(restore->real, &restore->remote, &restore->fd, err);
+    }
     const int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     restore->fd = open(restore->path, O_RDWR | flags);
     restore->writable = restore->fd >= 0;
@@ -101,7 +107,7 @@ static int find_image(const struct mv_restore *restore, const char *id,
         return 0;
     *ret = (struct mv_machine_image){restore->fd, block->offset, block->size};
     return restore->chain.count == 0
-               ? 0
+               ? mv_remote_file_fetch(&restore->remote, block->offset, block->size, err)
                : mv_restore_find_whole(&restore->chain, id, &ret->fd, &ret->offset, err);
 }
 
@@ -137,7 +143,7 @@ static int read_state(struct mv_restore *restore, struct mv_error *err)
     if (r == 0)
         r = mv_manifest_parse(restore->file.manifest, restore->file.manifest_length,
                               restore->file.ram_length, &restore->manifest, err);
-    if (r == 0 && restore->manifest.has_base)
+    if (r == 0 && restore->manifest.has_base && restore->remote.nbd == NULL)
         r = mv_restore_open_chain(restore->path, &restore->file, &restore->chain, err);
     if (r == 0 && restore->manifest.has_base && restore->ram == MV_RAM_SHARED)
         r = mv_error_set(err, EINVAL,
@@ -160,6 +166,9 @@ static bool changes_memory(const struct mv_restore *restore)
 
 static int check_alone(struct mv_restore *restore, struct mv_error *err)
 {
+    if (restore->remote.nbd != NULL)
+        return mv_remote_file_check(mv_restore_ram_word(restore->ram), &restore->manifest,
+                                    changes_memory(restore), err);
     if (!changes_memory(restore))
         return 0;
     if (!restore->writable)
@@ -229,11 +238,12 @@ static size_t list_places(const struct mv_restore *restore, struct mv_block_plac
     for (size_t i = 0; restore->ram != MV_RAM_COPY && i < restore->manifest.block_count; i++) {
         const struct mv_manifest_block *block = &restore->manifest.blocks[i];
         if (has_bytes(block) && !mv_restore_is_partial(&restore->file, block))
-            places[count++] = (struct mv_block_place){.id = block->id,
-                                                      .fd = restore->fd,
-                                                      .path = restore->real,
-                                                      .offset = block->offset,
-                                                      .share = restore->ram == MV_RAM_SHARED};
+            places[count++] =
+                (struct mv_block_place){.id = block->id,
+                                        .fd = restore->remote.nbd == NULL ? restore->fd : -1,
+                                        .path = restore->real,
+                                        .offset = block->offset,
+                                        .share = restore->ram == MV_RAM_SHARED};
     }
     return count;
 }
@@ -290,7 +300,8 @@ static int list_parts(const struct mv_restore *restore, struct mv_ram_read_part 
                                       .offset = saved->offset,
                                       .sums = sums == NULL ? NULL : sums->payload,
                                       .sums_length = sums == NULL ? 0 : sums->length};
-        if (!mv_restore_is_partial(&restore->file, saved))
+        r = mv_remote_file_fetch(&restore->remote, saved->offset, saved->size, err);
+        if (r < 0 || !mv_restore_is_partial(&restore->file, saved))
             continue;
         parts[count - 1].view = views;
         r = mv_ram_view_open(&restore->chain, saved->id, views++, err);
@@ -335,7 +346,7 @@ static int on_resuming(void *opaque, struct mv_error *err)
 /* A bank's bytes are where they are for as long as the machine. */
 static bool is_mapped_bank(const struct mv_block *block)
 {
-    return mv_block_is_placed(block) && block->path[0] == '\0';
+    return mv_block_is_placed(block) && block->backing->fd >= 0 && block->path[0] == '\0';
 }
 
 /* A guest does without. */
@@ -425,6 +436,7 @@ void mv_restore_end(struct mv_restore *restore)
     mv_manifest_clear(&restore->manifest);
     mv_config_free(&restore->config);
     mv_cleanup_close(&restore->fd);
+    mv_remote_file_close(&restore->remote);
     free(restore->cmdline);
     free(restore->real);
     free(restore->path);

@@ -205,6 +205,24 @@ static int read_header(int fd, uint8_t both[BOTH_BYTES], struct mv_statefile *fi
     return r < 0 ? r : take_header(both, (uint64_t)st.st_size, file, layout, err);
 }
 
+int mv_statefile_measure(int fd, uint64_t *ret_length, uint64_t *ret_tail, struct mv_error *err)
+{
+    uint8_t both[BOTH_BYTES];
+    struct mv_statefile file;
+    struct layout layout = {0};
+    _Static_assert(MV_STATEFILE_HEAD_BYTES == BOTH_BYTES, "header and status");
+    int r = read_at(fd, 0, both, BOTH_BYTES, err);
+    if (r == 0)
+        r = take_header(both, mv_bytes_get(both + LAYOUT_AT, 8), &file, &layout, err);
+    if (r < 0) {
+        mv_error_prefix(err, "header");
+        return r;
+    }
+    *ret_length = layout.file_length;
+    *ret_tail = layout.pieces[MANIFEST].offset;
+    return 0;
+}
+
 static int take_status(const uint8_t part[PART_BYTES], enum mv_statefile_status *status,
                        struct mv_error *err)
 {

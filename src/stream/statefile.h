@@ -74,6 +74,12 @@ struct mv_statefile {
  * is told and not judged.
  */
 int mv_statefile_read(int fd, struct mv_statefile *ret_file, struct mv_error *err);
+/*
+ * Of one that comes in pieces, of which the first so many bytes are there: how long it is, and
+ * from which byte on all is needed for mv_statefile_read.
+ */
+#define MV_STATEFILE_HEAD_BYTES 1024
+int mv_statefile_measure(int fd, uint64_t *ret_length, uint64_t *ret_tail, struct mv_error *err);
 void mv_statefile_clear(struct mv_statefile *file);
 
 /* NULL where there is none; there are no two of one type and name. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """nbd=: a bank whose pages come from an NBD export when they are first needed, and go back
 to it where that is wanted; servers that are slow, that fail and that die."""
+import contextlib
 import hashlib
 import random
 
@@ -270,3 +271,76 @@ def test_linux_on_a_server_that_dies(memvisor, tmp_path):
             assert "copies: equal" in vm.output()
     with open(image, "rb") as file:
         assert b"copies: equal" in file.read()  # the script, at least
+
+
+# --- a state in an export
+
+
+def write_state(memvisor, folder, image, *keys):
+    state = folder / "saved.state"
+    with serve(image) as server, guest(memvisor, folder, server, *keys, name="saved") as vm:
+        vm.do("w", BASE + 4096, 5)
+        saved = harness.run([memvisor.path, "save", "saved", state], env=vm.env)
+        assert saved.code == 0, saved
+        vm.process.kill()
+        vm.wait()
+    return state
+
+
+def test_restore_from_an_export(memvisor, tmp_path, image):
+    values = numbers()
+    state = write_state(memvisor, tmp_path, image)
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serve(state, "-r"))
+        vm = stack.enter_context(Guest(memvisor, tmp_path, state=server.uri))
+        vm.do("w", BASE, values[0], seconds=60)  # tables and code came, too
+        qmp = stack.enter_context(vm.qmp())
+        seen = block(qmp)
+        assert 0 < seen["absent"] < seen["size"] and seen["path"] == server.uri, seen
+        assert qmp.execute("x-restore-info")["file"] == server.uri
+        server.kill()
+        vm.send("r", BASE + 31 * MIB)
+        event = qmp.event("X_BLOCK_ERROR")["data"]
+        assert (event["id"], event["offset"]) == ("ram1", 31 * MIB)
+        qmp.event("STOP")
+        server.start()
+        qmp.execute("cont")
+        assert vm.answer() == values[31 * MIB // 4096]
+        assert vm.do("s", BASE, PAGES) == sum(values) - values[1] + 5
+        qmp.execute("system_reset")  # what it boots was fetched
+        words = vm.line(60).split()
+        assert int(words[1], 16) == 0x80000000
+        # A state of it is whole, and needs no server.
+        again = harness.run([memvisor.path, "save", "vm", tmp_path / "again"], env=vm.env)
+        assert again.code == 0, again
+        assert vm.end() == 0
+    with Guest(memvisor, tmp_path, state=tmp_path / "again", name="again") as vm:
+        assert vm.do("s", BASE, PAGES) == sum(values) - values[1] + 5
+        assert vm.end() == 0
+
+
+def test_states_that_are_no_good(memvisor, tmp_path, image):
+    """As files, but for what would have to be written, or is beside them."""
+    env = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    state = write_state(memvisor, tmp_path, image)
+
+    def refuse(server, *options):
+        result = harness.run([memvisor.path, "restore", server.uri, *options], env=env)
+        assert result.code == 1 and len(result.err.splitlines()) == 1, result
+        return result.err
+
+    with serve(state) as server:
+        assert "--ram copy: memory comes from an export page by page" in \
+            refuse(server, "--ram", "copy")
+    with serve(image) as server:
+        assert "this is no state file of memvisor's" in refuse(server)
+    data = state.read_bytes()
+    short = tmp_path / "short"
+    short.write_bytes(data[:-4096])
+    with serve(short) as server:
+        assert "the file was written with %d bytes" % len(data) in refuse(server)
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(data[:-40] + bytes([data[-40] ^ 1]) + data[-39:])
+    with serve(damaged) as server:
+        assert "damaged" in refuse(server)
+    assert "the export cannot be opened: " in refuse(Server(state, tmp_path / "nobody.sock"))
