@@ -171,11 +171,14 @@ static int add_part(void *opaque, struct mv_block *block, uint64_t offset, uint6
 {
     struct mv_dma_list *list = opaque;
     int r = make_room(list);
-    if (r == 0)
-        r = mv_paging_need(&block->paging, offset, len);
     if (r < 0)
         return r;
     mv_block_pin(block);
+    r = mv_paging_need(&block->paging, offset, len);
+    if (r < 0) {
+        mv_block_unpin(block);
+        return r;
+    }
     mv_touch_mark(&block->touch, offset, len);
     list->iov[list->count] = (struct iovec){block->host + offset, len};
     list->block[list->count] = block;

@@ -166,6 +166,16 @@ static const char *skip_node_range(const char *text)
     return end == NULL || last < first ? NULL : end;
 }
 
+static int set_size(struct mv_config_backing *backing, const struct mv_backing_key *key,
+                    const char *value, struct mv_error *err)
+{
+    uint64_t *size = field_of(backing, key);
+    int r = mv_size_parse(value, size, err);
+    if (r < 0)
+        mv_error_prefix(err, "%s=", key->key);
+    return r == 0 && *size == 0 ? refuse_value(key, value, err) : r;
+}
+
 /* Which nodes there are is for the host to say; libnuma takes too much for a list. */
 static int set_nodes(struct mv_config_backing *backing, const struct mv_backing_key *key,
                      const char *value, struct mv_error *err)
@@ -231,6 +241,13 @@ static const char *get_hugetlb(const struct mv_config_backing *backing,
     return backing->hugetlb == 0 ? NULL : mv_size_word(backing->hugetlb, buf);
 }
 
+static const char *get_size(const struct mv_config_backing *backing,
+                            const struct mv_backing_key *key, char buf[MV_VALUE_TEXT])
+{
+    uint64_t size = *(uint64_t *)field_of(backing, key);
+    return size == 0 ? NULL : mv_size_word(size, buf);
+}
+
 /* --- the table */
 
 static const struct mv_backing_kind kind_text = {set_text, get_text},
@@ -238,6 +255,7 @@ static const struct mv_backing_kind kind_text = {set_text, get_text},
                                     kind_flag = {set_flag, get_flag},
                                     kind_word = {set_word, get_text}, kind_fd = {set_fd, get_fd},
                                     kind_nbd = {set_nbd, get_text},
+                                    kind_size = {set_size, get_size},
                                     kind_offset = {set_offset, get_offset},
                                     kind_hugetlb = {set_hugetlb, get_hugetlb},
                                     kind_nodes = {set_nodes, get_text};
@@ -248,6 +266,8 @@ const struct mv_backing_key mv_backing_keys[] = {
     {"file", "PATH", "keep the bytes in this file", &kind_text, FIELD(file)},
     {"nbd", "URI", "the bytes are in this NBD export, and come when they are first needed",
      &kind_nbd, FIELD(nbd)},
+    {"cache", "SIZE", "how much of the export may be in memory, what was changed aside", &kind_size,
+     FIELD(cache)},
     {"offset", "BYTES",
      "the bytes are a part of the file or export, from here on: bytes, 0x..., or with a suffix",
      &kind_offset},
@@ -352,6 +372,11 @@ int mv_backing_check(const struct mv_config_backing *b, struct mv_error *err)
          "nbd= excludes file=, fd=, memfd=on and hugetlb=: the bytes live in one of them"},
         {nbd && b->prealloc == MV_SWITCH_ON,
          "nbd= and prealloc=on exclude each other: its pages are allocated when they come"},
+        {b->cache != 0 && !nbd, "cache= is about an NBD export: name it with nbd=URI"},
+        {b->cache != 0 && b->lock == MV_SWITCH_ON,
+         "cache= and lock=on exclude each other: what is locked is not dropped"},
+        {b->cache != 0 && b->thp == MV_SWITCH_ON,
+         "cache= and thp=on exclude each other: pages are dropped by 4 KiB"},
         {b->has_offset && !named && !nbd, "offset= is a place in a file: name it with file=PATH"},
         {b->create && b->file == NULL, "create=on makes a file: name it with file=PATH"},
         {b->same_file && !named, "same-file=ok is about a file: name it with file=PATH"},

@@ -20,6 +20,7 @@ struct mv_config_backing {
     uint32_t seen;   /* a bit for each key that was given (backing-text.c) */
     char *file;      /* or NULL */
     char *nbd;       /* the URI of an NBD export, or NULL */
+    uint64_t cache;  /* bytes of it that may be in memory; 0: all */
     bool has_offset; /* the bytes are a part of the file */
     uint64_t offset; /* in bytes, where that begins */
     bool create;     /* make the file where there is none */

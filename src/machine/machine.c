@@ -285,6 +285,8 @@ void mv_machine_destroy(struct mv_machine *machine)
         return;
     mv_throttle_destroy(machine->throttle);
     mv_vcpus_destroy(machine->vcpus);
+    if (machine->blocks != NULL)
+        mv_block_registry_stop(machine->blocks);
     if (machine->engine != NULL)
         machine->engine->ops->destroy(machine->engine);
     mv_loop_remove(machine->request_source);

@@ -10,13 +10,14 @@
 
 #include "block-registry.h"
 #include "cleanup.h"
-#include "log.h"
+#include "nbd-cache.h"
 #include "nbd-source.h"
 #include "size.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* What nbd-source.c asks for at once is a multiple of a server's least request. */
 #define MINIMUM_MAX (UINT64_C(64) << 10)
@@ -26,6 +27,7 @@ struct mv_backing_nbd {
     struct nbd_handle *nbd; /* until there is a source */
     struct mv_nbd_export export;
     struct mv_nbd_source *source;
+    struct mv_nbd_cache *cache; /* NULL: no bound */
     pthread_mutex_t lock;
     struct mv_dirty_cursor *cursor; /* NULL: nothing is written back (any more) */
 };
@@ -116,29 +118,48 @@ static int open_nbd(struct mv_backing *backing, const struct mv_backing_request 
                     struct mv_error *err)
 {
     backing->writes_back = request->wish.share == MV_SWITCH_ON;
+    backing->cache = request->wish.cache;
+    if (backing->cache != 0 && backing->cache < MV_NBD_CACHE_MIN)
+        return mv_error_set(err, EINVAL, "cache=: %s is too little to run with: %s is the least",
+                            mv_size_text(backing->cache), mv_size_text(MV_NBD_CACHE_MIN));
     return mv_backing_nbd_open(backing, request->wish.nbd, request->size, err);
 }
 
 const struct mv_backing_kind mv_backing_nbd = {"nbd", "export", open_nbd};
+
+static void look_at_cache(void *opaque)
+{
+    mv_nbd_cache_look(((const struct mv_backing_nbd *)opaque)->cache);
+}
 
 int mv_backing_nbd_attach(struct mv_block *block, struct mv_space *space, struct mv_error *err)
 {
     struct mv_backing_nbd *nbd = block->backing->nbd;
     if (nbd == NULL)
         return 0;
-    if (block->backing->writes_back && space == NULL)
-        return mv_error_set(err, ENOTSUP, "share=on: nothing notes what is written");
+    const struct mv_backing *backing = block->backing;
+    if ((backing->writes_back || backing->cache != 0) && space == NULL)
+        return mv_error_set(err, ENOTSUP, "nbd=: nothing notes what is written");
     const struct mv_nbd_source_params params = {
         .uri = nbd->uri,
-        .offset = block->backing->offset,
+        .offset = backing->offset,
         .nbd = nbd->nbd,
         .export = &nbd->export,
+        .takes_back = backing->cache != 0,
+        .filled = look_at_cache,
+        .opaque = nbd,
     };
     nbd->nbd = NULL;
     int r = mv_nbd_source_begin(block, &params, &nbd->source, err);
-    return r == 0 && block->backing->writes_back
-               ? mv_dirty_cursor_open(space, block, &nbd->cursor, err)
-               : r;
+    /* Else what is not here would be in memory, too, as a part of huge pages. */
+    if (backing->cache != 0)
+        madvise(block->host, block->size, MADV_NOHUGEPAGE);
+    if (r == 0 && backing->writes_back)
+        r = mv_dirty_cursor_open(space, block, &nbd->cursor, err);
+    if (r == 0 && backing->cache != 0)
+        r = mv_nbd_cache_start(block, space, backing->cache, backing->writes_back, &nbd->cache,
+                               err);
+    return r;
 }
 
 /* --- writing back */
@@ -177,9 +198,18 @@ int mv_backing_nbd_sync(struct mv_block *block, const atomic_bool *cancelled, st
     return r;
 }
 
+void mv_backing_nbd_keep(struct mv_block *block)
+{
+    struct mv_backing_nbd *nbd = block->backing->nbd;
+    if (nbd == NULL)
+        return;
+    mv_nbd_cache_stop(nbd->cache);
+}
+
 void mv_backing_nbd_stop(struct mv_block *block)
 {
     struct mv_backing_nbd *nbd = block->backing->nbd;
+    mv_backing_nbd_keep(block);
     MV_LOCK_SCOPE(&nbd->lock);
     mv_dirty_cursor_close(nbd->cursor);
     nbd->cursor = NULL;
@@ -190,6 +220,7 @@ void mv_backing_nbd_free(struct mv_backing_nbd *nbd)
     if (nbd == NULL)
         return;
     mv_nbd_source_free(nbd->source);
+    mv_nbd_cache_free(nbd->cache);
     mv_nbd_close(nbd->nbd);
     pthread_mutex_destroy(&nbd->lock);
     free(nbd->uri);

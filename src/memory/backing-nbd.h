@@ -23,7 +23,9 @@ int mv_backing_nbd_open(struct mv_backing *backing, const char *uri, uint64_t si
 int mv_backing_nbd_attach(struct mv_block *block, struct mv_space *space, struct mv_error *err);
 /* Write back what was changed, if it is to be; a job may be cancelled (NULL: not). */
 int mv_backing_nbd_sync(struct mv_block *block, const atomic_bool *cancelled, struct mv_error *err);
-/* No change will be written back any more. */
+/* Nothing is dropped from memory any more: before an engine goes. */
+void mv_backing_nbd_keep(struct mv_block *block);
+/* The same, and no change will be written back any more. */
 void mv_backing_nbd_stop(struct mv_block *block);
 /* Behind mv_paging_end. */
 void mv_backing_nbd_free(struct mv_backing_nbd *nbd);

@@ -133,6 +133,7 @@ int mv_backing_note_keys(struct mv_backing *backing, const struct mv_config_back
     bool placed = backing->kind == &mv_backing_placed;
     again.file = !placed && (wish->file != NULL || wish->has_fd) ? backing->path : NULL;
     again.nbd = placed ? NULL : wish->nbd;
+    again.cache = again.nbd == NULL ? 0 : wish->cache;
     if (again.file == NULL)
         again.same_file = false;
     if (again.file == NULL && again.nbd == NULL)

@@ -59,6 +59,7 @@ struct mv_backing {
     bool part;          /* of a file that may hold more */
     uint64_t offset;    /* bytes: where the block's begin in fd */
     uint64_t lock_len;  /* of the lock on a file from there on; 0: all of it */
+    uint64_t cache;     /* bytes of an export that may be in memory; 0: all */
     uint64_t page_size; /* bytes: what size, offsets and the host address are multiples of */
     struct mv_backing_nbd *nbd; /* backing-nbd.c's; NULL: its bytes are in no export */
     bool unclaimed;     /* the file is locked by somebody else, or nobody: block-claim.h */

@@ -98,6 +98,7 @@ static void overlay(struct mv_config_backing *under, const struct mv_config_back
     }
     under->file = over->file;
     under->nbd = over->nbd;
+    under->cache = over->cache;
     under->has_offset = over->has_offset;
     under->offset = over->offset;
     under->create = over->create;

@@ -137,19 +137,25 @@ const uint8_t *mv_memory_copy_out(void *buf, const uint8_t *memory, uint64_t len
 int mv_block_read(struct mv_block *block, uint64_t offset, void *buf, uint64_t len)
 {
     mv_touch_mark(&block->touch, offset, len);
+    mv_paging_hold(&block->paging);
     int r = len == 0 ? 0 : mv_paging_need(&block->paging, offset, len);
-    return r < 0 ? r : GUARDED(block, copy_out(buf, block->host + offset, len));
+    if (r == 0)
+        r = GUARDED(block, copy_out(buf, block->host + offset, len));
+    mv_paging_let_go(&block->paging);
+    return r;
 }
 
 /* The log is told behind each write (dirty-log.c). */
 int mv_block_write(struct mv_block *block, uint64_t offset, const void *buf, uint64_t len)
 {
     mv_touch_mark(&block->touch, offset, len);
+    mv_paging_hold(&block->paging);
     int r = len == 0 ? 0 : mv_paging_replace(&block->paging, offset, len);
-    if (r < 0)
-        return r;
-    r = GUARDED(block, copy_in(block->host + offset, buf, len));
-    mv_dirty_mark(&block->log, offset, len);
+    if (r == 0) {
+        r = GUARDED(block, copy_in(block->host + offset, buf, len));
+        mv_dirty_mark(&block->log, offset, len);
+    }
+    mv_paging_let_go(&block->paging);
     return r;
 }
 
@@ -157,19 +163,25 @@ int mv_block_load(struct mv_block *block, uint64_t offset, unsigned size, bool o
                   uint64_t *ret)
 {
     mv_touch_mark(&block->touch, offset, size);
+    mv_paging_hold(&block->paging);
     int r = mv_paging_need(&block->paging, offset, size);
-    return r < 0 ? r : GUARDED(block, *ret = load(block->host + offset, size, ordered));
+    if (r == 0)
+        r = GUARDED(block, *ret = load(block->host + offset, size, ordered));
+    mv_paging_let_go(&block->paging);
+    return r;
 }
 
 int mv_block_store(struct mv_block *block, uint64_t offset, unsigned size, bool ordered,
                    uint64_t value)
 {
     mv_touch_mark(&block->touch, offset, size);
+    mv_paging_hold(&block->paging);
     int r = mv_paging_need(&block->paging, offset, size);
-    if (r < 0)
-        return r;
-    r = GUARDED(block, store(block->host + offset, size, ordered, value));
-    mv_dirty_mark(&block->log, offset, size);
+    if (r == 0) {
+        r = GUARDED(block, store(block->host + offset, size, ordered, value));
+        mv_dirty_mark(&block->log, offset, size);
+    }
+    mv_paging_let_go(&block->paging);
     return r;
 }
 
@@ -178,19 +190,26 @@ static int zero_part(struct mv_block *block, uint64_t offset, uint64_t end)
     return GUARDED(block, zero(block->host + offset, end - offset));
 }
 
-int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
+static int zero_all(struct mv_block *block, uint64_t offset, uint64_t len)
 {
-    mv_touch_mark(&block->touch, offset, len);
-    int r = len == 0 ? 0 : mv_paging_replace(&block->paging, offset, len);
-    if (r < 0)
-        return r;
     uint64_t page = block->backing->page_size, end = offset + len;
     uint64_t first = mv_align_up(offset, page), last = end & ~(page - 1);
     if (first >= last || mv_backing_punch(block->backing, block->host, first, last - first) < 0)
         first = last = end;
-    r = zero_part(block, offset, first);
+    int r = zero_part(block, offset, first);
     if (r == 0)
         r = zero_part(block, last, end);
     mv_dirty_mark(&block->log, offset, len);
+    return r;
+}
+
+int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len)
+{
+    mv_touch_mark(&block->touch, offset, len);
+    mv_paging_hold(&block->paging);
+    int r = len == 0 ? 0 : mv_paging_replace(&block->paging, offset, len);
+    if (r == 0)
+        r = zero_all(block, offset, len);
+    mv_paging_let_go(&block->paging);
     return r;
 }

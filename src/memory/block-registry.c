@@ -73,7 +73,7 @@ void mv_block_registry_insert(struct mv_block_registry *registry, struct mv_bloc
     block->generation = ++registry->last_generation;
 }
 
-static bool is_pinned(const struct mv_block *block)
+bool mv_block_is_pinned(const struct mv_block *block)
 {
     MV_LOCK_SCOPE(&pin_lock);
     return block->pins > 0;
@@ -82,7 +82,7 @@ static bool is_pinned(const struct mv_block *block)
 bool mv_block_registry_remove(struct mv_block_registry *registry, struct mv_block *block)
 {
     MV_LOCK_SCOPE(&registry->lock);
-    if (is_pinned(block))
+    if (mv_block_is_pinned(block))
         return false;
     struct mv_block **link = &registry->first;
     while (*link != block)

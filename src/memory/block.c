@@ -116,7 +116,7 @@ static int make_bytes(struct mv_block *block, const struct mv_backing_request *r
         request->wish.save == MV_SWITCH_DEFAULT
             ? request->place != NULL || block->backing->path == NULL || !block->backing->share
             : request->wish.save == MV_SWITCH_ON;
-    block->no_huge = request->wish.thp == MV_SWITCH_OFF;
+    block->no_huge = request->wish.thp == MV_SWITCH_OFF || block->backing->cache != 0;
     return 0;
 }
 
@@ -240,6 +240,16 @@ static void write_back_last(struct mv_block *block, void *opaque)
     } else if (r < 0) {
         mv_warn("%s", err.text);
     }
+}
+
+static void keep(struct mv_block *block, void *opaque)
+{
+    mv_backing_nbd_keep(block);
+}
+
+void mv_block_registry_stop(struct mv_block_registry *registry)
+{
+    mv_block_for_each(registry, keep, NULL);
 }
 
 int mv_block_registry_write_back(struct mv_block_registry *registry, struct mv_error *err)

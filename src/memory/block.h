@@ -179,6 +179,8 @@ int mv_block_zero(struct mv_block *block, uint64_t offset, uint64_t len);
  * which knows that the block is there; -ECANCELED once *cancelled (NULL: never).
  */
 int mv_block_sync(struct mv_block *block, const atomic_bool *cancelled, struct mv_error *err);
+/* From now on nothing is done with memory that needs the engine: before that goes. */
+void mv_block_registry_stop(struct mv_block_registry *registry);
 /*
  * At the end, when nobody writes to blocks any more: what goes back to exports does.  All are
  * tried; the first failure is returned, and what it is about is lost.
@@ -200,6 +202,7 @@ void mv_block_pin(struct mv_block *block);
 struct mv_block *mv_block_pin_generation(struct mv_block_registry *registry, const char *id,
                                          uint64_t generation);
 void mv_block_unpin(struct mv_block *block);
+bool mv_block_is_pinned(const struct mv_block *block);
 /* Return once nobody has the block pinned. */
 void mv_block_await_pins(struct mv_block *block);
 /*

@@ -42,7 +42,8 @@ struct mv_nbd_source {
     struct mv_nbd_wishes wishes;
     pthread_t thread;
     int stop_fd;
-    _Atomic uint64_t bytes;
+    void (*filled)(void *opaque);
+    void *opaque;
 
     /* --- the thread's own */
     struct nbd_handle *nbd; /* NULL: none is there */
@@ -178,7 +179,8 @@ static void take_answer(struct mv_nbd_source *source, struct slot *slot, bool lo
     source->unproved &= slot->errnum != 0;
     if (slot->errnum == 0 && is_read(slot)) {
         mv_paging_fill(source->block, slot->offset, slot->bytes, slot->len);
-        atomic_fetch_add(&source->bytes, slot->len);
+        if (source->filled != NULL)
+            source->filled(source->opaque);
     } else if (slot->errnum != 0 && slot->purpose != AHEAD && !lost) {
         refuse_bytes(source, slot);
     } else if (slot->errnum != 0 && slot->purpose == DEMAND) {
@@ -421,11 +423,6 @@ int mv_nbd_source_write(struct mv_nbd_source *source, const struct mv_dirty_curs
     return mv_nbd_wishes_write(&source->wishes, cursor, cancelled, err);
 }
 
-uint64_t mv_nbd_source_bytes(const struct mv_nbd_source *source)
-{
-    return atomic_load(&source->bytes);
-}
-
 static int start(struct mv_nbd_source *source)
 {
     sigset_t all, before;
@@ -447,6 +444,8 @@ static int make(struct mv_block *block, const struct mv_nbd_source_params *param
     source->block = block;
     source->offset = params->offset;
     source->export = *params->export;
+    source->filled = params->filled;
+    source->opaque = params->opaque;
     source->uri = strdup(params->uri);
     source->asked = calloc(block->size / MV_DIRTY_PAGE / 64 + 1, sizeof *source->asked);
     source->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -472,8 +471,8 @@ int mv_nbd_source_begin(struct mv_block *block, const struct mv_nbd_source_param
         mv_nbd_source_free(source);
         return mv_error_set_errno(err, -r, "%s", params->uri);
     }
-    r = mv_paging_begin(block, &(struct mv_paging_source){source->uri, want, end, source}, NULL,
-                        err);
+    const struct mv_paging_source paging = {source->uri, params->takes_back, want, end, source};
+    r = mv_paging_begin(block, &paging, NULL, err);
     if (r < 0) {
         end(source);
         mv_nbd_source_free(source);

@@ -22,6 +22,9 @@ struct mv_nbd_source_params {
     uint64_t offset;                    /* of the block's bytes in the export */
     struct nbd_handle *nbd;             /* open; the source's from here on, also on failure */
     const struct mv_nbd_export *export; /* as it was opened; another one of that name is refused */
+    bool takes_back;                    /* pages may be dropped (paging.h) */
+    void (*filled)(void *opaque);       /* pages came; in the source's thread; or NULL */
+    void *opaque;
 };
 
 /* From now on the block's pages come from there (mv_paging_begin), until the block goes. */
@@ -35,9 +38,6 @@ int mv_nbd_source_begin(struct mv_block *block, const struct mv_nbd_source_param
  */
 int mv_nbd_source_write(struct mv_nbd_source *source, const struct mv_dirty_cursor *cursor,
                         const atomic_bool *cancelled, struct mv_error *err);
-
-/* Bytes that came so far. */
-uint64_t mv_nbd_source_bytes(const struct mv_nbd_source *source);
 
 /* Behind mv_paging_end, which has ended the thread. */
 void mv_nbd_source_free(struct mv_nbd_source *source);

@@ -4,7 +4,7 @@
  * bytes, under the lock, and read without it.  Waiters are woken under the lock, so that one
  * that takes itself off the list is not woken any more.  A source is called without it.
  */
-#include "paging.h"
+#include "paging-pages.h"
 
 #include "block-registry.h"
 #include "cleanup.h"
@@ -28,33 +28,30 @@ struct waiter {
     struct waiter *next;
 };
 
-struct mv_paging_pages {
-    struct mv_block *block;
-    struct mv_paging_source source;
-    uint64_t count;          /* of pages */
-    _Atomic uint64_t *here;  /* a bit each, from the lowest one on */
-    _Atomic uint64_t absent; /* pages */
-    pthread_mutex_t lock;    /* of what follows, and of setting bits */
-    pthread_cond_t changed;
-    struct waiter *waiters;
-    unsigned users; /* threads that wait, in one way or another */
-    bool ended;
-    bool failed;
-    uint64_t failed_ns; /* when */
-    struct mv_error why, remedy;
-};
+/* Of pages 64 * word and on: those that need not be brought. */
+static uint64_t had(const struct mv_paging_pages *pages, uint64_t word)
+{
+    uint64_t bits = atomic_load_explicit(&pages->here[word], memory_order_acquire);
+    return pages->leaving == NULL ? bits : bits | atomic_load(&pages->leaving[word]);
+}
 
 static bool is_here(const struct mv_paging_pages *pages, uint64_t page)
 {
     return atomic_load_explicit(&pages->here[page / 64], memory_order_acquire) >> page % 64 & 1;
 }
 
-/* The first page from `page` to `last` that is absent, or whose being so is not `absent`. */
-static uint64_t find(const struct mv_paging_pages *pages, uint64_t page, uint64_t last, bool absent)
+enum state { HERE, NOT_HERE, ABSENT, HAD };
+
+/* The first page from `page` to `last` of that state; behind them where there is none. */
+static uint64_t find(const struct mv_paging_pages *pages, uint64_t page, uint64_t last,
+                     enum state state)
 {
     while (page <= last) {
-        uint64_t bits = atomic_load_explicit(&pages->here[page / 64], memory_order_acquire);
-        bits = (absent ? ~bits : bits) >> page % 64;
+        uint64_t word = page / 64;
+        uint64_t bits = state == ABSENT || state == HAD
+                            ? had(pages, word)
+                            : atomic_load_explicit(&pages->here[word], memory_order_acquire);
+        bits = (state == ABSENT || state == NOT_HERE ? ~bits : bits) >> page % 64;
         if (bits != 0) {
             page += (uint64_t)__builtin_ctzll(bits);
             break;
@@ -66,7 +63,7 @@ static uint64_t find(const struct mv_paging_pages *pages, uint64_t page, uint64_
 
 static uint64_t find_absent(const struct mv_paging_pages *pages, uint64_t first, uint64_t last)
 {
-    return find(pages, first, last, true);
+    return find(pages, first, last, ABSENT);
 }
 
 static uint64_t last_page(uint64_t offset, uint64_t len)
@@ -91,6 +88,25 @@ static void forget_old_failure(struct mv_paging_pages *pages)
         pages->failed = false;
 }
 
+/* --- pages that were about to leave stay */
+
+/* Somebody needs these: none of them is to leave. */
+static void note_needed(struct mv_paging_pages *pages, uint64_t first, uint64_t last)
+{
+    for (uint64_t page = first; pages->needed != NULL && page <= last; page++)
+        mv_bit_set(pages->needed, page);
+}
+
+void mv_paging_keep(struct mv_paging_pages *pages, uint64_t first, uint64_t last)
+{
+    for (uint64_t page = first; pages->leaving != NULL && page <= last; page++) {
+        if (!mv_bit_is_set(pages->leaving, page))
+            continue;
+        mv_bit_set(pages->here, page);
+        mv_bit_clear(pages->leaving, page);
+    }
+}
+
 /* --- pages come */
 
 static void wake_locked(struct mv_paging_pages *pages)
@@ -107,7 +123,7 @@ static void set_here(struct mv_paging_pages *pages, uint64_t page)
 {
     atomic_fetch_or_explicit(&pages->here[page / 64], UINT64_C(1) << page % 64,
                              memory_order_release);
-    if (atomic_fetch_sub(&pages->absent, 1) == 1)
+    if (atomic_fetch_sub(&pages->absent, 1) == 1 && pages->leaving == NULL)
         atomic_store_explicit(&pages->block->paging.active, false, memory_order_release);
 }
 
@@ -127,7 +143,7 @@ static bool fill_locked(struct mv_paging_pages *pages, uint64_t first, uint64_t 
 {
     for (uint64_t page = find_absent(pages, first, last), end; page <= last;
          page = find_absent(pages, end, last)) {
-        end = find(pages, page, last, false);
+        end = find(pages, page, last, HAD);
         if (bytes != NULL &&
             !copy(pages->block->host + page * MV_DIRTY_PAGE, bytes + (page - first) * MV_DIRTY_PAGE,
                   (end - page) * MV_DIRTY_PAGE))
@@ -185,7 +201,7 @@ static void want(const struct mv_paging_pages *pages, uint64_t first, uint64_t l
     uint64_t page = find_absent(pages, first, last);
     if (page > last)
         return;
-    uint64_t end = find(pages, page, last, false);
+    uint64_t end = find(pages, page, last, HAD);
     pages->source.want(pages->source.opaque, page * MV_DIRTY_PAGE, (end - page) * MV_DIRTY_PAGE,
                        true);
 }
@@ -209,9 +225,13 @@ static int await(struct mv_paging_pages *pages, uint64_t first, uint64_t last,
 {
     uint64_t asked = 0; /* behind the last page that was */
     int r = 0;
+    note_needed(pages, first, last);
+    if (find(pages, first, last, NOT_HERE) > last)
+        return 0;
     pthread_mutex_lock(&pages->lock);
     pages->users++;
     forget_old_failure(pages);
+    mv_paging_keep(pages, first, last);
     while (r == 0 && (first = find_absent(pages, first, last)) <= last) {
         *ret_page = first;
         if (is_hopeless(pages)) {
@@ -219,7 +239,7 @@ static int await(struct mv_paging_pages *pages, uint64_t first, uint64_t last,
         } else if (cancelled != NULL && atomic_load(cancelled)) {
             r = -ECANCELED;
         } else if (first >= asked) {
-            asked = find(pages, first, last, false);
+            asked = find(pages, first, last, HAD);
             pthread_mutex_unlock(&pages->lock);
             want(pages, first, last);
             pthread_mutex_lock(&pages->lock);
@@ -260,7 +280,9 @@ int mv_paging_replace_slowly(struct mv_paging *paging, uint64_t offset, uint64_t
         r = mv_paging_need_slowly(paging, offset + len - 1, 1);
     if (r < 0 || first >= behind)
         return r;
+    note_needed(pages, first, behind - 1);
     MV_LOCK_SCOPE(&pages->lock);
+    mv_paging_keep(pages, first, behind - 1);
     fill_locked(pages, first, behind - 1, NULL);
     wake_locked(pages);
     return 0;
@@ -277,6 +299,7 @@ static void wait_and_come_back(struct mv_paging_pages *pages, struct mv_fault_wa
     bool hopeless;
     {
         MV_LOCK_SCOPE(&pages->lock);
+        mv_paging_keep(pages, first, last);
         if (find_absent(pages, first, last) > last)
             return;
         forget_old_failure(pages);
@@ -308,7 +331,8 @@ void mv_paging_enter_slowly(struct mv_paging *paging, uint64_t offset, uint64_t 
     struct mv_paging_pages *pages = paging->pages;
     uint64_t page, first = offset / MV_DIRTY_PAGE, last = last_page(offset, len);
     struct mv_fault_waiter *thread = mv_fault_waiter_of_thread();
-    if (find_absent(pages, first, last) > last)
+    note_needed(pages, first, last);
+    if (find(pages, first, last, NOT_HERE) > last)
         return;
     if (thread != NULL)
         wait_and_come_back(pages, thread, first, last);
@@ -333,7 +357,7 @@ bool mv_paging_next_absent(const struct mv_block *block, uint64_t *io_offset, ui
     if (first >= pages->count)
         return false;
     *io_offset = first * MV_DIRTY_PAGE;
-    *ret_len = (find(pages, first, pages->count - 1, false) - first) * MV_DIRTY_PAGE;
+    *ret_len = (find(pages, first, pages->count - 1, HAD) - first) * MV_DIRTY_PAGE;
     return true;
 }
 
@@ -363,6 +387,8 @@ static void free_pages(struct mv_paging_pages *pages)
     pthread_cond_destroy(&pages->changed);
     pthread_mutex_destroy(&pages->lock);
     free(pages->here);
+    free(pages->needed);
+    free(pages->leaving);
     free(pages);
 }
 
@@ -374,24 +400,37 @@ static void take_bits(struct mv_paging_pages *pages, const uint64_t *here)
     }
 }
 
-int mv_paging_begin(struct mv_block *block, const struct mv_paging_source *source,
-                    const uint64_t *here, struct mv_error *err)
+static struct mv_paging_pages *make_pages(struct mv_block *block,
+                                          const struct mv_paging_source *source)
 {
     struct mv_paging_pages *pages = calloc(1, sizeof *pages);
     if (pages == NULL)
-        return mv_error_set(err, ENOMEM, "no memory for the pages of block %s", block->id);
+        return NULL;
     pthread_mutex_init(&pages->lock, NULL);
     pthread_cond_init(&pages->changed, NULL);
     pages->block = block;
     pages->source = *source;
     pages->count = block->size / MV_DIRTY_PAGE;
-    pages->here = calloc((pages->count + 63) / 64, sizeof *pages->here);
-    if (pages->here == NULL) {
-        free_pages(pages);
+    uint64_t words = (pages->count + 63) / 64;
+    pages->here = calloc(words, sizeof *pages->here);
+    pages->needed = source->takes_back ? calloc(words, sizeof *pages->needed) : NULL;
+    pages->leaving = source->takes_back ? calloc(words, sizeof *pages->leaving) : NULL;
+    if (pages->here != NULL &&
+        (!source->takes_back || (pages->needed != NULL && pages->leaving != NULL)))
+        return pages;
+    free_pages(pages);
+    return NULL;
+}
+
+int mv_paging_begin(struct mv_block *block, const struct mv_paging_source *source,
+                    const uint64_t *here, struct mv_error *err)
+{
+    struct mv_paging_pages *pages = make_pages(block, source);
+    if (pages == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the pages of block %s", block->id);
-    }
     atomic_store(&pages->absent, pages->count);
     atomic_store(&block->paging.active, true);
+    block->paging.takes_back = source->takes_back;
     block->paging.pages = pages;
     take_bits(pages, here);
     return 0;

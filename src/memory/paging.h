@@ -39,6 +39,8 @@ struct mv_paging_pages;
 /* The part of a block that those who access it see. */
 struct mv_paging {
     atomic_bool active;            /* pages may be absent */
+    bool takes_back;               /* pages that are here may be dropped; never changes */
+    atomic_uint holds;             /* of these copies, which are under way */
     struct mv_paging_pages *pages; /* NULL: none ever were; the block's, until it goes */
 };
 
@@ -49,6 +51,7 @@ struct mv_paging {
  */
 struct mv_paging_source {
     const char *what; /* in messages: "nbd://host/ram"; the source's */
+    bool takes_back;  /* it can bring pages again that were dropped */
     /*
      * Bring the pages from offset on, whole ones, all of them absent when it was decided to
      * ask.  waits: somebody does, so that they come before all others; else it is a hint.
@@ -91,6 +94,23 @@ void mv_paging_fail(struct mv_block *block, const char *why, const char *remedy)
 void mv_paging_end(struct mv_block *block);
 /* For block.c: behind that. */
 void mv_paging_free(struct mv_block *block);
+
+/*
+ * --- pages are dropped again (nbd-cache.c), of a block whose source takes them back: first
+ * some are marked as leaving, then everybody forgets where they are (mv_space_forget), then
+ * those go that nobody came to need meanwhile.  One thread at a time.
+ */
+
+/* Bytes that are here. */
+uint64_t mv_paging_present(const struct mv_block *block);
+/*
+ * Mark up to so many pages, from the page *io_hand on and around, but none of `kept` (a bit
+ * each) and none that somebody came to need since the hand was there last: their number.
+ */
+uint64_t mv_paging_leave(struct mv_block *block, uint64_t *io_hand, uint64_t most,
+                         const uint64_t *kept);
+/* Those that are to go still and are none of `kept` are absent from now on: their number. */
+uint64_t mv_paging_drop(struct mv_block *block, const uint64_t *kept);
 
 /* Have all sources that failed be asked again, before the guest goes on.  Main thread. */
 void mv_paging_retry_all(struct mv_block_registry *registry);
@@ -148,6 +168,22 @@ static inline int mv_paging_need(struct mv_paging *paging, uint64_t offset, uint
 static inline int mv_paging_replace(struct mv_paging *paging, uint64_t offset, uint64_t len)
 {
     return mv_paging_is_active(paging) ? mv_paging_replace_slowly(paging, offset, len) : 0;
+}
+
+/*
+ * Around a copy and what asks for its bytes: what is here meanwhile is not dropped.  A pin
+ * does the same.
+ */
+static inline void mv_paging_hold(struct mv_paging *paging)
+{
+    if (__builtin_expect(paging->takes_back, 0))
+        atomic_fetch_add(&paging->holds, 1);
+}
+
+static inline void mv_paging_let_go(struct mv_paging *paging)
+{
+    if (__builtin_expect(paging->takes_back, 0))
+        atomic_fetch_sub(&paging->holds, 1);
 }
 
 /*

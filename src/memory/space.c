@@ -182,6 +182,12 @@ void mv_space_settle(struct mv_space *space)
     }
 }
 
+void mv_space_forget(struct mv_space *space)
+{
+    notify(space, 0, UINT64_MAX);
+    mv_space_settle(space);
+}
+
 static const struct mv_range *find_locked(struct mv_space *space, uint64_t gpa)
 {
     size_t at = lower_bound(space, gpa);

@@ -85,6 +85,11 @@ void mv_space_unlisten(struct mv_space *space, struct mv_space_listener *listene
  * time (dirty-log.c calls it under its lock).
  */
 void mv_space_settle(struct mv_space *space);
+/*
+ * Have everybody look up anew where memory is, as after a change, and return once nobody uses
+ * what was found before.  Any thread but a vCPU's.
+ */
+void mv_space_forget(struct mv_space *space);
 /* Return once all copies under way are done.  Any thread, at any time. */
 void mv_space_await_copies(struct mv_space *space);
 

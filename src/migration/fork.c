@@ -87,20 +87,29 @@ struct listing {
 static void check_block(struct mv_block *block, void *opaque)
 {
     struct listing *listing = opaque;
-    if (listing->result == 0 && block->backing->share)
+    const struct mv_backing *backing = block->backing;
+    if (listing->result < 0)
+        return;
+    if (backing->writes_back || block->paging.takes_back)
+        listing->result =
+            mv_error_set(listing->err, EBUSY,
+                         "block %s is %s %s (%s), which its clones cannot have: save the guest, "
+                         "and restore it without that",
+                         block->id, backing->writes_back ? "written back to" : "dropped and had of",
+                         backing->what, backing->writes_back ? "share=on" : "cache=");
+    else if (backing->share && !listing->fork->keep_shared)
         listing->result = mv_error_set(
             listing->err, EBUSY,
             "block %s is shared (%s): guest and clones would write to the same memory: type "
             "--share keep where that is meant",
-            block->id, block->backing->what);
+            block->id, backing->what);
 }
 
 /* Devices come and go: so this is looked at again when it comes to the fork. */
 static int check_shared(struct mv_fork *fork, struct mv_error *err)
 {
     struct listing listing = {fork, 0, err};
-    if (!fork->keep_shared)
-        mv_block_for_each(mv_machine_blocks(fork->machine), check_block, &listing);
+    mv_block_for_each(mv_machine_blocks(fork->machine), check_block, &listing);
     return listing.result;
 }
 
@@ -114,12 +123,6 @@ static void check_here(struct mv_block *block, void *opaque)
             "block %s: %s of it are still to come from %s, and its clones would wait for them "
             "for ever: try again",
             block->id, mv_size_text(absent), mv_paging_source_name(block));
-    else if (listing->result == 0 && block->backing->writes_back)
-        listing->result =
-            mv_error_set(listing->err, EBUSY,
-                         "block %s is written back to %s (share=on), where a clone's changes have "
-                         "no place: save the guest, and restore it with share=off",
-                         block->id, block->backing->what);
 }
 
 /* Those that came meanwhile, with a device that was plugged, have not been fetched. */

@@ -84,7 +84,7 @@ static void on_fault(void *opaque, const struct mv_block *which, uint64_t offset
 
 static int setup(void **state)
 {
-    const struct mv_paging_source paging = {"test://source", want, end, NULL};
+    const struct mv_paging_source paging = {"test://source", false, want, end, NULL};
     source.mode = BRINGS;
     source.asked = 0;
     source.pages = 0;
@@ -308,7 +308,7 @@ static void test_an_engine_comes_back(void **state)
 static void test_some_are_there(void **state)
 {
     static uint64_t here[(PAGES + 63) / 64] = {UINT64_C(1) << 63, 1};
-    const struct mv_paging_source paging = {"test://other", want, NULL, NULL};
+    const struct mv_paging_source paging = {"test://other", false, want, NULL, NULL};
     struct mv_block *other;
     uint64_t offset = 0, len;
     assert_int_equal(mv_block_create(registry, "", "ram1", SIZE, &other, &err), 0);

@@ -4,6 +4,7 @@ to it where that is wanted; servers that are slow, that fail and that die."""
 import contextlib
 import hashlib
 import random
+import time
 
 import pytest
 
@@ -111,6 +112,36 @@ def test_two_banks_and_a_part(memvisor, tmp_path, image):
             assert vm.end() == 0
 
 
+@pytest.mark.parametrize("share", ["off", "on"])
+def test_as_much_as_the_cache_has(memvisor, tmp_path, image, share):
+    """All of it goes through 6 MiB, twice, and comes back as it was left."""
+    values = numbers()
+    with serve(image) as server:
+        with guest(memvisor, tmp_path, server, "cache=6M", "share=" + share) as vm, \
+                vm.qmp() as qmp:
+            def fits():
+                end = time.monotonic() + 60 * harness.SLOW
+                while block(qmp)["absent"] < 26 * MIB:
+                    assert time.monotonic() < end, block(qmp)
+                    time.sleep(0.05)
+                assert block(qmp)["resident"] <= 7 * MIB
+
+            assert vm.do("s", BASE, PAGES, seconds=60) == sum(values)
+            fits()
+            vm.do("f", BASE + 8 * MIB, 512, 7, seconds=60)
+            assert vm.do("s", BASE, PAGES, seconds=60) == \
+                sum(values) - sum(values[2048:2560]) + 512 * 7
+            fits()
+            if share == "on":
+                vm.do("f", BASE, PAGES, 9, seconds=120)  # more than there is room for
+                fits()
+                assert vm.do("s", BASE, PAGES, seconds=60) == 9 * PAGES
+            assert vm.end() == 0
+    if share == "on":
+        data = image.read_bytes()
+        assert all(data[i * 4096] == 9 and data[i * 4096 + 8] == 0x55 for i in range(PAGES))
+
+
 REFUSED = [
     (["nbd=%(uri)s"], "16M", "has 32 MiB, and the block has 16 MiB: say -m 32M, or offset=0"),
     (["nbd=%(uri)s"], "64M", "has 32 MiB, and the block has 64 MiB: give a bank of that size"),
@@ -122,6 +153,8 @@ REFUSED = [
     (["nbd=%(uri)s", "memfd=on"], "32M", "nbd= excludes file=, fd=, memfd=on and hugetlb="),
     (["nbd=%(uri)s", "create=on"], "32M", "create=on makes a file"),
     (["nbd=%(uri)s", "prealloc=on"], "32M", "nbd= and prealloc=on exclude each other"),
+    (["nbd=%(uri)s", "cache=1M"], "32M", "1 MiB is too little to run with: 4 MiB is the least"),
+    (["nbd=%(uri)s", "cache=8M", "lock=on"], "32M", "cache= and lock=on exclude each other"),
 ]
 
 
