@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The line between a memvisor that sends a guest and one that receives it, as frames, by what
 src/migration/wire.h says of them: watched, cut where a test wants it, recorded."""
+import ctypes
 import os
 import select
 import socket
@@ -12,6 +13,20 @@ TYPES = {1: "HELLO", 2: "MANIFEST", 3: "RAM", 4: "PASS", 5: "SECTIONS", 6: "END"
          8: "READY", 9: "REFUSED", 10: "LOADED", 11: "RUNNING", 12: "FAILED"}
 SENDERS, RECEIVERS = ("HELLO", "MANIFEST", "RAM", "PASS", "SECTIONS", "END", "RUN"), (
     "READY", "LOADED", "RUNNING")
+
+
+xxhash = ctypes.CDLL("libxxhash.so.0")
+xxhash.XXH3_64bits.restype = xxhash.XXH3_64bits_withSeed.restype = ctypes.c_uint64
+
+
+def frame(name, payload=b"", **fields):
+    """The bytes of a frame, with the sum that it has to have."""
+    number = next(number for number, other in TYPES.items() if other == name)
+    head = HEAD.pack(b"mMOV", number, fields.get("kind", 0), len(payload), fields.get("index", 0),
+                     fields.get("offset", 0), fields.get("size", 0), 0)[:-8]
+    seed = xxhash.XXH3_64bits(head, ctypes.c_size_t(len(head)))
+    return head + struct.pack("<Q", xxhash.XXH3_64bits_withSeed(
+        payload, ctypes.c_size_t(len(payload)), ctypes.c_uint64(seed))) + payload
 
 
 class Frames:
