@@ -46,6 +46,8 @@ static int accept_one(struct mv_receive *receive, const atomic_bool *cancelled,
         if (r == 0)
             return 0;
         mv_warn("a connection was dropped: %s", err->text);
+        if (r == -ENOTSUP) /* one of ours, which had better know */
+            mv_wire_say(channel, MV_WIRE_REFUSED, err->text, &last);
         mv_channel_close(channel);
     }
 }
@@ -87,6 +89,7 @@ static int accept_all(struct mv_receive *receive, const atomic_bool *cancelled,
         if (hello.number == 0) {
             mv_lines_drop(&receive->lines);
             receive->hello = hello;
+            atomic_store(&receive->channels, hello.channels);
         }
         mv_lines_add(&receive->lines, hello.number, channel);
     } while (receive->lines.count < receive->hello.channels);

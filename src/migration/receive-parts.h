@@ -52,7 +52,7 @@ struct mv_receive {
     struct mv_restore_given given;
     /* What is told: */
     atomic_int stage; /* enum mv_move_stage */
-    atomic_uint passes;
+    atomic_uint passes, channels;
     _Atomic uint64_t transferred, data_pages, zero_pages, fill_pages, compressed_pages,
         compressed_bytes, memory;
     _Atomic uint64_t began_ns, ready_ns, stopped_ns, ended_ns; /* 0: not yet */

@@ -42,7 +42,7 @@ void mv_receive_progress(struct mv_receive *receive, struct mv_move_progress *re
     *ret = (struct mv_move_progress){
         .stage = stage,
         .passes = stage == MV_MOVE_ACTIVE ? passes + 1 : passes,
-        .channels = receive->hello.channels,
+        .channels = atomic_load(&receive->channels),
         .memory = atomic_load(&receive->memory),
         .transferred = transferred,
         .data_pages = atomic_load(&receive->data_pages),

@@ -7,12 +7,14 @@ spins.  tests/move_line.py stands between the two processes.
 """
 import contextlib
 import os
+import random
+import re
 import signal
-import time
 
 import pytest
 
 import busy_guest
+import harness
 from busy_guest import Chain
 from move_line import RECEIVERS, SENDERS, Line
 from qmp import SPIN, Vm
@@ -59,11 +61,79 @@ def test_many_moves(memvisor, tmp_path, busy, cpus):
             chain.arrived()
 
 
+# --- Linux
+
+
+LINUX = """
+edu=$(dirname $(busybox grep -l 0x11e8 /sys/bus/pci/devices/*/device | busybox tail -n 1))
+echo 1 > $edu/enable
+bar=$(busybox head -n 1 $edu/resource | busybox cut -d' ' -f1)
+busybox devmem $((bar + 4)) 32 0x12345678
+memory=$(dirname $(busybox grep -l 0x1110 /sys/bus/pci/devices/*/device))
+echo 1 > $memory/enable
+shared=$(busybox sed -n 3p $memory/resource | busybox cut -d' ' -f1)
+for f in /sys/bus/pci/devices/*/config; do busybox md5sum $f; done > /before
+(while :; do busybox head -c 100000 /dev/urandom | busybox md5sum; done) > /dev/null &
+(while :; do busybox sleep 0.01; done) &
+i=0
+while [ ! -e /moved ]; do
+    i=$((i + 1))
+    busybox devmem $shared 32 $i
+    read up idle < /proc/uptime
+    echo "line $i at $up and $(busybox devmem $shared)"
+    busybox usleep 30000
+    busybox test $(busybox devmem $((shared + 4096))) = 0x00000000 || echo > /moved
+done
+for f in /sys/bus/pci/devices/*/config; do busybox md5sum $f; done > /after
+busybox cmp /before /after && echo "configuration: same"
+echo "edu: $(busybox devmem $((bar + 4)) 32)"
+echo "cpus: $(cat /sys/devices/system/cpu/online)"
+busybox dmesg | busybox grep -ciE 'stall|BUG|WARNING|lockup|clocksource.*unstable' | busybox sed 's/^/complaints: /'
+"""
+
+
+def test_linux_moves_and_does_not_notice(memvisor, initrd, tmp_path):
+    """With memory in a file that others see, too: that stays where it is."""
+    shared = tmp_path / "shared"
+    shared.write_bytes(bytes(1 << 20))
+    words = memvisor.boot_argv(initrd(LINUX), "-m", "96M", "-c", "2", "--device", "edu,addr=1",
+                               "--device", "pcie-root-port,id=port,addr=2", "--device",
+                               "edu,bus=port", "--ivshmem", "mem=%s,size=1M" % shared, append="quiet")
+    consoles = [tmp_path / ("console%d" % number) for number in range(4)]
+
+    def said():
+        return b"".join(path.read_bytes() for path in consoles if path.exists())
+    with contextlib.ExitStack() as stack:
+        vm = stack.enter_context(Vm(memvisor, tmp_path, "--serial", "file:%s" % consoles[0],
+                                    name="vm0", boot=words))
+        for number in range(1, len(consoles)):
+            vm.wait_for(lambda: said().count(b" and ") > 4 * number, 300)
+            uri = "unix:%s" % (tmp_path / ("line%d" % number))
+            after = stack.enter_context(Vm(memvisor, tmp_path, "--serial", "file:%s" % consoles[number],
+                                           name="vm%d" % number, boot=[memvisor.path, "receive", uri]))
+            sent = vm.verb("send", vm.name, uri)
+            assert sent.code == 0, sent
+            assert vm.end() == 0
+            vm = after
+        with open(shared, "r+b") as file:
+            file.seek(4096)
+            file.write(b"\1")
+        assert vm.process.wait(120 * harness.SLOW) == 0
+    text = said().decode()
+    lines = re.findall(r"^line (\d+) at ([\d.]+) and 0x([0-9A-F]+)\r?$", text, re.M)
+    assert [int(number) for number, _, _ in lines] == list(range(1, len(lines) + 1)), text
+    assert all(int(number) == int(word, 16) for number, _, word in lines), text
+    times = [float(at) for _, at, _ in lines]
+    assert times == sorted(times), text
+    for line in ("configuration: same", "edu: 0xEDCBA987", "cpus: 0-1", "complaints: 0"):
+        assert line in text, text
+
+
 # --- whose guest it is
 
 
 @contextlib.contextmanager
-def two(memvisor, folder, at=None, guest=SPIN, options=("-m", "4M"), receive=()):
+def two(memvisor, folder, at=None, guest=SPIN, options=("-m", "4M"), receive=(), **line_words):
     """A guest that runs, a receiver, and the line between them."""
     image = folder / "guest.bin"
     image.write_bytes(guest)
@@ -71,7 +141,7 @@ def two(memvisor, folder, at=None, guest=SPIN, options=("-m", "4M"), receive=())
     with Vm(memvisor, folder, name="here", boot=boot) as here:
         with Vm(memvisor, folder, name="there", boot=[
                 memvisor.path, "receive", "unix:%s" % (folder / "back"), *receive]) as there:
-            with Line(folder / "front", folder / "back", at) as line:
+            with Line(folder / "front", folder / "back", at, **line_words) as line:
                 yield here, there, line
 
 
@@ -161,6 +231,78 @@ def test_a_sender_that_is_killed(memvisor, tmp_path, kind, number):
         else:
             assert there.end() == 1
             assert "the sender gave up, or the line broke" in there.output()
+
+
+# --- at any byte
+
+
+SMALL = ("-m", "1M")
+
+
+@pytest.fixture(scope="module")
+def length(memvisor, tmp_path_factory):
+    """Of what the sender of a small guest says."""
+    folder = tmp_path_factory.mktemp("length")
+    with two(memvisor, folder, options=SMALL) as (here, there, line):
+        assert send(here, folder).code == 0
+        return len(line.sent)
+
+
+def holds(here, there, sent):
+    """It runs at one end by itself, or at neither, and then the sender has it and says so."""
+    if sent.code == 0:
+        assert here.end() == 0 and status(there)["running"]
+        return
+    assert there.end() == 1, there.output()
+    if not status(here)["running"]:
+        here.wait_for(lambda: status(here)["running"] or status(here)["status"] == "postmigrate")
+    if status(here)["status"] == "postmigrate":
+        assert "let it go on with 'memvisor cont'" in sent.err, sent
+        assert here.verb("cont", "here").code == 0
+    runs_here(here)
+
+
+def cut(memvisor, folder, limit):
+    folder.mkdir()
+    with two(memvisor, folder, options=SMALL, limit=limit) as (here, there, line):
+        sent = send(here, folder)
+        assert sent.code == 1 or limit >= len(line.sent)
+        if limit < 168:  # not even a HELLO came
+            there.verb("quit", "there")
+            runs_here(here)
+        else:
+            holds(here, there, sent)
+
+
+def test_a_line_that_is_cut_at_some_bytes(memvisor, tmp_path, length):
+    """In the last frames above all, where it is handed over."""
+    for limit in (0, 100, 168, 300, length // 2, *range(length - 80, length + 1, 20)):
+        cut(memvisor, tmp_path / str(limit), limit)
+
+
+@pytest.mark.long
+def test_a_line_that_is_cut_at_every_64th_byte(memvisor, tmp_path, length):
+    for limit in range(0, length + 64, 64):
+        cut(memvisor, tmp_path / str(limit), limit)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("victim", ["here", "there"])
+def test_ends_that_are_killed_at_many_moments(memvisor, tmp_path, length, victim):
+    chance = random.Random(15)
+    for number in range(100):
+        folder, pids = tmp_path / str(number), []
+        folder.mkdir()
+        with two(memvisor, folder, options=SMALL, limit=chance.randrange(length + 1),
+                 over=lambda: os.kill(pids[0], signal.SIGKILL)) as (here, there, line):
+            pids.append({"here": here, "there": there}[victim].process.pid)
+            sent = send(here, folder)
+            if victim == "there" and there.process.poll() is not None:
+                here.wait_for(lambda: status(here)["status"] in ("running", "postmigrate"))
+                assert status(here)["running"] or "RUN" in line.seen, line.seen
+            elif victim == "here" and here.process.poll() is not None and len(line.sent) >= 168:
+                # What was passed on of RUN is not all of it.
+                assert there.end() == 1
 
 
 def test_a_move_that_is_cancelled(memvisor, tmp_path):

@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Peers of a move that keep to the frames and to nothing else: a receiver that is lied to says
-what is wrong and never runs, a sender that is lied to lets its guest go on."""
+what is wrong and never runs, a sender that is lied to lets its guest go on.  And peers of other
+versions: tests/states has what they sent, named after the version and compressed, each of
+
+    memvisor run --firmware SPIN -m 2M,id=one -m 1M@8G,id=two -c 2 --device edu
+
+where SPIN is qmp.py's; a version that sends something else adds its own."""
 import contextlib
 import json
+import lzma
 import re
 import socket
 import struct
+import threading
 
 import pytest
 
+import harness
 from move_line import HEAD, Frames, Line, frame
 from qmp import IDLE, SPIN, Vm
 
@@ -37,7 +45,7 @@ class Sender:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(60)
         self.socket.connect(str(path))
-        self.frames = Frames()
+        self.frames, self.heard = Frames(), []
 
     def say(self, *frames):
         for one in frames:
@@ -45,11 +53,12 @@ class Sender:
 
     def hear(self):
         """The next answer: its type and its text."""
-        while True:
+        while not self.heard:
             more = self.socket.recv(1 << 16)
             assert more, "the receiver said nothing"
-            for kind, whole in self.frames.take(more):
-                return kind, whole[HEAD.size:].decode()
+            self.heard += self.frames.take(more)
+        kind, whole = self.heard.pop(0)
+        return kind, whole[HEAD.size:].decode()
 
 
 @contextlib.contextmanager
@@ -201,12 +210,40 @@ def test_what_comes_costs_no_memory(memvisor, tmp_path, stream):
         assert there.end() == 1
 
 
+# --- other versions
+
+
+@pytest.mark.parametrize("kept", sorted((harness.TOP / "tests/states").glob("*.stream.xz")),
+                         ids=lambda path: path.name)
+def test_what_an_earlier_version_sent(memvisor, tmp_path, kept):
+    with receiver(memvisor, tmp_path) as there:
+        sender = Sender(tmp_path / "back")
+        sender.say(lzma.decompress(kept.read_bytes()))
+        assert [sender.hear()[0] for _ in range(3)] == ["READY", "LOADED", "RUNNING"]
+        with there.qmp() as client:
+            assert client.execute("query-status")["running"]
+            path = tmp_path / "bytes"
+            client.execute("pmemsave", val=0x80080000, size=4, filename=str(path))
+            assert path.read_bytes() == SPIN
+
+
+def test_a_later_version_is_refused_with_both_named(memvisor, tmp_path, stream):
+    with receiver(memvisor, tmp_path) as there:
+        sender = Sender(tmp_path / "back")
+        hello = stream[0][1][HEAD.size:]
+        later = hello[:16] + struct.pack("<I", 2) + hello[20:64] + b"memvisor 9.9".ljust(64, b"\0")
+        sender.say(frame("HELLO", later))
+        kind, text = sender.hear()
+        assert kind == "REFUSED" and "'memvisor 9.9', sends in format 2" in text, text
+        assert "this memvisor (0.1.0) knows format 1" in text, text
+        assert "sends in format 2" in there.output()
+
+
 # --- receivers
 
 
 def answers(folder, *frames):
     """A receiver that answers so whatever it hears, once something came."""
-    import threading
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder / "front"))
     listener.listen()
