@@ -99,16 +99,26 @@ static uint64_t expect(struct mv_send_pace *pace, uint64_t bytes)
     return expected;
 }
 
+/* Percent with which the guest would write half as fast as that can be sent, by what was seen. */
+static unsigned needed(struct mv_send_pace *pace, unsigned now)
+{
+    double rate = (double)atomic_load(&pace->rate);
+    double dirty_rate = (double)atomic_load(&pace->dirty_rate);
+    double runs = dirty_rate < 1 || rate < 1 ? 100 : (100 - now) * rate / dirty_rate / 2;
+    return runs < 100 ? (unsigned)(100 - runs) : 0;
+}
+
 /* Passes that do not get shorter will not by themselves. */
 static void throttle(struct mv_send_pace *pace)
 {
     const struct mv_send_limits *limits = pace->limits;
     unsigned now = atomic_load(&pace->throttle), most = atomic_load(&limits->throttle_max);
-    if (!atomic_load(&limits->throttles) || pace->stuck < 2)
+    unsigned least = needed(pace, now);
+    if (!atomic_load(&limits->throttles))
         return;
-    pace->stuck = 0;
     now += now == 0 ? atomic_load(&limits->throttle_initial)
                     : atomic_load(&limits->throttle_increment);
+    now = now < least ? least : now;
     atomic_store(&pace->throttle, now < most ? now : most);
 }
 
@@ -120,7 +130,7 @@ bool mv_send_pace_is_enough(struct mv_send_pace *pace, uint64_t bytes, unsigned 
     pace->before = bytes;
     if (fits && (!shrinks || expected <= LITTLE_NS || passes >= MOST_PASSES))
         return true;
-    pace->stuck = shrinks || fits ? 0 : pace->stuck + 1;
-    throttle(pace);
+    if (!shrinks && !fits)
+        throttle(pace);
     return false;
 }

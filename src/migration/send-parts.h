@@ -39,7 +39,6 @@ struct mv_send_pace {
     /* The sending thread's; what is atomic, others look at. */
     uint64_t pass_ns, pass_transferred; /* when the pass began, and what had gone over by then */
     uint64_t before;                    /* bytes that the pass before had */
-    unsigned stuck;                     /* passes that did not get shorter, in a row */
     _Atomic uint64_t rate, dirty_rate, expected_ns;
     atomic_uint throttle;
 };
