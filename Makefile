@@ -115,6 +115,8 @@ bench: setup-bench guest-files build
 	@$(MESON) test -C $(BUILD) --benchmark --verbose ram-writer
 	@echo '== saving guests, in turns with QEMU'
 	@bench/save.py --memvisor $(BUILD)/memvisor
+	@echo '== moving guests, in turns with QEMU'
+	@bench/move.py --memvisor $(BUILD)/memvisor
 	@echo '== taking in ivshmem peers, in turns with QEMU'\''s reference server'
 	@bench/ivshmem.py --memvisor $(BUILD)/memvisor
 	@echo '== ivshmem doorbells, in turns with QEMU'

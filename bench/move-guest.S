@@ -2,7 +2,8 @@
 /*
  * A bare-metal guest for bench/move.py, without stack or data: each millisecond of its clock it
  * writes PAGES words, each in the next page of a region, and a byte to the UART.  UART and REGION
- * are the machine's; a byte at the start of either kind of UART is sent.
+ * are the machine's; a byte at the start of either kind of UART is sent.  tests/vm/test_move.py uses
+ * it, too.
  */
     .globl _start
 _start:

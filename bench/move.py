@@ -4,7 +4,8 @@
 
 A guest of 2 GiB, into half of whose memory random data is written from outside, goes over
 loopback's TCP to a second process of the same program: memvisor by `migrate` over one channel,
-QEMU by its own without a limit of the rate; both wish for QEMU's 300 ms of downtime.  The guest
+QEMU by its own without a limit of the rate; both slow down a guest that writes too fast, and wish
+for QEMU's 300 ms of downtime.  The guest
 writes a byte to its console each millisecond, and a number of pages of the upper half.  For each
 rate of that: the time that the whole takes, what the sender says of the downtime, and the longest
 gap between bytes of the console, looked at over both processes.
@@ -125,6 +126,8 @@ def theirs(options, folder, rate, name, incoming=None):
             time.sleep(0.01)
         with qmp.Qmp(path) as client:
             client.execute("migrate-set-parameters", max_bandwidth=NO_LIMIT)
+            client.execute("migrate-set-capabilities",
+                           capabilities=[{"capability": "auto-converge", "state": True}])
             yield process.pid, client, console
     finally:
         process.kill()

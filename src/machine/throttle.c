@@ -9,8 +9,8 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* How long they run in each turn: a few of a guest's ticks. */
-#define RUN_NS (5 * 1000 * 1000)
+/* A turn, in which they run and are held once: a few of a guest's ticks, so that it hardly shows. */
+#define TURN_NS (20 * 1000 * 1000)
 
 struct mv_throttle {
     struct mv_vcpus *vcpus;
@@ -31,25 +31,25 @@ static void wait_ns(struct mv_throttle *throttle, uint64_t ns)
 }
 
 /* How long they are held in the next turn; false at the end. */
-static bool next_turn(struct mv_throttle *throttle, uint64_t *ret_ns)
+static bool next_turn(struct mv_throttle *throttle, uint64_t *ret_held_ns)
 {
     MV_LOCK_SCOPE(&throttle->lock);
     while (!throttle->quit && throttle->percent == 0)
         pthread_cond_wait(&throttle->changed, &throttle->lock);
     if (!throttle->quit)
-        *ret_ns = (uint64_t)RUN_NS * throttle->percent / (100 - throttle->percent);
+        *ret_held_ns = TURN_NS / 100 * throttle->percent;
     return !throttle->quit;
 }
 
 static void *run_thread(void *opaque)
 {
     struct mv_throttle *throttle = opaque;
-    uint64_t ns;
-    while (next_turn(throttle, &ns)) {
+    uint64_t held_ns;
+    while (next_turn(throttle, &held_ns)) {
         mv_vcpus_hold(throttle->vcpus, true);
-        wait_ns(throttle, ns);
+        wait_ns(throttle, held_ns);
         mv_vcpus_hold(throttle->vcpus, false);
-        wait_ns(throttle, RUN_NS);
+        wait_ns(throttle, TURN_NS - held_ns);
     }
     return NULL;
 }

@@ -150,7 +150,6 @@ static void test_throttle(void **state)
         await_outside(1);
         fake_await_idle(1);
     }
-    /* A turn of the longest is not waited for. */
     mv_throttle_set(throttle, 99);
     await_outside(1);
     mv_throttle_destroy(throttle);

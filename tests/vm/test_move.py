@@ -6,10 +6,12 @@ The guest that checks what it finds is rounds-guest.c; where only the rule count
 spins.  tests/move_line.py stands between the two processes.
 """
 import contextlib
+import json
 import os
 import random
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -231,6 +233,76 @@ def test_a_sender_that_is_killed(memvisor, tmp_path, kind, number):
         else:
             assert there.end() == 1
             assert "the sender gave up, or the line broke" in there.output()
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    """Writes to each page of 4 MiB, all the time."""
+    folder = tmp_path_factory.mktemp("writer")
+    words = ["-DUART=0x01000000", "-DREGION=0x81000000", "-DSIZE=0x400000", "-DPAGES=10000"]
+    for command in (["gcc", "-nostdlib", "-static", "-Wl,-Ttext=0", *words,
+                     harness.TOP / "bench/move-guest.S", "-o", folder / "guest.elf"],
+                    ["objcopy", "-O", "binary", folder / "guest.elf", folder / "guest.bin"]):
+        program = "aarch64-linux-gnu-" + command[0]
+        made = subprocess.run([program, *command[1:]], capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+    return (folder / "guest.bin").read_bytes()
+
+
+def test_a_guest_that_writes_faster_than_is_sent_is_slowed(memvisor, tmp_path, writer):
+    """More and more, until another limit is given, which holds at once."""
+    with two(memvisor, tmp_path, guest=writer, options=("-m", "64M", "--serial", "none")) as (
+            here, there, line), here.qmp() as client:
+        here.wait_for(lambda: json.loads(here.verb("mem", "here", "--json").out)[0]["resident"]
+                      > 4 << 20)
+        client.execute("migrate-set-parameters", max_bandwidth=8 << 20, downtime_limit=20)
+        client.execute("migrate", uri="unix:%s" % (tmp_path / "front"))
+        slowed = lambda: client.execute("query-migrate").get("cpu-throttle-percentage", 0)
+        here.wait_for(slowed)
+        first = slowed()
+        assert 20 <= first <= 99
+        here.wait_for(lambda: slowed() > first or slowed() == 99)
+        assert client.execute("query-status")["running"]
+        client.execute("migrate-set-parameters", max_bandwidth=0, downtime_limit=60000)
+        here.wait_for(lambda: client.execute("query-migrate")["status"] == "completed")
+        assert client.execute("query-status")["status"] == "postmigrate"
+        assert status(there)["running"]
+
+
+RELAY = """
+import os, socket, sys, threading
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+def out():
+    while data := line.recv(1 << 16):
+        os.write(1, data)
+    os.close(1)
+threading.Thread(target=out).start()
+while data := os.read(0, 1 << 16):
+    line.sendall(data)
+line.shutdown(socket.SHUT_WR)
+"""
+
+
+def test_a_guest_moves_through_a_command(memvisor, tmp_path):
+    """As through ssh: the command ends when all has been said."""
+    relay = tmp_path / "relay.py"
+    relay.write_text(RELAY)
+    with two(memvisor, tmp_path) as (here, there, line):
+        sent = here.verb("send", "here", "exec:exec /usr/bin/python3 %s %s; echo never" % (
+            relay, tmp_path / "front"))
+        assert sent.code == 0, sent
+        assert here.end() == 0
+        assert status(there)["running"]
+        assert here.verb("send", "there", "exec:exit 3").code == 1
+        there.wait_for(lambda: status(there)["running"])
+
+
+def test_several_channels_need_an_address_of_several(memvisor, tmp_path):
+    with two(memvisor, tmp_path) as (here, there, line):
+        sent = here.verb("send", "here", "exec:cat", "--channels", "2")
+        assert sent.code == 1 and "is one connection: several go by tcp: and unix:" in sent.err, sent
+        assert status(here)["running"]
 
 
 # --- at any byte
