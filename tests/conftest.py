@@ -29,8 +29,9 @@ def pytest_configure(config):
 
 
 # The files that take longest, which begin first, so that all workers end together.
-LONGEST = ["test_fuzz_restore", "test_fuzz_pci", "test_fuzz_ivshmem", "test_hotplug", "test_ivshmem_link", "test_userland",
-           "test_ivshmem_device", "test_numa", "test_ivshmem_increments", "test_ivshmem_guests", "test_blocks"]
+LONGEST = ["test_fuzz_restore", "test_fuzz_receive", "test_fuzz_pci", "test_fuzz_ivshmem", "test_hotplug",
+           "test_ivshmem_link", "test_userland", "test_ivshmem_device", "test_numa",
+           "test_ivshmem_increments", "test_ivshmem_guests", "test_blocks"]
 
 
 def pytest_collection_modifyitems(config, items):

@@ -19,6 +19,9 @@ FLAGS = ["-gline-tables-only", "-O1", "-D_GNU_SOURCE", r'-DMV_VERSION=\"fuzzed\"
 # What may be in a target; a header is found by its name alone, which no two share.
 ROOMS = ["base", "config", "memory", "stream", "bus", "arch", "arch/arm64", "ivshmem", "device",
          "machine", "migration", "engine/api"]
+# What rooms are linked with.
+LIBRARIES = {"memory": ["numa", "nbd"], "stream": ["xxhash"], "bus": ["fdt"], "ivshmem": ["jansson"],
+             "machine": ["fdt", "z", "zstd"], "migration": ["jansson", "xxhash", "zstd"]}
 RULES = """rule cc
   command = clang -MD -MF $out.d %s -c $in -o $out
   depfile = $out.d
@@ -33,12 +36,14 @@ def rules_of(target, sources, libraries):
         "build %s: link %s\n  libraries = %s\n" % (target, " ".join(objects), " ".join(libraries))
 
 
-def build(target, rooms, more=(), libraries=()):
+def build(target, rooms, more=()):
     """The program of tests/fuzz/TARGET.c, out of all of each room and `more` of src/."""
     source = harness.TOP / "src"
     sources = [harness.TOP / ("tests/fuzz/%s.c" % target)]
     sources += [path for room in rooms for path in sorted((source / room).glob("*.c"))]
     sources += [source / name for name in more]
+    names = {name for path in sources for name in LIBRARIES.get(path.parent.name, [])}
+    libraries = ["-l%s" % name for name in sorted(names)]
     folder = pathlib.Path(os.environ.get("MEMVISOR") or harness.TOP / "build/memvisor").resolve().parent / "fuzz"
     folder.mkdir(exist_ok=True)
     # Others that build at the time do it after this one, which takes every processor.

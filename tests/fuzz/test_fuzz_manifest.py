@@ -9,8 +9,7 @@ MEMORY = ["-malloc_limit_mb=16", "-rss_limit_mb=512"]
 
 def test_manifest(tmp_path):
     program = libfuzzer.build("fuzz-manifest", ["base", "config", "stream"],
-                              ["migration/manifest.c", "migration/manifest-text.c"],
-                              ["-lxxhash", "-ljansson"])
+                              ["migration/manifest.c", "migration/manifest-text.c"])
     seeds = tmp_path / "seeds"
     seeds.mkdir()
     made = harness.run([program], env={"MEMVISOR_FUZZ_SEEDS": str(seeds)})

@@ -14,8 +14,7 @@ INFO = ["migration/%s.c" % name for name in (
 
 
 def test_statefile(tmp_path):
-    program = libfuzzer.build("fuzz-statefile", ["base", "stream"], [*INFO, "bus/state.c"],
-                              libraries=["-lxxhash", "-ljansson"])
+    program = libfuzzer.build("fuzz-statefile", ["base", "stream"], [*INFO, "bus/state.c"])
     seeds = tmp_path / "seeds"
     seeds.mkdir()
     kept = []

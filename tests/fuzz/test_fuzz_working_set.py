@@ -10,8 +10,7 @@ MEMORY = ["-malloc_limit_mb=16", "-rss_limit_mb=512"]
 
 def test_working_set(tmp_path):
     program = libfuzzer.build("fuzz-working-set", ["base", "stream"],
-                              ["migration/working-set.c", "migration/output-file.c"],
-                              libraries=["-lxxhash"])
+                              ["migration/working-set.c", "migration/output-file.c"])
     seeds = tmp_path / "seeds"
     seeds.mkdir()
     made = harness.run([program], env={"MEMVISOR_FUZZ_SEEDS": str(seeds)})
