@@ -50,10 +50,17 @@ static void take_fault(void *opaque, const struct mv_block *block, uint64_t offs
              block->id);
 }
 
+void mv_vm_notify_await(struct mv_vm_notify *notify)
+{
+    notify->is_told = true;
+    mv_service_notify("READY=1\nSTATUS=a guest is awaited");
+}
+
 void mv_vm_notify_begin(struct mv_vm_notify *notify, struct mv_machine *machine)
 {
     if (getenv("NOTIFY_SOCKET") == NULL)
         return;
+    notify->is_told = true;
     notify->machine = machine;
     notify->observer =
         (struct mv_machine_observer){.event = take_event, .fault = take_fault, .opaque = notify};
@@ -63,9 +70,9 @@ void mv_vm_notify_begin(struct mv_vm_notify *notify, struct mv_machine *machine)
 
 void mv_vm_notify_end(struct mv_vm_notify *notify)
 {
-    if (notify->machine == NULL)
-        return;
-    mv_machine_unobserve(notify->machine, &notify->observer);
-    notify->machine = NULL;
-    mv_service_notify("STOPPING=1");
+    if (notify->machine != NULL)
+        mv_machine_unobserve(notify->machine, &notify->observer);
+    if (notify->is_told)
+        mv_service_notify("STOPPING=1");
+    *notify = (struct mv_vm_notify){0};
 }

@@ -14,7 +14,11 @@ struct mv_vm_notify {
     struct mv_machine_observer observer;
     struct mv_machine *machine;   /* NULL: nobody wants to hear of it */
     char fault[MV_VM_STATUS_MAX]; /* what the guest waits for; empty: nothing */
+    bool is_told;                 /* that the VM is there */
 };
+
+/* The control socket answers, and the guest has yet to come from elsewhere. */
+void mv_vm_notify_await(struct mv_vm_notify *notify);
 
 /*
  * The machine runs, or stands still as it was asked to, and its control socket answers.
@@ -23,7 +27,7 @@ struct mv_vm_notify {
  */
 void mv_vm_notify_begin(struct mv_vm_notify *notify, struct mv_machine *machine);
 
-/* The VM is about to be destroyed.  Of one that never began, nothing is told. */
+/* The VM is about to be destroyed.  Of one that was never there, nothing is told. */
 void mv_vm_notify_end(struct mv_vm_notify *notify);
 
 #endif

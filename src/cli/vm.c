@@ -169,6 +169,8 @@ static int make_controlled(struct run *run, struct mv_error *err)
     }
     int r = open_control(run, err);
     if (r == 0)
+        mv_vm_notify_await(&run->notify);
+    if (r == 0)
         r = make_machine(run, err);
     if (r == 0)
         mv_control_take_machine(run->control, run->machine);

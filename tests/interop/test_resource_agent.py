@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 import xml.etree.ElementTree as ET
@@ -100,19 +101,19 @@ def test_the_plug_is_pulled_before_the_action_times_out(resource):
 def test_a_killed_guest_is_not_running(resource):
     resource.does("start")
     os.kill(resource.pid(), signal.SIGKILL)
-    harness_wait(lambda: resource.run("monitor").code == NOT_RUNNING)
+    wait_until(lambda: resource.run("monitor").code == NOT_RUNNING)
     resource.does("start")
     resource.does("monitor")
 
 
-def harness_wait(condition):
+def wait_until(condition):
     end = time.monotonic() + 60 * harness.SLOW
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
-def test_one_that_does_not_answer_has_failed_and_can_be_stopped(resource, monkeypatch):
+def test_one_that_does_not_answer_has_failed_and_can_be_stopped(resource):
     resource.does("start")
     os.kill(resource.pid(), signal.SIGSTOP)
     resource.does("monitor", GENERIC)
@@ -130,7 +131,7 @@ def test_memory_that_is_missing_is_a_failure(resource):
     resource.does("monitor")
     os.truncate(ram, 0)
     assert resource.verb("cont", "vm1").code == 0
-    harness_wait(lambda: resource.run("monitor").code == GENERIC)
+    wait_until(lambda: resource.run("monitor").code == GENERIC)
     assert "io-error" in resource.run("monitor").err
     resource.does("stop")
 
@@ -229,5 +230,80 @@ def test_a_sender_ends_with_its_guest(resource):
     resource.does("monitor")
     resource.does("stop")
     assert not (resource.folder / "memvisor-vm1.sender").exists()
-    harness_wait(lambda: not os.path.exists("/proc/%d" % sender) or
+    wait_until(lambda: not os.path.exists("/proc/%d" % sender) or
                  open("/proc/%d/stat" % sender).read().rsplit(")")[1].split()[0] == "Z")
+
+
+# --- moves: two nodes are two run-time folders
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def nodes(memvisor, tmp_path):
+    keys = tmp_path / "keys.psk"
+    keys.write_text("mover:" + "5e" * 32 + "\n")
+    keys.chmod(0o600)
+    port = free_port()
+    nodes = [Resource(memvisor, tmp_path / name) for name in ("here", "there")]
+    for node in nodes:
+        node.set(tls="psk=%s" % keys, addresses="node1=127.0.0.1 node2=127.0.0.1", port=port)
+    yield nodes
+    for node in nodes:
+        node.run("stop")
+
+
+def test_a_move(nodes):
+    """As Pacemaker has it: migrate_to returns before the other node's migrate_from begins."""
+    here, there = nodes
+    here.does("start")
+    here.does("migrate_to", migrate_target="node2")
+    here.does("monitor")
+    there.does("migrate_from", migrate_source="node1")
+    there.does("monitor")
+    here.does("stop")
+    here.does("monitor", NOT_RUNNING)
+    there.does("monitor")
+    there.does("migrate_to", migrate_target="node1")
+    here.does("migrate_from", migrate_source="node2")
+    wait_until(lambda: there.run("monitor").code == NOT_RUNNING)
+    assert not (there.folder / "memvisor-vm1.sender").exists()
+    here.does("monitor")
+
+
+def test_without_tls_where_that_is_wished(nodes):
+    here, there = nodes
+    for node in nodes:
+        node.set(tls="", insecure="yes")
+    here.does("start")
+    here.does("migrate_to", migrate_target="node2")
+    there.does("migrate_from", migrate_source="node1")
+    there.does("monitor")
+
+
+def test_a_move_that_is_refused_leaves_the_guest(nodes):
+    """The other node's banks are others; the guest runs on, and both nodes can be stopped."""
+    here, there = nodes
+    here.does("start")
+    there.set(receive_options="-m 32M")
+    here.does("migrate_to", migrate_target="node2")
+    assert "ram0" in there.does("migrate_from", GENERIC, migrate_source="node1").err
+    here.does("monitor")
+    there.does("monitor", NOT_RUNNING)
+    there.does("stop")
+    here.does("stop")
+
+
+def test_a_receiver_that_waits_is_no_guest(nodes):
+    """Its agent was killed, as by a time-out: the node does not run the guest, and stop ends it."""
+    _, there = nodes
+    agent = subprocess.Popen(["sh", AGENT, "migrate_from"], env=there.env)
+    wait_until(lambda: "inmigrate" in there.verb("ps").out)
+    agent.kill()
+    agent.wait()
+    there.does("monitor", NOT_RUNNING)
+    there.does("stop")
+    assert "vm1" not in there.verb("ps").out

@@ -35,6 +35,8 @@ NOT_RUN = {
         "it takes another host: tests/vm/test_send_verbs.py does the same without ssh",
     ("memvisor-info.1", "memvisor info vm.state"):
         "it takes a state: tests/vm/test_info.py makes some",
+    ("README.md", "crm configure primitive"):
+        "it takes a cluster: tests/interop/test_cluster.py makes one",
     ("README.md", "echo 'OPTIONS=-k"):
         "it takes systemd and root: tests/vm/test_service.py does what the unit does",
     ("memvisor@.service.5", "cat >/etc/memvisor/vm1.conf"):

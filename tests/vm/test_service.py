@@ -94,6 +94,31 @@ def test_a_restored_guest_tells_too_and_a_clone_does_not(memvisor, tmp_path, man
         assert manager.heard() == ["READY=1", "STATUS=the guest runs"]
 
 
+def test_a_receiver_is_ready_before_its_guest_is_there(memvisor, tmp_path, manager):
+    """A manager's patience with a start must not end the wait."""
+    where = "unix:%s" % (tmp_path / "move")
+    with Vm(memvisor, tmp_path, name="there", env=manager.env,
+            boot=[memvisor.path, "receive", where, "--serial", "none"]) as there:
+        assert manager.heard() == ["READY=1", "STATUS=a guest is awaited"]
+        assert there.verb("ps").out.count("inmigrate") == 1
+        with Vm(memvisor, tmp_path, name="here") as here:
+            assert here.verb("send", "here", where).code == 0
+            heard = []
+            while heard[-1:] != ["STATUS=the guest runs"]:
+                heard += manager.heard()
+            assert not [line for line in heard if not line.startswith(("READY", "STATUS"))]
+            assert here.end() == 0
+
+
+def test_a_receiver_in_vain_says_that_it_ends(memvisor, tmp_path, manager):
+    with Vm(memvisor, tmp_path, name="there", env=manager.env,
+            boot=[memvisor.path, "receive", "unix:%s" % (tmp_path / "move"), "--serial",
+                  "none"]) as there:
+        assert manager.heard()[0] == "READY=1"
+        assert there.verb("quit", "there").code == 0
+        assert manager.heard() == ["STOPPING=1"]
+
+
 def test_memory_that_is_missing_is_named(memvisor, tmp_path, manager):
     """The firmware spins in a file that is cut behind its back."""
     ram = tmp_path / "ram"
