@@ -18,7 +18,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define SWEEP_MS 200 /* more than it takes to empty a folder */
+#define SWEEP_MS 200   /* more than it takes to empty a folder */
+#define LOOK_MS  10000 /* the same of one that is nobody's yet, on a busy host */
 
 /* A link to a block, which is taken away again without any memory or descriptor. */
 struct link {
@@ -62,10 +63,15 @@ static char *make_base_path(void)
 static int make_folder(const char *path, struct mv_error *err)
 {
     struct stat st;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return mv_error_set_errno(err, errno, "cannot make the folder '%s'", path);
-    if (lstat(path, &st) < 0)
-        return mv_error_set_errno(err, errno, "cannot use the folder '%s'", path);
+    int errnum;
+    do {
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+            return mv_error_set_errno(err, errno, "cannot make the folder '%s'", path);
+        /* Whoever lists VMs removes one that is nobody's yet, as between these two. */
+        errnum = lstat(path, &st) < 0 ? errno : 0;
+    } while (errnum == ENOENT);
+    if (errnum != 0)
+        return mv_error_set_errno(err, errnum, "cannot use the folder '%s'", path);
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
         return mv_error_set(err, EPERM,
                             "'%s' is no folder that only this user can write: remove it", path);
@@ -141,11 +147,14 @@ static bool leads_to(int dir, const char *path, int fd)
            by_path.st_dev == by_fd.st_dev && by_path.st_ino == by_fd.st_ino;
 }
 
-/* Another process that removes the folder of a dead VM holds the lock for a moment, too. */
+/*
+ * Another process that removes the folder of a dead VM holds the lock for a moment, too.
+ * Without a process's number in it, the file is no VM's.
+ */
 static bool lock_soon(int fd)
 {
     for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK; i++) {
-        if (i == SWEEP_MS / 10)
+        if (i >= (read_pid(fd) > 0 ? SWEEP_MS : LOOK_MS) / 10)
             return false;
         usleep(10 * 1000);
     }

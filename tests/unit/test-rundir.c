@@ -3,6 +3,7 @@
 #include "rundir.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -130,6 +131,31 @@ static void test_stale_folder(void **state)
     assert_false(exists("dead"));
 }
 
+/* Whoever lists VMs removes folders that are nobody's, and a VM that begins makes its own anew. */
+static void test_beside_one_who_lists(void **state)
+{
+    struct mv_error err = {""};
+    pid_t child = fork();
+    while (child == 0) {
+        struct mv_rundir_vm *vms = NULL;
+        size_t count = 0;
+        if (mv_rundir_list(&vms, &count, &err) == 0)
+            mv_rundir_list_free(vms, count);
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        struct mv_rundir *rundir = NULL;
+        int r = mv_rundir_create("one", &rundir, &err);
+        if (r < 0)
+            kill(child, SIGKILL);
+        assert_string_equal(err.text, "");
+        assert_int_equal(r, 0);
+        assert_true(exists("one/pid"));
+        mv_rundir_destroy(rundir);
+    }
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 static void test_folders_of_others(void **state)
 {
     struct mv_error err = {""};
@@ -152,6 +178,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_life, make_base, remove_base),
         cmocka_unit_test_setup_teardown(test_links, make_base, remove_base),
         cmocka_unit_test_setup_teardown(test_stale_folder, make_base, remove_base),
+        cmocka_unit_test_setup_teardown(test_beside_one_who_lists, make_base, remove_base),
         cmocka_unit_test_setup_teardown(test_folders_of_others, make_base, remove_base),
     };
     return cmocka_run_group_tests_name("rundir", tests, NULL, NULL);
