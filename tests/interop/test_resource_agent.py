@@ -2,6 +2,7 @@
 """ocf:memvisor:guest, each of its actions called as Pacemaker calls them."""
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -119,6 +120,16 @@ def test_one_that_does_not_answer_has_failed_and_can_be_stopped(resource):
     resource.does("monitor", GENERIC)
     resource.does("stop")
     resource.does("monitor", NOT_RUNNING)
+
+
+def test_one_whose_run_time_folder_is_gone_is_not_forgotten(resource):
+    resource.does("start")
+    pid = resource.pid()
+    shutil.rmtree(resource.folder / "memvisor/vm1")
+    assert str(pid) in resource.does("monitor", GENERIC).err
+    resource.does("stop")
+    resource.does("monitor", NOT_RUNNING)
+    assert not os.path.exists("/proc/%d" % pid) or "Z" in open("/proc/%d/stat" % pid).read()
 
 
 def test_memory_that_is_missing_is_a_failure(resource):

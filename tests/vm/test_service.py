@@ -156,17 +156,25 @@ def test_quit_gives_the_guest_time(memvisor, tmp_path):
         assert (vm.end(), two.end()) == (0, 0)
 
 
-def test_quit_waits_for_a_guest_that_powers_itself_off(memvisor, kernel, shell_initrd, tmp_path):
-    """Debian's kernel and its gpio-keys; what reads the key is the guest's."""
-    initrd = harness.build_initrd(
-        "modprobe gpio_keys 2>/dev/null\necho here\n"
-        "busybox head -c 24 /dev/input/event0 >/dev/null\necho pressed\n", tmp_path)
+# What a guest does that sees its power button, which is line 3 of the GPIO.
+BUTTON = """
+chip=$(grep -l pl061 /sys/class/gpio/gpiochip*/device/of_node/compatible /dev/null | head -n 1)
+base=$(cat ${chip%%/device*}/base)
+echo $((base + 3)) > /sys/class/gpio/export
+echo ready: yes
+until [ "$(cat /sys/class/gpio/gpio$((base + 3))/value)" = 1 ]; do :; done
+echo pressed: yes
+"""
+
+
+def test_quit_waits_for_a_guest_that_powers_itself_off(memvisor, initrd, kernel, tmp_path):
     with Vm(memvisor, tmp_path, name="one", boot=[
-            memvisor.path, "run", "-k", kernel, "-i", initrd, "-a", harness.CMDLINE]) as vm:
-        vm.wait_for(lambda: "\nhere" in vm.output(), 120)
+            memvisor.path, "run", "-k", kernel, "-i", initrd(BUTTON), "-a", harness.CMDLINE]) as vm:
+        vm.wait_for(lambda: "ready: yes" in vm.output(), 120)
+        assert "pressed" not in vm.output()
         result = vm.verb("quit", "--powerdown", "600", "one")
         assert (result.code, result.err) == (0, "")
-        assert "\npressed" in vm.output()
+        assert "pressed: yes" in vm.output()
         assert vm.end() == 0
 
 
