@@ -8,7 +8,9 @@ QEMU by its own without a limit of the rate; both slow down a guest that writes 
 for QEMU's 300 ms of downtime.  The guest
 writes a byte to its console each millisecond, and a number of pages of the upper half.  For each
 rate of that: the time that the whole takes, what the sender says of the downtime, and the longest
-gap between bytes of the console, looked at over both processes.
+gap between bytes of the console, looked at over both processes; and for comparison the longest in
+half a second without a move, which is the host's doing.  Figures are medians; ratios are those of
+the two moves of a turn.
 """
 import argparse
 import contextlib
@@ -32,6 +34,9 @@ import qmp # noqa: E402
 MIB = 1 << 20
 NO_LIMIT = 1 << 50
 RATES = (0, 200, 500)   # MiB/s
+QUIET = 0.5 # seconds that are looked at without a move
+LIMITS = {"time": 0.7, "gap": 0.5, "idle gap, ms": 20}
+FIELDS = ("seconds", "downtime_ms", "gap_ms", "quiet_gap_ms", "passes")
 UARTS = {"memvisor": 0x01000000, "qemu": 0x09000000}
 BASES = {"memvisor": 2 << 30, "qemu": 1 << 30}
 
@@ -75,9 +80,9 @@ class Console:
                     self.times.append(time.monotonic())
         threading.Thread(target=read, daemon=True).start()
 
-    def gap(self, since):
-        times = sorted(at for at in self.times if at >= since)
-        return max(later - at for at, later in zip(times, times[1:]))
+    def gap(self, since, until=float("inf")):
+        times = sorted(at for at in self.times if since <= at <= until)
+        return max((later - at for at, later in zip(times, times[1:])), default=0)
 
 
 def fill(pid, size):
@@ -135,7 +140,7 @@ def theirs(options, folder, rate, name, incoming=None):
 
 
 def move(program, options, folder, rate):
-    """Seconds that it took, seconds of downtime as told, and of the gap."""
+    """The figures of FIELDS; None where it was given up."""
     start = {"memvisor": ours, "qemu": theirs}[program]
     uri = "tcp:127.0.0.1:%d" % free_port()
     with start(options, folder, rate, "source") as (pid, client, first), \
@@ -146,6 +151,8 @@ def move(program, options, folder, rate):
         console.listen(second)
         while not console.times:
             time.sleep(0.01)
+        quiet = time.monotonic()
+        time.sleep(QUIET)
         began = time.monotonic()
         client.execute("migrate", uri=uri)
         while (told := client.execute("query-migrate"))["status"] != "completed":
@@ -156,7 +163,59 @@ def move(program, options, folder, rate):
         while not other.execute("query-status")["running"]:
             time.sleep(0.01)
         time.sleep(0.3)
-        return seconds, told["downtime"] / 1000, console.gap(began), told["ram"]["dirty-sync-count"]
+        return dict(zip(FIELDS, (seconds, told["downtime"], console.gap(began) * 1000,
+                                 console.gap(quiet, began) * 1000, told["ram"]["dirty-sync-count"])))
+
+
+def measure(options, rate):
+    """Moves of each program, a turn of all after the other."""
+    programs = ["memvisor"] + ["qemu"] * bool(options.qemu)
+    found = {program: [] for program in programs}
+    for turn in range(options.rounds):
+        for program in programs[::1 if turn % 2 else -1]:
+            with tempfile.TemporaryDirectory() as folder:
+                found[program].append(move(program, options, pathlib.Path(folder), rate))
+    return found
+
+
+def show(program, rate, moves, limit):
+    ended = [one for one in moves if one is not None]
+    if not ended:
+        print("%-9s %3d MiB/s: not within %d s" % (program, rate, limit))
+        return None
+    median = {name: statistics.median(one[name] for one in ended) for name in FIELDS}
+    print("%-9s %3d MiB/s: %6.2f s in all, %6.1f ms down, %6.1f ms without a byte on the console "
+          "(%.1f ms without a move), %d passes (%d of %d moves)" % (
+              program, rate, *(median[name] for name in FIELDS), len(ended), len(moves)))
+    return median
+
+
+def ratios(found, limit):
+    """Of times and gaps, in each turn.  Who is given up has taken the limit, at least."""
+    times, gaps = [], []
+    for mine, other in zip(found["memvisor"], found["qemu"]):
+        if mine is not None:
+            times.append(mine["seconds"] / (limit if other is None else other["seconds"]))
+        if mine is not None and other is not None:
+            gaps.append(mine["gap_ms"] / other["gap_ms"])
+    return times, gaps
+
+
+def judge(rate, found, median, limit):
+    """Whether the limits are kept."""
+    kept = median is not None
+    times, gaps = ratios(found, limit) if "qemu" in found else ([], [])
+    figures = [("time", times), ("gap", gaps)]
+    if rate == 0 and median is not None:
+        figures.append(("idle gap, ms", [median["gap_ms"]]))
+    for name, values in figures:
+        if not values:
+            continue
+        value = statistics.median(values)
+        good = value <= LIMITS[name]
+        kept &= good
+        print("  %-12s %6.2f, limit %g: %s" % (name, value, LIMITS[name], "kept" if good else "EXCEEDED"))
+    return kept
 
 
 def main(argv):
@@ -169,33 +228,20 @@ def main(argv):
     parser.add_argument("--mib", type=int, default=2048, help="the guest's memory (2048)")
     parser.add_argument("--limit", type=int, default=60, help="seconds, then it is given up (60)")
     parser.add_argument("--json", metavar="FILE", help="figures as JSON; - is standard output")
+    parser.add_argument("--check", action="store_true", help="exit 1 when a limit is exceeded")
     options = parser.parse_args(argv)
     if options.rounds < 1 or options.mib < 16 or options.mib % 8 != 0:
         parser.error("at least one round, and a multiple of 8 MiB from 16 on")
     options.memvisor = os.path.abspath(options.memvisor)
-    programs = ["memvisor"] + ["qemu"] * bool(options.qemu)
-    figures = {}
+    figures, kept = {}, True
     for rate in RATES:
-        found = {program: [] for program in programs}
-        for turn in range(options.rounds):
-            for program in programs[::1 if turn % 2 else -1]:
-                with tempfile.TemporaryDirectory() as folder:
-                    found[program].append(move(program, options, pathlib.Path(folder), rate))
-        for program in programs:
-            ended = [one for one in found[program] if one is not None]
-            median = [statistics.median(column) for column in zip(*ended)] if ended else None
-            figures["%s-%d" % (program, rate)] = median
-            if median is None:
-                print("%-9s %3d MiB/s: not within %d s" % (program, rate, options.limit))
-                continue
-            print("%-9s %3d MiB/s: %6.2f s in all, %6.1f ms down, %6.1f ms without a byte on the "
-                  "console, %d passes (%d of %d moves)" % (
-                      program, rate, median[0], median[1] * 1000, median[2] * 1000, median[3],
-                      len(ended), len(found[program])))
+        found = figures[rate] = measure(options, rate)
+        medians = {program: show(program, rate, moves, options.limit) for program, moves in found.items()}
+        kept &= judge(rate, found, medians["memvisor"], options.limit)
     if options.json:
         (sys.stdout if options.json == "-" else open(options.json, "w")).write(
             json.dumps(figures) + "\n")
-    return 0
+    return 1 if options.check and not kept else 0
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose guest it is when a line is cut after any byte, or an end is killed at any moment: the
-guest itself is the witness.  It counts on its console (tests/counting_guest.py), and each end
-writes what it hears to a file of its own: two that run would say a number twice, one that lost
-something would leave one out, and one that nobody has says nothing more.
+"""Whose guest it is when a line is cut after any byte, or an end is killed or the move cancelled
+at any moment: the guest itself is the witness.  It counts on its console
+(tests/counting_guest.py), and each end writes what it hears to a file of its own: two that run
+would say a number twice, one that lost something would leave one out, and one that nobody has
+says nothing more.
 
 At each moment one of these comes out: the sender lets it run on by itself, the receiver has it,
 or the sender has it paused and whole and says that the other may run it.
@@ -172,24 +173,32 @@ def test_a_line_that_is_cut_at_every_64th_byte(memvisor, tmp_path, guest, length
         cut(memvisor, tmp_path / str(at), guest, cut_up=at)
 
 
-# --- ends that are killed
+# --- moves that end at any moment
 
 
-def kill(memvisor, folder, guest, victim, seconds):
+def end_process(pair, victim):
+    process = pair.vms[victim].process
+    process.kill()
+    process.wait()
+
+
+def end_move(pair, _):
+    """Where the sender is there still, and has a move to cancel."""
+    with contextlib.suppress(OSError, EOFError), pair.here.qmp() as client:
+        client.execute("migrate_cancel")
+
+
+def end(memvisor, folder, guest, how, victim, seconds):
     with Pair(memvisor, folder, guest) as pair:
-        began = time.monotonic()
         sending = pair.start_send("unix:%s" % (folder / "back"))
         with contextlib.suppress(subprocess.TimeoutExpired):
             sending.wait(seconds)
-        process = pair.vms[victim].process
-        process.kill()
-        process.wait()
+        how(pair, victim)
         pair.finish_send(sending)
         check(pair, victim)
-        return time.monotonic() - began
 
 
-def kill_at_moments(memvisor, folder, guest, count):
+def end_at_moments(memvisor, folder, guest, count, how, *victims):
     """Spread over the time that a whole move takes."""
     chance = random.Random(count)
     with Pair(memvisor, folder / "whole", guest) as pair:
@@ -197,13 +206,23 @@ def kill_at_moments(memvisor, folder, guest, count):
         pair.finish_send(pair.start_send("unix:%s" % (folder / "whole/back")))
         whole = time.monotonic() - began
     for number in range(count):
-        kill(memvisor, folder / str(number), guest, ("here", "there")[number % 2], chance.uniform(0, whole))
+        end(memvisor, folder / str(number), guest, how, victims[number % len(victims)],
+            chance.uniform(0, whole))
 
 
 def test_ends_that_are_killed(memvisor, tmp_path, guest):
-    kill_at_moments(memvisor, tmp_path, guest, MOMENTS)
+    end_at_moments(memvisor, tmp_path, guest, MOMENTS, end_process, "here", "there")
+
+
+def test_moves_that_are_cancelled(memvisor, tmp_path, guest):
+    end_at_moments(memvisor, tmp_path, guest, MOMENTS // 2, end_move, None)
 
 
 @pytest.mark.long
 def test_ends_that_are_killed_at_many_moments(memvisor, tmp_path, guest):
-    kill_at_moments(memvisor, tmp_path, guest, MANY_MOMENTS)
+    end_at_moments(memvisor, tmp_path, guest, MANY_MOMENTS, end_process, "here", "there")
+
+
+@pytest.mark.long
+def test_moves_that_are_cancelled_at_many_moments(memvisor, tmp_path, guest):
+    end_at_moments(memvisor, tmp_path, guest, MANY_MOMENTS, end_move, None)
