@@ -25,7 +25,7 @@ static int columns(void)
 void mv_move_view_draw(const char *status, const struct mv_move_progress *p)
 {
     char bar[BAR_WIDTH + 1], line[256];
-    double done = p->memory == 0 || p->remaining > p->memory
+    double done = p->passes == 0 || p->memory == 0 || p->remaining > p->memory
                       ? 0
                       : 1 - (double)p->remaining / (double)p->memory;
     memset(bar, '.', BAR_WIDTH);

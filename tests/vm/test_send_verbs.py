@@ -250,6 +250,8 @@ def test_bar_and_ctrl_c(memvisor, folder, filled):
                                timeout=60 * harness.PATIENCE, dimensions=(25, 100)) as child:
                 child.expect(r"\r\[[#.]{10}\] +\d+ % of pass 1, [\d.]+ \w+/s[^\r]*\x1b\[K")
                 assert len(child.match.group(0)) <= 100 + len("\r\x1b[K")
+                # As long as nothing has been sent, nothing is done.
+                assert not re.search(r"#\] [a-z]", child.before), child.before
                 child.send("\x03")
                 child.expect(pexpect.EOF)
                 child.wait()
