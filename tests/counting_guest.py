@@ -3,8 +3,8 @@
 own clock, and writes each number as a line of eight digits.  The count is in memory and in a
 register; where those differ it says so and counts no more."""
 import re
-import shutil
-import subprocess
+
+import harness
 
 # The least that something boots from.
 MEMORY = "1M"
@@ -56,16 +56,7 @@ put:    ldrb    w26, [x19, #5]
 
 def build(folder):
     """The path of the flat binary, made in folder."""
-    source, binary = folder / "counting-guest.S", folder / "counting-guest.bin"
-    source.write_text(SOURCE)
-    for tool, *words in (
-            ("aarch64-linux-gnu-gcc", "-c", "-o", source.with_suffix(".o"), source),
-            ("aarch64-linux-gnu-objcopy", "-O", "binary", "-j", ".text",
-             source.with_suffix(".o"), binary)):
-        assert shutil.which(tool), "%s is missing: run scripts/setup.sh check" % tool
-        made = subprocess.run([tool, *words], capture_output=True, text=True)
-        assert made.returncode == 0, made.stderr
-    return binary
+    return harness.build_flat(folder, "counting-guest", SOURCE)
 
 
 def numbers_of(text):

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 import time
@@ -108,6 +109,20 @@ def spawn(command, args, **keywords):
     child = pexpect.spawn(command, args, **keywords)
     child.ptyproc.delayafterterminate = 2
     return child
+
+
+def build_flat(folder, name, source):
+    """The path of a flat arm64 binary, made in folder of an assembler's text."""
+    text, binary = folder / (name + ".S"), folder / (name + ".bin")
+    text.write_text(source)
+    for tool, *words in (
+            ("aarch64-linux-gnu-gcc", "-c", "-o", text.with_suffix(".o"), text),
+            ("aarch64-linux-gnu-objcopy", "-O", "binary", "-j", ".text",
+             text.with_suffix(".o"), binary)):
+        assert shutil.which(tool), "%s is missing: run scripts/setup.sh check" % tool
+        made = subprocess.run([tool, *words], capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+    return binary
 
 
 class Machine:

@@ -11,6 +11,7 @@
  */
 #include "bytes.h"
 #include "fuzz-engine.h"
+#include "fuzz-folder.h"
 #include "fuzz-sections.h"
 #include "fuzz.h"
 #include "loop.h"
@@ -41,7 +42,6 @@ size_t __sanitizer_get_allocated_size(const volatile void *p);
 
 static struct mv_error err;
 static struct mv_loop *loop;
-static char folder[4096];
 static struct mv_wire_hello own;
 static _Atomic int64_t allocated, most;
 
@@ -252,13 +252,9 @@ static void tidy_up(void)
 /* Files that a manifest names are where nobody else has any. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    const char *temporary = getenv("TMPDIR");
     (void)argc;
     (void)argv;
-    snprintf(folder, sizeof folder, "%s/memvisor-fuzz-XXXXXX",
-             temporary == NULL ? "/tmp" : temporary);
-    CHECK(mkdtemp(folder) != NULL && chdir(folder) == 0);
-    atexit(tidy_up);
+    enter_folder(tidy_up);
     CHECK(mv_wire_hello_make(1, &own, &err) == 0);
     __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
     return mv_loop_create(&loop, &err);

@@ -7,6 +7,7 @@
  */
 #include "bytes.h"
 #include "fuzz-engine.h"
+#include "fuzz-folder.h"
 #include "fuzz-sections.h"
 #include "fuzz.h"
 #include "loop.h"
@@ -29,7 +30,6 @@
 
 static struct mv_error err;
 static struct mv_loop *loop;
-static char folder[4096];
 
 /* --- the file */
 
@@ -94,12 +94,8 @@ static void tidy_up(void)
 /* Its files are where nobody else has any. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    const char *temporary = getenv("TMPDIR");
     (void)argc;
     (void)argv;
-    snprintf(folder, sizeof folder, "%s/memvisor-fuzz-XXXXXX",
-             temporary == NULL ? "/tmp" : temporary);
-    CHECK(mkdtemp(folder) != NULL && chdir(folder) == 0);
-    atexit(tidy_up);
+    enter_folder(tidy_up);
     return mv_loop_create(&loop, &err);
 }

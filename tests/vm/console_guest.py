@@ -5,8 +5,8 @@
     Q  powers off            S  says "tick" a hundred thousand times
     R  resets itself         H  hangs: reads no more
 """
-import shutil
-import subprocess
+
+import harness
 
 SOURCE = r"""
 #define UART_LSR 5
@@ -65,13 +65,4 @@ TICKS = 100000
 
 def build(folder):
     """The path of the flat binary, made in folder."""
-    source, binary = folder / "console-guest.S", folder / "console-guest.bin"
-    source.write_text(SOURCE)
-    for tool, *words in (
-            ("aarch64-linux-gnu-gcc", "-c", "-o", source.with_suffix(".o"), source),
-            ("aarch64-linux-gnu-objcopy", "-O", "binary", "-j", ".text",
-             source.with_suffix(".o"), binary)):
-        assert shutil.which(tool), "%s is missing: run scripts/setup.sh check" % tool
-        made = subprocess.run([tool, *words], capture_output=True, text=True)
-        assert made.returncode == 0, made.stderr
-    return binary
+    return harness.build_flat(folder, "console-guest", SOURCE)
