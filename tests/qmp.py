@@ -109,6 +109,10 @@ class Vm:
             stdout=self.out, stderr=subprocess.STDOUT, env=dict(self.env, **(env or {})))
         try:
             self.wait_for(lambda: (self.rundir / "qmp.sock").exists())
+            words = [str(word) for word in boot]
+            if "receive" in words and "defer" not in words:
+                # It has a control socket before it awaits its sender.
+                self.wait_for(lambda: "is awaited at" in self.output() or '"setup"' in self.output())
         except BaseException:
             self.process.kill()
             self.process.wait()

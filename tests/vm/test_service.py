@@ -161,8 +161,9 @@ BUTTON = """
 chip=$(grep -l pl061 /sys/class/gpio/gpiochip*/device/of_node/compatible /dev/null | head -n 1)
 base=$(cat ${chip%%/device*}/base)
 echo $((base + 3)) > /sys/class/gpio/export
+echo rising > /sys/class/gpio/gpio$((base + 3))/edge
 echo ready: yes
-until [ "$(cat /sys/class/gpio/gpio$((base + 3))/value)" = 1 ]; do :; done
+until grep -q ': *[1-9][0-9]* .*gpiolib' /proc/interrupts; do :; done
 echo pressed: yes
 """
 
