@@ -31,6 +31,7 @@ struct mv_channel {
     atomic_bool ended;
     _Atomic uint64_t patience_ns;
     struct mv_channel_limit opening; /* counts until the channel is handed out */
+    bool opens;                      /* TLS is being set up: no raw call waits */
     struct mv_tls_session *tls;      /* or NULL: plain */
     bool had_child;                  /* it is exec's */
     pthread_mutex_t child_lock;      /* guards the two below */
@@ -49,7 +50,8 @@ int mv_channel_create(const char *name, int in_fd, int out_fd, struct mv_channel
 
 /*
  * At least one byte, as the descriptors have them, beneath TLS: how many; 0 at the end of the
- * stream; -ECANCELED, -ETIMEDOUT or what the system said, without a word.
+ * stream; -ECANCELED, -ETIMEDOUT or what the system said, without a word.  While the channel
+ * `opens` they are -EAGAIN where they would wait.
  */
 ssize_t mv_channel_raw_read(struct mv_channel *channel, void *bytes, size_t len);
 ssize_t mv_channel_raw_write(struct mv_channel *channel, const struct iovec *pieces, size_t count);

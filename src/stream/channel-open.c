@@ -6,6 +6,7 @@
 #include "channel-inside.h"
 
 #include "channel-address.h"
+#include "channel-pending.h"
 #include "channel-tls.h"
 #include "cleanup.h"
 #include "unix-socket.h"
@@ -24,9 +25,10 @@ struct mv_channel_listener {
     struct mv_channel_address address;
     const struct mv_channel_tls *tls;
     uint64_t handshake_ns;
-    int fd;     /* of a socket; or -1 */
-    char *path; /* to be unlinked, or NULL */
-    bool used;  /* it has brought the one connection that there is */
+    int fd;                            /* of a socket; or -1 */
+    char *path;                        /* to be unlinked, or NULL */
+    bool used;                         /* it has brought the one connection that there is */
+    struct mv_channel_pending pending; /* who has connected to a socket */
 };
 
 /* --- fd */
@@ -259,6 +261,12 @@ void mv_channel_listener_set_handshake(struct mv_channel_listener *listener, uin
     listener->handshake_ns = ns;
 }
 
+void mv_channel_listener_set_first(struct mv_channel_listener *listener, size_t least, uint64_t ns)
+{
+    listener->pending.first_least = least < MV_CHANNEL_FIRST_MAX ? least : MV_CHANNEL_FIRST_MAX;
+    listener->pending.first_ns = ns;
+}
+
 /* Those of accept(2) that tell of one peer, or of none, and not of the socket. */
 static bool is_passing(int error)
 {
@@ -271,23 +279,43 @@ static bool is_passing(int error)
     return false;
 }
 
-static int accept_socket(struct mv_channel_listener *listener, const struct mv_channel_limit *limit,
-                         struct mv_channel **ret, struct mv_error *err)
+/* One more who has connected, into the list: 1; 0: there is nobody. */
+static int let_in(struct mv_channel_listener *listener, struct mv_error *err)
 {
-    int fd;
-    while ((fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) < 0) {
-        if (!is_passing(errno))
-            return mv_error_set_errno(err, errno, "%s", listener->uri);
-        int r = errno == EAGAIN ? mv_channel_wait(listener->fd, POLLIN, limit) : 0;
-        if (r < 0)
-            return mv_error_set(err, -r, "%s: ended before anybody connected", listener->uri);
-    }
+    struct mv_channel *channel;
     char name[MV_CHANNEL_TCP_NAME];
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return is_passing(errno) ? 0 : mv_error_set_errno(err, errno, "%s", listener->uri);
     mv_channel_tcp_tune(fd);
     if (listener->address.kind == MV_CHANNEL_TCP)
         mv_channel_tcp_name(fd, true, name);
-    return mv_channel_create(listener->address.kind == MV_CHANNEL_TCP ? name : listener->uri, fd,
-                             fd, ret, err);
+    int r = mv_channel_create(listener->address.kind == MV_CHANNEL_TCP ? name : listener->uri, fd,
+                              fd, &channel, err);
+    if (r == 0)
+        r = mv_channel_pending_add(&listener->pending, channel, listener->tls,
+                                   listener->handshake_ns, err);
+    return r < 0 ? r : 1;
+}
+
+static int accept_socket(struct mv_channel_listener *listener, const struct mv_channel_limit *limit,
+                         struct mv_channel **ret, struct mv_error *err)
+{
+    struct mv_channel_pending *pending = &listener->pending;
+    int r;
+    /* Who is ready goes first, and is not there any more when room has to be made. */
+    while ((r = mv_channel_pending_take(pending, ret, err)) == -EAGAIN) {
+        bool cancelled = limit->cancelled != NULL && atomic_load(limit->cancelled);
+        r = cancelled ? -ECANCELED : let_in(listener, err);
+        if (r < 0 && !cancelled)
+            return r;
+        if (r == 0)
+            r = mv_channel_pending_wait(pending, listener->fd, limit);
+        if (r < 0)
+            return mv_error_set(err, -r, "%s: ended before anybody %s", listener->uri,
+                                pending->count == 0 ? "connected" : "had shown who it is");
+    }
+    return r;
 }
 
 /* The one connection of such an address. */
@@ -309,8 +337,9 @@ int mv_channel_accept(struct mv_channel_listener *listener, const atomic_bool *c
 {
     struct mv_channel *channel = NULL;
     struct mv_channel_limit limit = {.until_ns = UINT64_MAX, .cancelled = cancelled, .end_fd = -1};
-    int r = listener->fd >= 0 ? accept_socket(listener, &limit, &channel, err)
-                              : accept_one(listener, &limit, &channel, err);
+    if (listener->fd >= 0)
+        return accept_socket(listener, &limit, ret, err);
+    int r = accept_one(listener, &limit, &channel, err);
     if (r < 0)
         return r;
     channel->accepted = true;
@@ -322,6 +351,7 @@ void mv_channel_listener_close(struct mv_channel_listener *listener)
 {
     if (listener == NULL)
         return;
+    mv_channel_pending_close(&listener->pending);
     if (listener->path != NULL)
         unlink(listener->path);
     if (listener->fd >= 0)

@@ -31,6 +31,10 @@ struct mv_tls_session {
     struct buffer going; /* what the writing thread sends */
     struct buffer in;    /* the reading thread's */
     bool in_begun, in_ended;
+    /* How the handshake goes on: 0, -EAGAIN, or what ended it. */
+    int (*step)(struct mv_channel *channel, struct mv_error *err);
+    struct mv_error refused; /* what is told of a peer that leaves */
+    size_t drained;          /* bytes that it still sent */
 };
 
 /* --- what GnuTLS sees as its transport: memory */
@@ -69,17 +73,21 @@ static ssize_t push(gnutls_transport_ptr_t opaque, const void *bytes, size_t len
     return (ssize_t)n;
 }
 
-/* Send what is there to send: how many bytes, or what the system said. */
+/* Send what is there to send, and what an earlier call left: how many bytes, or a raw error. */
 static ssize_t flush(struct mv_channel *channel)
 {
     struct mv_tls_session *tls = channel->tls;
-    ssize_t sent = 0;
-    pthread_mutex_lock(&tls->lock);
-    struct buffer full = tls->out;
-    tls->out = tls->going;
-    tls->going = full;
-    pthread_mutex_unlock(&tls->lock);
-    while (tls->going.next < tls->going.end) {
+    for (ssize_t sent = 0;;) {
+        if (tls->going.next == tls->going.end) {
+            tls->going.next = tls->going.end = 0;
+            pthread_mutex_lock(&tls->lock);
+            struct buffer full = tls->out;
+            tls->out = tls->going;
+            tls->going = full;
+            pthread_mutex_unlock(&tls->lock);
+        }
+        if (tls->going.end == 0)
+            return sent;
         const struct iovec piece = {.iov_base = tls->going.bytes + tls->going.next,
                                     .iov_len = tls->going.end - tls->going.next};
         ssize_t n = mv_channel_raw_write(channel, &piece, 1);
@@ -88,8 +96,6 @@ static ssize_t flush(struct mv_channel *channel)
         tls->going.next += (size_t)n;
         sent += n;
     }
-    tls->going.next = tls->going.end = 0;
-    return sent;
 }
 
 /*
@@ -249,23 +255,23 @@ static int set_up(struct mv_tls_session *tls)
     return lib->gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE, options->x509);
 }
 
-/* Say so to the other side, and leave it the time to hear it. */
-static void send_alert(struct mv_channel *channel, int r)
+static int tell_refused(const struct mv_tls_session *tls, struct mv_error *err)
+{
+    return mv_error_set(err, EACCES, "%s", tls->refused.text);
+}
+
+/* One who was refused is sent so, and is waited for to read it and to go: then -EACCES. */
+static int leave(struct mv_channel *channel, struct mv_error *err)
 {
     struct mv_tls_session *tls = channel->tls;
-    uint64_t until = mv_channel_until(DRAIN_NS);
-    if (until < channel->opening.until_ns)
-        channel->opening.until_ns = until;
-    tls->lib->gnutls_alert_send_appropriate(tls->session, r);
-    if (flush(channel) < 0)
-        return;
-    mv_channel_raw_shut(channel);
-    for (size_t taken = 0; taken < DRAIN_MAX;) {
-        ssize_t n = mv_channel_raw_read(channel, tls->in.bytes, BUFFER);
-        if (n <= 0)
-            return;
-        taken += (size_t)n;
+    ssize_t n = flush(channel);
+    if (n >= 0) {
+        mv_channel_raw_shut(channel);
+        n = mv_channel_raw_read(channel, tls->in.bytes, BUFFER);
     }
+    if (n > 0)
+        tls->drained += (size_t)n;
+    return n == -EAGAIN || (n > 0 && tls->drained < DRAIN_MAX) ? -EAGAIN : tell_refused(tls, err);
 }
 
 static int refuse(struct mv_channel *channel, int r, struct mv_error *err)
@@ -273,18 +279,30 @@ static int refuse(struct mv_channel *channel, int r, struct mv_error *err)
     char text[MV_TLS_TEXT];
     struct mv_tls_session *tls = channel->tls;
     mv_tls_explain(tls->tls, tls->session, &tls->peer, r, text);
-    if (r != GNUTLS_E_PREMATURE_TERMINATION)
-        send_alert(channel, r);
-    return mv_error_set(err, EACCES, "%s: TLS: %s", channel->name, text);
+    mv_error_set(&tls->refused, EACCES, "%s: TLS: %s", channel->name, text);
+    if (r == GNUTLS_E_PREMATURE_TERMINATION)
+        return tell_refused(tls, err);
+    uint64_t until = mv_channel_until(DRAIN_NS);
+    if (until < channel->opening.until_ns)
+        channel->opening.until_ns = until;
+    tls->lib->gnutls_alert_send_appropriate(tls->session, r);
+    tls->step = leave;
+    return leave(channel, err);
 }
 
-/* What ended the handshake beneath TLS. */
-static int tell_broken(struct mv_channel *channel, int r, struct mv_error *err)
+int mv_tls_give_up(struct mv_channel *channel, int r, struct mv_error *err)
 {
+    if (channel->tls->step == leave)
+        return tell_refused(channel->tls, err);
     if (r == -EPROTO)
         return refuse(channel, GNUTLS_E_UNSUPPORTED_VERSION_PACKET, err);
     if (r == -ECANCELED)
         return mv_error_set(err, ECANCELED, "%s: ended while TLS was set up", channel->name);
+    if (r == -EBUSY)
+        return mv_error_set(err, EACCES,
+                            "%s: TLS: the other side had not shown who it is, and gave way to "
+                            "others who connected",
+                            channel->name);
     if (r == -ETIMEDOUT)
         return mv_error_set(err, channel->accepted ? EACCES : ETIMEDOUT,
                             "%s: TLS: the other side did not show in time who it is: is it given "
@@ -293,39 +311,56 @@ static int tell_broken(struct mv_channel *channel, int r, struct mv_error *err)
     return refuse(channel, GNUTLS_E_PREMATURE_TERMINATION, err);
 }
 
-static int shake(struct mv_channel *channel, struct mv_error *err)
-{
-    struct mv_tls_session *tls = channel->tls;
-    for (;;) {
-        int r = tls->lib->gnutls_handshake(tls->session);
-        if (r < 0 && tls->lib->gnutls_error_is_fatal(r))
-            return refuse(channel, r, err);
-        ssize_t sent = flush(channel);
-        if (r == 0 && sent >= 0)
-            return 0;
-        int broken = sent < 0 ? (int)sent : r == GNUTLS_E_AGAIN && sent == 0 ? fill(channel) : 0;
-        if (broken < 0)
-            return tell_broken(channel, broken, err);
-    }
-}
-
-/* The side that accepted says that it has. */
+/* The side that accepted says that it has: what does waits for it. */
 static int greet(struct mv_channel *channel, struct mv_error *err)
 {
-    char byte = GREETING;
-    const struct iovec piece = {.iov_base = &byte, .iov_len = 1};
-    if (channel->tls->tls->listens)
-        return mv_tls_write(channel, &piece, 1, err);
-    ssize_t n = mv_tls_read(channel, &byte, 1, err);
-    if (n == 0 || n == -ECONNRESET || n == -EPIPE)
-        return tell_broken(channel, -ECONNRESET, err);
-    if (n == -EPROTO)
-        return -EACCES;
+    struct mv_error said;
+    char byte = 0;
+    ssize_t n = flush(channel);
     if (n < 0)
-        return n == -ECANCELED || n == -ETIMEDOUT ? tell_broken(channel, (int)n, err) : (int)n;
+        return n == -EAGAIN ? -EAGAIN : mv_tls_give_up(channel, (int)n, err);
+    if (channel->tls->tls->listens)
+        return 0;
+    n = mv_tls_read(channel, &byte, 1, &said);
+    if (n == 0 || n == -ECONNRESET || n == -EPIPE)
+        return mv_tls_give_up(channel, -ECONNRESET, err);
+    if (n < 0)
+        return n == -EAGAIN ? -EAGAIN
+                            : mv_error_set(err, n == -EPROTO ? EACCES : (int)-n, "%s", said.text);
     return byte == GREETING
                ? 0
                : mv_error_set(err, EACCES, "%s: TLS: the other side is no memvisor", channel->name);
+}
+
+static int begin_greeting(struct mv_channel *channel, struct mv_error *err)
+{
+    const uint8_t byte = GREETING;
+    struct mv_tls_session *tls = channel->tls;
+    ssize_t n = tls->tls->listens ? send_records(tls, &byte, 1) : 0;
+    if (n < 0)
+        return tell(channel, (int)n, err);
+    tls->step = greet;
+    return greet(channel, err);
+}
+
+/* Reads once at most, so that who sends without an end is not listened to without one. */
+static int shake(struct mv_channel *channel, struct mv_error *err)
+{
+    struct mv_tls_session *tls = channel->tls;
+    for (bool has_read = false;;) {
+        int r = tls->lib->gnutls_handshake(tls->session);
+        if (r < 0 && tls->lib->gnutls_error_is_fatal(r))
+            return refuse(channel, r, err);
+        if (r == 0)
+            return begin_greeting(channel, err);
+        ssize_t n = flush(channel);
+        if (n == 0 && r == GNUTLS_E_AGAIN && tls->in.next == tls->in.end) {
+            n = has_read ? -EAGAIN : fill(channel);
+            has_read = true;
+        }
+        if (n < 0)
+            return n == -EAGAIN ? -EAGAIN : mv_tls_give_up(channel, (int)n, err);
+    }
 }
 
 int mv_tls_check_peer(const struct mv_channel_tls *tls, const char *uri, const char *host,
@@ -339,14 +374,16 @@ int mv_tls_check_peer(const struct mv_channel_tls *tls, const char *uri, const c
                         uri, tls->path);
 }
 
-int mv_tls_open(struct mv_channel *channel, const struct mv_channel_tls *options, const char *host,
-                struct mv_error *err)
+int mv_tls_begin(struct mv_channel *channel, const struct mv_channel_tls *options, const char *host,
+                 struct mv_error *err)
 {
     struct mv_tls_session *tls = calloc(1, sizeof *tls);
     if (tls == NULL)
         return mv_error_set_errno(err, ENOMEM, "%s", channel->name);
     pthread_mutex_init(&tls->lock, NULL);
     channel->tls = tls;
+    channel->opens = true;
+    tls->step = shake;
     tls->tls = options;
     tls->lib = options->lib;
     tls->in.bytes = malloc(BUFFER);
@@ -360,8 +397,35 @@ int mv_tls_open(struct mv_channel *channel, const struct mv_channel_tls *options
     int r = set_up(tls);
     if (r < 0)
         return mv_error_set(err, EIO, "%s: TLS: %s", channel->name, tls->lib->gnutls_strerror(r));
-    r = shake(channel, err);
-    return r < 0 ? r : greet(channel, err);
+    return 0;
+}
+
+int mv_tls_step(struct mv_channel *channel, struct pollfd *ret_wait, struct mv_error *err)
+{
+    struct mv_tls_session *tls = channel->tls;
+    int r = tls->step(channel, err);
+    channel->opens = r == -EAGAIN;
+    *ret_wait = tls->going.next < tls->going.end
+                    ? (struct pollfd){.fd = channel->out.fd, .events = POLLOUT}
+                    : (struct pollfd){.fd = channel->in.fd, .events = POLLIN};
+    return r;
+}
+
+int mv_tls_open(struct mv_channel *channel, const struct mv_channel_tls *options, const char *host,
+                struct mv_error *err)
+{
+    struct pollfd wait;
+    int r = mv_tls_begin(channel, options, host, err);
+    if (r < 0)
+        return r;
+    while ((r = mv_tls_step(channel, &wait, err)) == -EAGAIN) {
+        r = mv_now_ns() >= channel->opening.until_ns
+                ? -ETIMEDOUT
+                : mv_channel_wait(wait.fd, wait.events, &channel->opening);
+        if (r < 0)
+            return mv_tls_give_up(channel, r, err);
+    }
+    return r;
 }
 
 void mv_tls_close(struct mv_channel *channel)

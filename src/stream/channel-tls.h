@@ -4,7 +4,7 @@
  * writing thread share GnuTLS's state under the session's lock, which is held for a
  * record and never while waiting: GnuTLS itself promises less once it renews keys
  * (after 2^24 records).  The handshake belongs to the thread that opens the channel.
- * Called by channel.c, channel-open.c.
+ * Called by channel.c, channel-open.c, channel-pending.c.
  *
  * Beneath the caller's bytes there is one byte of ours: what accepts a peer sends it, since
  * in TLS 1.3 the side that connects is done before the other has looked at its
@@ -22,9 +22,25 @@ int mv_tls_check_peer(const struct mv_channel_tls *tls, const char *uri, const c
                       struct mv_error *err);
 
 /*
- * Shake hands on a channel that nothing went through, and check who that is.  Within
- * channel->opening.  -EACCES: the peer was refused, or refused us, or took too long.
+ * Set up to shake hands on a channel that nothing went through, and to check who that is;
+ * host may be NULL.
  */
+int mv_tls_begin(struct mv_channel *channel, const struct mv_channel_tls *tls, const char *host,
+                 struct mv_error *err);
+/*
+ * Do of that what can be done without waiting: 0 once both sides have accepted each other;
+ * -EAGAIN: call it again when *ret_wait has come, or give up when channel->opening ends, which
+ * a step may draw nearer; -EACCES: the peer was refused, has been told and has gone, or it
+ * refused us.
+ */
+int mv_tls_step(struct mv_channel *channel, struct pollfd *ret_wait, struct mv_error *err);
+/*
+ * After -EAGAIN, the words for the end: r is -ECANCELED, -ETIMEDOUT (-EACCES of a peer that was
+ * accepted) or -EBUSY (-EACCES: its place is another's); of a peer that was refused before, that
+ * is told.
+ */
+int mv_tls_give_up(struct mv_channel *channel, int r, struct mv_error *err);
+/* All of it, waiting, within channel->opening. */
 int mv_tls_open(struct mv_channel *channel, const struct mv_channel_tls *tls, const char *host,
                 struct mv_error *err);
 /* Part of mv_channel_close. */

@@ -4,7 +4,7 @@
 /* How often a flag is looked at, which wakes nobody. */
 #define SLICE_NS UINT64_C(20000000)
 
-int mv_channel_wait(int fd, short events, const struct mv_channel_limit *limit)
+int mv_channel_wait_any(struct pollfd *fds, size_t count, const struct mv_channel_limit *limit)
 {
     for (;;) {
         if (limit->cancelled != NULL && atomic_load(limit->cancelled))
@@ -15,14 +15,19 @@ int mv_channel_wait(int fd, short events, const struct mv_channel_limit *limit)
             left = SLICE_NS;
         struct timespec time = {.tv_sec = (time_t)(left / 1000000000),
                                 .tv_nsec = (long)(left % 1000000000)};
-        struct pollfd fds[] = {{.fd = fd, .events = events},
-                               {.fd = limit->end_fd, .events = POLLIN}};
-        int n = ppoll(fds, 2, left == UINT64_MAX ? NULL : &time, NULL);
+        int n = ppoll(fds, count, left == UINT64_MAX ? NULL : &time, NULL);
         if (n < 0 && errno != EINTR)
             return -errno;
         if (n > 0)
-            return fds[1].revents != 0 ? -ECANCELED : 0;
+            return 0;
         if (n == 0 && left == 0)
             return -ETIMEDOUT;
     }
+}
+
+int mv_channel_wait(int fd, short events, const struct mv_channel_limit *limit)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = events}, {.fd = limit->end_fd, .events = POLLIN}};
+    int r = mv_channel_wait_any(fds, 2, limit);
+    return r == 0 && fds[1].revents != 0 ? -ECANCELED : r;
 }

@@ -8,6 +8,7 @@
 
 #include "os.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -35,5 +36,7 @@ static inline uint64_t mv_channel_until(uint64_t ns)
  * what poll(2) said.
  */
 int mv_channel_wait(int fd, short events, const struct mv_channel_limit *limit);
+/* The same for one of several, whose `revents` are filled in; end_fd is not looked at. */
+int mv_channel_wait_any(struct pollfd *fds, size_t count, const struct mv_channel_limit *limit);
 
 #endif

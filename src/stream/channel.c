@@ -97,6 +97,8 @@ struct mv_channel_limit mv_channel_limit_now(const struct mv_channel *channel)
 
 static int wait_for(const struct mv_channel *channel, int fd, short events)
 {
+    if (channel->opens)
+        return -EAGAIN;
     struct mv_channel_limit limit = mv_channel_limit_now(channel);
     return mv_channel_wait(fd, events, &limit);
 }

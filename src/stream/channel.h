@@ -36,6 +36,9 @@ struct mv_channel_tls;
 #define MV_CHANNEL_FOREVER UINT64_MAX
 /* How long a peer that was accepted may take to show who it is (TLS). */
 #define MV_CHANNEL_HANDSHAKE_NS UINT64_C(10000000000)
+/* How many may be at that at a time, and how many bytes one may be asked to send first. */
+#define MV_CHANNEL_PENDING_MAX 16
+#define MV_CHANNEL_FIRST_MAX   64
 
 /*
  * Whether uri is such an address: 0, or -EINVAL with what is wrong and what to
@@ -82,10 +85,23 @@ const char *mv_channel_listener_uri(const struct mv_channel_listener *listener);
 /* Another time than MV_CHANNEL_HANDSHAKE_NS, for those who come from now on. */
 void mv_channel_listener_set_handshake(struct mv_channel_listener *listener, uint64_t ns);
 /*
+ * For a protocol in which who connects speaks first: hand a peer out only once it has sent
+ * `least` bytes (MV_CHANNEL_FIRST_MAX at most; where it has shown by TLS who it is, something),
+ * or has closed, and refuse it where it did neither for ns (of those who come from now on).
+ * exec and fd are handed out at once.
+ */
+void mv_channel_listener_set_first(struct mv_channel_listener *listener, size_t least, uint64_t ns);
+/*
  * Wait for a peer for as long as it takes.  -ECANCELED as above.  -EACCES: this
  * peer was refused (or took too long to show who it is): say so, and accept again.
  * -ENXIO: exec and fd have brought their one connection.  Else the listener is dead.
  * One thread at a time.
+ *
+ * Peers of a socket are taken on side by side, each in its own time, and the first that is
+ * ready is returned, so that none who says nothing or little delays another.  All others
+ * stay with the listener, also beyond -ECANCELED: they go on in the next call, and are closed
+ * with the listener without a word.  Their time goes on between calls.  There are places for
+ * MV_CHANNEL_PENDING_MAX; where all are taken, the oldest gives way to who comes (-EACCES).
  */
 int mv_channel_accept(struct mv_channel_listener *listener, const atomic_bool *cancelled,
                       struct mv_channel **ret, struct mv_error *err);
