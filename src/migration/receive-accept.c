@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* For the first words, and for the rest of them once they have begun. */
 #define HELLO_NS (10 * UINT64_C(1000000000))
 /* Linux takes 2047 bytes; an argument of a program may have 128 KiB. */
 #define CMDLINE_MAX (128 * MV_KIB)
@@ -256,6 +257,8 @@ int mv_receive_accept(struct mv_receive *receive, struct mv_config_restore *wish
 {
     receive->config = wish->config;
     wish->config = (struct mv_config){0};
+    /* Before a head of a frame is there, others are listened to as well. */
+    mv_channel_listener_set_first(receive->listener, MV_WIRE_HEAD_BYTES, HELLO_NS);
     int r = mv_lines_watch(&receive->lines, cancelled, err);
     if (r == 0)
         r = accept_all(receive, cancelled, err);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """memvisor send and receive as their user has them: at a terminal, in scripts, and where
 something is wrong."""
+import contextlib
 import json
 import os
 import pathlib
@@ -374,4 +375,22 @@ def test_strangers_do_not_end_the_wait(memvisor, folder):
                 stranger.connect(str(folder / "move"))
                 stranger.sendall(text)
         assert here.verb("send", "here", uri).code == 0
+        assert status(there) == "running"
+
+
+@pytest.mark.parametrize("tls", [(), ("--tls", "psk=key")], ids=["plain", "tls"])
+def test_strangers_who_stay_hold_no_sender_up(memvisor, folder, tls):
+    """Each may take ten seconds for its first words, and there are twenty of them."""
+    (folder / "key").write_text("mover:000102030405060708090a0b0c0d0e0f\n")
+    (folder / "key").chmod(0o600)
+    tls = tuple(word.replace("key", str(folder / "key")) for word in tls)
+    uri = "unix:%s/move" % folder
+    with machine(memvisor, folder, "-m", "16M") as here, \
+            receiver(memvisor, folder, uri, *tls) as there, contextlib.ExitStack() as strangers:
+        for number in range(20):
+            stranger = strangers.enter_context(socket.socket(socket.AF_UNIX))
+            stranger.connect(str(folder / "move"))
+            stranger.sendall(b"\x16\x03\x01\x3f\xff"[:number % 6])
+        assert here.verb("send", "here", uri, *tls, "--channels", "2").code == 0
+        assert "gave way to others who connected" in there.output()
         assert status(there) == "running"
