@@ -56,6 +56,11 @@ def build(target, rooms, more=()):
     return folder / target
 
 
+# What libFuzzer takes for the target's memory begins with the most that who started it ever had,
+# and these tests may have had much.
+FROM_A_SHELL = ["sh", "-c", '"$@" & wait $!', "sh"]
+
+
 def run(programs, folder, longest=256, options=(), seconds=20):
     """All of them side by side; `longest`: the inputs' length in bytes; `options`:
     libFuzzer's, or folders of inputs to begin with."""
@@ -65,8 +70,8 @@ def run(programs, folder, longest=256, options=(), seconds=20):
         log = folder / (program.name + ".log")
         with open(log, "w") as out:
             running.append((program, log, subprocess.Popen(
-                [program, "-max_total_time=%d" % seconds, "-max_len=%d" % longest, "-timeout=%d" % (20 * harness.PATIENCE),
-                 "-print_final_stats=1", "-artifact_prefix=%s/" % folder, *options],
+                [*FROM_A_SHELL, program, "-max_total_time=%d" % seconds, "-max_len=%d" % longest,
+                 "-timeout=%d" % (20 * harness.PATIENCE), "-print_final_stats=1", "-artifact_prefix=%s/" % folder, *options],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out)))
     for program, log, process in running:
         process.wait((seconds + 120) * harness.PATIENCE)

@@ -91,8 +91,8 @@ echo "level: $(cat $line/value)"
 echo ready: yes
 until grep -q ': *[1-9][0-9]* .*gpiolib' /proc/interrupts; do :; done
 echo pressed: yes
-until grep -q ': *[2-9][0-9]* .*gpiolib' /proc/interrupts; do :; done
-echo "released: level $(cat $line/value)"
+while [ "$(cat $line/value)" = 1 ]; do :; done
+echo released: yes
 grep -i gpio /proc/interrupts
 """
 
@@ -104,8 +104,8 @@ def test_power_button_reaches_the_guest(memvisor, initrd):
         child.sendcontrol("a")
         child.send("p")
         child.expect("pressed: yes")
-        child.expect("released: level 0")
-        child.expect(r"\d+: +2 .*gpiolib")
+        child.expect("released: yes")
+        child.expect(r"\d+: +[12] .*gpiolib") # both edges are one, where it was not served between them
         child.expect(pexpect.EOF)
         child.close()
     assert child.exitstatus == 0
