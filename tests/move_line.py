@@ -10,7 +10,7 @@ import threading
 
 HEAD = struct.Struct("<4sHHIIQQQ")
 TYPES = {1: "HELLO", 2: "MANIFEST", 3: "RAM", 4: "PASS", 5: "SECTIONS", 6: "END", 7: "RUN",
-         8: "READY", 9: "REFUSED", 10: "LOADED", 11: "RUNNING", 12: "FAILED"}
+         8: "READY", 9: "REFUSED", 10: "LOADED", 11: "RUNNING", 12: "FAILED", 13: "ABSENT", 14: "WANT"}
 SENDERS, RECEIVERS = ("HELLO", "MANIFEST", "RAM", "PASS", "SECTIONS", "END", "RUN"), (
     "READY", "LOADED", "RUNNING")
 

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "loop.h"
 #include "move-view.h"
+#include "receive-resume.h"
 #include "receive.h"
 #include "ticker.h"
 #include "vm.h"
@@ -34,7 +35,8 @@ struct verb {
     atomic_bool cancelled;
     /* Of the configuration, which is the receive's while that waits for the sender: */
     char *name;
-    bool has_stdout; /* lines of JSON may go there */
+    bool has_stdout;  /* lines of JSON may go there */
+    bool has_console; /* the guest's is on this terminal */
     /* The thread that waits for the sender, and what came of it: */
     pthread_t thread;
     bool waits;
@@ -89,7 +91,10 @@ static void tick(void *opaque)
     const char *status = mv_move_stage_word(progress.stage);
     if (verb->wish.json)
         print_line(verb, mv_move_view_progress(status, &progress));
-    verb->drawn = !verb->wish.json && mv_work_has_bar();
+    bool taken = progress.stage >= MV_MOVE_FOLLOWING && verb->has_console;
+    if (taken)
+        wipe(verb);
+    verb->drawn = !verb->wish.json && !taken && mv_work_has_bar();
     if (verb->drawn)
         mv_move_view_draw(status, &progress);
 }
@@ -262,6 +267,11 @@ static int main_of_receive(int argc, char **argv)
     struct verb verb = {.ticker = MV_TICKER_INIT};
     struct mv_error err;
     int r = mv_config_parse_receive(argc, argv, &verb.wish, &err);
+    if (r == 0 && verb.wish.resume) {
+        r = mv_receive_resume(&verb.wish, &err);
+        mv_config_receive_free(&verb.wish);
+        return r == 0 ? 0 : mv_verb_answer(&mv_receive_verb, r, &err);
+    }
     if (r == 0 && has_stdio(verb.wish.uri) && verb.wish.restore.config.serial == MV_SERIAL_STDIO) {
         r = mv_error_set(&err, EINVAL,
                          "%s: that is the guest's console, too: give --serial none, or another "
@@ -271,6 +281,7 @@ static int main_of_receive(int argc, char **argv)
     }
     if (r != 0)
         return mv_verb_answer(&mv_receive_verb, r, &err);
+    verb.has_console = verb.wish.restore.config.serial == MV_SERIAL_STDIO;
     verb.has_stdout =
         verb.wish.restore.config.serial != MV_SERIAL_STDIO && !has_stdio(verb.wish.uri);
     verb.incoming.listen = listen_at;
@@ -295,7 +306,8 @@ const struct mv_verb mv_receive_verb = {
     .name = "receive",
     .summary = "Wait for a VM that is sent, and let it go on here.",
     .synopsis = "memvisor receive URI [-n NAME] [--serial WHERE] [--qmp PATH] [--paused]\n"
-                "                        [--tls SPEC | --insecure] [--json] [OPTION]...",
+                "                        [--tls SPEC | --insecure] [--json] [OPTION]...\n"
+                "       memvisor receive --resume URI -n NAME",
     .options = &mv_receive_options,
     .notes = "The machine, its banks and its devices are the sender's. -m, or --ivshmem and\n"
              "--device, replace them all; blocks and devices are matched by their names and\n"
@@ -305,6 +317,7 @@ const struct mv_verb mv_receive_verb = {
              "  memvisor receive unix:/tmp/demo.move -n demo2\n"
              "  memvisor receive tcp:127.0.0.1:0 --serial unix:/tmp/demo2.console\n"
              "  memvisor receive tcp::4444 --tls psk=mover.psk\n"
+             "  memvisor receive --resume tcp:127.0.0.1:4445 -n demo2\n"
              "\n"
              "Exit status: as that of 'memvisor run', once the guest is here.\n",
     .main = main_of_receive,

@@ -19,11 +19,12 @@
 
 #define END_MS       30000 /* the kernel's time for the memory of the largest guest */
 #define CHANNELS_MAX MV_MOVE_CHANNELS_MAX
+#define PASSES_MAX   1000
 
 struct send_config {
     char *name, *uri;
-    char *max_bandwidth, *downtime, *channels, *compress, *tls;
-    bool keep, json;
+    char *max_bandwidth, *downtime, *channels, *compress, *tls, *after;
+    bool keep, json, postcopy, resume;
 };
 
 /* --- where it goes */
@@ -108,6 +109,8 @@ static int show_result(const struct send_config *config, const json_t *result, s
         .zero_pages = uint_of(result, "zero"),
         .fill_pages = uint_of(result, "repeated"),
         .compressed_pages = uint_of(result, "compressed"),
+        .followed = uint_of(result, "postcopy-bytes"),
+        .requests = uint_of(result, "postcopy-requests"),
         .setup_ns = uint_of(result, "setup-microseconds") * 1000,
         .total_ns = uint_of(result, "microseconds") * 1000,
         .downtime_ns = uint_of(result, "downtime-microseconds") * 1000,
@@ -127,25 +130,6 @@ static int show_result(const struct send_config *config, const json_t *result, s
 
 /* --- what is asked of the VM */
 
-/* Where `text` begins with one of these a path follows, up to its end or a comma. */
-static const char *const path_schemes[] = {"unix:", "psk=", "x509="};
-
-/* With the path in it made absolute, as the VM sees it.  To be freed; NULL without memory. */
-static char *place(const char *text)
-{
-    char *placed = NULL;
-    for (size_t i = 0; i < sizeof path_schemes / sizeof path_schemes[0]; i++) {
-        size_t len = strlen(path_schemes[i]);
-        if (strncmp(text, path_schemes[i], len) != 0 || text[len] == '\0')
-            continue;
-        CLEANUP_FREE char *path = mv_path_absolute(text + len);
-        if (path == NULL || asprintf(&placed, "%s%s", path_schemes[i], path) < 0)
-            placed = NULL;
-        return placed;
-    }
-    return strdup(text);
-}
-
 /* The descriptors are this process's, and go to the VM under names. */
 static char *place_uri(const char *uri)
 {
@@ -153,7 +137,7 @@ static char *place_uri(const char *uri)
     char *placed;
     size_t count = list_fds(uri, fds);
     if (count == 0)
-        return place(uri);
+        return mv_address_absolute(uri);
     return asprintf(&placed, FD_SCHEME "%s%s%s", fds[0].name, count == 2 ? "," : "",
                     count == 2 ? fds[1].name : "") < 0
                ? NULL
@@ -171,7 +155,7 @@ static json_t *make_arguments(const struct send_config *config)
     struct mv_error err;
     uint64_t rate = 0;
     CLEANUP_FREE char *uri = place_uri(config->uri);
-    CLEANUP_FREE char *tls = config->tls == NULL ? NULL : place(config->tls);
+    CLEANUP_FREE char *tls = config->tls == NULL ? NULL : mv_address_absolute(config->tls);
     if (uri == NULL || (config->tls != NULL && tls == NULL))
         return NULL;
     json_t *arguments = json_pack("{s:s, s:b, s:s*, s:s*}", "uri", uri, "end", !config->keep, "tls",
@@ -182,6 +166,11 @@ static json_t *make_arguments(const struct send_config *config)
         add_number(arguments, "downtime-limit", strtoul(config->downtime, NULL, 10));
     if (config->channels != NULL)
         add_number(arguments, "multifd-channels", strtoul(config->channels, NULL, 10));
+    if (config->postcopy)
+        add_number(arguments, "postcopy-after",
+                   config->after == NULL ? 0 : strtoul(config->after, NULL, 10));
+    if (config->resume)
+        json_object_set_new(arguments, "resume", json_true());
     return arguments;
 }
 
@@ -248,6 +237,16 @@ static int check(void *opaque, struct mv_error *err)
         (!mv_config_number(config->channels, CHANNELS_MAX, &number) || number == 0))
         return mv_error_set(err, EINVAL, "--channels %s: give a number from 1 to %d",
                             config->channels, CHANNELS_MAX);
+    if (config->after != NULL && !mv_config_number(config->after, PASSES_MAX, &number))
+        return mv_error_set(err, EINVAL, "--after %s: give a number of passes, from 0 to %d",
+                            config->after, PASSES_MAX);
+    if (config->after != NULL && !config->postcopy)
+        return mv_error_set(err, EINVAL, "--after %s: that is when --postcopy begins: give both",
+                            config->after);
+    if (config->resume && config->postcopy)
+        return mv_error_set(err, EINVAL,
+                            "--resume --postcopy: what is taken up follows its guest already: "
+                            "leave --postcopy out");
     if (config->compress != NULL && strcmp(config->compress, "none") != 0 &&
         strcmp(config->compress, "zstd") != 0)
         return mv_error_set(err, EINVAL, "--compress %s: choose none or zstd", config->compress);
@@ -273,9 +272,14 @@ static const struct mv_option options[] = {
         "Leave the guest here, too, paused, instead of ending its process once it runs there.")},
     {MV_FLAG(send_config, json,
              "Print a line of JSON some times a second, and one when it is done.")},
-    {.name = "postcopy",
-     .later = "let the guest run on the other side before all of its memory is there"},
-    {.name = "resume", .later = "go on with a guest whose line broke while its memory followed"},
+    {MV_FLAG(send_config, postcopy,
+             "Let the guest run on the other side at once; its memory follows, first what it waits "
+             "for. Until all is there it needs both hosts and the line.")},
+    {MV_TEXT(send_config, after, "after", "PASSES",
+             "With --postcopy: send memory in so many passes first; default 0.")},
+    {MV_FLAG(send_config, resume,
+             "Go on with a guest whose line broke while its memory followed, to where 'memvisor "
+             "receive --resume' waits.")},
 };
 static const struct mv_option words[] = {
     {MV_WORD(send_config, name, "NAME", "Name of the VM, as 'memvisor ps' lists it.")},

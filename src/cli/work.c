@@ -159,3 +159,21 @@ char *mv_path_absolute(const char *path)
     CLEANUP_FREE char *folder = get_current_dir_name();
     return folder == NULL || asprintf(&absolute, "%s/%s", folder, path) < 0 ? NULL : absolute;
 }
+
+/* Where `text` begins with one of these a path follows, up to its end or a comma. */
+static const char *const path_schemes[] = {"unix:", "psk=", "x509="};
+
+char *mv_address_absolute(const char *text)
+{
+    char *placed = NULL;
+    for (size_t i = 0; i < sizeof path_schemes / sizeof path_schemes[0]; i++) {
+        size_t len = strlen(path_schemes[i]);
+        if (strncmp(text, path_schemes[i], len) != 0 || text[len] == '\0')
+            continue;
+        CLEANUP_FREE char *path = mv_path_absolute(text + len);
+        if (path == NULL || asprintf(&placed, "%s%s", path_schemes[i], path) < 0)
+            placed = NULL;
+        return placed;
+    }
+    return strdup(text);
+}

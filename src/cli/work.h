@@ -57,5 +57,7 @@ double mv_number_of(const json_t *object, const char *key);
 
 /* The VM's process is in another folder.  To be freed; NULL without memory. */
 char *mv_path_absolute(const char *path);
+/* The same of the path in an address, or in what `--tls` takes. */
+char *mv_address_absolute(const char *text);
 
 #endif

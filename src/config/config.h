@@ -182,6 +182,7 @@ struct mv_config_receive {
     char *tls; /* as it was given, or NULL */
     bool insecure;
     bool json;
+    bool resume; /* by the VM of restore's name */
 };
 
 /* As mv_config_parse_run, for the words behind `memvisor receive`. */

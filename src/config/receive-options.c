@@ -21,9 +21,9 @@ static const struct mv_option options[] = {
     {"json", 0, NULL, FLAG(json),
      "Tell in lines of JSON where the sender is awaited, how far the guest is, and what it came "
      "to, on standard output, or on standard error where the console is there."},
-    {.name = "resume",
-     .argument = "URI",
-     .later = "go on with a guest whose line broke while its memory followed"},
+    {"resume", 0, NULL, FLAG(resume),
+     "Have the VM of that name (-n) wait at the address for the rest of its memory, where the line "
+     "broke while that followed; 'memvisor send --resume' sends it. No other option goes with it."},
 };
 
 static const struct mv_option words[] = {

@@ -7,12 +7,14 @@
  * A send stays when it is over: the guest may be let go on here again by way of it.  All of
  * struct mv_moving is the main thread's, but for the limits, which are atomic.
  */
+#include "commands-migrate.h"
 #include "cleanup.h"
 #include "control.h"
 #include "job.h"
 #include "log.h"
 #include "move-info.h"
 #include "qmp-command.h"
+#include "qmp-json.h"
 #include "qmp-session.h"
 #include "receive.h"
 #include "save.h"
@@ -38,6 +40,7 @@ MV_QMP_OBJECT_TYPE(send_args_type, "q_obj_x-send-arg", {"uri", &mv_qmp_str},
                    {"max-bandwidth", &mv_qmp_uint, true}, {"downtime-limit", &mv_qmp_uint, true},
                    {"multifd-channels", &mv_qmp_uint, true},
                    {"multifd-compression", &compression_type, true}, {"tls", &mv_qmp_str, true},
+                   {"postcopy-after", &mv_qmp_uint, true}, {"resume", &mv_qmp_bool, true},
                    {"end", &mv_qmp_bool, true});
 
 /* --- a move that is under way */
@@ -55,7 +58,7 @@ static void get_progress(const struct mv_control *control, struct mv_move_progre
     if (moving->send != NULL) {
         mv_send_progress(moving->send, ret);
         /* Its end is told with all that belongs to it, once its job is over. */
-        if (moving->cancelled != NULL && ret->stage > MV_MOVE_HANDED)
+        if (moving->cancelled != NULL && ret->stage >= MV_MOVE_COMPLETED)
             ret->stage =
                 moving->told_stage < 0 ? MV_MOVE_SETUP : (enum mv_move_stage)moving->told_stage;
     } else if (moving->cancelled != NULL && control->saving.save != NULL) {
@@ -141,7 +144,7 @@ static void clear_send(struct mv_job *job)
         mv_machine_request_quit(control->machine, MV_CAUSE_HOST_MOVE);
 }
 
-static int start_send(struct mv_qmp_call *call, bool at_once, bool ends, struct mv_error *err)
+int mv_moving_start(struct mv_qmp_call *call, bool at_once, bool ends, struct mv_error *err)
 {
     struct mv_control *control = call->session->control;
     struct mv_moving *moving = &control->moving;
@@ -154,7 +157,6 @@ static int start_send(struct mv_qmp_call *call, bool at_once, bool ends, struct 
         r = mv_jobs_start(call, &wish.job, sizeof wish, err);
     if (r < 0) {
         mv_ticker_stop(&moving->ticker);
-        clear_move(moving);
         return r;
     }
     moving->cancelled = &control->jobs->cancelled;
@@ -188,15 +190,23 @@ static const char *text_of(const struct mv_qmp_call *call, const char *name)
     return json_string_value(json_object_get(call->arguments, name));
 }
 
-static int begin_send(struct mv_qmp_call *call, const char *tls, bool at_once, bool ends,
-                      struct mv_error *err)
+struct wish {
+    const char *tls;
+    bool at_once, ends;
+    bool follows; /* memory may follow the guest, */
+    unsigned follow_after;
+};
+
+static int begin_send(struct mv_qmp_call *call, const struct wish *wish, struct mv_error *err)
 {
     struct mv_control *control = call->session->control;
     struct mv_moving *moving = &control->moving;
     struct mv_send_params params = {
         .machine = call->machine,
         .loop = control->loop,
-        .tls = tls,
+        .tls = wish->tls,
+        .follows = wish->follows,
+        .follow_after = wish->follow_after,
         .channels = moving->now.multifd ? (unsigned)moving->now.channels : 1,
         .zstd = moving->now.compression != 0,
         .limits = &moving->limits,
@@ -211,9 +221,14 @@ static int begin_send(struct mv_qmp_call *call, const char *tls, bool at_once, b
         return r;
     params.uri = uri;
     r = mv_send_create(&params, &moving->send, err);
-    if (r < 0)
+    if (r < 0) {
         mv_handed_close(moving->fds);
-    return r < 0 ? r : start_send(call, at_once, ends, err);
+        return r;
+    }
+    r = mv_moving_start(call, wish->at_once, wish->ends, err);
+    if (r < 0)
+        clear_move(moving);
+    return r;
 }
 
 static int begin_file(struct mv_qmp_call *call, const char *path, struct mv_error *err)
@@ -244,30 +259,46 @@ static int migrate(struct mv_qmp_call *call, struct mv_error *err)
         json_is_true(json_object_get(call->arguments, "inc")))
         return mv_error_set(err, ENOTSUP, "'blk', 'inc': there are no disks to be copied");
     if (json_is_true(json_object_get(call->arguments, "resume")))
-        return mv_error_set(err, ENOTSUP, "'resume': no move waits for its line");
+        return mv_moving_take_up(call, true, false, err);
     int r = check_move(control, err);
     if (r < 0)
         return r;
     control->moving.now = control->moving.params;
     if (strncmp(uri, FILE_SCHEME, strlen(FILE_SCHEME)) == 0)
         return begin_file(call, uri + strlen(FILE_SCHEME), err);
-    return begin_send(call, text_of(call, "x-tls"), true, false, err);
+    const struct wish wish = {.tls = text_of(call, "x-tls"),
+                              .at_once = true,
+                              .follows = control->moving.now.postcopy,
+                              .follow_after = MV_SEND_WHEN_ASKED};
+    return begin_send(call, &wish, err);
 }
 
 static int x_send(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_control *control = call->session->control;
+    const json_t *after = json_object_get(call->arguments, "postcopy-after");
+    bool ends = json_is_true(json_object_get(call->arguments, "end"));
+    if (json_is_true(json_object_get(call->arguments, "resume")))
+        return mv_moving_take_up(call, false, ends, err);
     int r = check_move(control, err);
     if (r < 0)
         return r;
+    uint64_t passes = after == NULL ? 0 : mv_qmp_value_uint(after);
     struct mv_migrate_params now = control->moving.params;
     now.multifd |= json_object_get(call->arguments, "multifd-channels") != NULL;
     r = mv_migrate_params_set(&now, call->arguments, err);
     if (r < 0)
         return r;
+    if (json_object_get(call->arguments, "max-bandwidth") != NULL)
+        now.follow_bandwidth = now.max_bandwidth;
     control->moving.now = now;
-    return begin_send(call, text_of(call, "tls"), false,
-                      json_is_true(json_object_get(call->arguments, "end")), err);
+    const struct wish wish = {.tls = text_of(call, "tls"),
+                              .ends = ends,
+                              .follows = after != NULL || now.postcopy,
+                              .follow_after = after == NULL || passes >= MV_SEND_WHEN_ASKED
+                                                  ? MV_SEND_WHEN_ASKED
+                                                  : (unsigned)passes};
+    return begin_send(call, &wish, err);
 }
 
 /* --- and the others */
@@ -276,8 +307,11 @@ static int x_send(struct mv_qmp_call *call, struct mv_error *err)
 static int migrate_cancel(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_control *control = call->session->control;
-    if (control->moving.cancelled == NULL || atomic_exchange(control->moving.cancelled, true))
-        return 0;
+    bool known = false;
+    int r = mv_moving_cancel_following(control, &known, err);
+    if (known || control->moving.cancelled == NULL ||
+        atomic_exchange(control->moving.cancelled, true))
+        return r;
     if (control->moving.params.events)
         mv_control_send_event(control, "MIGRATION", "{s:s}", "status", "cancelling");
     return 0;
@@ -402,7 +436,7 @@ bool mv_incoming_is_due(const struct mv_control *control)
     if (control->incoming->receive == NULL)
         return true;
     mv_receive_progress(control->incoming->receive, &progress);
-    return progress.stage < MV_MOVE_COMPLETED;
+    return progress.stage < MV_MOVE_FOLLOWING;
 }
 
 void mv_incoming_changed(struct mv_control *control)

@@ -22,6 +22,7 @@ static const struct mv_qmp_type compression_type = {
     .kind = MV_QMP_ENUM, .name = "MultiFDCompression", .values = compressions};
 
 MV_QMP_OBJECT_TYPE(parameters_type, "MigrationParameters", {"max-bandwidth", &mv_qmp_uint, true},
+                   {"max-postcopy-bandwidth", &mv_qmp_uint, true},
                    {"downtime-limit", &mv_qmp_uint, true}, {"multifd-channels", &mv_qmp_uint, true},
                    {"multifd-compression", &compression_type, true},
                    {"cpu-throttle-initial", &mv_qmp_uint, true},
@@ -29,7 +30,7 @@ MV_QMP_OBJECT_TYPE(parameters_type, "MigrationParameters", {"max-bandwidth", &mv
                    {"max-cpu-throttle", &mv_qmp_uint, true});
 
 MV_QMP_ENUM_TYPE(capability_type, "MigrationCapability", "auto-converge", "events", "return-path",
-                 "multifd");
+                 "multifd", "postcopy-ram");
 MV_QMP_OBJECT_TYPE(status_type, "MigrationCapabilityStatus", {"capability", &capability_type},
                    {"state", &mv_qmp_bool});
 MV_QMP_LIST_TYPE(status_list_type, "MigrationCapabilityStatusList", status_type);
@@ -52,6 +53,7 @@ struct parameter {
 static const struct parameter parameters[] = {
     /* QEMU's 128 MiB a second are a tenth of what a line carries today. */
     NUMBER("max-bandwidth", max_bandwidth, 0, INT64_MAX, 0),
+    NUMBER("max-postcopy-bandwidth", follow_bandwidth, 0, INT64_MAX, 0),
     NUMBER("downtime-limit", downtime_ms, 0, DOWNTIME_MS_MAX, 300),
     NUMBER("multifd-channels", channels, 1, MV_MOVE_CHANNELS_MAX, 2),
     {"multifd-compression", offsetof(struct mv_migrate_params, compression), 0, 1, 0, compressions},
@@ -84,6 +86,7 @@ static const struct capability capabilities[] = {
     CAPABILITY("events", events, true, false),
     CAPABILITY("return-path", return_path, true, true),
     CAPABILITY("multifd", multifd, false, false),
+    CAPABILITY("postcopy-ram", postcopy, false, false),
 };
 #define CAPABILITY_COUNT (sizeof capabilities / sizeof capabilities[0])
 
@@ -141,6 +144,7 @@ int mv_migrate_params_set(struct mv_migrate_params *params, const json_t *object
 void mv_migrate_params_apply(const struct mv_migrate_params *params, struct mv_send_limits *limits)
 {
     atomic_store(&limits->bandwidth, params->max_bandwidth);
+    atomic_store(&limits->follow_bandwidth, params->follow_bandwidth);
     atomic_store(&limits->downtime_ns, params->downtime_ms * 1000000);
     atomic_store(&limits->throttles, params->auto_converge);
     atomic_store(&limits->throttle_initial, (unsigned)params->throttle_initial);

@@ -15,12 +15,13 @@
 #include <stdint.h>
 
 struct mv_migrate_params {
-    uint64_t max_bandwidth; /* bytes a second; 0: no limit */
+    uint64_t max_bandwidth;    /* bytes a second; 0: no limit */
+    uint64_t follow_bandwidth; /* of what follows the guest, and nobody waits for */
     uint64_t downtime_ms;
     uint64_t channels;    /* under multifd */
     uint64_t compression; /* which of MultiFDCompression: 0 none, 1 zstd */
     uint64_t throttle_initial, throttle_increment, throttle_max; /* percent */
-    bool auto_converge, events, multifd, return_path;
+    bool auto_converge, events, multifd, return_path, postcopy;
 };
 
 void mv_migrate_params_init(struct mv_migrate_params *params);

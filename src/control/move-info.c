@@ -39,6 +39,10 @@ static const struct mv_qmp_variant addresses[] = {
 MV_QMP_VARIANT_TYPE(address_type, "SocketAddress", "type", addresses, {"type", &address_kind_type});
 MV_QMP_LIST_TYPE(address_list_type, "SocketAddressList", address_type);
 
+/* Microseconds: how long vCPUs waited for memory that followed them. */
+MV_QMP_OBJECT_TYPE(waits_type, "XPostcopyWaits", {"count", &mv_qmp_uint}, {"total", &mv_qmp_uint},
+                   {"median", &mv_qmp_uint}, {"longest", &mv_qmp_uint});
+
 const struct mv_qmp_type mv_move_info_type = {
     .kind = MV_QMP_OBJECT,
     .name = "MigrationInfo",
@@ -51,6 +55,7 @@ const struct mv_qmp_type mv_move_info_type = {
                                               {"cpu-throttle-percentage", &mv_qmp_int, true},
                                               {"error-desc", &mv_qmp_str, true},
                                               {"socket-address", &address_list_type, true},
+                                              {"x-postcopy-waits", &waits_type, true},
                                               {NULL}}};
 
 /* Bytes, bytes a second, microseconds, percent. */
@@ -81,6 +86,8 @@ const struct mv_qmp_type mv_move_end_type = {
                                               {"repeated", &mv_qmp_uint},
                                               {"compressed", &mv_qmp_uint},
                                               {"compressed-bytes", &mv_qmp_uint},
+                                              {"postcopy-bytes", &mv_qmp_uint},
+                                              {"postcopy-requests", &mv_qmp_uint},
                                               {"setup-microseconds", &mv_qmp_uint},
                                               {"microseconds", &mv_qmp_uint},
                                               {"downtime-microseconds", &mv_qmp_uint},
@@ -92,15 +99,16 @@ static json_t *describe_stats(const struct mv_move_progress *p)
 {
     json_int_t pages = (json_int_t)p->data_pages, bytes = (json_int_t)p->transferred;
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:f, s:I, s:i, s:i, s:I, s:I, s:I, "
-        "s:i, s:i, s:i}",
+        "{s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:f, s:I, s:I, s:i, s:I, s:I, s:I, "
+        "s:i, s:I, s:i}",
         "transferred", bytes, "remaining", (json_int_t)p->remaining, "total", (json_int_t)p->memory,
         "duplicate", (json_int_t)(p->zero_pages + p->fill_pages), "skipped", 0, "normal", pages,
         "normal-bytes", pages * PAGE, "dirty-pages-rate", (json_int_t)(p->dirty_rate / PAGE),
         "mbps", (double)p->rate * 8 / 1e6, "dirty-sync-count", (json_int_t)p->passes,
-        "postcopy-requests", 0, "page-size", PAGE, "multifd-bytes", p->channels > 1 ? bytes : 0,
-        "pages-per-second", (json_int_t)(p->rate / PAGE), "precopy-bytes", bytes, "downtime-bytes",
-        0, "postcopy-bytes", 0, "dirty-sync-missed-zero-copy", 0);
+        "postcopy-requests", (json_int_t)p->requests, "page-size", PAGE, "multifd-bytes",
+        p->channels > 1 ? bytes : 0, "pages-per-second", (json_int_t)(p->rate / PAGE),
+        "precopy-bytes", bytes - (json_int_t)p->followed, "downtime-bytes", 0, "postcopy-bytes",
+        (json_int_t)p->followed, "dirty-sync-missed-zero-copy", 0);
 }
 
 /* NULL for what is no socket, as with QEMU. */
@@ -117,6 +125,14 @@ static json_t *describe_address(const char *uri)
     return json_pack("{s:s, s:s, s:s}", "type", "inet", "host", host, "port", port + 1);
 }
 
+static json_t *describe_waits(const struct mv_wait_times *waits)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)waits->count, "total",
+                     (json_int_t)(waits->total_ns / 1000), "median",
+                     (json_int_t)(mv_wait_times_median(waits) / 1000), "longest",
+                     (json_int_t)(waits->worst_ns / 1000));
+}
+
 /* What a status has is QEMU's (migration.c, populate_time_info and its callers). */
 json_t *mv_move_info(const struct mv_move_progress *progress, const char *status,
                      const char *failure, const char *uri)
@@ -130,9 +146,9 @@ json_t *mv_move_info(const struct mv_move_progress *progress, const char *status
         json_object_set_new(info, "total-time", json_integer(MS(progress->total_ns)));
         json_object_set_new(info, "setup-time", json_integer(MS(progress->setup_ns)));
     }
-    if (stage == MV_MOVE_COMPLETED)
+    if (stage >= MV_MOVE_FOLLOWING && stage <= MV_MOVE_COMPLETED)
         json_object_set_new(info, "downtime", json_integer(MS(progress->downtime_ns)));
-    else if (stage >= MV_MOVE_ACTIVE && stage < MV_MOVE_COMPLETED)
+    else if (stage >= MV_MOVE_ACTIVE && stage < MV_MOVE_FOLLOWING)
         json_object_set_new(info, "expected-downtime",
                             json_integer(MS(progress->expected_downtime_ns)));
     if (progress->throttle > 0)
@@ -142,6 +158,8 @@ json_t *mv_move_info(const struct mv_move_progress *progress, const char *status
         json_object_set_new(info, "error-desc",
                             text != NULL ? text : json_string("an error whose text is no UTF-8"));
     }
+    if (progress->waits.count > 0)
+        json_object_set_new(info, "x-postcopy-waits", describe_waits(&progress->waits));
     if (address != NULL)
         json_object_set_new(info, "socket-address", json_pack("[o]", address));
     return info;
@@ -149,13 +167,14 @@ json_t *mv_move_info(const struct mv_move_progress *progress, const char *status
 
 json_t *mv_move_end(const struct mv_move_progress *p)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "memory",
-                     (json_int_t)p->memory, "transferred", (json_int_t)p->transferred, "passes",
-                     (json_int_t)p->passes, "channels", (json_int_t)p->channels, "normal",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+                     "memory", (json_int_t)p->memory, "transferred", (json_int_t)p->transferred,
+                     "passes", (json_int_t)p->passes, "channels", (json_int_t)p->channels, "normal",
                      (json_int_t)p->data_pages, "zero", (json_int_t)p->zero_pages, "repeated",
                      (json_int_t)p->fill_pages, "compressed", (json_int_t)p->compressed_pages,
-                     "compressed-bytes", (json_int_t)p->compressed_bytes, "setup-microseconds",
-                     (json_int_t)(p->setup_ns / 1000), "microseconds",
+                     "compressed-bytes", (json_int_t)p->compressed_bytes, "postcopy-bytes",
+                     (json_int_t)p->followed, "postcopy-requests", (json_int_t)p->requests,
+                     "setup-microseconds", (json_int_t)(p->setup_ns / 1000), "microseconds",
                      (json_int_t)(p->total_ns / 1000), "downtime-microseconds",
                      (json_int_t)(p->downtime_ns / 1000));
 }
@@ -187,16 +206,35 @@ static void tell_stage(struct mv_control *control, enum mv_move_stage stage)
         mv_control_send_event(control, "MIGRATION", "{s:s}", "status", mv_move_stage_word(stage));
 }
 
+/* Stages that a move need not come by, and may come by again. */
+static bool is_of_following(int stage)
+{
+    return stage >= MV_MOVE_FOLLOWING && stage <= MV_MOVE_RECOVERING;
+}
+
+/* Of those that lie between, each is told once, in order, where it was come by. */
+static bool was_passed(const struct mv_move_progress *progress, int stage)
+{
+    if (stage == (int)progress->stage)
+        return true;
+    if (progress->stage > MV_MOVE_COMPLETED)
+        return false; /* a failure cuts them short */
+    return !is_of_following(stage) || (stage == MV_MOVE_FOLLOWING && progress->follows);
+}
+
 void mv_move_tell(struct mv_control *control, const struct mv_move_progress *progress,
                   int *told_stage, unsigned *told_passes)
 {
     int stage = (int)progress->stage;
-    bool fails = stage > MV_MOVE_COMPLETED;
+    if (is_of_following(stage) && *told_stage > stage) {
+        *told_stage = stage;
+        tell_stage(control, progress->stage);
+    }
     for (; *told_stage < stage; (*told_stage)++) {
         /* Clients rely on the order, also where this comes late: the end comes last. */
         if (*told_stage + 1 == stage && stage >= MV_MOVE_COMPLETED)
             tell_passes(control, progress->passes, told_passes);
-        if (!fails || *told_stage + 1 == stage)
+        if (was_passed(progress, *told_stage + 1))
             tell_stage(control, (enum mv_move_stage)(*told_stage + 1));
     }
     tell_passes(control, progress->passes, told_passes);

@@ -268,9 +268,11 @@ static const struct mv_qmp_command protocol[] = {
 /* --- looking up */
 
 static const struct mv_qmp_command *const families[] = {
-    protocol,      mv_qmp_machine,   mv_qmp_memory,  mv_qmp_dirty,          mv_qmp_pci,
-    mv_qmp_device, mv_qmp_migration, mv_qmp_migrate, mv_qmp_migrate_params, mv_qmp_restore,
-    mv_qmp_fork,   mv_qmp_sync,      mv_qmp_fd,
+    protocol,         mv_qmp_machine, mv_qmp_memory,
+    mv_qmp_dirty,     mv_qmp_pci,     mv_qmp_device,
+    mv_qmp_migration, mv_qmp_migrate, mv_qmp_migrate_params,
+    mv_qmp_postcopy,  mv_qmp_restore, mv_qmp_fork,
+    mv_qmp_sync,      mv_qmp_fd,
 };
 
 const struct mv_qmp_command *mv_qmp_command_at(size_t index, bool event)

@@ -59,6 +59,7 @@ extern const struct mv_qmp_command mv_qmp_restore[];        /* commands-restore.
 extern const struct mv_qmp_command mv_qmp_migration[];      /* commands-migration.c */
 extern const struct mv_qmp_command mv_qmp_migrate[];        /* commands-migrate.c */
 extern const struct mv_qmp_command mv_qmp_migrate_params[]; /* migrate-params.c */
+extern const struct mv_qmp_command mv_qmp_postcopy[];       /* commands-postcopy.c */
 
 /* One after the other, the commands or the events; NULL behind the last. */
 const struct mv_qmp_command *mv_qmp_command_at(size_t index, bool event);

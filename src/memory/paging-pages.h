@@ -20,6 +20,7 @@ struct mv_paging_pages {
     pthread_mutex_t lock;      /* of what follows, and of setting bits */
     pthread_cond_t changed;
     struct waiter *waiters;
+    struct mv_wait_times waits;
     unsigned users; /* threads that wait, in one way or another */
     bool ended;
     bool failed;

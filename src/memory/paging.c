@@ -127,13 +127,17 @@ static void set_here(struct mv_paging_pages *pages, uint64_t page)
         atomic_store_explicit(&pages->block->paging.active, false, memory_order_release);
 }
 
-/* Host memory of an absent page is zero already.  Plain stores: nobody else is at it yet. */
+/* bytes NULL: zeros.  Plain stores: nobody else is at it yet. */
 static bool copy(uint8_t *host, const uint8_t *bytes, uint64_t len)
 {
     struct mv_fault_point point = {.address = NULL};
     mv_fault_enter(&point);
-    if (sigsetjmp(point.jump, 0) == 0)
-        memcpy(host, bytes, len);
+    if (sigsetjmp(point.jump, 0) == 0) {
+        if (bytes != NULL)
+            memcpy(host, bytes, len);
+        else
+            memset(host, 0, len);
+    }
     mv_fault_leave(&point);
     return point.address == NULL;
 }
@@ -144,9 +148,9 @@ static bool fill_locked(struct mv_paging_pages *pages, uint64_t first, uint64_t 
     for (uint64_t page = find_absent(pages, first, last), end; page <= last;
          page = find_absent(pages, end, last)) {
         end = find(pages, page, last, HAD);
-        if (bytes != NULL &&
-            !copy(pages->block->host + page * MV_DIRTY_PAGE, bytes + (page - first) * MV_DIRTY_PAGE,
-                  (end - page) * MV_DIRTY_PAGE))
+        const uint8_t *from = bytes == NULL ? NULL : bytes + (page - first) * MV_DIRTY_PAGE;
+        if ((bytes != NULL || pages->source.stale) &&
+            !copy(pages->block->host + page * MV_DIRTY_PAGE, from, (end - page) * MV_DIRTY_PAGE))
             return false;
         for (uint64_t i = page; i < end; i++)
             set_here(pages, i);
@@ -312,10 +316,12 @@ static void wait_and_come_back(struct mv_paging_pages *pages, struct mv_fault_wa
     }
     if (hopeless)
         mv_fault_jump(MV_FAULT_CAUGHT, host_of(pages, find_absent(pages, first, last)));
+    uint64_t began = mv_now_ns();
     want(pages, first, last);
     thread->wait(thread);
     {
         MV_LOCK_SCOPE(&pages->lock);
+        mv_wait_times_add(&pages->waits, mv_now_ns() - began);
         struct waiter **link = &pages->waiters;
         while (*link != &waiter)
             link = &(*link)->next;
@@ -366,6 +372,15 @@ const char *mv_paging_source_name(const struct mv_block *block)
     return block->paging.pages == NULL ? NULL : block->paging.pages->source.what;
 }
 
+void mv_paging_add_waits(const struct mv_block *block, struct mv_wait_times *io_sum)
+{
+    struct mv_paging_pages *pages = block->paging.pages;
+    if (pages == NULL)
+        return;
+    MV_LOCK_SCOPE(&pages->lock);
+    mv_wait_times_join(io_sum, &pages->waits);
+}
+
 bool mv_paging_explain(const struct mv_block *block, uint64_t offset, struct mv_error *ret_why,
                        struct mv_error *ret_remedy)
 {
@@ -394,10 +409,12 @@ static void free_pages(struct mv_paging_pages *pages)
 
 static void take_bits(struct mv_paging_pages *pages, const uint64_t *here)
 {
-    for (uint64_t page = 0; here != NULL && page < pages->count; page++) {
-        if (here[page / 64] >> page % 64 & 1)
-            set_here(pages, page);
-    }
+    uint64_t absent = pages->count;
+    for (uint64_t page = 0; here != NULL && page < pages->count; page++)
+        absent -= here[page / 64] >> page % 64 & 1;
+    for (uint64_t word = 0; here != NULL && word < (pages->count + 63) / 64; word++)
+        atomic_store(&pages->here[word], here[word]);
+    atomic_store(&pages->absent, absent);
 }
 
 static struct mv_paging_pages *make_pages(struct mv_block *block,
@@ -428,11 +445,11 @@ int mv_paging_begin(struct mv_block *block, const struct mv_paging_source *sourc
     struct mv_paging_pages *pages = make_pages(block, source);
     if (pages == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the pages of block %s", block->id);
-    atomic_store(&pages->absent, pages->count);
-    atomic_store(&block->paging.active, true);
     block->paging.takes_back = source->takes_back;
     block->paging.pages = pages;
     take_bits(pages, here);
+    bool any = atomic_load(&pages->absent) > 0 || source->takes_back;
+    atomic_store_explicit(&block->paging.active, any, memory_order_release);
     return 0;
 }
 

@@ -27,6 +27,7 @@
 
 #include "dirty-log.h"
 #include "error.h"
+#include "wait-times.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -63,6 +64,7 @@ struct mv_paging_source {
      * mv_paging_end.  NULL: nothing is to be done. */
     void (*end)(void *opaque);
     void *opaque;
+    bool stale; /* what is absent may have old bytes in the host's memory, not zeros */
 };
 
 /* --- for sources and whoever makes them */
@@ -70,7 +72,8 @@ struct mv_paging_source {
 /*
  * From now on the block's pages come from a source, once in a block's life.  here: a bit for
  * each page that is here already, from the lowest one on; NULL: none is.  What is absent
- * reads as zeros in the host's memory.  Before anybody has come to access the block.  -ENOMEM.
+ * reads as zeros in the host's memory, but for a stale source.  Before the guest has come to
+ * access the block; main thread.  -ENOMEM.
  */
 int mv_paging_begin(struct mv_block *block, const struct mv_paging_source *source,
                     const uint64_t *here, struct mv_error *err);
@@ -126,6 +129,8 @@ uint64_t mv_paging_absent(const struct mv_block *block);
 bool mv_paging_next_absent(const struct mv_block *block, uint64_t *io_offset, uint64_t *ret_len);
 /* What the source is called; NULL where there never was one. */
 const char *mv_paging_source_name(const struct mv_block *block);
+/* How long vCPUs waited for pages of the block so far. */
+void mv_paging_add_waits(const struct mv_block *block, struct mv_wait_times *io_sum);
 /* Whether the byte is absent and the source failed last: why, and what to do; else false. */
 bool mv_paging_explain(const struct mv_block *block, uint64_t offset, struct mv_error *ret_why,
                        struct mv_error *ret_remedy);

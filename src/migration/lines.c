@@ -87,6 +87,7 @@ int mv_lines_watch(struct mv_lines *lines, const atomic_bool *cancelled, struct 
 {
     sigset_t all, before;
     lines->cancelled = cancelled;
+    lines->ended = false;
     lines->watched = true;
     mv_fault_fill_mask(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

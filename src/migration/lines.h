@@ -40,7 +40,10 @@ void mv_lines_visit(struct mv_lines *lines, struct mv_channel *channel);
 /* Close all, and begin with none. */
 void mv_lines_drop(struct mv_lines *lines);
 
-/* End them soon after *cancelled is true, until unwatch.  One thread's. */
+/*
+ * End them soon after *cancelled is true, until unwatch.  One thread's.  What was ended before
+ * begins anew.
+ */
 int mv_lines_watch(struct mv_lines *lines, const atomic_bool *cancelled, struct mv_error *err);
 void mv_lines_unwatch(struct mv_lines *lines);
 

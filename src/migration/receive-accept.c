@@ -63,6 +63,11 @@ static bool is_gone(struct mv_receive *receive)
 
 static bool is_wanted(struct mv_receive *receive, const struct mv_wire_hello *hello)
 {
+    bool follows = atomic_load(&receive->follows);
+    if (hello->resumes != follows ||
+        (follows && (memcmp(hello->id, receive->hello.id, sizeof hello->id) != 0 ||
+                     hello->channels != receive->hello.channels)))
+        return false;
     if (hello->number == 0)
         return is_gone(receive);
     return receive->lines.channels[0] != NULL &&
@@ -71,8 +76,8 @@ static bool is_wanted(struct mv_receive *receive, const struct mv_wire_hello *he
            receive->lines.channels[hello->number] == NULL;
 }
 
-static int accept_all(struct mv_receive *receive, const atomic_bool *cancelled,
-                      struct mv_error *err)
+int mv_receive_accept_lines(struct mv_receive *receive, const atomic_bool *cancelled,
+                            struct mv_error *err)
 {
     do {
         struct mv_channel *channel;
@@ -261,7 +266,7 @@ int mv_receive_accept(struct mv_receive *receive, struct mv_config_restore *wish
     mv_channel_listener_set_first(receive->listener, MV_WIRE_HEAD_BYTES, HELLO_NS);
     int r = mv_lines_watch(&receive->lines, cancelled, err);
     if (r == 0)
-        r = accept_all(receive, cancelled, err);
+        r = mv_receive_accept_lines(receive, cancelled, err);
     atomic_store(&receive->began_ns, mv_now_ns());
     if (r == 0)
         r = take_machine(receive, wish, err);

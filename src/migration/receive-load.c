@@ -26,8 +26,6 @@
 #define DRAIN_NS (5 * UINT64_C(1000000000))
 /* And to hear that it runs here: an exec: command has to pass that on. */
 #define FINISH_NS (3 * UINT64_C(1000000000))
-/* The objects of a machine are far less. */
-#define OBJECTS_MAX (16 * MV_MIB)
 
 /* --- failure */
 
@@ -198,6 +196,8 @@ static int take_memory(struct mv_receive_loader *loader, const struct mv_wire_he
         return r;
     struct mv_block *block = receive->blocks[head->index];
     count(receive, head);
+    if (atomic_load(&receive->follows))
+        return mv_receive_follow_fill(receive, head, bytes, err);
     return block == NULL ? 0 : write_block(block, head, bytes, err);
 }
 
@@ -235,9 +235,8 @@ static int end_pass(struct mv_receive_loader *loader, const struct mv_wire_head 
     return 0;
 }
 
-/* Memory and ends of passes, until another frame comes, of the types `others`. */
-static int take_passes(struct mv_receive_loader *loader, uint32_t others, struct mv_wire_head *head,
-                       struct mv_error *err)
+int mv_receive_take(struct mv_receive_loader *loader, uint32_t others, struct mv_wire_head *head,
+                    struct mv_error *err)
 {
     struct mv_receive *receive = loader->receive;
     struct mv_channel *channel = receive->lines.channels[loader->number];
@@ -262,97 +261,17 @@ static void *run_other(void *opaque)
     struct mv_receive *receive = loader->receive;
     struct mv_wire_head head;
     struct mv_error err;
-    int r = take_passes(loader, 0, &head, &err);
+    int r = mv_receive_take(loader, 0, &head, &err);
     if (atomic_load(&receive->all_in))
         return NULL; /* it had no more to say */
+    if (atomic_load(&receive->follows)) {
+        mv_receive_follow_break(receive, &err);
+        return NULL;
+    }
     fail(receive, r, &err);
     mv_receive_drain(receive, loader->number, &receive->cancelled);
     mv_lines_end(&receive->lines);
     return NULL;
-}
-
-/* --- sections */
-
-struct pieces {
-    struct mv_receive_loader *loader;
-    struct mv_wire_head head;
-    size_t used;
-};
-
-static int read_piece(void *opaque, void *bytes, size_t len, struct mv_error *err)
-{
-    struct pieces *pieces = opaque;
-    struct mv_receive *receive = pieces->loader->receive;
-    struct mv_channel *channel = receive->lines.channels[0];
-    uint8_t *next = bytes;
-    while (len > 0) {
-        size_t left = pieces->head.length - pieces->used, part = len < left ? len : left;
-        memcpy(next, pieces->loader->payload + pieces->used, part);
-        pieces->used += part;
-        next += part;
-        len -= part;
-        if (len == 0)
-            break;
-        int r = mv_wire_read_head(channel, MV_WIRE_BIT(MV_WIRE_SECTIONS), &pieces->head, err);
-        if (r == 0)
-            r = mv_wire_read_payload(channel, &pieces->head, pieces->loader->payload, err);
-        if (r < 0)
-            return r;
-        pieces->used = 0;
-    }
-    return 0;
-}
-
-static int keep_section(struct mv_receive *receive, struct mv_section *section,
-                        struct mv_error *err)
-{
-    struct mv_section *grown =
-        reallocarray(receive->sections, receive->section_count + 1, sizeof *grown);
-    if (grown != NULL)
-        receive->sections = grown;
-    if (grown != NULL && section->type == MV_SECTION_OBJECT) {
-        grown[receive->section_count++] = *section;
-        return 0;
-    }
-    mv_section_clear(section);
-    return grown == NULL ? mv_error_set_errno(err, ENOMEM, "receiving a guest")
-                         : mv_error_set(err, EPROTO, "section %zu is none of an object",
-                                        receive->section_count + 1);
-}
-
-static int read_sections(struct mv_receive_loader *loader, const struct mv_wire_head *first,
-                         struct mv_error *err)
-{
-    struct mv_receive *receive = loader->receive;
-    struct pieces pieces = {.loader = loader, .head = *first};
-    struct mv_section_reader reader = {.read = read_piece,
-                                       .opaque = &pieces,
-                                       .left = OBJECTS_MAX,
-                                       .origin = receive->manifest.writer};
-    struct mv_section section;
-    int r = mv_wire_read_payload(receive->lines.channels[0], first, loader->payload, err);
-    while (r == 0) {
-        r = mv_section_read(&reader, &section, err);
-        if (r <= 0)
-            break;
-        r = keep_section(receive, &section, err);
-    }
-    if (r == 0 && pieces.used != pieces.head.length)
-        r = mv_error_set(err, EPROTO, "there is more behind the last section");
-    return r;
-}
-
-static int read_end(struct mv_receive *receive, struct mv_error *err)
-{
-    struct mv_channel *channel = receive->lines.channels[0];
-    struct mv_wire_head head;
-    int r = mv_wire_read_head(channel, MV_WIRE_BIT(MV_WIRE_END), &head, err);
-    if (r == 0)
-        r = mv_wire_read_payload(channel, &head, NULL, err);
-    if (r == 0 && head.size != atomic_load(&receive->sizes))
-        r = mv_error_set(err, EPROTO, "%" PRIu64 " bytes of memory were sent, and %" PRIu64 " came",
-                         head.size, atomic_load(&receive->sizes));
-    return r;
 }
 
 /* --- all of it */
@@ -371,7 +290,7 @@ static int make_zero(struct mv_receive *receive, struct mv_error *err)
     return r;
 }
 
-static int start_others(struct mv_receive *receive, struct mv_error *err)
+int mv_receive_start_others(struct mv_receive *receive, struct mv_error *err)
 {
     int r = 0;
     for (unsigned i = 1; r == 0 && i < receive->lines.count; i++) {
@@ -385,7 +304,16 @@ static int start_others(struct mv_receive *receive, struct mv_error *err)
     return r;
 }
 
-static int step(struct mv_receive *receive, mv_main_step_fn *fn, struct mv_error *err)
+void mv_receive_join_others(struct mv_receive *receive)
+{
+    for (unsigned i = 1; i < MV_MOVE_CHANNELS_MAX; i++) {
+        if (receive->loaders[i].started)
+            pthread_join(receive->loaders[i].thread, NULL);
+        receive->loaders[i].started = false;
+    }
+}
+
+int mv_receive_step(struct mv_receive *receive, mv_main_step_fn *fn, struct mv_error *err)
 {
     return mv_main_step_do(&receive->step, fn, receive, &receive->cancelled, err);
 }
@@ -402,28 +330,50 @@ static int await_permission(struct mv_receive *receive, struct mv_error *err)
     if (r < 0)
         return r;
     receive->runs = head.kind != 0;
-    return step(receive, mv_receive_let_go, err);
+    return mv_receive_step(receive, mv_receive_let_go, err);
 }
 
 static int load_all(struct mv_receive *receive, struct mv_error *err)
 {
+    const uint32_t behind_memory = MV_WIRE_BIT(MV_WIRE_SECTIONS) | MV_WIRE_BIT(MV_WIRE_ABSENT);
     struct mv_wire_head head;
     int r = make_zero(receive, err);
     if (r == 0)
-        r = start_others(receive, err);
+        r = mv_receive_start_others(receive, err);
     if (r == 0)
-        r = take_passes(&receive->loaders[0], MV_WIRE_BIT(MV_WIRE_SECTIONS), &head, err);
+        r = mv_receive_take(&receive->loaders[0], behind_memory, &head, err);
+    atomic_store(&receive->stopped_ns, mv_now_ns());
+    while (r == 0 && head.type == MV_WIRE_ABSENT) {
+        r = mv_receive_follow_note(receive, &head, err);
+        if (r == 0)
+            r = mv_wire_read_head(receive->lines.channels[0], behind_memory, &head, err);
+    }
     if (r < 0)
         return r;
-    atomic_store(&receive->stopped_ns, mv_now_ns());
     mv_receive_set_stage(receive, MV_MOVE_DEVICE);
-    r = read_sections(&receive->loaders[0], &head, err);
+    r = mv_receive_read_sections(&receive->loaders[0], &head, err);
     if (r == 0)
-        r = read_end(receive, err);
-    atomic_store(&receive->all_in, r == 0);
+        r = mv_receive_read_end(receive, err);
+    atomic_store(&receive->all_in, r == 0 && !mv_receive_follow_is_due(receive));
     if (r == 0)
-        r = step(receive, mv_receive_load_objects, err);
+        r = mv_receive_step(receive, mv_receive_load_objects, err);
     return r < 0 ? r : await_permission(receive, err);
+}
+
+/*
+ * The guest runs: where all of it is here, that nobody hears of it changes nothing.  True
+ * unless its memory is still to come, and the line is broken.
+ */
+static bool tell_running(struct mv_receive *receive)
+{
+    struct mv_channel *channel = receive->lines.channels[0];
+    struct mv_error err;
+    int r = mv_wire_say(channel, MV_WIRE_RUNNING, NULL, &err);
+    if (mv_receive_follow_is_due(receive))
+        return mv_receive_follow(receive, r, &err);
+    if (r == 0)
+        mv_channel_finish(channel, FINISH_NS, &err);
+    return true;
 }
 
 static void *run_main(void *opaque)
@@ -431,35 +381,38 @@ static void *run_main(void *opaque)
     struct mv_receive_loader *loader = opaque;
     struct mv_receive *receive = loader->receive;
     struct mv_error err;
+    bool over = true;
     int r = load_all(receive, &err);
     if (r == 0) {
-        /* The guest runs: that nobody hears of it changes nothing. */
-        if (mv_wire_say(receive->lines.channels[0], MV_WIRE_RUNNING, NULL, &err) == 0)
-            mv_channel_finish(receive->lines.channels[0], FINISH_NS, &err);
+        over = tell_running(receive);
     } else {
         fail(receive, r, &err);
         mv_receive_drain(receive, loader->number, &receive->cancelled);
     }
     mv_lines_end(&receive->lines);
-    for (unsigned i = 1; i < receive->lines.count; i++) {
-        if (receive->loaders[i].started)
-            pthread_join(receive->loaders[i].thread, NULL);
-    }
-    mv_receive_defer_end(receive);
+    mv_receive_join_others(receive);
+    if (over)
+        mv_receive_defer_end(receive);
     return NULL;
+}
+
+int mv_receive_start_main(struct mv_receive *receive, void *(*run)(void *loader),
+                          struct mv_error *err)
+{
+    struct mv_receive_loader *loader = &receive->loaders[0];
+    sigset_t all, before;
+    mv_fault_fill_mask(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int errnum = pthread_create(&loader->thread, NULL, run, loader);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    loader->started = errnum == 0;
+    return errnum == 0 ? 0 : mv_error_set_errno(err, errnum, "cannot start a thread");
 }
 
 int mv_receive_load(struct mv_receive *receive, struct mv_error *err)
 {
-    struct mv_receive_loader *loader = &receive->loaders[0];
-    sigset_t all, before;
     mv_fault_init();
-    mv_fault_fill_mask(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int errnum = pthread_create(&loader->thread, NULL, run_main, loader);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    loader->started = errnum == 0;
-    return errnum == 0 ? 0 : mv_error_set_errno(err, errnum, "cannot start a thread");
+    return mv_receive_start_main(receive, run_main, err);
 }
 
 void mv_receive_join(struct mv_receive *receive)

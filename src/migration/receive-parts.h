@@ -2,7 +2,8 @@
 /*
  * Inside the migration room: struct mv_receive, and what the files that receive offer each
  * other: receive.c has its life and the main thread's steps, receive-accept.c the sender's
- * first words, receive-load.c the threads that take in what comes.
+ * first words, receive-load.c the threads that take in what comes, receive-sections.c its
+ * devices, receive-follow.c and receive-again.c memory that comes after the guest.
  */
 #ifndef MV_MIGRATION_RECEIVE_PARTS_H
 #define MV_MIGRATION_RECEIVE_PARTS_H
@@ -36,6 +37,45 @@ struct mv_receive_loader {
     uint8_t *payload, *bytes; /* a piece each */
 };
 
+/* --- receive-follow.c: memory that comes after the guest */
+
+/* Of a block of the manifest; what its pages' source is given (paging.h). */
+struct mv_receive_lack {
+    struct mv_receive *receive;
+    uint32_t index;
+    struct mv_block *block; /* NULL: nothing of it follows */
+    uint64_t *bits;         /* the pages that do, until the guest runs */
+};
+
+#define MV_RECEIVE_WISHES 64
+
+struct mv_receive_wish {
+    uint32_t index;
+    uint64_t offset, size;
+};
+
+struct mv_receive_follow {
+    struct mv_receive_lack *lacks; /* one a block of the manifest; NULL: nothing follows */
+    char *what;                    /* the sender, as it is called */
+    pthread_t asker;
+    atomic_bool answers_fail; /* the guest stands still since the line broke */
+    _Atomic uint64_t requests, followed_from;
+    /* The main thread's: */
+    bool holds;                 /* paused the guest for that */
+    uint64_t stops;             /* the machine's then */
+    struct mv_wait_times waits; /* of blocks that are not looked at any more */
+    bool awaits;                /* a new line */
+    pthread_mutex_t lock;       /* of the rest */
+    pthread_cond_t changed;
+    struct mv_receive_wish wishes[MV_RECEIVE_WISHES]; /* a ring; what has no room comes anyway */
+    unsigned first, count;
+    bool complete; /* all is here */
+    bool unwanted; /* the guest has ended */
+    bool broken;   /* the line has */
+    bool over;     /* all threads but the main channel's have ended */
+    struct mv_error why;
+};
+
 struct mv_receive {
     char *uri; /* once there is a listener, that to connect to */
     struct mv_channel_tls *tls;
@@ -55,13 +95,16 @@ struct mv_receive {
     atomic_uint passes, channels;
     _Atomic uint64_t transferred, data_pages, zero_pages, fill_pages, compressed_pages,
         compressed_bytes, memory;
-    _Atomic uint64_t began_ns, ready_ns, stopped_ns, ended_ns; /* 0: not yet */
+    _Atomic uint64_t began_ns, ready_ns, stopped_ns, runs_ns, ended_ns; /* 0: not yet */
     /* The main thread's: */
     struct mv_loop *loop; /* NULL: there is no machine yet */
     struct mv_machine *machine;
     struct mv_machine_observer observer;
     bool runs;    /* the sender wants the guest to be let go */
     bool arrived; /* it is this process's guest now */
+    bool insecure;
+    atomic_bool follows; /* it is, and not all of its memory */
+    struct mv_receive_follow follow;
     /* The loaders': */
     struct mv_main_step step;
     struct mv_block **blocks; /* of the manifest's blocks, where one takes bytes: pinned */
@@ -91,6 +134,12 @@ void mv_receive_defer_end(struct mv_receive *receive);
 void mv_receive_tell(struct mv_receive *receive, enum mv_wire_type type,
                      const struct mv_error *why);
 
+/* --- receive-accept.c */
+
+/* All channels of a sender: a new one's, or that whose memory follows the guest. */
+int mv_receive_accept_lines(struct mv_receive *receive, const atomic_bool *cancelled,
+                            struct mv_error *err);
+
 /* --- receive-load.c */
 
 /* The buffers of a channel's loader. */
@@ -105,13 +154,63 @@ int mv_receive_find(const struct mv_receive *receive, const struct mv_wire_head 
 int mv_receive_unpack(struct mv_receive_loader *loader, const struct mv_wire_head *head,
                       const uint8_t **ret, struct mv_error *err);
 
+/*
+ * Memory and ends of passes, until another frame comes, of a type of the set `others`.  A
+ * loader's thread.
+ */
+int mv_receive_take(struct mv_receive_loader *loader, uint32_t others, struct mv_wire_head *head,
+                    struct mv_error *err);
+/* A thread for each channel but the first, which takes what comes; wait for their end. */
+int mv_receive_start_others(struct mv_receive *receive, struct mv_error *err);
+void mv_receive_join_others(struct mv_receive *receive);
+/* The first one's. */
+int mv_receive_start_main(struct mv_receive *receive, void *(*run)(void *loader),
+                          struct mv_error *err);
+/* Have the main thread do it. */
+int mv_receive_step(struct mv_receive *receive, mv_main_step_fn *fn, struct mv_error *err);
 /* Throw away what comes by a channel, until the sender has closed it, or for some seconds. */
 void mv_receive_drain(struct mv_receive *receive, unsigned number, const atomic_bool *cancelled);
-/* From READY to RUNNING, in threads of its own. */
+/* From READY to the end, in threads of its own. */
 int mv_receive_load(struct mv_receive *receive, struct mv_error *err);
 /* Wait for their end, once the lines have ended or the work has. */
 void mv_receive_join(struct mv_receive *receive);
 /* The blocks are not looked at any more, nor are sections. */
 void mv_receive_forget(struct mv_receive *receive);
+
+/* --- receive-sections.c */
+
+/* `first` is the head of the first frame. */
+int mv_receive_read_sections(struct mv_receive_loader *loader, const struct mv_wire_head *first,
+                             struct mv_error *err);
+int mv_receive_read_end(struct mv_receive *receive, struct mv_error *err);
+
+/* --- receive-follow.c */
+
+/* An ABSENT frame has come; its payload is to be read. */
+int mv_receive_follow_note(struct mv_receive *receive, const struct mv_wire_head *head,
+                           struct mv_error *err);
+bool mv_receive_follow_is_due(const struct mv_receive *receive);
+/* The guest is about to run: what was noted is absent.  Main thread. */
+int mv_receive_follow_begin(struct mv_receive *receive, struct mv_error *err);
+/* Pages have come. */
+int mv_receive_follow_fill(struct mv_receive *receive, const struct mv_wire_head *head,
+                           const uint8_t *bytes, struct mv_error *err);
+/*
+ * In the main channel's thread: until all is here (true), or the line is broken; result < 0: it
+ * is.  The other loaders have ended then.
+ */
+bool mv_receive_follow(struct mv_receive *receive, int result, struct mv_error *err);
+/* A line broke.  Any of the threads. */
+void mv_receive_follow_break(struct mv_receive *receive, const struct mv_error *err);
+/* Bytes that are not here yet. */
+uint64_t mv_receive_follow_left(const struct mv_receive *receive);
+/* How long was waited for it, so far as blocks are looked at. */
+void mv_receive_follow_add_waits(const struct mv_receive *receive, struct mv_wait_times *io_sum);
+/* Blocks are not looked at any more.  Main thread. */
+void mv_receive_follow_end(struct mv_receive *receive);
+/* Before the machine goes: nothing is wanted any more, which the sender hears.  Main thread. */
+void mv_receive_follow_stop(struct mv_receive *receive);
+/* Behind its end. */
+void mv_receive_follow_clear(struct mv_receive *receive);
 
 #endif

@@ -9,6 +9,7 @@
 #include "loop.h"
 #include "os.h"
 #include "section.h"
+#include "size.h"
 
 #include <string.h>
 
@@ -32,12 +33,22 @@ static uint64_t since(uint64_t from, uint64_t to)
     return from == 0 || to < from ? 0 : to - from;
 }
 
+static void add_followed(struct mv_receive *receive, struct mv_move_progress *ret)
+{
+    const struct mv_receive_follow *follow = &receive->follow;
+    ret->followed = ret->transferred - atomic_load(&follow->followed_from);
+    ret->waits = follow->waits;
+    mv_receive_follow_add_waits(receive, &ret->waits);
+    ret->remaining = mv_receive_follow_left(receive);
+}
+
 void mv_receive_progress(struct mv_receive *receive, struct mv_move_progress *ret)
 {
     uint64_t ended = atomic_load(&receive->ended_ns), now = ended != 0 ? ended : mv_now_ns();
     uint64_t began = atomic_load(&receive->began_ns), ready = atomic_load(&receive->ready_ns);
     uint64_t transferred = atomic_load(&receive->transferred), ns = since(ready, now);
     enum mv_move_stage stage = (enum mv_move_stage)atomic_load(&receive->stage);
+    uint64_t runs = atomic_load(&receive->runs_ns);
     unsigned passes = atomic_load(&receive->passes);
     *ret = (struct mv_move_progress){
         .stage = stage,
@@ -51,10 +62,14 @@ void mv_receive_progress(struct mv_receive *receive, struct mv_move_progress *re
         .compressed_pages = atomic_load(&receive->compressed_pages),
         .compressed_bytes = atomic_load(&receive->compressed_bytes),
         .rate = ns == 0 ? 0 : (uint64_t)((double)transferred * 1e9 / (double)ns),
+        .follows = atomic_load(&receive->follows),
+        .requests = atomic_load(&receive->follow.requests),
         .setup_ns = since(began, ready != 0 ? ready : now),
         .total_ns = since(began, now),
-        .downtime_ns = since(atomic_load(&receive->stopped_ns), now),
+        .downtime_ns = since(atomic_load(&receive->stopped_ns), runs != 0 ? runs : now),
     };
+    if (ret->follows)
+        add_followed(receive, ret);
     /* The first pass has all of it; how much a later one has, the sender does not say. */
     uint64_t came = MV_DIRTY_PAGE * (ret->data_pages + ret->zero_pages + ret->fill_pages);
     if (stage == MV_MOVE_ACTIVE && passes == 0 && came < ret->memory)
@@ -103,11 +118,16 @@ int mv_receive_let_go(void *opaque, struct mv_error *err)
     int r = mv_machine_state(receive->machine) == MV_MACHINE_ENDED
                 ? mv_error_set(err, ESHUTDOWN, "it was told to end")
                 : mv_block_claims_take(mv_machine_blocks(receive->machine), err);
+    if (r == 0 && mv_receive_follow_is_due(receive))
+        r = mv_receive_follow_begin(receive, err);
     if (r < 0)
         return r;
+    bool follows = atomic_load(&receive->follows);
     receive->arrived = true;
-    atomic_store(&receive->ended_ns, mv_now_ns());
-    mv_receive_set_stage(receive, MV_MOVE_COMPLETED);
+    atomic_store(&receive->runs_ns, mv_now_ns());
+    if (!follows)
+        atomic_store(&receive->ended_ns, mv_now_ns());
+    mv_receive_set_stage(receive, follows ? MV_MOVE_FOLLOWING : MV_MOVE_COMPLETED);
     if (receive->runs && !receive->config.paused)
         mv_machine_resume(receive->machine);
     return 0;
@@ -117,9 +137,14 @@ static void finish(void *opaque)
 {
     struct mv_receive *receive = opaque;
     mv_receive_join(receive);
+    mv_receive_follow_end(receive);
     mv_receive_forget(receive);
     mv_lines_drop(&receive->lines);
     if (receive->arrived) {
+        if (atomic_load(&receive->follows)) {
+            atomic_store(&receive->ended_ns, mv_now_ns());
+            mv_receive_set_stage(receive, MV_MOVE_COMPLETED);
+        }
         if (receive->ended != NULL)
             receive->ended(receive->opaque, 0, NULL);
         return;
@@ -139,6 +164,12 @@ void mv_receive_defer_end(struct mv_receive *receive)
 static int on_resuming(void *opaque, struct mv_error *err)
 {
     struct mv_receive *receive = opaque;
+    if (atomic_load(&receive->follow.answers_fail))
+        return mv_error_set(err, EBUSY,
+                            "%s of the guest's memory are where it came from, and the line there "
+                            "broke: 'memvisor receive --resume URI -n NAME' here, then 'memvisor "
+                            "send --resume NAME URI' there",
+                            mv_size_text(mv_receive_follow_left(receive)));
     if (receive->arrived)
         return 0;
     return mv_error_set(err, EBUSY,
@@ -232,6 +263,7 @@ int mv_receive_listen(const struct mv_receive_params *params, struct mv_receive 
     struct mv_receive *receive = calloc(1, sizeof *receive);
     if (receive == NULL)
         return mv_error_set_errno(err, ENOMEM, "receiving a guest");
+    receive->insecure = params->insecure;
     receive->ended = params->ended;
     receive->changed = params->changed;
     receive->opaque = params->opaque;
@@ -239,6 +271,8 @@ int mv_receive_listen(const struct mv_receive_params *params, struct mv_receive 
     mv_lines_init(&receive->lines);
     pthread_mutex_init(&receive->lock, NULL);
     pthread_cond_init(&receive->changed_pass, NULL);
+    pthread_mutex_init(&receive->follow.lock, NULL);
+    pthread_cond_init(&receive->follow.changed, NULL);
     int r = params->tls == NULL ? 0 : mv_channel_tls_open(params->tls, true, &receive->tls, err);
     if (r == 0)
         r = mv_channel_listen(params->uri, receive->tls, params->insecure, &receive->listener, err);
@@ -262,6 +296,7 @@ void mv_receive_stop(struct mv_receive *receive)
 {
     if (receive->machine == NULL)
         return;
+    mv_receive_follow_stop(receive);
     atomic_store(&receive->cancelled, true);
     mv_lines_end(&receive->lines);
     {
@@ -269,6 +304,7 @@ void mv_receive_stop(struct mv_receive *receive)
         pthread_cond_broadcast(&receive->changed_pass);
     }
     mv_receive_join(receive);
+    mv_receive_follow_end(receive);
     mv_receive_forget(receive);
     mv_loop_forget(receive->loop, receive);
     mv_main_step_end(&receive->step);
@@ -282,6 +318,7 @@ void mv_receive_end(struct mv_receive *receive)
     if (receive == NULL)
         return;
     mv_receive_forget(receive);
+    mv_receive_follow_clear(receive);
     mv_channel_listener_close(receive->listener);
     mv_lines_close(&receive->lines);
     mv_channel_tls_close(receive->tls);
@@ -289,6 +326,8 @@ void mv_receive_end(struct mv_receive *receive)
     mv_config_free(&receive->config);
     mv_cleanup_close(&receive->kernel.fd);
     mv_cleanup_close(&receive->initrd.fd);
+    pthread_cond_destroy(&receive->follow.changed);
+    pthread_mutex_destroy(&receive->follow.lock);
     pthread_cond_destroy(&receive->changed_pass);
     pthread_mutex_destroy(&receive->lock);
     free(receive->cmdline);

@@ -58,9 +58,16 @@ static uint64_t let_through(struct mv_send_pace *pace, uint64_t bytes, uint64_t 
     return pace->due_ns;
 }
 
+/* Of the moment: memory that follows has its own. */
+static uint64_t limit_of(struct mv_send_pace *pace)
+{
+    return atomic_load(atomic_load(&pace->follows) ? &pace->limits->follow_bandwidth
+                                                   : &pace->limits->bandwidth);
+}
+
 void mv_send_pace_wait(struct mv_send_pace *pace, uint64_t bytes, const atomic_bool *cancelled)
 {
-    uint64_t bandwidth = atomic_load(&pace->limits->bandwidth), now;
+    uint64_t bandwidth = limit_of(pace), now;
     if (bandwidth == 0 || atomic_load(&pace->unlimited))
         return;
     uint64_t due = let_through(pace, bytes, bandwidth);
@@ -68,7 +75,7 @@ void mv_send_pace_wait(struct mv_send_pace *pace, uint64_t bytes, const atomic_b
         uint64_t left = due - now < SLICE_NS ? due - now : SLICE_NS;
         struct timespec wait = {.tv_nsec = (long)left};
         nanosleep(&wait, NULL);
-        if (atomic_load(&pace->limits->bandwidth) != bandwidth)
+        if (limit_of(pace) != bandwidth)
             break; /* what is let through from now on goes by the new one */
     }
 }

@@ -38,6 +38,7 @@ struct mv_send_worker {
     uint8_t *compressed; /* NULL: nothing is compressed */
     size_t compressed_room;
     ZSTD_CCtx *zstd;
+    bool hurries; /* no limit of bandwidth holds for what is sent now */
     int result;
     struct mv_error err;
 };
@@ -73,7 +74,8 @@ static int put_frame(struct mv_send_worker *worker, const struct mv_wire_head *h
     struct mv_send *send = worker->send;
     uint64_t bytes = MV_WIRE_HEAD_BYTES + head->length;
     int r = 0;
-    mv_send_pace_wait(&send->pace, bytes, send->cancelled);
+    if (!worker->hurries)
+        mv_send_pace_wait(&send->pace, bytes, send->cancelled);
     atomic_fetch_add_explicit(&send->counts.transferred, bytes, memory_order_relaxed);
     if (worker->used + bytes > GATHER || head->length > GATHER_SHORT)
         r = flush(worker, err);
@@ -187,7 +189,7 @@ static int put_bytes(struct mv_send_worker *worker, const struct pass *pass,
     return r;
 }
 
-static int put_chunk(struct mv_send_worker *worker, const struct pass *pass, struct mv_error *err)
+static int put_runs(struct mv_send_worker *worker, const struct pass *pass, struct mv_error *err)
 {
     const struct mv_ram_work *work = &worker->work;
     struct mv_ram_hold hold;
@@ -198,8 +200,42 @@ static int put_chunk(struct mv_send_worker *worker, const struct pass *pass, str
         r = put_bytes(worker, pass, &hold, work->offset + work->runs[i].start,
                       work->offset + work->runs[i].end, err);
     mv_ram_source_release(&hold);
-    atomic_fetch_add_explicit(&worker->send->counts.done, work->weight, memory_order_relaxed);
     return r;
+}
+
+/* Where memory is to follow the guest from now on, what was not sent yet does. */
+static int put_chunk(struct mv_send_worker *worker, const struct pass *pass, struct mv_error *err)
+{
+    struct mv_send *send = worker->send;
+    int r = 0;
+    if (!pass->boots && atomic_load(&send->way) == MV_SEND_AFTER)
+        mv_send_follow_note(send, &worker->work);
+    else
+        r = put_runs(worker, pass, err);
+    atomic_fetch_add_explicit(&send->counts.done, worker->work.weight, memory_order_relaxed);
+    return r;
+}
+
+int mv_send_put(struct mv_send *send, unsigned number, const struct mv_ram_source *source,
+                uint64_t start, uint64_t end, bool hurries, struct mv_error *err)
+{
+    struct mv_send_worker *worker = &send->workers[number];
+    const struct pass pass = {.all = false};
+    worker->channel = send->lines.channels[number]; /* a later one, where a line broke */
+    worker->hurries = hurries;
+    int r = 0;
+    while (r == 0 && start < end) {
+        uint64_t chunk = start - start % MV_RAM_CHUNK, stop = chunk + MV_RAM_CHUNK;
+        stop = stop < end ? stop : end;
+        worker->work.source = source;
+        worker->work.offset = chunk;
+        worker->work.count = 1;
+        worker->work.runs[0] =
+            (struct mv_ram_run){(uint32_t)(start - chunk), (uint32_t)(stop - chunk)};
+        r = put_runs(worker, &pass, err);
+        start = stop;
+    }
+    return r < 0 ? r : flush(worker, err);
 }
 
 /* The main channel's worker is the one that reads it: the receiver may have given up. */

@@ -5,6 +5,7 @@
 #include "channel.h"
 #include "cleanup.h"
 #include "os.h"
+#include "size.h"
 #include "statefile.h"
 
 #include <stdlib.h>
@@ -55,10 +56,9 @@ static int connect_one(struct mv_send *send, struct mv_wire_hello *hello, unsign
 
 static int connect_all(struct mv_send *send, struct mv_error *err)
 {
-    struct mv_wire_hello hello;
-    int r = mv_wire_hello_make(send->channels, &hello, err);
+    int r = 0;
     for (unsigned i = 0; r == 0 && i < send->channels; i++)
-        r = connect_one(send, &hello, i, err);
+        r = connect_one(send, &send->hello, i, err);
     return r;
 }
 
@@ -80,9 +80,14 @@ static int send_manifest(struct mv_send *send, struct mv_error *err)
 /* Nothing is written down of it where the receiver takes long, or asks somebody. */
 static int introduce(struct mv_send *send, struct mv_error *err)
 {
-    int r = connect_all(send, err);
+    int r = mv_wire_hello_make(send->channels, &send->hello, err);
+    send->hello.follows = send->may_follow;
+    if (r == 0)
+        r = connect_all(send, err);
     if (r == 0)
         r = mv_send_have_done(send, mv_send_plan, err);
+    if (r == 0 && send->may_follow)
+        r = mv_send_follow_make(send, err);
     if (r == 0)
         r = mv_send_workers_create(send, err);
     if (r == 0)
@@ -108,14 +113,24 @@ static int pass(struct mv_send *send, bool all, uint64_t bytes, struct mv_error 
     return r;
 }
 
+/* Whether memory follows the guest from here on. */
+static bool follows_now(struct mv_send *send)
+{
+    if (send->may_follow && atomic_load(&send->passes) >= send->follow_after)
+        mv_send_decide(send, MV_SEND_AFTER);
+    return atomic_load(&send->way) == MV_SEND_AFTER;
+}
+
 /* While the guest runs; what the cursors have taken at the end is still to be sent. */
 static int send_live(struct mv_send *send, uint64_t *ret_bytes, struct mv_error *err)
 {
     unsigned throttle = 0;
+    follows_now(send);
     int r = pass(send, true, atomic_load(&send->counts.memory), err);
     while (r == 0) {
         r = mv_send_take(send, ret_bytes, err);
-        if (r < 0 || mv_send_pace_is_enough(&send->pace, *ret_bytes, atomic_load(&send->passes)))
+        if (r < 0 || follows_now(send) ||
+            mv_send_pace_is_enough(&send->pace, *ret_bytes, atomic_load(&send->passes)))
             return r;
         if (throttle != atomic_load(&send->pace.throttle))
             r = mv_send_have_done(send, mv_send_slow_down, err);
@@ -194,6 +209,12 @@ static int send_end(struct mv_send *send, struct mv_error *err)
 
 /* --- all of it */
 
+static void be_impatient(struct mv_send *send)
+{
+    for (unsigned i = 0; i < send->channels; i++)
+        mv_channel_set_patience(send->lines.channels[i], PATIENCE_NS);
+}
+
 static int send_all_memory(struct mv_send *send, struct mv_error *err)
 {
     uint64_t bytes = 0;
@@ -203,10 +224,11 @@ static int send_all_memory(struct mv_send *send, struct mv_error *err)
         r = mv_send_have_done(send, mv_send_stop_guest, err);
     if (r < 0)
         return r;
-    for (unsigned i = 0; i < send->channels; i++)
-        mv_channel_set_patience(send->lines.channels[i], PATIENCE_NS);
+    be_impatient(send);
     mv_send_set_stage(send, MV_MOVE_DEVICE);
-    return send_rest(send, bytes, err);
+    return mv_send_decide(send, MV_SEND_BEFORE) == MV_SEND_AFTER
+               ? mv_send_follow_announce(send, err)
+               : send_rest(send, bytes, err);
 }
 
 static int permit(struct mv_send *send, struct mv_error *err)
@@ -220,16 +242,22 @@ static int permit(struct mv_send *send, struct mv_error *err)
     struct mv_error why = *err;
     if (r == -EREMOTEIO)
         atomic_store(&send->is_theirs, false);
-    atomic_store(&send->ended_ns, mv_now_ns());
-    if (r == 0)
-        mv_channel_finish(main_line(send), FINISH_NS, &why);
-    if (r == 0 || r == -EREMOTEIO)
+    atomic_store(&send->runs_ns, mv_now_ns());
+    if (r == 0 || r == -EREMOTEIO || atomic_load(&send->follows))
         return r;
     return mv_error_set(err, EIO,
                         "nothing more was heard of '%s' once it was permitted to let the guest "
                         "run: the guest stays paused here, as it was; where it does not run there, "
                         "and only then, let it go on with 'memvisor cont': %.1000s",
                         send->uri, why.text);
+}
+
+/* An exec: command has to pass on what was said last. */
+static void end_line(struct mv_send *send)
+{
+    struct mv_error ignored;
+    atomic_store(&send->ended_ns, mv_now_ns());
+    mv_channel_finish(main_line(send), FINISH_NS, &ignored);
 }
 
 static int send_all(struct mv_send *send, struct mv_error *err)
@@ -243,12 +271,41 @@ static int send_all(struct mv_send *send, struct mv_error *err)
     if (r < 0)
         return main_line(send) == NULL ? r : explain(send, r, err);
     r = mv_send_have_done(send, mv_send_hand_over, err);
-    return r < 0 ? r : permit(send, err);
+    if (r == 0)
+        r = permit(send, err);
+    if (r == 0 && atomic_load(&send->follows))
+        r = mv_send_follow_run(send, err);
+    return r;
+}
+
+/* What the guest lacks is here still: that is told. */
+static int note_broken(struct mv_send *send, struct mv_error *err)
+{
+    struct mv_error why = *err;
+    return mv_error_set(
+        err, EPIPE,
+        "the line to '%s' broke, and %s of the guest's memory had not followed it: 'memvisor "
+        "receive --resume' where it is, then 'memvisor send --resume' here take that up; where "
+        "it is lost there, 'memvisor qmp NAME migrate_cancel' and then 'memvisor cont NAME' let it "
+        "go on here as it was when it left: %.700s",
+        send->uri, mv_size_text(send->follow.count * 4096), why.text);
+}
+
+static int take_up(struct mv_send *send, struct mv_error *err)
+{
+    mv_send_set_stage(send, MV_MOVE_RECOVERING);
+    send->hello.resumes = true;
+    int r = connect_all(send, err);
+    if (r < 0)
+        return r;
+    be_impatient(send);
+    return mv_send_follow_again(send, err);
 }
 
 void mv_send_forget(struct mv_send *send)
 {
     mv_send_workers_destroy(send);
+    mv_send_follow_clear(send);
     for (size_t i = 0; i < send->source_count; i++)
         mv_ram_source_clear(&send->sources[i]);
     free(send->sources);
@@ -262,12 +319,19 @@ void mv_send_forget(struct mv_send *send)
 
 int mv_send_all(struct mv_send *send, struct mv_error *err)
 {
+    bool again = atomic_load(&send->stage) == MV_MOVE_BROKEN;
     int r = mv_lines_watch(&send->lines, send->cancelled, err);
     if (r < 0)
         return r;
-    r = send_all(send, err);
+    r = again ? take_up(send, err) : send_all(send, err);
+    if (r == 0)
+        end_line(send);
     mv_lines_unwatch(&send->lines);
     mv_lines_drop(&send->lines);
+    if (r < 0 && atomic_load(&send->follows) && atomic_load(&send->is_theirs)) {
+        mv_send_set_stage(send, MV_MOVE_BROKEN);
+        return note_broken(send, err);
+    }
     mv_send_forget(send);
     if (r < 0 && atomic_load(send->cancelled) && !atomic_load(&send->is_theirs))
         return mv_error_set(err, ECANCELED, "sending the guest to '%s' was cancelled", send->uri);

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "loop.h"
 #include "os.h"
+#include "size.h"
 
 #include <string.h>
 
@@ -47,12 +48,19 @@ static uint64_t since(uint64_t from, uint64_t to)
     return from == 0 || to < from ? 0 : to - from;
 }
 
+static uint64_t followed(const struct mv_send *send)
+{
+    uint64_t before = atomic_load(&send->counts.before);
+    return before == 0 ? 0 : atomic_load(&send->counts.transferred) - before;
+}
+
 void mv_send_progress(struct mv_send *send, struct mv_move_progress *ret)
 {
     const struct mv_send_counts *counts = &send->counts;
     uint64_t total = atomic_load(&counts->total), done = atomic_load(&counts->done);
     uint64_t ended = atomic_load(&send->ended_ns), now = ended != 0 ? ended : mv_now_ns();
     uint64_t began = atomic_load(&send->began_ns), ready = atomic_load(&send->ready_ns);
+    uint64_t runs = atomic_load(&send->runs_ns);
     *ret = (struct mv_move_progress){
         .stage = (enum mv_move_stage)atomic_load(&send->stage),
         .passes = atomic_load(&send->passes),
@@ -66,12 +74,17 @@ void mv_send_progress(struct mv_send *send, struct mv_move_progress *ret)
         .fill_pages = atomic_load(&counts->fill_pages),
         .compressed_pages = atomic_load(&counts->compressed_pages),
         .compressed_bytes = atomic_load(&counts->compressed_bytes),
-        .rate = atomic_load(&send->pace.rate),
+        .rate = runs == 0 || now == runs || !atomic_load(&send->follows)
+                    ? atomic_load(&send->pace.rate)
+                    : (uint64_t)((double)followed(send) * 1e9 / (double)since(runs, now)),
         .dirty_rate = atomic_load(&send->pace.dirty_rate),
+        .follows = atomic_load(&send->follows),
+        .followed = followed(send),
+        .requests = atomic_load(&counts->requests),
         .expected_downtime_ns = atomic_load(&send->pace.expected_ns),
         .setup_ns = since(began, ready != 0 ? ready : now),
         .total_ns = since(began, now),
-        .downtime_ns = since(atomic_load(&send->stopped_ns), now),
+        .downtime_ns = since(atomic_load(&send->stopped_ns), runs != 0 ? runs : now),
     };
 }
 
@@ -191,6 +204,15 @@ int mv_send_slow_down(void *opaque, struct mv_error *err)
     return mv_machine_throttle(send->machine, atomic_load(&send->pace.throttle), err);
 }
 
+static void let_follow(struct mv_send *send)
+{
+    atomic_store(&send->follows, true);
+    atomic_store(&send->counts.before, atomic_load(&send->counts.transferred));
+    mv_log("the guest goes on at '%s', and %s of its memory follow it: until all of it is there, "
+           "it cannot run without this process, nor go on here",
+           send->uri, mv_size_text(send->follow.count * 4096));
+}
+
 /* From here on the other end may have the guest's files, and may let it run soon. */
 int mv_send_hand_over(void *opaque, struct mv_error *err)
 {
@@ -199,6 +221,8 @@ int mv_send_hand_over(void *opaque, struct mv_error *err)
         return mv_error_set(err, ECANCELED, "cancelled");
     send->runs = send->holds && mv_machine_stops(send->machine) == send->stops;
     send->handed = true;
+    if (send->follow.count > 0)
+        let_follow(send);
     mv_block_claims_release(mv_machine_blocks(send->machine));
     mv_send_set_stage(send, MV_MOVE_HANDED);
     return 0;
@@ -242,6 +266,12 @@ static int on_resuming(void *opaque, struct mv_error *err)
                             send->uri);
     if (!send->over || !send->handed)
         return 0;
+    if (atomic_load(&send->stage) == MV_MOVE_BROKEN)
+        return mv_error_set(err, EBUSY,
+                            "the guest is at '%s', without all of its memory, since the line "
+                            "broke: 'memvisor receive --resume' there, then 'memvisor send "
+                            "--resume' here; where it is lost, migrate_cancel gives it up",
+                            send->uri);
     int r = mv_block_claims_take(mv_machine_blocks(send->machine), err);
     if (r < 0)
         mv_error_prefix(err, "the guest went to '%s', and has its files there", send->uri);
@@ -259,9 +289,77 @@ int mv_send_run(struct mv_send *send, const atomic_bool *cancelled, struct mv_er
     if (atomic_load(&send->ended_ns) == 0)
         atomic_store(&send->ended_ns, mv_now_ns());
     mv_loop_defer(send->loop, settle, send);
-    mv_send_set_stage(send, r == 0            ? MV_MOVE_COMPLETED
-                            : r == -ECANCELED ? MV_MOVE_CANCELLED
-                                              : MV_MOVE_FAILED);
+    if (r == 0 || atomic_load(&send->stage) != MV_MOVE_BROKEN)
+        mv_send_set_stage(send, r == 0            ? MV_MOVE_COMPLETED
+                                : r == -ECANCELED ? MV_MOVE_CANCELLED
+                                                  : MV_MOVE_FAILED);
+    return r;
+}
+
+/* --- memory that follows */
+
+enum mv_send_way mv_send_decide(struct mv_send *send, enum mv_send_way way)
+{
+    int was = MV_SEND_UNDECIDED;
+    return atomic_compare_exchange_strong(&send->way, &was, (int)way) ? way : (enum mv_send_way)was;
+}
+
+int mv_send_follow_now(struct mv_send *send, struct mv_error *err)
+{
+    if (!send->may_follow || mv_send_decide(send, MV_SEND_AFTER) != MV_SEND_AFTER)
+        return mv_error_set(err, EINVAL,
+                            "the guest is on its way to '%s', and its memory cannot follow it %s",
+                            send->uri, send->may_follow ? "any more" : "since that was not wished");
+    return 0;
+}
+
+static int check_stage(struct mv_send *send, enum mv_move_stage stage, struct mv_error *err)
+{
+    if (atomic_load(&send->stage) == (int)stage)
+        return 0;
+    return mv_error_set(err, EINVAL,
+                        stage == MV_MOVE_BROKEN
+                            ? "no line of the guest's memory that follows it has broken"
+                            : "no memory follows the guest");
+}
+
+int mv_send_take_up(struct mv_send *send, const char *uri, struct mv_error *err)
+{
+    int r = check_stage(send, MV_MOVE_BROKEN, err);
+    if (r == 0)
+        r = mv_channel_check(uri, false, err);
+    if (r < 0)
+        return r;
+    if (send->channels > 1 && !mv_channel_is_shared(uri))
+        return mv_error_set(err, EINVAL,
+                            "'%s' is one connection, and %u are needed: give an address of tcp: or "
+                            "unix:",
+                            uri, send->channels);
+    char *copy = strdup(uri);
+    if (copy == NULL)
+        return mv_error_set_errno(err, ENOMEM, "sending the guest");
+    free(send->uri);
+    send->uri = copy;
+    send->over = false;
+    send->still = true;
+    return 0;
+}
+
+int mv_send_give_up(struct mv_send *send, struct mv_error *err)
+{
+    int r = check_stage(send, MV_MOVE_BROKEN, err);
+    if (r < 0)
+        return r;
+    mv_send_forget(send);
+    mv_send_set_stage(send, MV_MOVE_FAILED);
+    return 0;
+}
+
+int mv_send_break(struct mv_send *send, struct mv_error *err)
+{
+    int r = check_stage(send, MV_MOVE_FOLLOWING, err);
+    if (r == 0)
+        mv_lines_end(&send->lines);
     return r;
 }
 
@@ -291,12 +389,18 @@ int mv_send_create(const struct mv_send_params *params, struct mv_send **ret, st
     send->machine = params->machine;
     send->loop = params->loop;
     send->channels = params->channels;
+    send->may_follow = params->follows;
+    send->follow_after = params->follows ? params->follow_after : MV_SEND_WHEN_ASKED;
+    if (params->follows && params->channels < MV_MOVE_CHANNELS_MAX &&
+        mv_channel_is_shared(params->uri))
+        send->channels++; /* for what is waited for */
     send->zstd = params->zstd;
     send->changed = params->changed;
     send->opaque = params->opaque;
     mv_main_step_init(&send->step, params->loop);
     mv_lines_init(&send->lines);
     mv_send_pace_init(&send->pace, params->limits);
+    pthread_mutex_init(&send->follow.lock, NULL);
     send->observer = (struct mv_machine_observer){.resuming = on_resuming, .opaque = send};
     mv_machine_observe(send->machine, &send->observer);
     send->uri = strdup(params->uri);
@@ -319,6 +423,7 @@ void mv_send_destroy(struct mv_send *send)
     mv_machine_unobserve(send->machine, &send->observer);
     mv_main_step_end(&send->step);
     mv_send_forget(send);
+    pthread_mutex_destroy(&send->follow.lock);
     mv_send_pace_end(&send->pace);
     mv_lines_close(&send->lines);
     mv_channel_tls_close(send->tls);

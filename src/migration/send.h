@@ -27,6 +27,7 @@
 #include "error.h"
 #include "move.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 
 struct mv_loop;
@@ -35,8 +36,9 @@ struct mv_send;
 
 /* What may be changed while it runs, by any thread. */
 struct mv_send_limits {
-    _Atomic uint64_t bandwidth;   /* bytes a second over all channels; 0: as fast as it goes */
-    _Atomic uint64_t downtime_ns; /* that is wished for */
+    _Atomic uint64_t bandwidth;        /* bytes a second over all channels; 0: as fast as it goes */
+    _Atomic uint64_t follow_bandwidth; /* the same of what follows and nobody waits for */
+    _Atomic uint64_t downtime_ns;      /* that is wished for */
     /* Percent of their time that vCPUs are kept from running where passes do not get shorter. */
     atomic_bool throttles;
     atomic_uint throttle_initial, throttle_increment, throttle_max;
@@ -44,13 +46,21 @@ struct mv_send_limits {
 /* QEMU's values: no limit, 300 ms, throttling on with 20, 10, 99. */
 void mv_send_limits_init(struct mv_send_limits *limits);
 
+#define MV_SEND_WHEN_ASKED UINT_MAX
+
 struct mv_send_params {
     struct mv_machine *machine;
     struct mv_loop *loop;
-    const char *uri;                     /* as mv_channel_connect has it; not kept */
-    const char *tls;                     /* as mv_channel_tls_open has it, or NULL; not kept */
-    unsigned channels;                   /* 1 to MV_MOVE_CHANNELS_MAX */
-    bool zstd;                           /* pages are compressed */
+    const char *uri;   /* as mv_channel_connect has it; not kept */
+    const char *tls;   /* as mv_channel_tls_open has it, or NULL; not kept */
+    unsigned channels; /* 1 to MV_MOVE_CHANNELS_MAX */
+    bool zstd;         /* pages are compressed */
+    /*
+     * Memory may follow the guest, after so many passes, MV_SEND_WHEN_ASKED: once
+     * mv_send_follow_now says so.  Where addresses take several channels there is one more.
+     */
+    bool follows;
+    unsigned follow_after;
     const struct mv_send_limits *limits; /* outlives the send */
     /*
      * In the main thread, soon after the stage changed or a pass began; or NULL.  It may look
@@ -73,9 +83,28 @@ void mv_send_destroy(struct mv_send *send);
  * the guest goes on, unless it was handed over by then; then what is waited for is given up
  * (process ends), and the guest stays paused.  -ESHUTDOWN where the guest ended meanwhile,
  * -ECONNREFUSED and its kin, -EPROTO where the other end breaks the protocol, -EREMOTEIO with
- * its own words where it refuses or fails.  0: it runs there.
+ * its own words where it refuses or fails.  0: it runs there, and all of it is there.
  */
 int mv_send_run(struct mv_send *send, const atomic_bool *cancelled, struct mv_error *err);
+
+/*
+ * --- memory that follows its guest (postcopy)
+ *
+ * The guest is stopped at once and runs there, and what was not sent before follows.  From the
+ * hand-over on this process has old memory of it: the guest cannot go on here.  A line that
+ * breaks then (MV_MOVE_BROKEN) leaves all that did not arrive here, until mv_send_run is called
+ * again after mv_send_take_up, over a new line to a receiver that was told to wait for that
+ * (mv_receive_take_up); or it is given up, and then the guest may go on here as it was handed
+ * over.
+ */
+
+/* Any thread.  -EINVAL where it may not follow, or does, or went whole. */
+int mv_send_follow_now(struct mv_send *send, struct mv_error *err);
+/* Main thread; mv_send_run is not running.  -EINVAL where it is not broken. */
+int mv_send_take_up(struct mv_send *send, const char *uri, struct mv_error *err);
+int mv_send_give_up(struct mv_send *send, struct mv_error *err);
+/* Any thread: end the lines while memory follows, as if they had broken.  -EINVAL as above. */
+int mv_send_break(struct mv_send *send, struct mv_error *err);
 
 /* --- any thread, while it runs and after */
 

@@ -3,6 +3,7 @@
 
 #include "bytes.h"
 #include "channel.h"
+#include "cleanup.h"
 #include "move.h"
 #include "os.h"
 #include "statefile.h"
@@ -23,6 +24,8 @@
 #define MAGIC       UINT32_C(0x564f4d6d) /* "mMOV" */
 #define SUM_AT      32
 #define HELLO_BYTES 128
+#define PAGE        4096
+#define WORD_PAGES  64
 #define BOOT_ID     "/proc/sys/kernel/random/boot_id"
 
 static const char hello_magic[16] = "memvisor stream";
@@ -32,7 +35,7 @@ static const struct type {
     uint32_t least, most; /* bytes of payload */
     bool has_kind, has_index, has_offset, has_size;
 } types[] = {
-    [MV_WIRE_HELLO] = {"HELLO", HELLO_BYTES, HELLO_BYTES},
+    [MV_WIRE_HELLO] = {"HELLO", HELLO_BYTES, HELLO_BYTES, .has_kind = true},
     [MV_WIRE_MANIFEST] = {"MANIFEST", 1, MV_STATEFILE_MANIFEST_MAX, .has_size = true},
     [MV_WIRE_RAM] = {"RAM", 0, MV_WIRE_PIECE, true, true, true, true},
     [MV_WIRE_PASS] = {"PASS", 0, 0, .has_index = true},
@@ -44,6 +47,8 @@ static const struct type {
     [MV_WIRE_LOADED] = {"LOADED", 0, 0},
     [MV_WIRE_RUNNING] = {"RUNNING", 0, 0},
     [MV_WIRE_FAILED] = {"FAILED", 0, MV_WIRE_TEXT_MAX},
+    [MV_WIRE_ABSENT] = {"ABSENT", 8, MV_WIRE_PIECE, false, true, true, true},
+    [MV_WIRE_WANT] = {"WANT", 0, 0, false, true, true, true},
 };
 #define TYPES (sizeof types / sizeof types[0])
 
@@ -190,6 +195,57 @@ int mv_wire_read_answer(struct mv_channel *channel, uint32_t expected, struct mv
                         head.type == MV_WIRE_REFUSED ? "refuses the guest" : "failed", text);
 }
 
+/* --- pages that are absent */
+
+static uint64_t words_of(uint64_t pages)
+{
+    return (pages + WORD_PAGES - 1) / WORD_PAGES;
+}
+
+int mv_wire_send_absent(struct mv_channel *channel, uint32_t index, const uint64_t *bits,
+                        uint64_t pages, struct mv_error *err)
+{
+    const uint64_t all = words_of(pages), most = MV_WIRE_PIECE / 8;
+    CLEANUP_FREE uint8_t *payload = malloc((all < most ? all : most) * 8);
+    int r = payload == NULL ? mv_error_set_errno(err, ENOMEM, "a list of pages") : 0;
+    for (uint64_t first = 0, words; r == 0 && first < all; first += words) {
+        uint64_t any = 0, left = pages - first * WORD_PAGES;
+        words = all - first < most ? all - first : most;
+        for (uint64_t i = 0; i < words; i++) {
+            any |= bits[first + i];
+            mv_bytes_put(payload + i * 8, bits[first + i], 8);
+        }
+        const struct mv_wire_head head = {
+            .type = MV_WIRE_ABSENT,
+            .length = (uint32_t)(words * 8),
+            .index = index,
+            .offset = first * WORD_PAGES * PAGE,
+            .size = (left < words * WORD_PAGES ? left : words * WORD_PAGES) * PAGE};
+        if (any != 0)
+            r = mv_wire_send(channel, &head, payload, err);
+    }
+    return r;
+}
+
+int mv_wire_take_absent(const struct mv_wire_head *head, const void *payload, uint64_t *bits,
+                        uint64_t pages, struct mv_error *err)
+{
+    const uint8_t *bytes = payload;
+    uint64_t first = head->offset / PAGE, count = head->size / PAGE, behind = 0;
+    bool fits = head->offset % (WORD_PAGES * PAGE) == 0 && head->size % PAGE == 0 && count > 0 &&
+                first < pages && count <= pages - first && head->length == words_of(count) * 8;
+    if (fits && count % WORD_PAGES != 0)
+        behind = mv_bytes_get(bytes + head->length - 8, 8) >> count % WORD_PAGES;
+    if (!fits || behind != 0)
+        return mv_error_set(err, EPROTO,
+                            "pages that are not there were told of, 0x%" PRIx64
+                            " bytes at 0x%" PRIx64 ", in a list that does not fit",
+                            head->size, head->offset);
+    for (uint64_t i = 0; i < words_of(count); i++)
+        bits[first / WORD_PAGES + i] |= mv_bytes_get(bytes + i * 8, 8);
+    return 0;
+}
+
 /* --- HELLO */
 
 /* The host's boot as 32 digits with dashes among them; of a host that does not tell, zeros. */
@@ -224,14 +280,15 @@ int mv_wire_send_hello(struct mv_channel *channel, const struct mv_wire_hello *h
 {
     uint8_t bytes[HELLO_BYTES] = {0}, *at = bytes;
     memcpy(at, hello_magic, sizeof hello_magic);
-    at = mv_bytes_put(at + sizeof hello_magic, MV_WIRE_FORMAT, 4);
+    at = mv_bytes_put(at + sizeof hello_magic, hello->follows ? 2 : 1, 4);
     at = mv_bytes_put(at, hello->channels, 2);
     at = mv_bytes_put(at, hello->number, 2);
     memcpy(at, hello->id, MV_WIRE_ID_BYTES);
     memcpy(at + MV_WIRE_ID_BYTES, hello->boot, MV_WIRE_ID_BYTES);
     memcpy(bytes + 64, hello->writer, strnlen(hello->writer, 64));
-    return mv_wire_send(
-        channel, &(struct mv_wire_head){.type = MV_WIRE_HELLO, .length = sizeof bytes}, bytes, err);
+    const struct mv_wire_head head = {
+        .type = MV_WIRE_HELLO, .kind = hello->resumes, .length = sizeof bytes};
+    return mv_wire_send(channel, &head, bytes, err);
 }
 
 static int check_hello(struct mv_channel *channel, const uint8_t bytes[HELLO_BYTES],
@@ -243,10 +300,10 @@ static int check_hello(struct mv_channel *channel, const uint8_t bytes[HELLO_BYT
     if (memcmp(bytes, hello_magic, sizeof hello_magic) != 0)
         return mv_error_set(err, EPROTO, "%s is no memvisor that sends a guest",
                             mv_channel_name(channel));
-    if (format != MV_WIRE_FORMAT)
+    if (format < 1 || format > MV_WIRE_FORMAT)
         return mv_error_set(err, ENOTSUP,
                             "%s, '%s', sends in format %" PRIu32 ", and this memvisor (" MV_VERSION
-                            ") knows format %d",
+                            ") knows those up to %d",
                             mv_channel_name(channel), hello->writer, format, MV_WIRE_FORMAT);
     if (hello->channels < 1 || hello->channels > MV_MOVE_CHANNELS_MAX)
         return refuse(channel, err, "its number of channels is", hello->channels);
@@ -264,7 +321,9 @@ int mv_wire_read_hello(struct mv_channel *channel, struct mv_wire_hello *ret, st
         r = mv_wire_read_payload(channel, &head, bytes, err);
     if (r < 0)
         return r;
-    struct mv_wire_hello hello = {.channels = (uint16_t)mv_bytes_get(bytes + 20, 2),
+    struct mv_wire_hello hello = {.follows = mv_bytes_get(bytes + 16, 4) > 1,
+                                  .resumes = head.kind != 0,
+                                  .channels = (uint16_t)mv_bytes_get(bytes + 20, 2),
                                   .number = (uint16_t)mv_bytes_get(bytes + 22, 2)};
     memcpy(hello.id, bytes + 24, sizeof hello.id);
     memcpy(hello.boot, bytes + 40, sizeof hello.boot);

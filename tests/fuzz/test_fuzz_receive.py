@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """libFuzzer on all that a receiver makes of what a sender says, beginning with real senders."""
+import socket
+import subprocess
+
 import libfuzzer
 from move_line import Line
 from qmp import Vm
@@ -15,6 +18,7 @@ MOVES = [
     (["-m", "4M", "-m", "2M@8G,thp=off", "-c", "2", "--device", "edu,addr=03.0"],
      ["--compress", "zstd"], WFI + bytes(range(256)) * 40),
     (["-m", "4M", "--device", "pcie-root-port,id=port", "--device", "edu,bus=port"], [], WFI * 1024),
+    (["-m", "4M"], ["--postcopy"], WFI),
 ]
 
 
@@ -26,9 +30,11 @@ def record(memvisor, folder, machine, options, image):
     with Vm(memvisor, folder, *machine, name="here", boot=boot) as here, \
             Vm(memvisor, folder, name="there", boot=[
                 memvisor.path, "receive", "unix:%s" % (folder / "back")]), \
-            Line(folder / "front", folder / "back") as line:
-        sent = here.verb("send", "here", "unix:%s" % (folder / "front"), *options)
-        assert sent.code == 0, sent
+            Line(folder / "front", folder / "back") as line, socket.socket(socket.AF_UNIX) as end:
+        # One connection, also where memory follows the guest.
+        end.connect(str(folder / "front"))
+        subprocess.run([memvisor.path, "send", "here", "fd:%d" % end.fileno(), *options], check=True,
+                       env=here.env, stdin=subprocess.DEVNULL, pass_fds=[end.fileno()])
         return line.sent
 
 

@@ -305,6 +305,13 @@ static void test_an_engine_comes_back(void **state)
     assert_int_equal(faults, 0);
 }
 
+static struct mv_block *stale;
+
+static void want_zeros(void *opaque, uint64_t offset, uint64_t len, bool waits)
+{
+    assert_int_equal(mv_paging_fill(stale, offset, NULL, len), 0);
+}
+
 static void test_some_are_there(void **state)
 {
     static uint64_t here[(PAGES + 63) / 64] = {UINT64_C(1) << 63, 1};
@@ -321,6 +328,35 @@ static void test_some_are_there(void **state)
     mv_block_destroy(other);
 }
 
+/* What is there of absent pages from before is never seen: not even where zeros come for it. */
+static void test_old_bytes(void **state)
+{
+    static uint64_t here[(PAGES + 63) / 64] = {1};
+    const struct mv_paging_source paging = {
+        .what = "test://other", .want = want_zeros, .stale = true};
+    struct mv_wait_times waits = {0};
+    struct mv_block *other;
+    uint8_t bytes[2 * PAGE], nines[PAGE];
+    assert_int_equal(mv_block_create(registry, "", "ram1", SIZE, &other, &err), 0);
+    memset(other->host, 7, SIZE);
+    memset(nines, 9, sizeof nines);
+    stale = other;
+    assert_int_equal(mv_paging_begin(other, &paging, here, &err), 0);
+    assert_int_equal(mv_block_read(other, 0, bytes, 2 * PAGE), 0);
+    assert_true(bytes[0] == 7 && bytes[PAGE - 1] == 7);
+    assert_true(bytes[PAGE] == 0 && bytes[2 * PAGE - 1] == 0);
+    assert_int_equal(mv_block_write(other, 5 * PAGE + 8, nines, PAGE), 0);
+    assert_int_equal(mv_block_read(other, 5 * PAGE, bytes, 2 * PAGE), 0);
+    assert_true(bytes[7] == 0 && bytes[8] == 9 && bytes[PAGE + 7] == 9 && bytes[PAGE + 8] == 0);
+    assert_int_equal(mv_paging_fill(other, 0, NULL, SIZE), 0);
+    assert_int_equal(mv_paging_absent(other), 0);
+    assert_int_equal(other->host[0], 7);
+    assert_int_equal(other->host[SIZE - 1], 0);
+    mv_paging_add_waits(other, &waits);
+    assert_int_equal(waits.count, 0); /* nobody but vCPUs is counted */
+    mv_block_destroy(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +369,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_job_is_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_engine_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_some_are_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_old_bytes, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,7 +112,7 @@ static const struct refused {
     const char *says;
 } refused[] = {
     {{.type = 0}, ANY, "unknown type 0"},
-    {{.type = MV_WIRE_FAILED + 1}, ANY, "unknown type 13"},
+    {{.type = MV_WIRE_WANT + 1}, ANY, "unknown type 15"},
     {{.type = 0xffff}, ANY, "unknown type 65535"},
     {{.type = MV_WIRE_RUN}, MV_WIRE_BIT(MV_WIRE_RAM), "RUN at a time when it is not due"},
     {{.type = MV_WIRE_HELLO, .length = 127}, ANY, "HELLO with values"},
@@ -124,6 +124,12 @@ static const struct refused {
     {{.type = MV_WIRE_SECTIONS, .length = MV_WIRE_PIECE + 1}, ANY, "SECTIONS with values"},
     {{.type = MV_WIRE_SECTIONS, .length = 8, .index = 1}, ANY, "SECTIONS with values"},
     {{.type = MV_WIRE_FAILED, .length = MV_WIRE_TEXT_MAX + 1}, ANY, "FAILED with values"},
+    {{.type = MV_WIRE_ABSENT, .length = 0, .size = 4096}, ANY, "ABSENT with values"},
+    {{.type = MV_WIRE_ABSENT, .length = MV_WIRE_PIECE + 8, .size = 4096},
+     ANY,
+     "ABSENT with values"},
+    {{.type = MV_WIRE_ABSENT, .kind = 1, .length = 8, .size = 4096}, ANY, "ABSENT with values"},
+    {{.type = MV_WIRE_WANT, .length = 1, .size = 4096}, ANY, "WANT with values"},
     {{.type = MV_WIRE_RAM, .kind = 0, .size = 4096}, ANY, "unknown kind 0"},
     {{.type = MV_WIRE_RAM, .kind = 5, .size = 4096}, ANY, "unknown kind 5"},
     {{.type = MV_WIRE_RAM, .kind = MV_WIRE_ZERO, .size = 0}, ANY, "wrong length 0"},
@@ -235,12 +241,102 @@ static void test_hello(void **state)
     memcpy(payload + 64, "memvisor 9\n", 12);
     frame(&head, payload);
     assert_int_equal(mv_wire_read_hello(channel, &got, &err), -ENOTSUP);
-    expect_text("'memvisor 9?', sends in format 2, and this memvisor (" MV_VERSION
-                ") knows format 1");
+    expect_text("'memvisor 9?', sends in format 3, and this memvisor (" MV_VERSION
+                ") knows those up to 2");
     payload[0] = 'M';
     frame(&head, payload);
     assert_int_equal(mv_wire_read_hello(channel, &got, &err), -EPROTO);
     expect_text("is no memvisor");
+}
+
+static void test_hello_of_what_follows_and_is_taken_up(void **state)
+{
+    struct mv_wire_hello hello, got;
+    uint8_t raw[MV_WIRE_HEAD_BYTES + 128];
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(mv_wire_hello_make(1, &hello, &err), 0);
+        hello.follows = i & 1;
+        hello.resumes = i & 2;
+        assert_int_equal(mv_wire_send_hello(channel, &hello, &err), 0);
+        assert_int_equal(recv(peer, raw, sizeof raw, MSG_WAITALL), sizeof raw);
+        assert_int_equal(raw[MV_WIRE_HEAD_BYTES + 16], i & 1 ? 2 : 1);
+        assert_int_equal(write(peer, raw, sizeof raw), sizeof raw);
+        assert_int_equal(mv_wire_read_hello(channel, &got, &err), 0);
+        assert_int_equal(got.follows, hello.follows);
+        assert_int_equal(got.resumes, hello.resumes);
+    }
+}
+
+/* --- pages that are absent */
+
+#define PAGES (MV_WIRE_ABSENT_PAGES + 130)
+
+static uint64_t given[PAGES / 64 + 1], taken[PAGES / 64 + 1];
+
+/* The frames come back to who sent them. */
+static void reflect(size_t len)
+{
+    uint8_t *bytes = malloc(len);
+    assert_int_equal(recv(peer, bytes, len, MSG_WAITALL), len);
+    assert_int_equal(write(peer, bytes, len), len);
+    free(bytes);
+}
+
+static void test_absent_pages_arrive_as_they_were_told(void **state)
+{
+    uint8_t payload[64];
+    struct mv_wire_head head;
+    (void)state;
+    memset(given, 0, sizeof given);
+    memset(taken, 0, sizeof taken);
+    /* A run that has none is left out, though it is longer than a socket takes at once. */
+    given[PAGES / 64] = 2;
+    assert_int_equal(mv_wire_send_absent(channel, 7, given, PAGES, &err), 0);
+    reflect(MV_WIRE_HEAD_BYTES + 24);
+    assert_int_equal(mv_wire_read_head(channel, MV_WIRE_BIT(MV_WIRE_ABSENT), &head, &err), 0);
+    assert_int_equal(head.index, 7);
+    assert_int_equal(head.offset, MV_WIRE_ABSENT_PAGES * 4096);
+    assert_int_equal(head.size, 130 * 4096);
+    assert_int_equal(mv_wire_read_payload(channel, &head, payload, &err), 0);
+    taken[0] = 9; /* what was told before stays */
+    assert_int_equal(mv_wire_take_absent(&head, payload, taken, PAGES, &err), 0);
+    given[0] = 9;
+    assert_memory_equal(given, taken, sizeof given);
+}
+
+static void test_absent_pages_that_are_none_are_refused(void **state)
+{
+    static const struct {
+        uint64_t offset, size;
+        uint32_t length;
+    } bad[] = {
+        {1, 64 * 4096, 8},                  /* no page */
+        {4096, 4096, 8},                    /* in the middle of a word */
+        {0, 4095, 8},                       /* no page */
+        {0, 0, 8},                          /* none */
+        {0, 201 * 4096, 32},                /* more than the block has */
+        {UINT64_MAX - 0x3ffff, 4096, 8},    /* and far behind it */
+        {0, UINT64_MAX & ~0xfffull, 8},     /* and beyond all */
+        {0, 64 * 4096, 16},                 /* a list that is too long */
+        {0, 65 * 4096, 8},                  /* too short */
+        {128 * 4096, 72 * 4096 - 4096, 16}, /* a bit behind the last page of the list */
+    };
+    uint8_t payload[64];
+    (void)state;
+    memset(payload, 0xff, sizeof payload);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const struct mv_wire_head head = {
+            .length = bad[i].length, .offset = bad[i].offset, .size = bad[i].size};
+        memset(taken, 0, sizeof taken);
+        assert_int_equal(mv_wire_take_absent(&head, payload, taken, 200, &err), -EPROTO);
+        expect_text("that does not fit");
+        for (size_t word = 0; word < 16; word++)
+            assert_int_equal(taken[word], 0);
+    }
+    const struct mv_wire_head whole = {.length = 8, .offset = 128 * 4096, .size = 64 * 4096};
+    assert_int_equal(mv_wire_take_absent(&whole, payload, taken, 200, &err), 0);
+    assert_true(taken[2] == UINT64_MAX && taken[3] == 0);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, tear_down)
@@ -254,6 +350,9 @@ int main(void)
         TEST(test_a_line_that_ends_is_told_apart_from_one_that_is_cut),
         TEST(test_what_a_receiver_says_is_shown_and_harmless),
         TEST(test_hello),
+        TEST(test_hello_of_what_follows_and_is_taken_up),
+        TEST(test_absent_pages_arrive_as_they_were_told),
+        cmocka_unit_test(test_absent_pages_that_are_none_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
