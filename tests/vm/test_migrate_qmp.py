@@ -15,12 +15,13 @@ import pytest
 import harness
 import qmp
 
-PARAMETERS = {"max-bandwidth": 0, "downtime-limit": 300, "multifd-channels": 2,
+PARAMETERS = {"max-bandwidth": 0, "max-postcopy-bandwidth": 0, "downtime-limit": 300, "multifd-channels": 2,
               "multifd-compression": "none", "cpu-throttle-initial": 20,
               "cpu-throttle-increment": 10, "max-cpu-throttle": 99}
 # Ours are others than QEMU's, and the manual says why.
 OTHERS = {"max-bandwidth"}
-CAPABILITIES = {"auto-converge": True, "events": True, "return-path": True, "multifd": False}
+CAPABILITIES = {"auto-converge": True, "events": True, "return-path": True, "multifd": False,
+                "postcopy-ram": False}
 
 
 @pytest.fixture
@@ -98,6 +99,7 @@ def test_parameters_and_capabilities_begin_as_qemus(vm, peer):
 
 @pytest.mark.parametrize("values", [
     {"max-bandwidth": 1 << 30}, {"max-bandwidth": 0}, {"downtime-limit": 0},
+    {"max-postcopy-bandwidth": 5},
     {"downtime-limit": 2000000}, {"downtime-limit": 2000001}, {"multifd-channels": 0},
     {"multifd-channels": 16}, {"multifd-channels": 256}, {"multifd-compression": "zstd"},
     {"multifd-compression": "lzma"}, {"cpu-throttle-initial": 0}, {"cpu-throttle-initial": 99},
@@ -264,9 +266,9 @@ def test_address_that_is_none(vm, uri, part):
 
 def test_other_ways_that_cannot_be(vm):
     with vm.qmp() as client:
-        for name in ("blk", "inc", "resume"):
+        for name, says in (("blk", "'blk'"), ("inc", "'inc'"), ("resume", "no guest was sent")):
             answer = client.command("migrate", uri="unix:/x", **{name: True})
-            assert "'%s'" % name in answer["error"]["desc"]
+            assert says in answer["error"]["desc"]
         answer = client.command("migrate", uri="file:/x", x_tls="psk=x")
         assert "'x-tls'" in answer["error"]["desc"]
         assert client.execute("query-migrate") == {}

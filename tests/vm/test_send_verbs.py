@@ -299,7 +299,7 @@ def test_receiver_with_a_bar(memvisor, folder, filled):
     (["send", "vm", "tcp:h:1", "--channels", "17"], ["--channels 17", "1 to 16"]),
     (["send", "vm", "tcp:h:1", "--compress", "gzip"], ["--compress gzip", "none or zstd"]),
     (["send", "vm", "tcp:h:1", "--bandwidth", "1M"], ["--bandwidth", "--max-bandwidth"]),
-    (["send", "vm", "tcp:h:1", "--postcopy"], ["--postcopy", "not in this version"]),
+    (["send", "vm", "tcp:h:1", "--after", "1"], ["--after 1", "give both"]),
     (["receive"], ["URI is missing"]),
     (["receive", "fd:0,1"], ["fd:0,1", "--serial none"]),
     (["receive", "tcp::1", "--json=on"], ["--json", "no value"]),
