@@ -11,6 +11,9 @@ rate of that: the time that the whole takes, what the sender says of the downtim
 gap between bytes of the console, looked at over both processes; and for comparison the longest in
 half a second without a move, which is the host's doing.  Figures are medians; ratios are those of
 the two moves of a turn.
+
+At the end memvisor's memory follows its guest (postcopy), which writes at the same rates: how long
+the guest waited for a page, as a rule and at most, and the longest gap on the console.
 """
 import argparse
 import contextlib
@@ -36,6 +39,7 @@ NO_LIMIT = 1 << 50
 RATES = (0, 200, 500)   # MiB/s
 QUIET = 0.5 # seconds that are looked at without a move
 LIMITS = {"time": 0.7, "gap": 0.5, "idle gap, ms": 20}
+WAIT_LIMITS = {"median wait, us": 150, "longest wait, us": 1000}
 FIELDS = ("seconds", "downtime_ms", "gap_ms", "quiet_gap_ms", "passes")
 UARTS = {"memvisor": 0x01000000, "qemu": 0x09000000}
 BASES = {"memvisor": 2 << 30, "qemu": 1 << 30}
@@ -139,8 +143,9 @@ def theirs(options, folder, rate, name, incoming=None):
         process.wait()
 
 
-def move(program, options, folder, rate):
-    """The figures of FIELDS; None where it was given up."""
+def move(program, options, folder, rate, follows=False):
+    """The figures of FIELDS; None where it was given up.  follows: its memory does, and what the
+    guest waited for that is told in "waits"."""
     start = {"memvisor": ours, "qemu": theirs}[program]
     uri = "tcp:127.0.0.1:%d" % free_port()
     with start(options, folder, rate, "source") as (pid, client, first), \
@@ -153,8 +158,13 @@ def move(program, options, folder, rate):
             time.sleep(0.01)
         quiet = time.monotonic()
         time.sleep(QUIET)
+        if follows:
+            client.execute("migrate-set-capabilities",
+                           capabilities=[{"capability": "postcopy-ram", "state": True}])
         began = time.monotonic()
         client.execute("migrate", uri=uri)
+        if follows:
+            client.execute("migrate-start-postcopy")
         while (told := client.execute("query-migrate"))["status"] != "completed":
             if told["status"] in ("failed", "cancelled") or time.monotonic() > began + options.limit:
                 return None
@@ -163,8 +173,11 @@ def move(program, options, folder, rate):
         while not other.execute("query-status")["running"]:
             time.sleep(0.01)
         time.sleep(0.3)
-        return dict(zip(FIELDS, (seconds, told["downtime"], console.gap(began) * 1000,
-                                 console.gap(quiet, began) * 1000, told["ram"]["dirty-sync-count"])))
+        figures = dict(zip(FIELDS, (seconds, told["downtime"], console.gap(began) * 1000,
+                                    console.gap(quiet, began) * 1000, told["ram"]["dirty-sync-count"])))
+        if follows:
+            figures["waits"] = other.execute("query-migrate").get("x-postcopy-waits")
+        return figures
 
 
 def measure(options, rate):
@@ -218,6 +231,38 @@ def judge(rate, found, median, limit):
     return kept
 
 
+def measure_postcopy(options, rate):
+    found = []
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            found.append(move("memvisor", options, pathlib.Path(folder), rate, follows=True))
+    return found
+
+
+def judge_postcopy(rate, moves):
+    """Whether the limits are kept."""
+    ended = [one for one in moves if one is not None]
+    waits = [one["waits"] for one in ended if one["waits"]]
+    if not ended:
+        print("postcopy %3d MiB/s: not within the limit" % rate)
+        return False
+    print("postcopy  %3d MiB/s: %6.2f s in all, %6.1f ms down, %6.1f ms without a byte on the console, "
+          "%d waits (%d of %d moves)" % (
+              rate, *(statistics.median(one[name] for one in ended)
+                      for name in ("seconds", "downtime_ms", "gap_ms")),
+              statistics.median(one["count"] for one in waits) if waits else 0, len(ended), len(moves)))
+    kept = True
+    for name, key in (("median wait, us", "median"), ("longest wait, us", "longest")):
+        if not waits:
+            break
+        value = statistics.median(one[key] for one in waits)
+        good = value <= WAIT_LIMITS[name]
+        kept &= good
+        print("  %-16s %6d, limit %g: %s" % (name, value, WAIT_LIMITS[name],
+                                             "kept" if good else "EXCEEDED"))
+    return kept
+
+
 def main(argv):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -228,16 +273,22 @@ def main(argv):
     parser.add_argument("--mib", type=int, default=2048, help="the guest's memory (2048)")
     parser.add_argument("--limit", type=int, default=60, help="seconds, then it is given up (60)")
     parser.add_argument("--json", metavar="FILE", help="figures as JSON; - is standard output")
+    parser.add_argument("--rates", default=",".join(map(str, RATES)), metavar="MIB,MIB...",
+                        help="that the guest writes a second (%(default)s)")
     parser.add_argument("--check", action="store_true", help="exit 1 when a limit is exceeded")
     options = parser.parse_args(argv)
     if options.rounds < 1 or options.mib < 16 or options.mib % 8 != 0:
         parser.error("at least one round, and a multiple of 8 MiB from 16 on")
     options.memvisor = os.path.abspath(options.memvisor)
+    rates = [int(rate) for rate in options.rates.split(",")]
     figures, kept = {}, True
-    for rate in RATES:
+    for rate in rates:
         found = figures[rate] = measure(options, rate)
         medians = {program: show(program, rate, moves, options.limit) for program, moves in found.items()}
         kept &= judge(rate, found, medians["memvisor"], options.limit)
+    figures["postcopy"] = {rate: measure_postcopy(options, rate) for rate in rates}
+    for rate, moves in figures["postcopy"].items():
+        kept &= judge_postcopy(rate, moves)
     if options.json:
         (sys.stdout if options.json == "-" else open(options.json, "w")).write(
             json.dumps(figures) + "\n")
