@@ -9,6 +9,7 @@
 
 #include "block-info.h"
 #include "block.h"
+#include "bulk-thread.h"
 #include "channel.h"
 #include "cleanup.h"
 #include "fault.h"
@@ -261,6 +262,7 @@ static void *run_other(void *opaque)
     struct mv_receive *receive = loader->receive;
     struct mv_wire_head head;
     struct mv_error err;
+    mv_bulk_thread();
     int r = mv_receive_take(loader, 0, &head, &err);
     if (atomic_load(&receive->all_in))
         return NULL; /* it had no more to say */
@@ -382,6 +384,7 @@ static void *run_main(void *opaque)
     struct mv_receive *receive = loader->receive;
     struct mv_error err;
     bool over = true;
+    mv_bulk_thread();
     int r = load_all(receive, &err);
     if (r == 0) {
         over = tell_running(receive);

@@ -11,6 +11,7 @@
  */
 #include "send-parts.h"
 
+#include "bulk-thread.h"
 #include "channel.h"
 #include "cleanup.h"
 #include "fault.h"
@@ -206,6 +207,7 @@ static void *push(void *opaque)
     struct pages pages;
     struct mv_error err;
     int r = 0;
+    mv_bulk_thread();
     setpriority(PRIO_PROCESS, 0, MV_MOVE_BACKGROUND_NICE);
     while (r == 0 && !atomic_load(&send->follow.failed) && take_next(send, &pages))
         r = put(send, pusher->number, &pages, false, &err);

@@ -10,6 +10,7 @@
 #include "send-parts.h"
 
 #include "block.h"
+#include "bulk-thread.h"
 #include "channel.h"
 #include "cleanup.h"
 #include "fault.h"
@@ -282,6 +283,7 @@ struct start {
 static void *run_thread(void *opaque)
 {
     const struct start *start = opaque;
+    mv_bulk_thread();
     work(start->worker, start->pass);
     return NULL;
 }

@@ -8,6 +8,7 @@
 #include "backing.h"
 #include "block-claim.h"
 #include "block.h"
+#include "bulk-thread.h"
 #include "channel.h"
 #include "cleanup.h"
 #include "log.h"
@@ -283,6 +284,7 @@ static int on_resuming(void *opaque, struct mv_error *err)
 
 int mv_send_run(struct mv_send *send, const atomic_bool *cancelled, struct mv_error *err)
 {
+    mv_bulk_thread();
     send->cancelled = cancelled;
     atomic_store(&send->began_ns, mv_now_ns());
     int r = mv_send_all(send, err);
