@@ -50,11 +50,10 @@ class Frames:
 class Line:
     """Passes on what comes to the Unix socket `front` to the one at `back`, and back.  Before a
     frame is passed on, at(type, number of it) is called, with frames counted by type; where that
-    returns True both ends are closed instead.  So they are once `limit` bytes of the sender were
-    passed on and more come: then over(), if there is one, is called first."""
+    returns True both ends are closed instead."""
 
-    def __init__(self, front, back, at=None, limit=None, over=None):
-        self.back, self.at, self.limit, self.over = str(back), at, limit, over
+    def __init__(self, front, back, at=None):
+        self.back, self.at = str(back), at
         self.counts = {}
         self.seen = []      # types, in order, of both directions
         self.sent = b""     # all that the sender said
@@ -70,16 +69,6 @@ class Line:
         number = self.counts[kind] = self.counts.get(kind, 0) + 1
         self.seen.append(kind)
         return not (self.at and self.at(kind, number))
-
-    def passes_bytes(self, receiver, frame):
-        left = len(frame) if self.limit is None else self.limit - len(self.sent)
-        self.sent += frame[:left]
-        receiver.sendall(frame[:left])
-        if left >= len(frame):
-            return True
-        if self.over:
-            self.over()
-        return False
 
     def serve(self):
         try:
@@ -111,10 +100,9 @@ class Line:
                 for kind, frame in frames.take(data):
                     if not self.passes(kind):
                         return
-                    if end is not sender:
-                        other.sendall(frame)
-                    elif not self.passes_bytes(other, frame):
-                        return
+                    other.sendall(frame)
+                    if end is sender:
+                        self.sent += frame
 
     def __enter__(self):
         return self

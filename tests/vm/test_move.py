@@ -8,7 +8,6 @@ spins.  tests/move_line.py stands between the two processes.
 import contextlib
 import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -135,7 +134,7 @@ def test_linux_moves_and_does_not_notice(memvisor, initrd, tmp_path):
 
 
 @contextlib.contextmanager
-def two(memvisor, folder, at=None, guest=SPIN, options=("-m", "4M"), receive=(), **line_words):
+def two(memvisor, folder, at=None, guest=SPIN, options=("-m", "4M"), receive=()):
     """A guest that runs, a receiver, and the line between them."""
     image = folder / "guest.bin"
     image.write_bytes(guest)
@@ -143,7 +142,7 @@ def two(memvisor, folder, at=None, guest=SPIN, options=("-m", "4M"), receive=(),
     with Vm(memvisor, folder, name="here", boot=boot) as here:
         with Vm(memvisor, folder, name="there", boot=[
                 memvisor.path, "receive", "unix:%s" % (folder / "back"), *receive]) as there:
-            with Line(folder / "front", folder / "back", at, **line_words) as line:
+            with Line(folder / "front", folder / "back", at) as line:
                 yield here, there, line
 
 
@@ -194,11 +193,6 @@ def test_a_line_that_is_cut(memvisor, tmp_path, kind):
             assert "let it go on with 'memvisor cont'" in sent.err, sent
             assert here.verb("cont", "here").code == 0
         runs_here(here)
-
-
-def kill(process):
-    process.send_signal(signal.SIGKILL)
-    process.wait()
 
 
 MOMENTS = [("MANIFEST", 1), ("RAM", 1), ("RAM", 3), ("PASS", 2), ("SECTIONS", 1), ("END", 1),
@@ -308,76 +302,7 @@ def test_several_channels_need_an_address_of_several(memvisor, tmp_path):
         assert status(here)["running"]
 
 
-# --- at any byte
-
-
-SMALL = ("-m", "1M")
-
-
-@pytest.fixture(scope="module")
-def length(memvisor, tmp_path_factory):
-    """Of what the sender of a small guest says."""
-    folder = tmp_path_factory.mktemp("length")
-    with two(memvisor, folder, options=SMALL) as (here, there, line):
-        assert send(here, folder).code == 0
-        return len(line.sent)
-
-
-def holds(here, there, sent):
-    """It runs at one end by itself, or at neither, and then the sender has it and says so."""
-    if sent.code == 0:
-        assert here.end() == 0 and status(there)["running"]
-        return
-    assert there.end() == 1, there.output()
-    if not status(here)["running"]:
-        here.wait_for(lambda: status(here)["running"] or status(here)["status"] == "postmigrate")
-    if status(here)["status"] == "postmigrate":
-        assert "let it go on with 'memvisor cont'" in sent.err, sent
-        assert here.verb("cont", "here").code == 0
-    runs_here(here)
-
-
-def cut(memvisor, folder, limit):
-    folder.mkdir()
-    with two(memvisor, folder, options=SMALL, limit=limit) as (here, there, line):
-        sent = send(here, folder)
-        assert sent.code == 1 or limit >= len(line.sent)
-        if limit < 168:  # not even a HELLO came
-            there.verb("quit", "there")
-            runs_here(here)
-        else:
-            holds(here, there, sent)
-
-
-def test_a_line_that_is_cut_at_some_bytes(memvisor, tmp_path, length):
-    """In the last frames above all, where it is handed over."""
-    for limit in (0, 100, 168, 300, length // 2, *range(length - 80, length + 1, 20)):
-        cut(memvisor, tmp_path / str(limit), limit)
-
-
-@pytest.mark.long
-def test_a_line_that_is_cut_at_every_64th_byte(memvisor, tmp_path, length):
-    for limit in range(0, length + 64, 64):
-        cut(memvisor, tmp_path / str(limit), limit)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("victim", ["here", "there"])
-def test_ends_that_are_killed_at_many_moments(memvisor, tmp_path, length, victim):
-    chance = random.Random(15)
-    for number in range(100):
-        folder, pids = tmp_path / str(number), []
-        folder.mkdir()
-        with two(memvisor, folder, options=SMALL, limit=chance.randrange(length + 1),
-                 over=lambda: os.kill(pids[0], signal.SIGKILL)) as (here, there, line):
-            pids.append({"here": here, "there": there}[victim].process.pid)
-            sent = send(here, folder)
-            if victim == "there" and there.process.poll() is not None:
-                here.wait_for(lambda: status(here)["status"] in ("running", "postmigrate"))
-                assert status(here)["running"] or "RUN" in line.seen, line.seen
-            elif victim == "here" and here.process.poll() is not None and len(line.sent) >= 168:
-                # What was passed on of RUN is not all of it.
-                assert there.end() == 1
+# --- cancelled
 
 
 def test_a_move_that_is_cancelled(memvisor, tmp_path):
