@@ -258,8 +258,11 @@ static int migrate(struct mv_qmp_call *call, struct mv_error *err)
     if (json_is_true(json_object_get(call->arguments, "blk")) ||
         json_is_true(json_object_get(call->arguments, "inc")))
         return mv_error_set(err, ENOTSUP, "'blk', 'inc': there are no disks to be copied");
-    if (json_is_true(json_object_get(call->arguments, "resume")))
+    if (json_is_true(json_object_get(call->arguments, "resume"))) {
+        if (text_of(call, "x-tls") != NULL)
+            return mv_error_set(err, EINVAL, "'x-tls': it is as when the guest left: leave it out");
         return mv_moving_take_up(call, true, false, err);
+    }
     int r = check_move(control, err);
     if (r < 0)
         return r;
@@ -273,13 +276,38 @@ static int migrate(struct mv_qmp_call *call, struct mv_error *err)
     return begin_send(call, &wish, err);
 }
 
+/* What else is as it was when the guest left. */
+static int resume_send(struct mv_qmp_call *call, bool ends, struct mv_error *err)
+{
+    static const char *const settled[] = {"downtime-limit", "multifd-channels",
+                                          "multifd-compression", "tls", "postcopy-after"};
+    struct mv_moving *moving = &call->session->control->moving;
+    for (size_t i = 0; i < sizeof settled / sizeof settled[0]; i++) {
+        if (json_object_get(call->arguments, settled[i]) != NULL)
+            return mv_error_set(err, EINVAL, "'%s': it is as when the guest left: leave it out",
+                                settled[i]);
+    }
+    struct mv_migrate_params now = moving->now;
+    int r = mv_migrate_params_set(&now, call->arguments, err);
+    if (r < 0)
+        return r;
+    if (json_object_get(call->arguments, "max-bandwidth") != NULL)
+        now.follow_bandwidth = now.max_bandwidth;
+    r = mv_moving_take_up(call, false, ends, err);
+    if (r == 0) {
+        moving->now = now;
+        mv_migrate_params_apply(&moving->now, &moving->limits);
+    }
+    return r;
+}
+
 static int x_send(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_control *control = call->session->control;
     const json_t *after = json_object_get(call->arguments, "postcopy-after");
     bool ends = json_is_true(json_object_get(call->arguments, "end"));
     if (json_is_true(json_object_get(call->arguments, "resume")))
-        return mv_moving_take_up(call, false, ends, err);
+        return resume_send(call, ends, err);
     int r = check_move(control, err);
     if (r < 0)
         return r;
@@ -307,9 +335,8 @@ static int x_send(struct mv_qmp_call *call, struct mv_error *err)
 static int migrate_cancel(struct mv_qmp_call *call, struct mv_error *err)
 {
     struct mv_control *control = call->session->control;
-    bool known = false;
-    int r = mv_moving_cancel_following(control, &known, err);
-    if (known || control->moving.cancelled == NULL ||
+    int r = mv_moving_check_cancel(control, err);
+    if (r < 0 || control->moving.cancelled == NULL ||
         atomic_exchange(control->moving.cancelled, true))
         return r;
     if (control->moving.params.events)

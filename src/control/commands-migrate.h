@@ -17,10 +17,7 @@ struct mv_qmp_call;
 int mv_moving_start(struct mv_qmp_call *call, bool at_once, bool ends, struct mv_error *err);
 /* The same for one whose line broke while memory followed, to the address in the arguments. */
 int mv_moving_take_up(struct mv_qmp_call *call, bool at_once, bool ends, struct mv_error *err);
-/*
- * migrate_cancel where memory follows the guest, or did (*ret_known): it cannot be cancelled
- * (-EBUSY); where the line broke it is given up.
- */
-int mv_moving_cancel_following(struct mv_control *control, bool *ret_known, struct mv_error *err);
+/* -EBUSY where memory follows the guest, or did until its line broke. */
+int mv_moving_check_cancel(const struct mv_control *control, struct mv_error *err);
 
 #endif

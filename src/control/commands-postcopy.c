@@ -48,28 +48,41 @@ int mv_moving_take_up(struct mv_qmp_call *call, bool at_once, bool ends, struct 
         free(moving->failure);
         moving->failure = NULL;
         r = mv_moving_start(call, at_once, ends, err);
+        if (r < 0)
+            mv_send_take_up_undo(moving->send);
     }
     if (r < 0)
         mv_handed_close(moving->fds);
     return r;
 }
 
-int mv_moving_cancel_following(struct mv_control *control, bool *ret_known, struct mv_error *err)
+int mv_moving_check_cancel(const struct mv_control *control, struct mv_error *err)
 {
-    struct mv_moving *moving = &control->moving;
+    const struct mv_moving *moving = &control->moving;
     enum mv_move_stage stage = stage_of(moving);
-    *ret_known = stage >= MV_MOVE_FOLLOWING && stage <= MV_MOVE_RECOVERING;
-    if (!*ret_known)
+    if (stage < MV_MOVE_FOLLOWING || stage > MV_MOVE_RECOVERING)
         return 0;
-    if (moving->cancelled != NULL)
-        return mv_error_set(err, EBUSY,
-                            "the guest runs at '%s', and its memory follows it: that cannot be "
-                            "cancelled any more",
-                            mv_send_uri(moving->send));
-    mv_log("the guest at '%s', and what it did since it left, is given up: 'cont' lets it go on "
-           "here as it was",
-           mv_send_uri(moving->send));
-    return mv_send_give_up(moving->send, err);
+    return mv_error_set(err, EBUSY,
+                        "the guest is at '%s', and its memory follows it: that cannot be cancelled "
+                        "any more; where its line broke, and it is lost there, x-send-give-up "
+                        "gives it up",
+                        mv_send_uri(moving->send));
+}
+
+static int give_up(struct mv_qmp_call *call, struct mv_error *err)
+{
+    const struct mv_moving *moving = &call->session->control->moving;
+    int r = mv_moving_check(call->session->control, err);
+    if (r == 0 && moving->send == NULL)
+        r = mv_error_set(err, EINVAL, "no guest was sent that could be given up");
+    if (r == 0)
+        r = mv_send_give_up(moving->send, err);
+    if (r == 0)
+        mv_log(
+            "the guest at '%s', and what it did since it left, is given up: 'cont' lets it go on "
+            "here as it was",
+            mv_send_uri(moving->send));
+    return r;
 }
 
 static int start_postcopy(struct mv_qmp_call *call, struct mv_error *err)
@@ -82,10 +95,12 @@ static int start_postcopy(struct mv_qmp_call *call, struct mv_error *err)
 
 static int pause_line(struct mv_qmp_call *call, struct mv_error *err)
 {
-    const struct mv_moving *moving = &call->session->control->moving;
-    if (moving->send == NULL)
-        return mv_error_set(err, EINVAL, "no guest was sent whose memory follows it");
-    return mv_send_break(moving->send, err);
+    const struct mv_control *control = call->session->control;
+    if (control->moving.send != NULL)
+        return mv_send_break(control->moving.send, err);
+    if (control->incoming != NULL && control->incoming->receive != NULL)
+        return mv_receive_break(control->incoming->receive, err);
+    return mv_error_set(err, EINVAL, "no guest was sent, or came, whose memory follows it");
 }
 
 /* --- the receiver's */
@@ -112,5 +127,6 @@ const struct mv_qmp_command mv_qmp_postcopy[] = {
     {"migrate-start-postcopy", &mv_qmp_empty, &mv_qmp_empty, start_postcopy},
     {"migrate-pause", &mv_qmp_empty, &mv_qmp_empty, pause_line},
     {"migrate-recover", &recover_args_type, &mv_qmp_empty, recover},
+    {"x-send-give-up", &mv_qmp_empty, &mv_qmp_empty, give_up},
     {NULL},
 };

@@ -222,7 +222,9 @@ static void stop_for_fault(struct mv_machine *machine)
     while (mv_machine_take_fault(machine, &block, &offset))
         tell_fault(machine, block, offset);
     machine->faulted = true;
-    mv_machine_pause(machine);
+    /* Who had it stand still before may let it go on as before. */
+    if (!machine->paused)
+        mv_machine_pause(machine);
 }
 
 static void host_reset(struct mv_machine *machine, enum mv_machine_cause cause)

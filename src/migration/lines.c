@@ -86,9 +86,12 @@ static void *watch(void *opaque)
 int mv_lines_watch(struct mv_lines *lines, const atomic_bool *cancelled, struct mv_error *err)
 {
     sigset_t all, before;
-    lines->cancelled = cancelled;
-    lines->ended = false;
-    lines->watched = true;
+    {
+        MV_LOCK_SCOPE(&lines->lock);
+        lines->cancelled = cancelled;
+        lines->ended = false;
+        lines->watched = true;
+    }
     mv_fault_fill_mask(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int errnum = pthread_create(&lines->watcher, NULL, watch, lines);

@@ -87,6 +87,9 @@ int mv_receive_accept_lines(struct mv_receive *receive, const atomic_bool *cance
         if (r < 0)
             return r;
         if (!is_wanted(receive, &hello)) {
+            if (hello.resumes && !atomic_load(&receive->follows))
+                mv_wire_say(channel, MV_WIRE_REFUSED,
+                            "no guest whose memory is to be taken up is here", err);
             mv_warn("a connection was dropped: %s is no channel of the move that is under way",
                     mv_channel_name(channel));
             mv_channel_close(channel);
@@ -98,7 +101,7 @@ int mv_receive_accept_lines(struct mv_receive *receive, const atomic_bool *cance
             atomic_store(&receive->channels, hello.channels);
         }
         mv_lines_add(&receive->lines, hello.number, channel);
-    } while (receive->lines.count < receive->hello.channels);
+    } while (receive->lines.count == 0 || receive->lines.count < receive->hello.channels);
     return 0;
 }
 

@@ -11,10 +11,13 @@
 #include "channel.h"
 #include "cleanup.h"
 #include "log.h"
+#include "loop.h"
 
 #include <string.h>
 
 #define PAGE MV_DIRTY_PAGE
+/* For a sender that has connected to take what it is told. */
+#define PATIENCE_NS UINT64_C(60000000000)
 
 /* --- what is not here */
 
@@ -44,6 +47,23 @@ static int tell_lacks(struct mv_receive *receive, struct mv_error *err)
 
 /* --- the guest goes on */
 
+/* Once its pages can be had again; by others' leave, as by `cont`. */
+static void let_run(void *opaque)
+{
+    struct mv_receive *receive = opaque;
+    struct mv_receive_follow *follow = &receive->follow;
+    struct mv_error why;
+    bool runs = follow->holds && mv_machine_stops(receive->machine) == follow->stops;
+    follow->holds = false;
+    if (!runs || mv_machine_state(receive->machine) == MV_MACHINE_ENDED)
+        return;
+    if (mv_machine_check_resume(receive->machine, &why) == 0)
+        mv_machine_resume(receive->machine);
+    else
+        mv_log("the rest of the guest's memory comes again, and the guest stays paused: %s",
+               why.text);
+}
+
 static int go_on(void *opaque, struct mv_error *err)
 {
     struct mv_receive *receive = opaque;
@@ -52,16 +72,18 @@ static int go_on(void *opaque, struct mv_error *err)
         return mv_error_set(err, ESHUTDOWN, "the guest has ended");
     {
         MV_LOCK_SCOPE(&follow->lock);
-        follow->broken = follow->over = false;
+        follow->broken = follow->over = follow->hung_up = follow->stopped = false;
         follow->first = follow->count = 0;
+        follow->answers_fail = false;
+        for (size_t i = 0; i < receive->manifest.block_count; i++) {
+            if (follow->lacks[i].block != NULL)
+                memset(follow->lacks[i].asked, 0,
+                       (follow->lacks[i].block->size / PAGE + 63) / 64 * sizeof(uint64_t));
+        }
     }
-    atomic_store(&follow->answers_fail, false);
     follow->awaits = false;
     mv_paging_retry_all(mv_machine_blocks(receive->machine));
     mv_receive_set_stage(receive, MV_MOVE_FOLLOWING);
-    if (follow->holds && mv_machine_stops(receive->machine) == follow->stops)
-        mv_machine_resume(receive->machine);
-    follow->holds = false;
     return 0;
 }
 
@@ -76,17 +98,26 @@ static int give_up(void *opaque, struct mv_error *err)
 
 /* --- the thread */
 
+static int step(struct mv_receive *receive, mv_main_step_fn *fn, struct mv_error *err)
+{
+    return mv_main_step_do(&receive->step, fn, receive, &receive->follow.moves_on, err);
+}
+
 static int await_line(struct mv_receive *receive, struct mv_error *err)
 {
-    int r = mv_lines_watch(&receive->lines, &receive->cancelled, err);
+    int r = mv_lines_watch(&receive->lines, &receive->follow.moves_on, err);
     if (r == 0)
-        r = mv_receive_accept_lines(receive, &receive->cancelled, err);
+        r = mv_receive_accept_lines(receive, &receive->follow.moves_on, err);
     mv_channel_listener_close(receive->listener);
     receive->listener = NULL;
+    for (unsigned i = 0; r == 0 && i < receive->lines.count; i++)
+        mv_channel_set_patience(receive->lines.channels[i], PATIENCE_NS);
     if (r == 0) {
         mv_receive_set_stage(receive, MV_MOVE_RECOVERING);
         r = tell_lacks(receive, err);
     }
+    for (unsigned i = 0; r == 0 && i < receive->lines.count; i++)
+        mv_channel_set_patience(receive->lines.channels[i], MV_CHANNEL_FOREVER);
     mv_lines_unwatch(&receive->lines);
     return r;
 }
@@ -98,15 +129,16 @@ static void *run_again(void *opaque)
     struct mv_error err, ignored;
     int r = await_line(receive, &err);
     if (r == 0)
-        r = mv_receive_step(receive, go_on, &err);
+        r = step(receive, go_on, &err);
     if (r < 0) {
-        if (!atomic_load(&receive->cancelled))
+        if (!atomic_load(&receive->follow.moves_on))
             mv_warn("the rest of the guest's memory did not come: %s", err.text);
         mv_lines_end(&receive->lines);
-        mv_receive_step(receive, give_up, &ignored);
+        step(receive, give_up, &ignored);
         return NULL;
     }
     r = mv_receive_start_others(receive, &err);
+    mv_loop_defer(receive->loop, let_run, receive);
     if (mv_receive_follow(receive, r, &err))
         mv_receive_defer_end(receive);
     return NULL;
@@ -116,27 +148,34 @@ static void *run_again(void *opaque)
 
 static int check(struct mv_receive *receive, struct mv_error *err)
 {
-    int stage = atomic_load(&receive->stage);
-    if (receive->follow.awaits)
-        return mv_error_set(err, EBUSY, "the rest of the guest's memory is awaited at '%s' already",
-                            receive->uri);
-    return stage == MV_MOVE_BROKEN
+    return atomic_load(&receive->stage) == MV_MOVE_BROKEN
                ? 0
                : mv_error_set(err, EINVAL,
                               "no line of a guest's memory that follows it here has broken");
+}
+
+/* One that is awaited at another address, perhaps a wrong one, is not any more. */
+static void stop_waiting(struct mv_receive *receive)
+{
+    struct mv_receive_follow *follow = &receive->follow;
+    atomic_store(&follow->moves_on, true);
+    mv_receive_join(receive);
+    mv_lines_drop(&receive->lines);
+    follow->awaits = false;
+    atomic_store(&follow->moves_on, false);
 }
 
 int mv_receive_take_up(struct mv_receive *receive, const char *uri, struct mv_error *err)
 {
     struct mv_channel_listener *listener;
     int r = check(receive, err);
-    if (r == 0)
-        r = mv_channel_listen(uri, receive->tls, receive->insecure, &listener, err);
+    if (r < 0)
+        return r;
+    stop_waiting(receive); /* it may be the same address */
+    r = mv_channel_listen(uri, receive->tls, receive->insecure, &listener, err);
     if (r < 0)
         return r;
     char *copy = strdup(mv_channel_listener_uri(listener));
-    mv_receive_join(receive);
-    mv_lines_drop(&receive->lines);
     receive->listener = listener;
     r = copy == NULL ? mv_error_set_errno(err, ENOMEM, "receiving a guest")
                      : mv_receive_start_main(receive, run_again, err);
@@ -149,5 +188,15 @@ int mv_receive_take_up(struct mv_receive *receive, const char *uri, struct mv_er
     free(receive->uri);
     receive->uri = copy;
     receive->follow.awaits = true;
+    atomic_store(&receive->ended_ns, 0);
+    return 0;
+}
+
+int mv_receive_break(struct mv_receive *receive, struct mv_error *err)
+{
+    int stage = atomic_load(&receive->stage);
+    if (stage != MV_MOVE_FOLLOWING && stage != MV_MOVE_RECOVERING)
+        return mv_error_set(err, EINVAL, "no memory follows the guest");
+    mv_lines_end(&receive->lines);
     return 0;
 }

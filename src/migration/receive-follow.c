@@ -15,6 +15,7 @@
 #include "cleanup.h"
 #include "fault.h"
 #include "log.h"
+#include "loop.h"
 #include "os.h"
 #include "size.h"
 
@@ -29,6 +30,8 @@
 /* Without a byte of what is absent. */
 #define SILENCE_NS UINT64_C(60000000000)
 #define LOOK_NS    UINT64_C(1000000000)
+/* The main thread may be busy for so long until it waits for a page that nobody can bring. */
+#define STOP_NS UINT64_C(500000000)
 /* For a sender to hear that nothing is wanted any more, and to hang up. */
 #define FINISH_NS UINT64_C(5000000000)
 
@@ -71,8 +74,11 @@ static int find_lack(struct mv_receive *receive, const struct mv_wire_head *head
         .index = head->index,
         .block = block,
         .bits = calloc((block->size / PAGE + 63) / 64, sizeof *lack->bits),
+        .asked = calloc((block->size / PAGE + 63) / 64, sizeof *lack->asked),
     };
-    return lack->bits != NULL ? 0 : mv_error_set_errno(err, ENOMEM, "receiving a guest");
+    return lack->bits != NULL && lack->asked != NULL
+               ? 0
+               : mv_error_set_errno(err, ENOMEM, "receiving a guest");
 }
 
 int mv_receive_follow_note(struct mv_receive *receive, const struct mv_wire_head *head,
@@ -125,13 +131,15 @@ void mv_receive_follow_end(struct mv_receive *receive)
 
 /* --- it is asked for */
 
-static void ask_for(struct mv_receive_follow *follow, const struct mv_receive_wish *wish)
+/* What was asked for once comes, unless the line breaks: whether some of it was not. */
+static bool note_asked(struct mv_receive_lack *lack, uint64_t offset, uint64_t len)
 {
-    MV_LOCK_SCOPE(&follow->lock);
-    if (follow->count == MV_RECEIVE_WISHES)
-        return;
-    follow->wishes[(follow->first + follow->count++) % MV_RECEIVE_WISHES] = *wish;
-    pthread_cond_signal(&follow->changed);
+    bool news = false;
+    for (uint64_t page = offset / PAGE; page < (offset + len) / PAGE; page++) {
+        news |= !(lack->asked[page / 64] >> page % 64 & 1);
+        lack->asked[page / 64] |= UINT64_C(1) << page % 64;
+    }
+    return news;
 }
 
 static void tell_failure(const struct mv_receive_lack *lack)
@@ -141,32 +149,56 @@ static void tell_failure(const struct mv_receive_lack *lack)
                    "'memvisor send --resume NAME URI' there");
 }
 
+/* A whole block may be wanted at once: what does not fit comes by itself. */
 static void want(void *opaque, uint64_t offset, uint64_t len, bool waits)
 {
-    const struct mv_receive_lack *lack = opaque;
+    struct mv_receive_lack *lack = opaque;
     struct mv_receive_follow *follow = &lack->receive->follow;
-    if (atomic_load(&follow->answers_fail) && lack->block != NULL)
+    const struct mv_receive_wish wish = {lack->index, offset,
+                                         len < MV_WIRE_PIECE ? len : MV_WIRE_PIECE};
+    MV_LOCK_SCOPE(&follow->lock);
+    if (follow->answers_fail && lack->block != NULL)
         tell_failure(lack);
-    else if (waits)
-        ask_for(follow, &(struct mv_receive_wish){lack->index, offset, len});
+    else if (waits && follow->count < MV_RECEIVE_WISHES && note_asked(lack, offset, wish.size)) {
+        follow->wishes[(follow->first + follow->count++) % MV_RECEIVE_WISHES] = wish;
+        pthread_cond_broadcast(&follow->changed);
+    }
 }
 
-/* 1: a wish; 0: the sender is to hear that all is here; or a negative errno: it is over. */
-static int await_wish(struct mv_receive *receive, struct mv_receive_wish *ret)
+static void fail_pages(struct mv_receive *receive)
 {
     struct mv_receive_follow *follow = &receive->follow;
-    uint64_t bytes = atomic_load(&receive->transferred), moved_ns = mv_now_ns();
+    MV_LOCK_SCOPE(&follow->lock);
+    follow->answers_fail = true;
+    for (size_t i = 0; i < receive->manifest.block_count; i++) {
+        if (follow->lacks[i].block != NULL && mv_paging_absent(follow->lacks[i].block) > 0)
+            tell_failure(&follow->lacks[i]);
+    }
+}
+
+static struct timespec after(uint64_t ns)
+{
+    uint64_t until = mv_now_ns() + ns;
+    return (struct timespec){(time_t)(until / 1000000000), (long)(until % 1000000000)};
+}
+
+/* When something of the memory came last. */
+struct heard {
+    uint64_t bytes, ns;
+};
+
+/* 1: a wish; 0: the sender is to hear that all is here; or a negative errno: it is over. */
+static int await_wish(struct mv_receive *receive, struct heard *heard, struct mv_receive_wish *ret)
+{
+    struct mv_receive_follow *follow = &receive->follow;
     MV_LOCK_SCOPE(&follow->lock);
     while (!follow->broken && !follow->complete && !follow->unwanted && follow->count == 0) {
-        uint64_t until = mv_now_ns() + LOOK_NS;
-        struct timespec when = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
+        struct timespec when = after(LOOK_NS);
         pthread_cond_clockwait(&follow->changed, &follow->lock, CLOCK_MONOTONIC, &when);
-        if (bytes != atomic_load(&receive->transferred)) {
-            bytes = atomic_load(&receive->transferred);
-            moved_ns = mv_now_ns();
-        } else if (mv_now_ns() - moved_ns > SILENCE_NS) {
+        if (heard->bytes != atomic_load(&receive->transferred))
+            *heard = (struct heard){atomic_load(&receive->transferred), mv_now_ns()};
+        else if (mv_now_ns() - heard->ns > SILENCE_NS)
             return -ETIMEDOUT;
-        }
     }
     if (follow->broken)
         return -EPIPE;
@@ -178,14 +210,29 @@ static int await_wish(struct mv_receive *receive, struct mv_receive_wish *ret)
     return 1;
 }
 
+/* All was said: a sender that does not hang up is not waited for for ever. */
+static void await_end(struct mv_receive *receive)
+{
+    struct mv_receive_follow *follow = &receive->follow;
+    struct timespec when = after(FINISH_NS);
+    {
+        MV_LOCK_SCOPE(&follow->lock);
+        while (!follow->hung_up &&
+               pthread_cond_clockwait(&follow->changed, &follow->lock, CLOCK_MONOTONIC, &when) == 0)
+            ;
+    }
+    mv_lines_end(&receive->lines);
+}
+
 static void *ask(void *opaque)
 {
     struct mv_receive *receive = opaque;
     struct mv_channel *channel = receive->lines.channels[0];
+    struct heard heard = {atomic_load(&receive->transferred), mv_now_ns()};
     struct mv_receive_wish wish;
     struct mv_error err;
     int r, sent = 0;
-    while (sent == 0 && (r = await_wish(receive, &wish)) == 1) {
+    while (sent == 0 && (r = await_wish(receive, &heard, &wish)) == 1) {
         const struct mv_wire_head head = {
             .type = MV_WIRE_WANT, .index = wish.index, .offset = wish.offset, .size = wish.size};
         sent = mv_wire_send(channel, &head, NULL, &err);
@@ -198,6 +245,8 @@ static void *ask(void *opaque)
                             receive->follow.what, (int)(SILENCE_NS / 1000000000));
     if (sent < 0)
         mv_receive_follow_break(receive, &err);
+    else if (r == 0)
+        await_end(receive);
     return NULL;
 }
 
@@ -211,7 +260,6 @@ static void note_complete(struct mv_receive *receive)
         return;
     follow->complete = true;
     atomic_store(&receive->all_in, true);
-    mv_channel_set_patience(receive->lines.channels[0], FINISH_NS);
     pthread_cond_broadcast(&follow->changed);
 }
 
@@ -281,25 +329,41 @@ static void tell_broken(struct mv_receive *receive)
            mv_size_text(mv_receive_follow_left(receive)), follow->why.text);
 }
 
-/* The guest stands still before anybody is told that its pages cannot be had. */
-static int stop_for_line(void *opaque, struct mv_error *err)
+/*
+ * In the main thread.  The guest stands still before anybody is told that its pages cannot be
+ * had, unless this thread waits for one itself.
+ */
+static void stop_for_line(void *opaque)
 {
     struct mv_receive *receive = opaque;
     struct mv_receive_follow *follow = &receive->follow;
-    (void)err;
-    if (!follow->holds && mv_machine_state(receive->machine) == MV_MACHINE_RUNNING) {
-        follow->holds = true;
-        mv_machine_pause(receive->machine);
-        follow->stops = mv_machine_stops(receive->machine);
-    }
-    atomic_store(&follow->answers_fail, true);
-    for (size_t i = 0; i < receive->manifest.block_count; i++) {
-        if (follow->lacks[i].block != NULL && mv_paging_absent(follow->lacks[i].block) > 0)
-            tell_failure(&follow->lacks[i]);
-    }
+    follow->holds |= mv_machine_state(receive->machine) == MV_MACHINE_RUNNING;
+    mv_machine_pause(receive->machine);
+    follow->stops = mv_machine_stops(receive->machine);
+    fail_pages(receive);
     mv_receive_set_stage(receive, MV_MOVE_BROKEN);
     tell_broken(receive);
-    return 0;
+    MV_LOCK_SCOPE(&follow->lock);
+    follow->stopped = true;
+    pthread_cond_broadcast(&follow->changed);
+}
+
+static void have_stopped(struct mv_receive *receive)
+{
+    struct mv_receive_follow *follow = &receive->follow;
+    struct timespec when = after(STOP_NS);
+    bool stopped;
+    mv_lines_drop(&receive->lines); /* so that the sender learns of it */
+    mv_loop_defer(receive->loop, stop_for_line, receive);
+    {
+        MV_LOCK_SCOPE(&follow->lock);
+        while (!follow->stopped && !atomic_load(&receive->cancelled) &&
+               pthread_cond_clockwait(&follow->changed, &follow->lock, CLOCK_MONOTONIC, &when) == 0)
+            ;
+        stopped = follow->stopped;
+    }
+    if (!stopped)
+        fail_pages(receive);
 }
 
 static int start_asker(struct mv_receive *receive, struct mv_error *err)
@@ -325,6 +389,11 @@ static int take_rest(struct mv_receive *receive, struct mv_error *err)
         note_complete(receive); /* the guest has written all of it itself */
     r = mv_receive_take(&receive->loaders[0], 0, &head, err);
     mv_receive_follow_break(receive, err);
+    {
+        MV_LOCK_SCOPE(&receive->follow.lock);
+        receive->follow.hung_up = true;
+        pthread_cond_broadcast(&receive->follow.changed);
+    }
     pthread_join(receive->follow.asker, NULL);
     return r;
 }
@@ -346,15 +415,14 @@ bool mv_receive_follow(struct mv_receive *receive, int result, struct mv_error *
         pthread_cond_broadcast(&follow->changed);
     }
     if (broken)
-        mv_receive_step(receive, stop_for_line, err);
+        have_stopped(receive);
     return !broken;
 }
 
 void mv_receive_follow_stop(struct mv_receive *receive)
 {
     struct mv_receive_follow *follow = &receive->follow;
-    uint64_t until = mv_now_ns() + FINISH_NS;
-    struct timespec when = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
+    struct timespec when = after(FINISH_NS);
     if (!atomic_load(&receive->follows))
         return;
     MV_LOCK_SCOPE(&follow->lock);
@@ -368,11 +436,17 @@ void mv_receive_follow_stop(struct mv_receive *receive)
         ;
 }
 
+static void free_bits(struct mv_receive_lack *lack)
+{
+    free(lack->bits);
+    free(lack->asked);
+}
+
 void mv_receive_follow_clear(struct mv_receive *receive)
 {
     struct mv_receive_follow *follow = &receive->follow;
     for (size_t i = 0; follow->lacks != NULL && i < receive->manifest.block_count; i++)
-        free(follow->lacks[i].bits);
+        free_bits(&follow->lacks[i]);
     free(follow->lacks);
     free(follow->what);
     follow->lacks = NULL;

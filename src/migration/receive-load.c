@@ -226,6 +226,9 @@ static int end_pass(struct mv_receive_loader *loader, const struct mv_wire_head 
     int r = mv_wire_read_payload(receive->lines.channels[loader->number], head, NULL, err);
     if (r < 0)
         return r;
+    if (atomic_load(&receive->follows))
+        return mv_error_set(err, EPROTO, "the end of pass %" PRIu32 " came, and the guest runs",
+                            head->index);
     if (head->index != ++*pass)
         return mv_error_set(err, EPROTO, "the end of pass %" PRIu32 " came where that of %u is due",
                             head->index, *pass);

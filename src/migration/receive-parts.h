@@ -45,6 +45,7 @@ struct mv_receive_lack {
     uint32_t index;
     struct mv_block *block; /* NULL: nothing of it follows */
     uint64_t *bits;         /* the pages that do, until the guest runs */
+    uint64_t *asked;        /* those that the sender was asked for; under the follow's lock */
 };
 
 #define MV_RECEIVE_WISHES 64
@@ -58,7 +59,8 @@ struct mv_receive_follow {
     struct mv_receive_lack *lacks; /* one a block of the manifest; NULL: nothing follows */
     char *what;                    /* the sender, as it is called */
     pthread_t asker;
-    atomic_bool answers_fail; /* the guest stands still since the line broke */
+    atomic_bool answers_fail; /* pages cannot be had, since the line broke; written under lock */
+    atomic_bool moves_on;     /* the line that is awaited will not come */
     _Atomic uint64_t requests, followed_from;
     /* The main thread's: */
     bool holds;                 /* paused the guest for that */
@@ -72,6 +74,8 @@ struct mv_receive_follow {
     bool complete; /* all is here */
     bool unwanted; /* the guest has ended */
     bool broken;   /* the line has */
+    bool hung_up;  /* the sender has, or the line is gone */
+    bool stopped;  /* the guest stands still, since it is broken */
     bool over;     /* all threads but the main channel's have ended */
     struct mv_error why;
 };

@@ -118,10 +118,14 @@ int mv_receive_let_go(void *opaque, struct mv_error *err)
     int r = mv_machine_state(receive->machine) == MV_MACHINE_ENDED
                 ? mv_error_set(err, ESHUTDOWN, "it was told to end")
                 : mv_block_claims_take(mv_machine_blocks(receive->machine), err);
-    if (r == 0 && mv_receive_follow_is_due(receive))
-        r = mv_receive_follow_begin(receive, err);
     if (r < 0)
         return r;
+    if (mv_receive_follow_is_due(receive))
+        r = mv_receive_follow_begin(receive, err);
+    if (r < 0) {
+        mv_block_claims_release(mv_machine_blocks(receive->machine));
+        return r;
+    }
     bool follows = atomic_load(&receive->follows);
     receive->arrived = true;
     atomic_store(&receive->runs_ns, mv_now_ns());
@@ -298,6 +302,7 @@ void mv_receive_stop(struct mv_receive *receive)
         return;
     mv_receive_follow_stop(receive);
     atomic_store(&receive->cancelled, true);
+    atomic_store(&receive->follow.moves_on, true);
     mv_lines_end(&receive->lines);
     {
         MV_LOCK_SCOPE(&receive->lock);

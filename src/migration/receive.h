@@ -82,10 +82,12 @@ void mv_receive_end(struct mv_receive *receive);
  * Memory that comes after the guest (the sender's wish): it runs from when it was let go, and
  * `ended` comes once all is here.  A line that breaks before that stops it (MV_MOVE_BROKEN), and
  * nobody lets it go on until the sender has connected again, to the address that is given here,
- * with the TLS of the first.  Main thread; returns at once.  -EINVAL where none broke, -EBUSY
- * where that is awaited; else what mv_channel_listen says.
+ * with the TLS of the first; an address that was given before counts no more.  Main thread;
+ * returns at once.  -EINVAL where none broke; else what mv_channel_listen says.
  */
 int mv_receive_take_up(struct mv_receive *receive, const char *uri, struct mv_error *err);
+/* End the lines while memory follows, as if they had broken.  Any thread.  -EINVAL as above. */
+int mv_receive_break(struct mv_receive *receive, struct mv_error *err);
 
 /* Whether it is still to be had ("inmigrate"): begun, and neither completed nor failed. */
 bool mv_receive_is_under_way(const struct mv_receive *receive);

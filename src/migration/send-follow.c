@@ -26,6 +26,8 @@
 #define PAGE MV_DIRTY_PAGE
 /* Of a source that go over as one piece where nobody waits for them. */
 #define PIECE_PAGES (MV_WIRE_PIECE / PAGE)
+/* And over one channel, where what is waited for has to wait for that. */
+#define ALONE_PAGES (PIECE_PAGES / 4)
 /* Without a word from a receiver that has been sent all it lacks. */
 #define SILENCE_NS UINT64_C(60000000000)
 /* How often it is looked whether another thread failed. */
@@ -157,7 +159,8 @@ static bool take_next(struct mv_send *send, struct pages *ret)
         uint64_t count = pages_of(send, follow->source);
         uint64_t first = find(bits, follow->page, count, true);
         if (first < count) {
-            uint64_t most = count - first < PIECE_PAGES ? count : first + PIECE_PAGES;
+            uint64_t pages = send->channels == 1 ? ALONE_PAGES : PIECE_PAGES;
+            uint64_t most = count - first < pages ? count : first + pages;
             *ret = (struct pages){follow->source, first, find(bits, first, most, false)};
             take(send, ret);
             return true;
@@ -256,7 +259,7 @@ static int put_wanted(struct mv_send *send, const struct mv_wire_head *head, str
         return r;
     uint64_t size = send->sources[pages.source].size;
     if (head->offset % PAGE != 0 || head->size % PAGE != 0 || head->size == 0 ||
-        head->offset >= size || head->size > size - head->offset)
+        head->size > MV_WIRE_PIECE || head->offset >= size || head->size > size - head->offset)
         return mv_error_set(err, EPROTO,
                             "the receiver wants 0x%" PRIx64 " bytes at 0x%" PRIx64
                             " of block %s, which are none of its pages",
@@ -291,14 +294,15 @@ static int answer(struct mv_send *send, struct mv_error *err)
 static int serve(struct mv_send *send, struct mv_error *err)
 {
     struct mv_channel *channel = send->lines.channels[0];
-    uint64_t heard_ns = mv_now_ns();
+    uint64_t heard_ns = mv_now_ns(), sent = 0;
     struct pages pages;
     int r = 0;
     while (r == 0) {
         bool pushes = send->channels == 1 && send->follow.count > 0;
         r = mv_channel_wait_readable(channel, pushes ? 0 : LOOK_NS, err);
-        if (send->follow.count > 0)
+        if (send->follow.count > 0 || sent != atomic_load(&send->counts.transferred))
             heard_ns = mv_now_ns();
+        sent = atomic_load(&send->counts.transferred);
         if (r == 1) {
             r = answer(send, err);
             heard_ns = mv_now_ns();
@@ -327,6 +331,7 @@ int mv_send_follow_run(struct mv_send *send, struct mv_error *err)
     int r = errnum == 0 ? serve(send, err) : mv_error_set_errno(err, errnum, "starting a thread");
     if (r < 0)
         fail(send, r, err);
+    atomic_store(&follow->failed, true); /* also where all is there: what is left nobody wants */
     for (unsigned i = 0; i < count; i++)
         pthread_join(pushers[i].thread, NULL);
     if (r < 0) {
@@ -338,6 +343,15 @@ int mv_send_follow_run(struct mv_send *send, struct mv_error *err)
 
 /* --- it is taken up again */
 
+/* Frames that a receiver can have to say. */
+static uint64_t frames_most(const struct mv_send *send)
+{
+    uint64_t most = 1;
+    for (size_t i = 0; i < send->block_count; i++)
+        most += (pages_of(send, i) + MV_WIRE_ABSENT_PAGES - 1) / MV_WIRE_ABSENT_PAGES;
+    return most;
+}
+
 static int read_absent(struct mv_send *send, struct mv_error *err)
 {
     struct mv_channel *channel = send->lines.channels[0];
@@ -346,9 +360,11 @@ static int read_absent(struct mv_send *send, struct mv_error *err)
     CLEANUP_FREE uint8_t *payload = malloc(MV_WIRE_PIECE);
     struct mv_wire_head head = {0};
     size_t source = 0;
+    uint64_t left = frames_most(send);
     int r = payload == NULL ? mv_error_set_errno(err, ENOMEM, "a list of pages") : 0;
     while (r == 0 && head.type != MV_WIRE_READY) {
-        r = mv_wire_read_head(channel, due, &head, err);
+        r = left-- > 0 ? mv_wire_read_head(channel, due, &head, err)
+                       : mv_error_set(err, EPROTO, "the receiver lacks more than there is");
         if (r == 0)
             r = mv_wire_read_payload(channel, &head, payload, err);
         if (r == 0 && head.type == MV_WIRE_ABSENT)

@@ -29,9 +29,10 @@ void mv_send_limits_init(struct mv_send_limits *limits)
                                       .throttle_max = 99};
 }
 
-void mv_send_pace_init(struct mv_send_pace *pace, const struct mv_send_limits *limits)
+void mv_send_pace_init(struct mv_send_pace *pace, const struct mv_send_limits *limits,
+                       const atomic_bool *over)
 {
-    *pace = (struct mv_send_pace){.limits = limits, .before = UINT64_MAX};
+    *pace = (struct mv_send_pace){.limits = limits, .over = over, .before = UINT64_MAX};
     pthread_mutex_init(&pace->lock, NULL);
 }
 
@@ -71,7 +72,8 @@ void mv_send_pace_wait(struct mv_send_pace *pace, uint64_t bytes, const atomic_b
     if (bandwidth == 0 || atomic_load(&pace->unlimited))
         return;
     uint64_t due = let_through(pace, bytes, bandwidth);
-    while (now = mv_now_ns(), due > now + BURST_NS && !atomic_load(cancelled)) {
+    while (now = mv_now_ns(),
+           due > now + BURST_NS && !atomic_load(cancelled) && !atomic_load(pace->over)) {
         uint64_t left = due - now < SLICE_NS ? due - now : SLICE_NS;
         struct timespec wait = {.tv_nsec = (long)left};
         nanosleep(&wait, NULL);

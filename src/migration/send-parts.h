@@ -36,6 +36,7 @@ struct mv_send_counts {
 
 struct mv_send_pace {
     const struct mv_send_limits *limits;
+    const atomic_bool *over;
     pthread_mutex_t lock;  /* of the bucket */
     uint64_t due_ns;       /* when the bytes that were let through will have gone */
     atomic_bool unlimited; /* the guest stands still */
@@ -47,7 +48,9 @@ struct mv_send_pace {
     atomic_uint throttle;
 };
 
-void mv_send_pace_init(struct mv_send_pace *pace, const struct mv_send_limits *limits);
+/* Nobody waits for it any more once *over is true. */
+void mv_send_pace_init(struct mv_send_pace *pace, const struct mv_send_limits *limits,
+                       const atomic_bool *over);
 void mv_send_pace_end(struct mv_send_pace *pace);
 /* Wait until so many bytes may go.  Any thread of the passes. */
 void mv_send_pace_wait(struct mv_send_pace *pace, uint64_t bytes, const atomic_bool *cancelled);

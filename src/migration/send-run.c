@@ -282,11 +282,20 @@ static int send_all(struct mv_send *send, struct mv_error *err)
 static int note_broken(struct mv_send *send, struct mv_error *err)
 {
     struct mv_error why = *err;
+    if (send->follow.count == 0)
+        return mv_error_set(
+            err, EPIPE,
+            "all of the guest's memory was sent to '%s', and the line broke before anybody said "
+            "that it is there: look whether 'memvisor qmp NAME query-migrate' says completed "
+            "there, "
+            "and then end this process by 'memvisor quit'; else 'memvisor receive --resume' there, "
+            "then 'memvisor send --resume' here: %.500s",
+            send->uri, why.text);
     return mv_error_set(
         err, EPIPE,
         "the line to '%s' broke, and %s of the guest's memory had not followed it: 'memvisor "
         "receive --resume' where it is, then 'memvisor send --resume' here take that up; where "
-        "it is lost there, 'memvisor qmp NAME migrate_cancel' and then 'memvisor cont NAME' let it "
+        "it is lost there, 'memvisor qmp NAME x-send-give-up' and then 'memvisor cont NAME' let it "
         "go on here as it was when it left: %.700s",
         send->uri, mv_size_text(send->follow.count * 4096), why.text);
 }

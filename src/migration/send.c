@@ -257,9 +257,21 @@ static void settle(void *opaque)
     send->over = true;
 }
 
+static bool memory_follows(struct mv_send *send)
+{
+    int stage = atomic_load(&send->stage);
+    return stage >= MV_MOVE_FOLLOWING && stage <= MV_MOVE_RECOVERING;
+}
+
 static int on_resuming(void *opaque, struct mv_error *err)
 {
     struct mv_send *send = opaque;
+    if (memory_follows(send))
+        return mv_error_set(err, EBUSY,
+                            "the guest is at '%s', and needs memory that is here: where the line "
+                            "broke, 'memvisor receive --resume' there, then 'memvisor send "
+                            "--resume' here; where it is lost, x-send-give-up gives it up",
+                            send->uri);
     if (send->still)
         return mv_error_set(err, EBUSY,
                             "the guest is on its way to '%s': wait for that, or type 'memvisor "
@@ -267,12 +279,6 @@ static int on_resuming(void *opaque, struct mv_error *err)
                             send->uri);
     if (!send->over || !send->handed)
         return 0;
-    if (atomic_load(&send->stage) == MV_MOVE_BROKEN)
-        return mv_error_set(err, EBUSY,
-                            "the guest is at '%s', without all of its memory, since the line "
-                            "broke: 'memvisor receive --resume' there, then 'memvisor send "
-                            "--resume' here; where it is lost, migrate_cancel gives it up",
-                            send->uri);
     int r = mv_block_claims_take(mv_machine_blocks(send->machine), err);
     if (r < 0)
         mv_error_prefix(err, "the guest went to '%s', and has its files there", send->uri);
@@ -315,19 +321,17 @@ int mv_send_follow_now(struct mv_send *send, struct mv_error *err)
     return 0;
 }
 
-static int check_stage(struct mv_send *send, enum mv_move_stage stage, struct mv_error *err)
+static int check_broken(struct mv_send *send, struct mv_error *err)
 {
-    if (atomic_load(&send->stage) == (int)stage)
-        return 0;
-    return mv_error_set(err, EINVAL,
-                        stage == MV_MOVE_BROKEN
-                            ? "no line of the guest's memory that follows it has broken"
-                            : "no memory follows the guest");
+    return atomic_load(&send->stage) == MV_MOVE_BROKEN
+               ? 0
+               : mv_error_set(err, EINVAL,
+                              "no line of the guest's memory that follows it has broken");
 }
 
 int mv_send_take_up(struct mv_send *send, const char *uri, struct mv_error *err)
 {
-    int r = check_stage(send, MV_MOVE_BROKEN, err);
+    int r = check_broken(send, err);
     if (r == 0)
         r = mv_channel_check(uri, false, err);
     if (r < 0)
@@ -344,25 +348,34 @@ int mv_send_take_up(struct mv_send *send, const char *uri, struct mv_error *err)
     send->uri = copy;
     send->over = false;
     send->still = true;
+    atomic_store(&send->ended_ns, 0);
     return 0;
+}
+
+void mv_send_take_up_undo(struct mv_send *send)
+{
+    send->still = false;
+    send->over = true;
 }
 
 int mv_send_give_up(struct mv_send *send, struct mv_error *err)
 {
-    int r = check_stage(send, MV_MOVE_BROKEN, err);
+    int r = check_broken(send, err);
     if (r < 0)
         return r;
     mv_send_forget(send);
+    mv_send_take_up_undo(send);
     mv_send_set_stage(send, MV_MOVE_FAILED);
     return 0;
 }
 
 int mv_send_break(struct mv_send *send, struct mv_error *err)
 {
-    int r = check_stage(send, MV_MOVE_FOLLOWING, err);
-    if (r == 0)
-        mv_lines_end(&send->lines);
-    return r;
+    int stage = atomic_load(&send->stage);
+    if (stage != MV_MOVE_FOLLOWING && stage != MV_MOVE_RECOVERING)
+        return mv_error_set(err, EINVAL, "no memory follows the guest");
+    mv_lines_end(&send->lines);
+    return 0;
 }
 
 static int check_params(const struct mv_send_params *params, struct mv_error *err)
@@ -401,7 +414,7 @@ int mv_send_create(const struct mv_send_params *params, struct mv_send **ret, st
     send->opaque = params->opaque;
     mv_main_step_init(&send->step, params->loop);
     mv_lines_init(&send->lines);
-    mv_send_pace_init(&send->pace, params->limits);
+    mv_send_pace_init(&send->pace, params->limits, &send->follow.failed);
     pthread_mutex_init(&send->follow.lock, NULL);
     send->observer = (struct mv_machine_observer){.resuming = on_resuming, .opaque = send};
     mv_machine_observe(send->machine, &send->observer);
@@ -420,6 +433,10 @@ void mv_send_destroy(struct mv_send *send)
 {
     if (send == NULL)
         return;
+    if (memory_follows(send))
+        mv_log("what is left of the guest's memory ends with this process, and the guest at '%s' "
+               "cannot do without",
+               send->uri);
     settle(send);
     mv_loop_forget(send->loop, send);
     mv_machine_unobserve(send->machine, &send->observer);

@@ -102,8 +102,11 @@ int mv_send_run(struct mv_send *send, const atomic_bool *cancelled, struct mv_er
 int mv_send_follow_now(struct mv_send *send, struct mv_error *err);
 /* Main thread; mv_send_run is not running.  -EINVAL where it is not broken. */
 int mv_send_take_up(struct mv_send *send, const char *uri, struct mv_error *err);
+/* mv_send_run was not called after all. */
+void mv_send_take_up_undo(struct mv_send *send);
 int mv_send_give_up(struct mv_send *send, struct mv_error *err);
-/* Any thread: end the lines while memory follows, as if they had broken.  -EINVAL as above. */
+/* Any thread: end the lines while memory follows, as if they had broken.  -EINVAL where none does.
+ */
 int mv_send_break(struct mv_send *send, struct mv_error *err);
 
 /* --- any thread, while it runs and after */

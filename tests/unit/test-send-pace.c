@@ -13,13 +13,13 @@
 static struct mv_send_limits limits;
 static struct mv_send_pace pace;
 static struct mv_send_counts counts;
-static atomic_bool cancelled;
+static atomic_bool cancelled, over;
 
 static int setup(void **state)
 {
     (void)state;
     mv_send_limits_init(&limits);
-    mv_send_pace_init(&pace, &limits);
+    mv_send_pace_init(&pace, &limits, &over);
     counts = (struct mv_send_counts){0};
     atomic_store(&cancelled, false);
     return 0;

@@ -41,7 +41,7 @@ DEVICES = {
 # Tests of their own, below and elsewhere.
 ELSEWHERE = {"qmp_capabilities", "quit", "x-save-cancel", "x-restore-info", "x-query-restore",
              "migrate", "x-send", "migrate-incoming", "getfd", "closefd",
-             "migrate-start-postcopy", "migrate-pause", "migrate-recover"}
+             "migrate-start-postcopy", "migrate-pause", "migrate-recover", "x-send-give-up"}
 # (command, device)
 CASES = ([(name, None) for name in sorted(ARGUMENTS) if name != "device_add"] +
          [("device_add", device) for device in DEVICES])
