@@ -231,12 +231,12 @@ def test_a_later_version_is_refused_with_both_named(memvisor, tmp_path, stream):
     with receiver(memvisor, tmp_path) as there:
         sender = Sender(tmp_path / "back")
         hello = stream[0][1][HEAD.size:]
-        later = hello[:16] + struct.pack("<I", 2) + hello[20:64] + b"memvisor 9.9".ljust(64, b"\0")
+        later = hello[:16] + struct.pack("<I", 3) + hello[20:64] + b"memvisor 9.9".ljust(64, b"\0")
         sender.say(frame("HELLO", later))
         kind, text = sender.hear()
-        assert kind == "REFUSED" and "'memvisor 9.9', sends in format 2" in text, text
-        assert "this memvisor (0.1.0) knows format 1" in text, text
-        assert "sends in format 2" in there.output()
+        assert kind == "REFUSED" and "'memvisor 9.9', sends in format 3" in text, text
+        assert "this memvisor (0.1.0) knows those up to 2" in text, text
+        assert "sends in format 3" in there.output()
 
 
 # --- receivers
