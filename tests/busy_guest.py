@@ -15,9 +15,9 @@ MIB = 1 << 20
 SOURCE = harness.TOP / "tests/vm/rounds-guest.c"
 BANKS = ("8M@2G,id=low", "2M@8G,id=high,thp=off", "2M@9G,id=seen,memfd=on")
 RANGES = {"low": (2 << 30, 8 * MIB), "high": (8 << 30, 2 * MIB), "seen": (9 << 30, 2 * MIB)}
-STATUS = struct.Struct("<8Q4Q4Q")
+STATUS = struct.Struct("<8Q4Q4Q2Q")
 STATUS_AT = (2 << 30) + 0x480000
-Status = collections.namedtuple("Status", "cpus wrong clock hz token first second lines pages ticks")
+Status = collections.namedtuple("Status", "cpus wrong clock hz token first second lines pages ticks rings")
 
 
 def in_order(*banks):
@@ -72,11 +72,13 @@ class Text:
 
 
 class Chain:
-    """The guest, in whichever process has it; the console's text is checked as one."""
+    """The guest, in whichever process has it; the console's text is checked as one.
+    on(number, argv): the command that runs argv where the process of this number is to be."""
 
-    def __init__(self, memvisor, folder, binary, cpus, *options, env=None):
+    def __init__(self, memvisor, folder, binary, cpus, *options, env=None, on=lambda number, argv: argv):
         self.memvisor = memvisor
         self.env = env
+        self.on = on
         self.folder = folder
         self.count = 0
         self.text = Text()
@@ -91,19 +93,27 @@ class Chain:
     def start(self, boot, *options):
         self.console = self.folder / ("console-%d" % self.count)
         self.began = time.monotonic()
-        self.vm = Vm(self.memvisor, self.folder, "--serial", "file:%s" % self.console, *options,
-                     name="vm%d" % self.count, boot=boot, env=self.env)
+        self.vm = Vm(self.memvisor, self.folder, "--serial", "file:%s" % self.listen(), *options,
+                     name="vm%d" % self.count, boot=self.on(self.count, boot), env=self.env)
         self.client = self.vm.qmp()
         self.count += 1
 
+    def listen(self):
+        """The file that the next process writes to."""
+        return self.console
+
     def written(self):
         return self.console.read_bytes()
+
+    def written_by(self, number):
+        """All of it, the process having ended."""
+        return (self.folder / ("console-%d" % number)).read_bytes()
 
     def status(self):
         path = self.folder / "status"
         self.client.execute("pmemsave", val=STATUS_AT, size=STATUS.size, filename=str(path))
         words = STATUS.unpack(path.read_bytes())
-        status = Status(*words[:8], words[8:12], words[12:])
+        status = Status(*words[:8], words[8:12], words[12:16], words[16:])
         assert status.wrong == 0, self.written()[-3000:]
         return status
 
@@ -113,8 +123,8 @@ class Chain:
 
         def has():
             now = self.status()
-            each = zip(before.pages + before.ticks, now.pages + now.ticks)
-            return (all(new > old for old, new in list(each)[:now.cpus] + list(each)[4:4 + now.cpus])
+            each = list(zip(before.pages + before.ticks, now.pages + now.ticks))
+            return (all(new > old for old, new in each[:now.cpus] + each[4:4 + now.cpus])
                     and now.token >= before.token + now.cpus and now.lines >= before.lines + 3)
         self.vm.wait_for(has, 120)
 
@@ -131,12 +141,12 @@ class Chain:
     def restore(self, state, *options):
         self.start([self.memvisor.path, "restore", state], *options)
 
-    def move(self, uri, *options):
-        """To another process, which waits at `uri` (tcp with port 0: at one that is free); what the
-        sender says at the end.  The console's text goes on where it was."""
+    def move(self, uri, *options, receive=()):
+        """To another process, which waits at `uri` (tcp with port 0: at one that is free), with these
+        options; what the sender says at the end.  The console's text goes on where it was."""
         old, client = self.vm, self.client
         began = self.began
-        self.start([self.memvisor.path, "receive", uri], "--json")
+        self.start([self.memvisor.path, "receive", uri], "--json", *receive)
         self.began = began
         if uri.startswith("tcp:"):
             at, = self.client.execute("query-migrate")["socket-address"]
@@ -146,7 +156,7 @@ class Chain:
         client.close()
         assert old.end() == 0, old.output()
         old.out.close()
-        text = (self.folder / ("console-%d" % (self.count - 2))).read_bytes()
+        text = self.written_by(self.count - 2)
         self.text.check(text, self.at)
         self.end, self.exact = self.at + len(text), True
         return json.loads(sent.out.splitlines()[-1])

@@ -1,24 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A guest that is busy with all it has, and checks all of it all the time, for
- * tests/vm/test_state_rounds.py.  Each CPU goes through its pages of each bank: every word
+ * tests/busy_guest.py.  Each CPU goes through its pages of each bank: every word
  * is what the page's round makes of its address, and then the next round's.  It holds
  * values in vector and system registers, takes timer interrupts and a token that goes
  * round the CPUs by SGIs, and looks at the clock.  The CPUs count under a lock.  The
  * first one writes to the console, always the same text.
  *
+ * With an ivshmem device in slot 4, half of its memory is one more bank.  Behind that is
+ * the desk, at which somebody outside puts questions (tests/desk.py): a page of words to
+ * be checked, for which a page of words goes back.  With a doorbell device (ext=on) each
+ * side rings when it has written; after a change among the peers, and so after a move,
+ * the guest rings in any case, since a ring may have been for nobody.
+ *
  * What is wrong is said there, too: "\nWRONG: ...".  How far it came is at STATUS.
  */
 #include "../bare/lib/bare.h"
 
-/* The test's -m options. */
-#define BANKS      3
+/* The test's -m options, and the device. */
+#define RAM_BANKS  3
+#define BANKS      4
 #define BANK_PAGES 512
 #define STATUS     (machine.load + 0x400000)
 #define CPUS_MAX   4
 #define TIMER      27
 #define TOKEN      3
 #define IDLE_EVERY 16
+
+#define FRAME     0x3f7e0000ul /* the GIC's, for messages */
+#define FUNCTION  0x40020000ul /* the device's configuration */
+#define REGISTERS 0x50000000ul /* its BARs */
+#define TABLE     0x50010000ul
+#define SHARED    0x50400000ul
+#define QUESTION  (SHARED + 0x201000)
+#define ANSWER    (SHARED + 0x202000)
+#define RUNG      0 /* vectors */
+#define CHANGED   1
 
 struct status {
     uint64_t cpus; /* once all of them run */
@@ -30,9 +47,21 @@ struct status {
     uint64_t lines;           /* complete ones */
     uint64_t pages[CPUS_MAX]; /* checked */
     uint64_t ticks[CPUS_MAX];
+    uint64_t rings[2]; /* by vector */
+};
+
+/* In the shared memory, behind the bank. */
+struct desk {
+    uint64_t question; /* its number */
+    uint64_t peer;     /* whom to ring */
+    uint64_t answered; /* the last question that was */
+    uint64_t position; /* the guest's own ID */
 };
 
 static struct status *status;
+static volatile struct desk *const desk = (struct desk *)(SHARED + 0x200000);
+static unsigned bank_count = RAM_BANKS;
+static uint64_t bell; /* the first vector's interrupt; 0: there is none */
 static uint64_t banks[BANKS];
 static uint32_t rounds[BANKS][BANK_PAGES];
 static uint32_t lock;
@@ -129,6 +158,69 @@ static void check_registers(unsigned cpu)
     }
 }
 
+/* --- the desk; the first CPU's */
+
+static void answer(void)
+{
+    uint64_t question = __atomic_load_n(&desk->question, __ATOMIC_ACQUIRE);
+    if (question == desk->answered)
+        return;
+    if (question != desk->answered + 1)
+        wrong("question", 0, question, desk->answered + 1);
+    check_page(QUESTION, question);
+    fill_page(ANSWER, question);
+    __atomic_store_n(&desk->answered, question, __ATOMIC_RELEASE);
+}
+
+static void hear(unsigned vector)
+{
+    status->rings[vector]++;
+    if (vector == CHANGED)
+        desk->position = read32(REGISTERS + 8);
+    answer();
+    write32(REGISTERS + 12, (uint32_t)desk->peer << 16);
+}
+
+static unsigned msix_capability(void)
+{
+    unsigned at = read32(FUNCTION + 0x34) & 0xff;
+    while (at != 0 && (read32(FUNCTION + at) & 0xff) != 0x11)
+        at = read32(FUNCTION + at) >> 8 & 0xff;
+    return at;
+}
+
+static void hang_bell(unsigned capability)
+{
+    unsigned first = read32(FRAME + 8) >> 16 & 0x3ff;
+    for (unsigned vector = 0; vector < 2; vector++) {
+        uint64_t entry = TABLE + 16 * vector,
+                 edge = machine.gicd + 0xc00 + (first + vector) / 16 * 4;
+        write32(entry, FRAME + 0x40);
+        write32(entry + 4, 0);
+        write32(entry + 8, first + vector);
+        write32(entry + 12, 0);
+        write32(edge, read32(edge) | 2u << (first + vector) % 16 * 2);
+        gic_enable(first + vector, 0x70);
+    }
+    bell = first;
+    write32(FUNCTION + capability, 0x80000000);
+    write32(REGISTERS + 0x28, CHANGED); /* ext=on: Notify */
+    desk->position = read32(REGISTERS + 8);
+}
+
+static void use_shared_memory(void)
+{
+    if (read32(FUNCTION) != 0x11101af4)
+        return;
+    const uint32_t bars[] = {REGISTERS, TABLE, SHARED, 0};
+    for (unsigned i = 0; i < 4; i++)
+        write32(FUNCTION + 0x10 + 4 * i, bars[i]);
+    write32(FUNCTION + 4, 6);
+    banks[bank_count++] = SHARED;
+    if (msix_capability() != 0)
+        hang_bell(msix_capability());
+}
+
 /* --- time */
 
 static uint64_t now(void)
@@ -161,6 +253,8 @@ static void on_irq(struct frame *frame)
         write_sysreg(cntv_cval_el0, time + period);
     } else if (intid == TOKEN) {
         has_token[cpu] = 1;
+    } else if (bell != 0 && intid - bell < 2) {
+        hear((unsigned)(intid - bell));
     } else if (intid == 1023) {
         return;
     } else {
@@ -229,6 +323,8 @@ static void check_all(unsigned cpu, unsigned bank, unsigned page)
     check_clock();
     count_under_lock();
     pass_token(cpu);
+    if (cpu == 0 && bell == 0 && bank_count == BANKS)
+        answer();
     if (cpu == 0)
         write_line();
     if (++status->pages[cpu] % IDLE_EVERY == 0)
@@ -238,14 +334,14 @@ static void check_all(unsigned cpu, unsigned bank, unsigned page)
 static void work(unsigned cpu)
 {
     for (unsigned page = cpu;; page = page + cpus < BANK_PAGES ? page + cpus : cpu) {
-        for (unsigned bank = 0; bank < BANKS; bank++)
+        for (unsigned bank = 0; bank < bank_count; bank++)
             check_all(cpu, bank, page);
     }
 }
 
 static void fill_share(unsigned cpu)
 {
-    for (unsigned bank = 0; bank < BANKS; bank++) {
+    for (unsigned bank = 0; bank < bank_count; bank++) {
         for (unsigned page = cpu; page < BANK_PAGES; page += cpus)
             fill_page(banks[bank] + page * PAGE, 0);
     }
@@ -261,11 +357,22 @@ static void secondary(unsigned cpu)
     work(cpu);
 }
 
-static void map_banks(void)
+static void map(uint64_t at, uint64_t attributes)
 {
-    for (unsigned bank = 0; bank < BANKS; bank++)
-        *mmu_entry(banks[bank], 2) =
-            banks[bank] | PTE_VALID | PTE_ATTR(ATTR_NORMAL) | PTE_SH | PTE_AF | PTE_UXN | PTE_PXN;
+    at &= ~0x1ffffful;
+    *mmu_entry(at, 2) = at | PTE_VALID | PTE_AF | PTE_UXN | PTE_PXN | attributes;
+}
+
+static void map_all(void)
+{
+    const uint64_t memory = PTE_ATTR(ATTR_NORMAL) | PTE_SH, device = PTE_ATTR(ATTR_DEVICE);
+    for (unsigned bank = 0; bank < RAM_BANKS; bank++)
+        map(banks[bank], memory);
+    map(SHARED, memory);
+    map((uint64_t)desk, memory);
+    map(FRAME, device);
+    map(FUNCTION, device);
+    map(REGISTERS, device);
     tlbi_all();
 }
 
@@ -276,11 +383,12 @@ void bare_main(void)
     banks[2] = 0x240000000;
     status = (struct status *)STATUS;
     mmu_on();
-    map_banks();
+    map_all();
     irq_handler = on_irq;
     status->hz = read_sysreg(cntfrq_el0);
     period = status->hz / 200;
     gic_init();
+    use_shared_memory();
     for (cpus = 1; cpus < CPUS_MAX && psci(0xc4000004, mpidr_of(cpus), 0, 0) == 1; cpus++)
         ;
     for (unsigned cpu = 1; cpu < cpus; cpu++)
