@@ -61,6 +61,26 @@ static bool is_gone(struct mv_receive *receive)
     return channel == NULL || mv_channel_wait_readable(channel, 0, &ignored) != 0;
 }
 
+/* Of the move that channels are there of. */
+static bool is_same_move(const struct mv_receive *receive, const struct mv_wire_hello *hello)
+{
+    return receive->lines.count > 0 &&
+           memcmp(hello->id, receive->hello.id, sizeof hello->id) == 0 &&
+           hello->channels == receive->hello.channels;
+}
+
+/* A line that loses packets may bring the first channel's HELLO after those of others. */
+static bool has_early(struct mv_receive *receive)
+{
+    struct mv_error ignored;
+    for (unsigned i = 1; i < MV_MOVE_CHANNELS_MAX; i++) {
+        struct mv_channel *channel = receive->lines.channels[i];
+        if (channel != NULL && mv_channel_wait_readable(channel, 0, &ignored) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool is_wanted(struct mv_receive *receive, const struct mv_wire_hello *hello)
 {
     bool follows = atomic_load(&receive->follows);
@@ -68,12 +88,10 @@ static bool is_wanted(struct mv_receive *receive, const struct mv_wire_hello *he
         (follows && (memcmp(hello->id, receive->hello.id, sizeof hello->id) != 0 ||
                      hello->channels != receive->hello.channels)))
         return false;
-    if (hello->number == 0)
-        return is_gone(receive);
-    return receive->lines.channels[0] != NULL &&
-           memcmp(hello->id, receive->hello.id, sizeof hello->id) == 0 &&
-           hello->channels == receive->hello.channels &&
-           receive->lines.channels[hello->number] == NULL;
+    if (is_same_move(receive, hello) && receive->lines.channels[hello->number] == NULL)
+        return true;
+    return hello->number == 0 ? is_gone(receive)
+                              : receive->lines.channels[0] == NULL && !has_early(receive);
 }
 
 int mv_receive_accept_lines(struct mv_receive *receive, const atomic_bool *cancelled,
@@ -95,7 +113,7 @@ int mv_receive_accept_lines(struct mv_receive *receive, const atomic_bool *cance
             mv_channel_close(channel);
             continue;
         }
-        if (hello.number == 0) {
+        if (!is_same_move(receive, &hello) || receive->lines.channels[hello.number] != NULL) {
             mv_lines_drop(&receive->lines);
             receive->hello = hello;
             atomic_store(&receive->channels, hello.channels);

@@ -10,6 +10,7 @@ import contextlib
 import os
 import pathlib
 import random
+import socket
 import statistics
 import subprocess
 import threading
@@ -23,6 +24,7 @@ import ivshmem
 import relay
 from busy_guest import Chain
 from desk import Desk, SIZE
+from qmp import Vm
 
 # Of a long test; those of a bad link are a fifth.
 MOVES = int(os.environ.get("MEMVISOR_MOVES", "50"))
@@ -188,6 +190,39 @@ def test_shared_memory_stays_shared_through_many_moves(memvisor, tmp_path, busy,
                 "tcp:127.0.0.1:0", ("--tls", key))
             move_both(desk, chain, kind, uri, *tls, *FOLLOWS[number % 2], receive=tls)
         chain.report(record_property)
+
+
+# --- channels that come in another order
+
+
+def pass_on(source, target):
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+def turn_round(listener, back, count):
+    """Connections to the listener are passed on to `back`, the last first."""
+    fronts = [listener.accept()[0] for _ in range(count)]
+    for front in reversed(fronts):
+        behind = relay.connect("unix:%s" % back)
+        behind.sendall(front.recv(168, socket.MSG_WAITALL))
+        for pair in ((front, behind), (behind, front)):
+            threading.Thread(target=pass_on, args=pair, daemon=True).start()
+
+
+def test_the_first_channel_comes_last(memvisor, tmp_path):
+    """As where its first packet was lost."""
+    with Vm(memvisor, tmp_path, name="here") as here, socket.socket(socket.AF_UNIX) as listener, \
+            Vm(memvisor, tmp_path, name="there", boot=[
+                memvisor.path, "receive", "unix:%s" % (tmp_path / "back")]):
+        listener.bind(str(tmp_path / "front"))
+        listener.listen()
+        threading.Thread(target=turn_round, args=(listener, tmp_path / "back", 3), daemon=True).start()
+        sent = here.verb("send", "here", "unix:%s" % (tmp_path / "front"), "--channels", "3")
+        assert sent.code == 0, sent
+        assert here.end() == 0
 
 
 # --- two hosts and the link between them
