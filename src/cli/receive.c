@@ -251,7 +251,10 @@ static int begin(void *opaque, struct mv_error *err)
 {
     struct verb *verb = opaque;
     int r = mv_ticker_start(&verb->ticker, verb->loop, tick, verb, err);
-    return r < 0 ? r : mv_receive_begin(verb->incoming.receive, err);
+    if (r == 0)
+        return mv_receive_begin(verb->incoming.receive, err);
+    mv_receive_refuse(verb->incoming.receive, err);
+    return r;
 }
 
 static void ending(void *opaque)

@@ -293,7 +293,16 @@ int mv_receive_listen(const struct mv_receive_params *params, struct mv_receive 
 
 int mv_receive_begin(struct mv_receive *receive, struct mv_error *err)
 {
-    return mv_receive_load(receive, err);
+    int r = mv_receive_load(receive, err);
+    if (r < 0)
+        mv_receive_refuse(receive, err);
+    return r;
+}
+
+void mv_receive_refuse(struct mv_receive *receive, const struct mv_error *why)
+{
+    mv_receive_tell(receive, MV_WIRE_FAILED, why);
+    mv_receive_drain(receive, 0, &receive->cancelled);
 }
 
 void mv_receive_stop(struct mv_receive *receive)

@@ -73,6 +73,8 @@ int mv_receive_machine(struct mv_receive *receive, struct mv_loop *loop,
                        struct mv_serial_backend *serial, struct mv_machine **ret,
                        struct mv_error *err);
 int mv_receive_begin(struct mv_receive *receive, struct mv_error *err);
+/* Instead of mv_receive_begin: the sender, which was told that it may send, hears why not. */
+void mv_receive_refuse(struct mv_receive *receive, const struct mv_error *why);
 /* Before the machine is destroyed, where it was made: ends what is under way. */
 void mv_receive_stop(struct mv_receive *receive);
 /* Once the machine is destroyed, or was not made, whatever failed.  May be NULL. */

@@ -245,7 +245,10 @@ static int look_for_answer(struct mv_send_worker *worker, struct mv_error *err)
     if (worker != worker->send->workers)
         return 0;
     int r = mv_channel_wait_readable(worker->channel, 0, err);
-    return r <= 0 ? r : mv_wire_read_answer(worker->channel, MV_WIRE_BIT(MV_WIRE_FAILED), err);
+    return r <= 0 ? r
+                  : mv_wire_read_answer(worker->channel,
+                                        MV_WIRE_BIT(MV_WIRE_REFUSED) | MV_WIRE_BIT(MV_WIRE_FAILED),
+                                        err);
 }
 
 static int put_chunks(struct mv_send_worker *worker, struct pass *pass, struct mv_error *err)
