@@ -57,8 +57,10 @@ static void get_progress(const struct mv_control *control, struct mv_move_progre
     *ret = moving->saved;
     if (moving->send != NULL) {
         mv_send_progress(moving->send, ret);
-        /* Its end is told with all that belongs to it, once its job is over. */
-        if (moving->cancelled != NULL && ret->stage >= MV_MOVE_COMPLETED)
+        /* Its end is told with all that belongs to it, and what can follow, once its job is over.
+         */
+        if (moving->cancelled != NULL &&
+            (ret->stage >= MV_MOVE_COMPLETED || ret->stage == MV_MOVE_BROKEN))
             ret->stage =
                 moving->told_stage < 0 ? MV_MOVE_SETUP : (enum mv_move_stage)moving->told_stage;
     } else if (moving->cancelled != NULL && control->saving.save != NULL) {

@@ -45,14 +45,16 @@ int mv_moving_take_up(struct mv_qmp_call *call, bool at_once, bool ends, struct 
         return r;
     r = mv_send_take_up(moving->send, uri, err);
     if (r == 0) {
-        free(moving->failure);
-        moving->failure = NULL;
         r = mv_moving_start(call, at_once, ends, err);
         if (r < 0)
             mv_send_take_up_undo(moving->send);
     }
-    if (r < 0)
+    if (r < 0) {
         mv_handed_close(moving->fds);
+        return r;
+    }
+    free(moving->failure);
+    moving->failure = NULL;
     return r;
 }
 

@@ -302,7 +302,6 @@ static int note_broken(struct mv_send *send, struct mv_error *err)
 
 static int take_up(struct mv_send *send, struct mv_error *err)
 {
-    mv_send_set_stage(send, MV_MOVE_RECOVERING);
     send->hello.resumes = true;
     int r = connect_all(send, err);
     if (r < 0)
@@ -328,11 +327,10 @@ void mv_send_forget(struct mv_send *send)
 
 int mv_send_all(struct mv_send *send, struct mv_error *err)
 {
-    bool again = atomic_load(&send->stage) == MV_MOVE_BROKEN;
+    bool again = atomic_load(&send->stage) == MV_MOVE_RECOVERING;
     int r = mv_lines_watch(&send->lines, send->cancelled, err);
-    if (r < 0)
-        return r;
-    r = again ? take_up(send, err) : send_all(send, err);
+    if (r == 0)
+        r = again ? take_up(send, err) : send_all(send, err);
     if (r == 0)
         end_line(send);
     mv_lines_unwatch(&send->lines);

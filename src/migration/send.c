@@ -349,6 +349,7 @@ int mv_send_take_up(struct mv_send *send, const char *uri, struct mv_error *err)
     send->over = false;
     send->still = true;
     atomic_store(&send->ended_ns, 0);
+    mv_send_set_stage(send, MV_MOVE_RECOVERING);
     return 0;
 }
 
@@ -356,6 +357,7 @@ void mv_send_take_up_undo(struct mv_send *send)
 {
     send->still = false;
     send->over = true;
+    mv_send_set_stage(send, MV_MOVE_BROKEN);
 }
 
 int mv_send_give_up(struct mv_send *send, struct mv_error *err)
