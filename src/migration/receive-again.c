@@ -133,7 +133,7 @@ static void *run_again(void *opaque)
     if (r < 0) {
         if (!atomic_load(&receive->follow.moves_on))
             mv_warn("the rest of the guest's memory did not come: %s", err.text);
-        mv_lines_end(&receive->lines);
+        mv_lines_drop(&receive->lines);
         step(receive, give_up, &ignored);
         return NULL;
     }

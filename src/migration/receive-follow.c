@@ -407,6 +407,7 @@ bool mv_receive_follow(struct mv_receive *receive, int result, struct mv_error *
         mv_receive_follow_break(receive, err);
     mv_lines_end(&receive->lines);
     mv_receive_join_others(receive);
+    mv_lines_drop(&receive->lines); /* a sender that waits at it hears of it */
     bool broken;
     {
         MV_LOCK_SCOPE(&follow->lock);
