@@ -237,19 +237,23 @@ static int64_t submit(const struct mv_nbd_source *source, struct slot *slot)
 }
 
 /* What the guest writes meanwhile is in the cursor's next take. */
-static bool copy_out(struct mv_nbd_source *source, uint8_t *bytes, uint64_t offset, uint64_t len)
+static bool copy_out(struct mv_nbd_source *source, const struct slot *slot, uint64_t offset,
+                     uint64_t len)
 {
-    if (mv_memory_copy_out(bytes, source->block->host + offset, len) == NULL)
-        return true;
-    end_write(source, -EIO, "the host cannot read the block's memory");
-    return false;
+    if (slot == NULL)
+        end_write(source, -ENOMEM, "no memory to send it");
+    else if (mv_memory_copy_out(slot->bytes, source->block->host + offset, len) != NULL)
+        end_write(source, -EIO, "the host cannot read the block's memory");
+    return source->cursor != NULL;
 }
 
-/* False where libnbd does not take it, as over a connection that is lost. */
+/* False where there is no memory, or libnbd does not take it, as over a lost connection. */
 static bool ask(struct mv_nbd_source *source, enum purpose purpose, uint64_t offset, uint64_t len)
 {
     struct slot *slot = find_slot(source);
-    if (slot == NULL || (purpose == WRITE && !copy_out(source, slot->bytes, offset, len)))
+    if (slot == NULL && purpose == DEMAND) /* it is in no list any more */
+        mv_nbd_wishes_lack_memory(&source->wishes);
+    if ((purpose == WRITE && !copy_out(source, slot, offset, len)) || slot == NULL)
         return false;
     *slot = (struct slot){source, purpose, .offset = offset, .len = len, .bytes = slot->bytes};
     if (source->busy++ == 0)

@@ -139,6 +139,15 @@ void mv_nbd_wishes_return(struct mv_nbd_wishes *wishes, uint64_t offset, uint64_
     add_demand(wishes, offset, len);
 }
 
+void mv_nbd_wishes_lack_memory(struct mv_nbd_wishes *wishes)
+{
+    {
+        MV_LOCK_SCOPE(&wishes->lock);
+        wishes->no_memory = true;
+    }
+    wake(wishes);
+}
+
 bool mv_nbd_wishes_drop(struct mv_nbd_wishes *wishes)
 {
     MV_LOCK_SCOPE(&wishes->lock);

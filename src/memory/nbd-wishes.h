@@ -67,6 +67,8 @@ typedef bool mv_nbd_find_fn(void *opaque, uint64_t *io_offset, uint64_t end, boo
                             uint64_t *ret_len);
 bool mv_nbd_wishes_take(struct mv_nbd_wishes *wishes, bool demands, mv_nbd_find_fn *find,
                         void *opaque, uint64_t *ret_offset, uint64_t *ret_len);
+/* A demand that was taken cannot be asked for: mv_nbd_wishes_check says so soon. */
+void mv_nbd_wishes_lack_memory(struct mv_nbd_wishes *wishes);
 /* It is waited for still. */
 void mv_nbd_wishes_return(struct mv_nbd_wishes *wishes, uint64_t offset, uint64_t len);
 /* Nothing can be brought now: whether somebody waited for any. */
