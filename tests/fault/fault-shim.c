@@ -299,6 +299,8 @@ FAILING(ssize_t, recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len
         ENOMEM, -1)
 FAILING_INT(sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags),
             (fd, messages, count, flags), "send", ENOMEM)
+FAILING(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags),
+        "send", ENOMEM, -1)
 FAILING(ssize_t, send, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags),
         "send", ENOMEM, -1)
 
