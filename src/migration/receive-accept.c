@@ -50,7 +50,7 @@ static int accept_one(struct mv_receive *receive, const atomic_bool *cancelled,
         if (r == -ENOTSUP) /* one of ours, which had better know */
             mv_wire_say(channel, MV_WIRE_REFUSED, err->text, &last);
         mv_channel_close(channel);
-        if (r == -ENOMEM && receive->lines.channels[0] != NULL)
+        if (r == -ENOMEM && receive->lines.count > 0)
             return r; /* one of the move's, perhaps, whose sender would wait for ever */
     }
 }
