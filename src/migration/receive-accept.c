@@ -55,12 +55,10 @@ static int accept_one(struct mv_receive *receive, const atomic_bool *cancelled,
     }
 }
 
-/* A sender that waits for its other channels says nothing: what can be read is its end. */
 static bool is_gone(struct mv_receive *receive)
 {
-    struct mv_error ignored;
     struct mv_channel *channel = receive->lines.channels[0];
-    return channel == NULL || mv_channel_wait_readable(channel, 0, &ignored) != 0;
+    return channel == NULL || mv_channel_is_hung_up(channel);
 }
 
 /* Of the move that channels are there of. */

@@ -210,16 +210,23 @@ static int await_wish(struct mv_receive *receive, struct heard *heard, struct mv
     return 1;
 }
 
-/* All was said: a sender that does not hang up is not waited for for ever. */
+/*
+ * All was said: a sender that neither hangs up nor sends what stood in front of that any more
+ * is not waited for for ever.
+ */
 static void await_end(struct mv_receive *receive)
 {
     struct mv_receive_follow *follow = &receive->follow;
-    struct timespec when = after(FINISH_NS);
     {
         MV_LOCK_SCOPE(&follow->lock);
-        while (!follow->hung_up &&
-               pthread_cond_clockwait(&follow->changed, &follow->lock, CLOCK_MONOTONIC, &when) == 0)
-            ;
+        uint64_t bytes;
+        do {
+            struct timespec when = after(FINISH_NS);
+            bytes = atomic_load(&receive->transferred);
+            while (!follow->hung_up && pthread_cond_clockwait(&follow->changed, &follow->lock,
+                                                              CLOCK_MONOTONIC, &when) == 0)
+                ;
+        } while (!follow->hung_up && bytes != atomic_load(&receive->transferred));
     }
     mv_lines_end(&receive->lines);
 }

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -283,6 +284,12 @@ int mv_channel_wait_readable(struct mv_channel *channel, uint64_t ns, struct mv_
                                            .end_fd = channel->end_fd};
     int r = mv_channel_wait(channel->in.fd, POLLIN, &limit);
     return r == 0 ? 1 : r == -ETIMEDOUT ? 0 : mv_channel_tell(channel, r, err);
+}
+
+bool mv_channel_is_hung_up(const struct mv_channel *channel)
+{
+    struct pollfd end = {.fd = channel->in.fd, .events = POLLRDHUP};
+    return poll(&end, 1, 0) == 1;
 }
 
 /*

@@ -137,6 +137,8 @@ int mv_channel_writev(struct mv_channel *channel, const struct iovec *pieces, si
  * record has.  The reading thread's.
  */
 int mv_channel_wait_readable(struct mv_channel *channel, uint64_t ns, struct mv_error *err);
+/* Whether the other side has closed, whatever it said before and is not read yet.  At once. */
+bool mv_channel_is_hung_up(const struct mv_channel *channel);
 
 /*
  * Tell the other side that no more comes, then see to it that it has gone as it should:

@@ -368,6 +368,23 @@ static void test_waiting_for_bytes(void **state)
     mv_channel_close(ends[0]);
 }
 
+static void test_a_peer_that_hung_up_behind_its_words(void **state)
+{
+    const char *const uris[] = {"tcp:127.0.0.1:0", uri_of("unix:", in_folder("hung"))};
+    for (int i = 0; i < 2; i++) {
+        struct mv_channel *ends[2];
+        connect_both(uris[i], NULL, NULL, ends);
+        assert_false(mv_channel_is_hung_up(ends[0]));
+        assert_done(mv_channel_write(ends[1], "word", 4, &err));
+        assert_int_equal(mv_channel_wait_readable(ends[0], AGES, &err), 1);
+        assert_false(mv_channel_is_hung_up(ends[0]));
+        mv_channel_close(ends[1]);
+        while (!mv_channel_is_hung_up(ends[0]))
+            sched_yield();
+        mv_channel_close(ends[0]);
+    }
+}
+
 static void test_tls_is_known_where_it_was_not_asked_for(void **state)
 {
     static const uint8_t hello[] = {22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3},
@@ -612,6 +629,7 @@ int main(void)
         cmocka_unit_test(test_a_peer_that_does_nothing_wears_patience_out),
         cmocka_unit_test(test_an_end_is_heard_in_reading_and_writing),
         cmocka_unit_test(test_waiting_for_bytes),
+        cmocka_unit_test(test_a_peer_that_hung_up_behind_its_words),
         cmocka_unit_test(test_tls_is_known_where_it_was_not_asked_for),
         cmocka_unit_test(test_connecting_can_be_cancelled_and_ends_in_time),
         cmocka_unit_test(test_nobody_is_connected_to_himself),

@@ -239,6 +239,25 @@ def test_a_later_version_is_refused_with_both_named(memvisor, tmp_path, stream):
         assert "sends in format 3" in there.output()
 
 
+def test_a_sender_that_waits_is_not_displaced(memvisor, tmp_path, stream):
+    """It has said more than its HELLO, and waits for a channel of its own."""
+    hello, manifest = stream[0][1], stream[1][1]
+    payload = bytearray(hello[HEAD.size:])
+    payload[20:22] = (2, 0)
+    other = payload[:24] + b"?" * 16 + payload[40:]
+    with receiver(memvisor, tmp_path) as there:
+        first = Sender(tmp_path / "back")
+        first.say(frame("HELLO", bytes(payload)), manifest)
+        second = Sender(tmp_path / "back")
+        second.say(frame("HELLO", bytes(other)))
+        assert second.socket.recv(1) == b""
+        assert "is no channel of the move that is under way" in there.output()
+        first.socket.close()
+        third = Sender(tmp_path / "back")
+        third.say(*upto(stream, "PASS"))
+        assert third.hear()[0] == "READY"
+
+
 # --- receivers
 
 
