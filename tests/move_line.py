@@ -8,6 +8,8 @@ import socket
 import struct
 import threading
 
+import harness
+
 HEAD = struct.Struct("<4sHHIIQQQ")
 TYPES = {1: "HELLO", 2: "MANIFEST", 3: "RAM", 4: "PASS", 5: "SECTIONS", 6: "END", 7: "RUN",
          8: "READY", 9: "REFUSED", 10: "LOADED", 11: "RUNNING", 12: "FAILED", 13: "ABSENT", 14: "WANT"}
@@ -114,3 +116,32 @@ class Line:
         os.close(self.quit)
         os.close(self.told)
         assert self.problem is None, self.problem
+
+
+class Sender:
+    """A connection to a receiver, which speaks frames."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60 * harness.PATIENCE)
+        self.socket.connect(str(path))
+        self.frames, self.heard = Frames(), []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def say(self, *frames):
+        for one in frames:
+            self.socket.sendall(one)
+
+    def hear(self):
+        """The next answer: its type and its text."""
+        while not self.heard:
+            more = self.socket.recv(1 << 16)
+            assert more, "the receiver said nothing"
+            self.heard += self.frames.take(more)
+        kind, whole = self.heard.pop(0)
+        return kind, whole[HEAD.size:].decode(errors="replace")

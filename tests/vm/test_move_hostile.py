@@ -17,7 +17,7 @@ import threading
 import pytest
 
 import harness
-from move_line import HEAD, Frames, Line, frame
+from move_line import HEAD, Frames, Line, Sender, frame
 from qmp import IDLE, SPIN, Vm
 
 MIB = 1 << 20
@@ -36,29 +36,6 @@ def stream(memvisor, tmp_path_factory):
             Line(folder / "front", folder / "back") as line:
         assert here.verb("send", "here", "unix:%s" % (folder / "front")).code == 0
         return list(Frames().take(line.sent))
-
-
-class Sender:
-    """A connection to a receiver, which speaks frames."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(str(path))
-        self.frames, self.heard = Frames(), []
-
-    def say(self, *frames):
-        for one in frames:
-            self.socket.sendall(one)
-
-    def hear(self):
-        """The next answer: its type and its text."""
-        while not self.heard:
-            more = self.socket.recv(1 << 16)
-            assert more, "the receiver said nothing"
-            self.heard += self.frames.take(more)
-        kind, whole = self.heard.pop(0)
-        return kind, whole[HEAD.size:].decode()
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from gdb_remote import Remote
-from move_line import HEAD, Frames, Line, frame
+from move_line import HEAD, Frames, Line, Sender, frame
 from qmp import SPIN, Vm
 
 WORD = 8
@@ -34,35 +34,6 @@ def stream(memvisor, tmp_path_factory):
     at = [kind for kind, _ in frames].index("RUN")
     assert "ABSENT" in [kind for kind, _ in frames[:at]]
     return [whole for _, whole in frames[:at + 1]], [whole for _, whole in frames[at + 1:]]
-
-
-class Sender:
-    """A connection to a receiver, which speaks frames."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(str(path))
-        self.frames, self.heard = Frames(), []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def say(self, *frames):
-        for one in frames:
-            self.socket.sendall(one)
-
-    def hear(self):
-        """The next answer's type, and what is behind its head."""
-        while not self.heard:
-            more = self.socket.recv(1 << 16)
-            assert more, "the receiver said nothing"
-            self.heard += self.frames.take(more)
-        kind, whole = self.heard.pop(0)
-        return kind, whole[HEAD.size:]
 
 
 @pytest.fixture
@@ -165,7 +136,7 @@ def test_resuming_sender_at_a_receiver_that_awaits_a_guest(there, stream):
     with Sender(there.folder / "back") as nobody:
         nobody.say(again)
         kind, text = nobody.hear()
-        assert kind == "REFUSED" and b"no guest whose memory is to be taken up is here" in text
+        assert kind == "REFUSED" and "no guest whose memory is to be taken up is here" in text
     with handed_over(there, stream):
         pass
 
