@@ -257,7 +257,18 @@ def test_hostile_peers(memvisor, tmp_path):
     assert len(lines) == 2 and all("it sent something" in line for line in lines), lines
 
 
-def test_a_peer_that_does_not_read_is_dropped(memvisor, tmp_path):
+def holds_nobody_up(slowest, folder):
+    """slowest(folder) is what the slowest of many took.  The host may have had something else to
+    do just then, so that one time in three counts; somebody who waits does so each time."""
+    times = []
+    while len(times) < 3 and not (times and min(times) < 0.5 * harness.SLOW):
+        place = folder / str(len(times))
+        place.mkdir()
+        times.append(slowest(place))
+    assert min(times) < 0.5 * harness.SLOW, times
+
+
+def slowest_beside_one_that_does_not_read(memvisor, tmp_path):
     with ivshmem.our_server(memvisor, tmp_path) as server:
         stalled = ivshmem.Peer(server.path)
         watch = ivshmem.Peer(server.path).knows([0, 1])
@@ -269,11 +280,15 @@ def test_a_peer_that_does_not_read_is_dropped(memvisor, tmp_path):
             peer.close()
             watch.until(lambda p: p.log[-1] == (number, 0))
         watch.until(lambda p: 0 not in p.peers)
-        assert slowest < 0.5 * harness.SLOW
         assert ivshmem.status(memvisor, server.path)["dropped"] == 1
         stalled.close()
         watch.close()
     assert server.errors.read_text().count("it does not read what the server tells it") == 1
+    return slowest
+
+
+def test_a_peer_that_does_not_read_is_dropped(memvisor, tmp_path):
+    holds_nobody_up(lambda folder: slowest_beside_one_that_does_not_read(memvisor, folder), tmp_path)
 
 
 def test_more_than_max_peers_are_turned_away(memvisor, tmp_path):
@@ -358,9 +373,7 @@ def test_more_descriptors_under_way_than_the_user_may_have(memvisor, tmp_path):
     assert len(lines) == 1 and "raise the limit (ulimit -n, LimitNOFILE=)" in lines[0]
 
 
-def test_one_that_does_not_read_uses_up_little_of_what_may_be_under_way(memvisor, tmp_path):
-    """Its unread descriptors are under way for as long as it lives, and those of its
-    queue are kept until they are needed."""
+def slowest_while_little_may_be_under_way(memvisor, tmp_path):
     with unprivileged_server(memvisor, tmp_path, 256, 16) as server:
         stalled = [socket.socket(socket.AF_UNIX) for _ in range(3)]
         for sock in stalled:
@@ -372,7 +385,6 @@ def test_one_that_does_not_read_uses_up_little_of_what_may_be_under_way(memvisor
             ivshmem.Peer(server.path).until(lambda p: len(p.peers.get(number, ())) == 16).close()
             slowest = max(slowest, time.monotonic() - start)
             stays.until(lambda p: p.log[-1] == (number, 0))
-        assert slowest < 0.5 * harness.SLOW
         told = ivshmem.status(memvisor, server.path)
         assert ([p["id"] for p in told["peers"]], told["refused"]) == ([3], 0)
         stays.close()
@@ -381,6 +393,13 @@ def test_one_that_does_not_read_uses_up_little_of_what_may_be_under_way(memvisor
     lines = server.errors.read_text().splitlines()
     assert [line.split(" (")[0] for line in lines if "it does not read" in line] == \
         ["memvisor: ivshmem-server: peer %d" % n for n in range(3)], lines
+    return slowest
+
+
+def test_one_that_does_not_read_uses_up_little_of_what_may_be_under_way(memvisor, tmp_path):
+    """Its unread descriptors are under way for as long as it lives, and those of its
+    queue are kept until they are needed."""
+    holds_nobody_up(lambda folder: slowest_while_little_may_be_under_way(memvisor, folder), tmp_path)
 
 
 def unit_command(memvisor, name):
