@@ -245,7 +245,7 @@ class Ends:
             self.there.process.wait()
         if status == "postmigrate":
             if self.client.execute("query-migrate")["status"] == "postcopy-paused":
-                self.client.execute("migrate_cancel")
+                self.client.execute("x-send-give-up")
             self.client.execute("cont")
         self.counts(self.here, "here")
         self.began = len(self.text("here"))
