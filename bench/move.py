@@ -168,7 +168,7 @@ def move(program, options, folder, rate, follows=False):
         while (told := client.execute("query-migrate"))["status"] != "completed":
             if told["status"] in ("failed", "cancelled") or time.monotonic() > began + options.limit:
                 return None
-            time.sleep(0.005)
+            time.sleep(0.02) # who asks more often is what the guest waits for
         seconds = time.monotonic() - began
         while not other.execute("query-status")["running"]:
             time.sleep(0.01)

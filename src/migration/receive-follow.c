@@ -18,6 +18,7 @@
 #include "loop.h"
 #include "os.h"
 #include "size.h"
+#include "thread-slice.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -239,6 +240,7 @@ static void *ask(void *opaque)
     struct mv_receive_wish wish;
     struct mv_error err;
     int r, sent = 0;
+    mv_thread_prompt();
     while (sent == 0 && (r = await_wish(receive, &heard, &wish)) == 1) {
         const struct mv_wire_head head = {
             .type = MV_WIRE_WANT, .index = wish.index, .offset = wish.offset, .size = wish.size};

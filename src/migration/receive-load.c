@@ -9,13 +9,13 @@
 
 #include "block-info.h"
 #include "block.h"
-#include "bulk-thread.h"
 #include "channel.h"
 #include "cleanup.h"
 #include "fault.h"
 #include "os.h"
 #include "section.h"
 #include "size.h"
+#include "thread-slice.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -265,7 +265,11 @@ static void *run_other(void *opaque)
     struct mv_receive *receive = loader->receive;
     struct mv_wire_head head;
     struct mv_error err;
-    mv_bulk_thread();
+    /* What is waited for comes by the last, where memory follows. */
+    if (receive->hello.follows && loader->number + 1 == receive->lines.count)
+        mv_thread_prompt();
+    else
+        mv_thread_bulk();
     int r = mv_receive_take(loader, 0, &head, &err);
     if (atomic_load(&receive->all_in))
         return NULL; /* it had no more to say */
@@ -387,7 +391,7 @@ static void *run_main(void *opaque)
     struct mv_receive *receive = loader->receive;
     struct mv_error err;
     bool over = true;
-    mv_bulk_thread();
+    mv_thread_bulk();
     int r = load_all(receive, &err);
     if (r == 0) {
         over = tell_running(receive);

@@ -11,11 +11,11 @@
  */
 #include "send-parts.h"
 
-#include "bulk-thread.h"
 #include "channel.h"
 #include "cleanup.h"
 #include "fault.h"
 #include "os.h"
+#include "thread-slice.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -210,7 +210,7 @@ static void *push(void *opaque)
     struct pages pages;
     struct mv_error err;
     int r = 0;
-    mv_bulk_thread();
+    mv_thread_bulk();
     setpriority(PRIO_PROCESS, 0, MV_MOVE_BACKGROUND_NICE);
     while (r == 0 && !atomic_load(&send->follow.failed) && take_next(send, &pages))
         r = put(send, pusher->number, &pages, false, &err);
@@ -328,6 +328,7 @@ int mv_send_follow_run(struct mv_send *send, struct mv_error *err)
     atomic_store(&send->pace.follows, true);
     mv_send_set_stage(send, MV_MOVE_FOLLOWING);
     int errnum = start_pushers(send, pushers, &count);
+    mv_thread_prompt();
     int r = errnum == 0 ? serve(send, err) : mv_error_set_errno(err, errnum, "starting a thread");
     if (r < 0)
         fail(send, r, err);

@@ -10,10 +10,10 @@
 #include "send-parts.h"
 
 #include "block.h"
-#include "bulk-thread.h"
 #include "channel.h"
 #include "cleanup.h"
 #include "fault.h"
+#include "thread-slice.h"
 #include "zero-page.h"
 
 #include <inttypes.h>
@@ -286,7 +286,7 @@ struct start {
 static void *run_thread(void *opaque)
 {
     const struct start *start = opaque;
-    mv_bulk_thread();
+    mv_thread_bulk();
     work(start->worker, start->pass);
     return NULL;
 }

@@ -8,13 +8,13 @@
 #include "backing.h"
 #include "block-claim.h"
 #include "block.h"
-#include "bulk-thread.h"
 #include "channel.h"
 #include "cleanup.h"
 #include "log.h"
 #include "loop.h"
 #include "os.h"
 #include "size.h"
+#include "thread-slice.h"
 
 #include <string.h>
 
@@ -290,7 +290,7 @@ static int on_resuming(void *opaque, struct mv_error *err)
 
 int mv_send_run(struct mv_send *send, const atomic_bool *cancelled, struct mv_error *err)
 {
-    mv_bulk_thread();
+    mv_thread_bulk();
     send->cancelled = cancelled;
     atomic_store(&send->began_ns, mv_now_ns());
     int r = mv_send_all(send, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/bulk-thread.c: a slice that is the longest, and nothing else that changes. */
-#include "bulk-thread.h"
+/* base/thread-slice.c: slices of another length, and nothing else that changes. */
+#include "thread-slice.h"
 
 #include <linux/sched/types.h>
 #include <setjmp.h>
@@ -26,7 +26,7 @@ static void test_the_slice_and_nothing_else(void **state)
     (void)state;
     assert_int_equal(setpriority(PRIO_PROCESS, 0, 5), 0);
     struct sched_attr before = get();
-    mv_bulk_thread();
+    mv_thread_bulk();
     struct sched_attr after = get();
     assert_int_equal(after.sched_policy, before.sched_policy);
     assert_int_equal(after.sched_nice, 5);
@@ -37,8 +37,9 @@ static void test_the_slice_and_nothing_else(void **state)
     }
     assert_true(after.sched_runtime > before.sched_runtime);
     assert_int_equal(after.sched_runtime, 100000000);
-    mv_bulk_thread();
-    assert_int_equal(get().sched_runtime, 100000000);
+    mv_thread_prompt();
+    assert_true(get().sched_runtime < before.sched_runtime);
+    assert_int_equal(get().sched_nice, 5);
 }
 
 int main(void)
