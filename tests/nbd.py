@@ -39,6 +39,11 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def revive(self):
+        """nbdkit may end over a client that is lost (raw_send_socket: Assertion `sock >= 0')."""
+        if self.process.poll() is not None:
+            self.start()
+
     def __enter__(self):
         self.start()
         return self

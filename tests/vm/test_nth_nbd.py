@@ -70,6 +70,8 @@ class Reader:
     """A guest that touches pages that nobody has touched, each time."""
 
     def __init__(self, memvisor, folder, export):
+        self.export = export
+        self.export.revive()
         self.faults = faults.Faults(memvisor, folder)
         self.vm = memory_guest.Guest(
             memvisor, folder, "-m", "16M", "-m", "%dM@8G,share=on,nbd=%s" % (SIZE, export.uri),
@@ -97,6 +99,7 @@ class Reader:
         if not self.answers():
             assert fired and "block ram1 has no byte" in story, story
             self.client.event("STOP")
+            self.export.revive()
             self.client.execute("cont")
         assert self.vm.answer() == number + 7, story
         return fired
@@ -106,6 +109,7 @@ class Reader:
 
     def sync(self):
         """The answer; empty where the connection ended, and then there is another."""
+        self.export.revive()
         try:
             return self.client.command("x-block-sync")
         except (AssertionError, OSError):
@@ -113,7 +117,7 @@ class Reader:
             self.client = self.vm.qmp()
             return {}
 
-    def write_back(self, export, kind, n):
+    def write_back(self, kind, n):
         """The same for pages that were written."""
         numbers = [self.order.pop() for _ in range(24)]
         for number in numbers:
@@ -125,7 +129,7 @@ class Reader:
         assert fired or "return" in answer, story
         if fired:
             assert wait_for(lambda: "return" in self.sync(), 20), story
-        with open(export.file, "rb") as file:
+        with open(self.export.file, "rb") as file:
             for number in numbers:
                 file.seek(number * MIB)
                 assert int.from_bytes(file.read(8), "little") == number + n + 1000, story
@@ -151,14 +155,14 @@ def test_pages(memvisor, tmp_path, export):
             lambda reader, kind, n: reader.try_one(kind, n))
 
 
-def write(export):
-    return lambda reader, kind, n: reader.write_back(export, kind, n)
+def write(reader, kind, n):
+    return reader.write_back(kind, n)
 
 
 def test_writing_back(memvisor, tmp_path, export):
-    try_all(memvisor, tmp_path, export, WRITE, write(export))
+    try_all(memvisor, tmp_path, export, WRITE, write)
 
 
 @pytest.mark.long
 def test_writing_back_every_call(memvisor, tmp_path, export):
-    try_all(memvisor, tmp_path, export, {kind: 1 for kind in READ}, write(export))
+    try_all(memvisor, tmp_path, export, {kind: 1 for kind in READ}, write)
