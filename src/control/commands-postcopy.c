@@ -61,8 +61,7 @@ int mv_moving_take_up(struct mv_qmp_call *call, bool at_once, bool ends, struct 
 int mv_moving_check_cancel(const struct mv_control *control, struct mv_error *err)
 {
     const struct mv_moving *moving = &control->moving;
-    enum mv_move_stage stage = stage_of(moving);
-    if (stage < MV_MOVE_FOLLOWING || stage > MV_MOVE_RECOVERING)
+    if (!mv_move_follows(stage_of(moving)))
         return 0;
     return mv_error_set(err, EBUSY,
                         "the guest is at '%s', and its memory follows it: that cannot be cancelled "

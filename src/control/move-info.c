@@ -209,7 +209,7 @@ static void tell_stage(struct mv_control *control, enum mv_move_stage stage)
 /* Stages that a move need not come by, and may come by again. */
 static bool is_of_following(int stage)
 {
-    return stage >= MV_MOVE_FOLLOWING && stage <= MV_MOVE_RECOVERING;
+    return stage >= 0 && mv_move_follows((enum mv_move_stage)stage);
 }
 
 /* Of those that lie between, each is told once, in order, where it was come by. */

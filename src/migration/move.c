@@ -17,3 +17,13 @@ const char *mv_move_stage_word(enum mv_move_stage stage)
     };
     return words[stage];
 }
+
+bool mv_move_follows(enum mv_move_stage stage)
+{
+    return stage >= MV_MOVE_FOLLOWING && stage <= MV_MOVE_RECOVERING;
+}
+
+bool mv_move_follows_by_line(enum mv_move_stage stage)
+{
+    return mv_move_follows(stage) && stage != MV_MOVE_BROKEN;
+}

@@ -34,6 +34,9 @@ enum mv_move_stage {
 };
 /* "setup", "active" and so on: QEMU's words of MigrationStatus ("device" for HANDED, too). */
 const char *mv_move_stage_word(enum mv_move_stage stage);
+/* Whether memory follows its guest, or did until its line broke; and whether it has a line. */
+bool mv_move_follows(enum mv_move_stage stage);
+bool mv_move_follows_by_line(enum mv_move_stage stage);
 
 struct mv_move_progress {
     enum mv_move_stage stage;

@@ -194,8 +194,7 @@ int mv_receive_take_up(struct mv_receive *receive, const char *uri, struct mv_er
 
 int mv_receive_break(struct mv_receive *receive, struct mv_error *err)
 {
-    int stage = atomic_load(&receive->stage);
-    if (stage != MV_MOVE_FOLLOWING && stage != MV_MOVE_RECOVERING)
+    if (!mv_move_follows_by_line((enum mv_move_stage)atomic_load(&receive->stage)))
         return mv_error_set(err, EINVAL, "no memory follows the guest");
     mv_lines_end(&receive->lines);
     return 0;

@@ -259,8 +259,7 @@ static void settle(void *opaque)
 
 static bool memory_follows(struct mv_send *send)
 {
-    int stage = atomic_load(&send->stage);
-    return stage >= MV_MOVE_FOLLOWING && stage <= MV_MOVE_RECOVERING;
+    return mv_move_follows((enum mv_move_stage)atomic_load(&send->stage));
 }
 
 static int on_resuming(void *opaque, struct mv_error *err)
@@ -373,8 +372,7 @@ int mv_send_give_up(struct mv_send *send, struct mv_error *err)
 
 int mv_send_break(struct mv_send *send, struct mv_error *err)
 {
-    int stage = atomic_load(&send->stage);
-    if (stage != MV_MOVE_FOLLOWING && stage != MV_MOVE_RECOVERING)
+    if (!mv_move_follows_by_line((enum mv_move_stage)atomic_load(&send->stage)))
         return mv_error_set(err, EINVAL, "no memory follows the guest");
     mv_lines_end(&send->lines);
     return 0;
