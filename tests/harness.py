@@ -104,6 +104,20 @@ def run(argv, timeout=120, stdin=None, env=None):
     return result
 
 
+def listening():
+    """The Unix sockets that take connections (flag __SO_ACCEPTCON), as the kernel knows them."""
+    for line in pathlib.Path("/proc/net/unix").read_text().splitlines():
+        words = line.split()
+        if words[3] == "00010000" and len(words) >= 8:
+            yield words[7]
+
+
+def listens(path):
+    """Whether a server of others takes connections: it binds its socket before it listens, and
+    who connects meanwhile is refused."""
+    return path.exists() and str(path) in listening()
+
+
 def spawn(command, args, **keywords):
     """pexpect.spawn, but for the time that a program which is ended gets for that."""
     child = pexpect.spawn(command, args, **keywords)

@@ -31,7 +31,7 @@ class Server:
         self.socket.unlink(missing_ok=True)
         self.process = subprocess.Popen([str(word) for word in self.argv()])
         end = time.monotonic() + 30 * harness.SLOW
-        while not self.socket.exists():
+        while not harness.listens(self.socket):
             assert self.process.poll() is None and time.monotonic() < end, "no server"
             time.sleep(0.02)
 
