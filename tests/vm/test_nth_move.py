@@ -189,15 +189,18 @@ class Ends:
         return self.status == "inmigrate" and self.ask(self.there, "query-migrate")["status"] == "setup"
 
     def is_broken(self):
-        """Whether the receiver has a part of the guest, and waits for the rest; else it ends."""
+        """Whether the receiver has a part of the guest, and waits for the rest; else it ends, or has
+        all of it, which it could not say any more."""
         def known():
             if self.there.process.poll() is not None:
                 return True
             with contextlib.suppress(AssertionError, OSError):
-                return self.ask(self.there, "query-migrate").get("status") == "postcopy-paused"
+                status = self.ask(self.there, "query-migrate").get("status")
+                return status in ("postcopy-paused", "completed")
             return False
         assert wait_for(known), self.story
-        return self.there.process.poll() is None
+        return self.there.process.poll() is None and \
+            self.ask(self.there, "query-migrate")["status"] == "postcopy-paused"
 
     def take_up(self, again=""):
         """Nothing fails any more."""
