@@ -48,6 +48,14 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="takes minutes: run by make check-long"))
 
 
+@pytest.fixture(scope="module", params=harness.ENGINES)
+def engines(memvisor, request):
+    """The memvisor under test, as it is by itself and with its JIT."""
+    if memvisor.path.name == request.param:
+        return memvisor
+    return harness.Memvisor(memvisor.path.parent / request.param)
+
+
 @pytest.fixture(scope="session")
 def memvisor():
     """The memvisor under test, as harness.Memvisor."""

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import platform
 import re
 import shlex
 import shutil
@@ -40,6 +41,10 @@ busybox mount -t devtmpfs devtmpfs /dev
 echo 1 > /proc/sys/kernel/printk
 """
 INIT_TAIL = "\npoweroff -f\n"
+
+
+# What is tested on each: the program under test interprets, or translates where it can.
+ENGINES = ["memvisor", "memvisor-jit"] if platform.machine() == "x86_64" else ["memvisor"]
 
 
 @dataclasses.dataclass

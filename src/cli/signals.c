@@ -146,7 +146,7 @@ static void handle_crash(int number, siginfo_t *info, void *context)
 /* Guest memory that the host has not got is no crash. */
 static void handle_bus(int number, siginfo_t *info, void *context)
 {
-    mv_fault_catch(info);
+    mv_fault_catch(info, context);
     handle_crash(number, info, context);
 }
 

@@ -85,6 +85,9 @@ struct mv_config {
     size_t device_count;
     char *mem_dir; /* or NULL */
     char *engine;  /* "auto", "emulator", "kvm" */
+    enum mv_config_switch jit; /* the emulator's */
+    uint64_t jit_cache;        /* bytes; 0: as the engine likes it, as the next one */
+    unsigned jit_after;        /* how often code runs before it is translated */
     char *machine; /* "arm64", "pc" */
     enum mv_config_serial serial;
     char *serial_path; /* file:, unix: */

@@ -7,8 +7,10 @@
  */
 #include "config-text.h"
 
+#include "cleanup.h"
 #include "config.h"
 #include "options.h"
+#include "size.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -173,15 +175,78 @@ static int set_choice(void *target, const struct mv_option *option, const char *
     return mv_error_set(err, EINVAL, "there is no %s of this name: choose %s", option->name, list);
 }
 
+/* --- --engine emulator,KEY=VALUE… */
+
+#define JIT_CACHE_MIN (UINT64_C(64) << 10)
+#define JIT_CACHE_MAX (UINT64_C(1) << 30)
+#define JIT_AFTER_MAX 200
+
+static int set_jit(struct mv_config *config, const char *value, struct mv_error *err)
+{
+    if (strcmp(value, "2") == 0)
+        return mv_later_refuse("jit=2", "translate hot loops a second time", "run", err);
+    bool off = strcmp(value, "off") == 0;
+    if (!off && strcmp(value, "on") != 0 && strcmp(value, "1") != 0)
+        return mv_error_set(err, EINVAL, "jit=%s is not understood: write jit=on|off|1", value);
+    config->jit = off ? MV_SWITCH_OFF : MV_SWITCH_ON;
+    return 0;
+}
+
+static int set_jit_cache(struct mv_config *config, const char *value, struct mv_error *err)
+{
+    int r = mv_size_parse(value, &config->jit_cache, err);
+    if (r == 0 && (config->jit_cache < JIT_CACHE_MIN || config->jit_cache > JIT_CACHE_MAX))
+        r = mv_error_set(err, ERANGE, "jit-cache=%s: choose from 64K to 1G", value);
+    return r;
+}
+
+static int set_jit_after(struct mv_config *config, const char *value, struct mv_error *err)
+{
+    char *end;
+    unsigned long times = strtoul(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end != '\0' || times < 1 || times > JIT_AFTER_MAX)
+        return mv_error_set(err, ERANGE, "jit-after=%s: choose from 1 to %d", value, JIT_AFTER_MAX);
+    config->jit_after = (unsigned)times;
+    return 0;
+}
+
+/* keys: ",KEY=VALUE" each; they are changed. */
+static int set_engine_keys(struct mv_config *config, char *keys, struct mv_error *err)
+{
+    static const struct {
+        const char *key;
+        int (*set)(struct mv_config *config, const char *value, struct mv_error *err);
+    } known[] = {{"jit=", set_jit}, {"jit-cache=", set_jit_cache}, {"jit-after=", set_jit_after}};
+    int r = 0;
+    for (char *rest = keys, *word; r == 0 && (word = strsep(&rest, ",")) != NULL;) {
+        size_t i = 0, count = sizeof known / sizeof known[0];
+        while (i < count && strncmp(word, known[i].key, strlen(known[i].key)) != 0)
+            i++;
+        if (i < count)
+            r = known[i].set(config, word + strlen(known[i].key), err);
+        else if (word != keys) /* what is before the first comma is nothing */
+            r = mv_error_set(
+                err, EINVAL,
+                "the emulator has no key '%s': choose jit=, jit-cache= or jit-after=", word);
+    }
+    return r;
+}
+
 int mv_config_set_engine(void *target, const struct mv_option *option, const char *value,
                          struct mv_error *err)
 {
     static const struct choice engines[] = {
         {"auto", NULL}, {"emulator", NULL}, {"kvm", "run vCPUs on the host's own CPUs"}};
-    if (strncmp(value, "emulator,", strlen("emulator,")) == 0)
-        return mv_later_refuse("the emulator's JIT (jit=, jit-cache=)",
-                               "translate guest code to the host's", "run", err);
-    return set_choice(target, option, value, engines, sizeof engines / sizeof engines[0], err);
+    struct mv_config *config =
+        (struct mv_config *)((char *)target + option->offset - offsetof(struct mv_config, engine));
+    size_t len = strcspn(value, ",");
+    CLEANUP_FREE char *name = strndup(value, len), *keys = strdup(value + len);
+    if (name == NULL || keys == NULL)
+        return mv_error_set_errno(err, ENOMEM, "--engine");
+    int r = set_choice(target, option, name, engines, sizeof engines / sizeof engines[0], err);
+    if (r == 0 && value[len] != '\0' && strcmp(name, "emulator") != 0)
+        r = mv_error_set(err, EINVAL, "'%s' has no keys: write emulator%s", name, value + len);
+    return r < 0 ? r : set_engine_keys(config, keys, err);
 }
 
 int mv_config_set_machine(void *target, const struct mv_option *option, const char *value,
@@ -263,7 +328,10 @@ static const struct mv_option options[] = {
      "Where the guest's console is: stdio, none, file:PATH (output only) or unix:PATH (a socket "
      "that memvisor listens on); default stdio."},
     {"engine", 0, "NAME", mv_config_set_engine, offsetof(struct mv_config, engine),
-     "What runs the virtual CPUs: auto or emulator; default auto. 'memvisor engines' lists them."},
+     "What runs the virtual CPUs: auto or emulator[,jit=on|off][,jit-cache=SIZE][,jit-after=N]; "
+     "default auto. With jit=on guest code that runs more than N times (32) is translated to the "
+     "host's, in up to SIZE of memory (8M). "
+     "'memvisor engines' lists them."},
     {"machine", 0, "NAME", mv_config_set_machine, offsetof(struct mv_config, machine),
      "The board: arm64, which is the default."},
     {"qmp", 0, "PATH", TEXT(qmp_path),

@@ -34,6 +34,13 @@ MV_QMP_LIST_TYPE(cpu_list_type, "CpuInfoFastList", cpu_info_type);
 
 MV_QMP_OBJECT_TYPE(guid_info_type, "GuidInfo", {"guid", &mv_qmp_str});
 
+MV_QMP_OBJECT_TYPE(jit_exits_type, "XJitExits", {"interpreted", &mv_qmp_int},
+                   {"elsewhere", &mv_qmp_int}, {"left", &mv_qmp_int});
+MV_QMP_OBJECT_TYPE(jit_info_type, "XJitInfo", {"on", &mv_qmp_bool}, {"size", &mv_qmp_int, true},
+                   {"used", &mv_qmp_int, true}, {"units", &mv_qmp_int, true},
+                   {"refused", &mv_qmp_int, true}, {"evictions", &mv_qmp_int, true},
+                   {"entries", &mv_qmp_int, true}, {"exits", &jit_exits_type, true});
+
 /* --- commands */
 
 static int query_status(struct mv_qmp_call *call, struct mv_error *err)
@@ -124,6 +131,22 @@ static int query_vm_generation_id(struct mv_qmp_call *call, struct mv_error *err
     return 0;
 }
 
+static int query_jit(struct mv_qmp_call *call, struct mv_error *err)
+{
+    struct mv_machine_jit jit;
+    if (!mv_machine_jit(call->machine, &jit)) {
+        call->result = json_pack("{s:b}", "on", 0);
+        return 0;
+    }
+    call->result = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "on", 1,
+                             "size", (json_int_t)jit.size, "used", (json_int_t)jit.used, "units",
+                             (json_int_t)jit.units, "refused", (json_int_t)jit.refused, "evictions",
+                             (json_int_t)jit.evictions, "entries", (json_int_t)jit.entries, "exits",
+                             "interpreted", (json_int_t)jit.interpreted, "elsewhere",
+                             (json_int_t)jit.elsewhere, "left", (json_int_t)jit.left);
+    return 0;
+}
+
 /* --- the table */
 
 const struct mv_qmp_command mv_qmp_machine[] = {
@@ -135,6 +158,7 @@ const struct mv_qmp_command mv_qmp_machine[] = {
     {"quit", &mv_qmp_empty, &mv_qmp_empty, quit, MV_QMP_ALWAYS},
     {"query-cpus-fast", &mv_qmp_empty, &cpu_list_type, query_cpus_fast, MV_QMP_MADE},
     {"query-vm-generation-id", &mv_qmp_empty, &guid_info_type, query_vm_generation_id},
+    {"x-query-jit", &mv_qmp_empty, &jit_info_type, query_jit, MV_QMP_MADE},
     {"STOP", &mv_qmp_empty},
     {"RESUME", &mv_qmp_empty},
     {"RESET", &reset_data_type},

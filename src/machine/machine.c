@@ -111,12 +111,15 @@ static int make_map(struct mv_machine *machine, const struct mv_config *config,
 
 /* Before the board: an engine may have parts of it, such as the interrupt controller. */
 static int make_engine(struct mv_machine *machine, const struct mv_engine_ops *engine,
-                       unsigned cpus, struct mv_error *err)
+                       const struct mv_config *config, struct mv_error *err)
 {
     struct mv_engine_params params = {
         .space = machine->space,
         .loop = machine->loop,
-        .cpus = cpus,
+        .cpus = config->cpus,
+        .jit = config->jit == MV_SWITCH_ON,
+        .jit_cache = config->jit_cache,
+        .jit_after = config->jit_after,
         .virtual_timer_intid = machine->board.ops->virtual_timer_intid,
         .physical_timer_intid = machine->board.ops->physical_timer_intid,
     };
@@ -187,7 +190,7 @@ static int make(struct mv_machine *machine, const struct mv_config *config,
     if (r == 0)
         r = make_map(machine, config, places, err);
     if (r == 0)
-        r = make_engine(machine, engine, config->cpus, err);
+        r = make_engine(machine, engine, config, err);
     if (r == 0)
         r = make_board(machine, config->cpus, serial, err);
     if (r == 0)
@@ -412,6 +415,18 @@ unsigned mv_machine_cpu_count(const struct mv_machine *machine)
 struct mv_engine *mv_machine_engine(struct mv_machine *machine)
 {
     return machine->engine;
+}
+
+bool mv_machine_jit(struct mv_machine *machine, struct mv_machine_jit *ret)
+{
+    struct mv_engine *engine = machine->engine;
+    struct mv_engine_jit jit;
+    if (engine->ops->jit_info == NULL || !engine->ops->jit_info(engine, &jit))
+        return false;
+    *ret = (struct mv_machine_jit){jit.size,        jit.used,      jit.units,
+                                   jit.refused,     jit.evictions, jit.entries,
+                                   jit.interpreted, jit.elsewhere, jit.left};
+    return true;
 }
 
 struct mv_vcpu *mv_machine_vcpu(struct mv_machine *machine, unsigned index)

@@ -286,6 +286,11 @@ struct mv_block_registry *mv_machine_blocks(struct mv_machine *machine);
 bool mv_machine_window(const struct mv_machine *machine, size_t index, struct mv_window *ret);
 unsigned mv_machine_cpu_count(const struct mv_machine *machine);
 struct mv_engine *mv_machine_engine(struct mv_machine *machine);
+/* What the engine translates, as struct mv_engine_jit has it (engine.h); false: nothing. */
+struct mv_machine_jit {
+    uint64_t size, used, units, refused, evictions, entries, interpreted, elsewhere, left;
+};
+bool mv_machine_jit(struct mv_machine *machine, struct mv_machine_jit *ret);
 struct mv_vcpu *mv_machine_vcpu(struct mv_machine *machine, unsigned index);
 /* Whether the guest has it powered on. */
 bool mv_machine_cpu_is_on(struct mv_machine *machine, unsigned index);

@@ -3,11 +3,21 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <ucontext.h>
 
 static __thread struct mv_fault_point *innermost;
 static struct sigaction before;
 
-void mv_fault_catch(const siginfo_t *info)
+static const void *code_of(const ucontext_t *context)
+{
+#ifdef __x86_64__
+    return (const void *)context->uc_mcontext.gregs[REG_RIP];
+#else
+    return NULL;
+#endif
+}
+
+void mv_fault_catch(const siginfo_t *info, const void *context)
 {
     struct mv_fault_point *point = innermost;
     sigset_t bus;
@@ -15,6 +25,7 @@ void mv_fault_catch(const siginfo_t *info)
     if (point == NULL || info->si_code <= 0)
         return;
     point->address = info->si_addr;
+    point->code = code_of(context);
     /* SIGBUS is blocked in its handler, and siglongjmp does not unblock it. */
     sigemptyset(&bus);
     sigaddset(&bus, SIGBUS);
@@ -25,7 +36,7 @@ void mv_fault_catch(const siginfo_t *info)
 /* With the old handler back in place, the access is made again when this one returns. */
 static void handle(int number, siginfo_t *info, void *context)
 {
-    mv_fault_catch(info);
+    mv_fault_catch(info, context);
     sigaction(number, &before, NULL);
     if (info->si_code <= 0)
         raise(number);

@@ -30,6 +30,7 @@ struct mv_fault_waiter {
 struct mv_fault_point {
     sigjmp_buf jump;
     const uint8_t *address;         /* what could not be accessed; set before the jump */
+    const void *code;               /* the host's instruction that did; NULL: it is not known */
     struct mv_fault_waiter *waiter; /* NULL: the thread waits for as long as it takes */
     struct mv_fault_point *outer;
 };
@@ -41,10 +42,10 @@ struct mv_fault_point {
 /* Handle SIGBUS from now on; once is enough, more do no harm. */
 void mv_fault_init(void);
 /*
- * For another handler of SIGBUS, as its first call: where a fault point is around the
+ * For another handler of SIGBUS, as its first call with what it was called with: where a fault point is around the
  * access it jumps there and does not return.
  */
-void mv_fault_catch(const siginfo_t *info);
+void mv_fault_catch(const siginfo_t *info, const void *context);
 
 /*
  * This thread's faults go to the point, whose `jump` is set (savesigs 0 will

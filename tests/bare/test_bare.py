@@ -85,9 +85,9 @@ def programs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_same_as_under_qemu(memvisor, qemu, programs, program):
+def test_same_as_under_qemu(engines, qemu, programs, program):
     binary = programs / (program + ".bin")
-    result = memvisor.run("run", "--firmware", binary, "-c", str(CPUS), "-m", "256M",
+    result = engines.run("run", "--firmware", binary, "-c", str(CPUS), "-m", "256M",
                           timeout=240)
     assert result.code == 0, result
     got = result.out.splitlines()

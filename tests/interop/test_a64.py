@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interpreter against QEMU, instruction by instruction: tests/interop/a64/.
+"""The emulator against QEMU, instruction by instruction: tests/interop/a64/.  Each is interpreted,
+and translated where this host's code is.
 
 Each case is one instruction word, made at random from a form of the decode
 table, on a state that both sides make from the same seed: all registers,
@@ -9,6 +10,7 @@ word undefined, or both fault.
 MEMVISOR_SEED=N runs other cases than the usual ones; a failure prints the seed.
 """
 import os
+import platform
 import random
 import re
 import shutil
@@ -30,6 +32,8 @@ BATCH = 40000
 CODE_BASE, BUFFER_MIDDLE = 0x40000000, 0x40082000
 # What a failing case shows.
 SHOWN = 5
+
+ENGINES = ["interpreter", "jit"] if platform.machine() == "x86_64" else ["interpreter"]
 
 DONE, UNDEF, FAULT = range(3)
 OUTCOMES = ["done", "undefined", "fault"]
@@ -140,9 +144,9 @@ def native_v8_0(native_program):
     return Peer(tool("qemu-aarch64-static"), "-cpu", CPU_V8_0, native_program)
 
 
-@pytest.fixture(scope="module")
-def interpreter(memvisor):
-    return Peer(built(memvisor, "a64-interpreter"))
+@pytest.fixture(scope="module", params=ENGINES)
+def emulated(memvisor, request):
+    return Peer(built(memvisor, "a64-" + request.param))
 
 
 @pytest.fixture(scope="module")
@@ -171,20 +175,20 @@ def disassemble(word):
     return " ".join(out.splitlines()[-1].split()[2:])
 
 
-def explain(native, interpreter, seed, path, index):
+def explain(native, emulated, seed, path, index):
     """The lines in which the two differ."""
     expected = native.show(seed, path, index)
-    got = interpreter.show(seed, path, index)
+    got = emulated.show(seed, path, index)
     lines = ["memvisor: " + line for line in got if line not in expected]
     lines += ["expected: " + line for line in expected if line not in got]
     return "".join("\n      " + line for line in lines[:12])
 
 
-def compare(native, native_v8_0, interpreter, seed, path, cases, names):
+def compare(native, native_v8_0, emulated, seed, path, cases, names):
     """What differs: texts for each name."""
     write_cases(path, cases)
     expected = native.outcomes(seed, path)
-    got = interpreter.outcomes(seed, path)
+    got = emulated.outcomes(seed, path)
     assert len(expected) == len(got) == len(cases)
     later = [i for i in range(len(cases)) if expected[i] != got[i] and got[i][0] == UNDEF]
     # What is undefined here on purpose is undefined in v8.0.
@@ -198,13 +202,13 @@ def compare(native, native_v8_0, interpreter, seed, path, cases, names):
         if len(wrong) < SHOWN:
             wrong.append("  %08x %s: memvisor %s, expected %s (case %d)%s" % (
                 word, disassemble(word), OUTCOMES[got[i][0]], OUTCOMES[expected[i][0]], i,
-                explain(native, interpreter, seed, path, i)))
+                explain(native, emulated, seed, path, i)))
         else:
             wrong.append("")
     return report
 
 
-def check_forms(native, native_v8_0, interpreter, forms, seed, count, folder):
+def check_forms(native, native_v8_0, emulated, forms, seed, count, folder):
     rng = random.Random(seed)
     report = {}
     todo = [form for form in forms for _ in range(count * COARSE.get(form.group, 1))]
@@ -212,7 +216,7 @@ def check_forms(native, native_v8_0, interpreter, forms, seed, count, folder):
         batch = todo[start:start + BATCH]
         cases = [(form.random_word(rng, i), form.kind) for i, form in enumerate(batch)]
         names = ["%s: %s" % (form.group, form.name) for form in batch]
-        for name, lines in compare(native, native_v8_0, interpreter, seed, folder / "cases", cases,
+        for name, lines in compare(native, native_v8_0, emulated, seed, folder / "cases", cases,
                                    names).items():
             report.setdefault(name, []).extend(lines)
     text = "\n".join("%s: %d differ\n%s" % (name, len(wrong), "\n".join(wrong[:SHOWN]))
@@ -220,11 +224,11 @@ def check_forms(native, native_v8_0, interpreter, forms, seed, count, folder):
     assert not report, "seed %d\n%s" % (seed, text)
 
 
-def test_forms(native, native_v8_0, interpreter, forms, tmp_path):
-    check_forms(native, native_v8_0, interpreter, forms, SEED, COUNT, tmp_path)
+def test_forms(native, native_v8_0, emulated, forms, tmp_path):
+    check_forms(native, native_v8_0, emulated, forms, SEED, COUNT, tmp_path)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [11, 12, 13])
-def test_forms_long(native, native_v8_0, interpreter, forms, tmp_path, seed):
-    check_forms(native, native_v8_0, interpreter, forms, seed, LONG_COUNT, tmp_path)
+def test_forms_long(native, native_v8_0, emulated, forms, tmp_path, seed):
+    check_forms(native, native_v8_0, emulated, forms, seed, LONG_COUNT, tmp_path)

@@ -28,9 +28,9 @@ class Guest(memory_guest.Guest):
 
 
 @pytest.fixture
-def guest(memvisor, tmp_path):
+def guest(engines, tmp_path):
     binary = memory_guest.build(tmp_path, SOURCE)
-    with Guest(memvisor, tmp_path, "-m", "64M", "-c", "4", "--gdb", tmp_path / "gdb",
+    with Guest(engines, tmp_path, "-m", "64M", "-c", "4", "--gdb", tmp_path / "gdb",
                binary=binary) as guest:
         guest.gdb = tmp_path / "gdb"
         yield guest
@@ -137,12 +137,12 @@ def test_qmp_goes_on_and_the_debugger_is_there(guest):
         assert stop_of(remote.ask(b"vCont;s:2"))[0] == 2
 
 
-def test_answers_come_at_once(memvisor, tmp_path):
+def test_answers_come_at_once(engines, tmp_path):
     """To a client that acknowledges, over TCP: no answer waits for an acknowledgement."""
     with socket.socket() as chooser:
         chooser.bind(("127.0.0.1", 0))
         port = chooser.getsockname()[1]
-    with Guest(memvisor, tmp_path, "-m", "64M", "-c", "4", "--gdb", "127.0.0.1:%d" % port,
+    with Guest(engines, tmp_path, "-m", "64M", "-c", "4", "--gdb", "127.0.0.1:%d" % port,
                binary=memory_guest.build(tmp_path, SOURCE)) as guest, Remote(port) as remote:
         remote.ask(b"?")
         times = []

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs made at random, of every class of instruction, on the interpreter and
-under QEMU: registers, memory, flags and FPSR must come out the same.
+"""Programs made at random, of every class of instruction, interpreted, translated
+where this host's code is, and under QEMU: registers, memory, flags and FPSR must come out the same.
 
 A program is 32 instructions that a64/peer.c's state runs into: integer, floating
 point, vectors and cryptography, loads and stores through x24 to x27, atomics,
@@ -18,7 +18,7 @@ import pytest
 
 import harness
 import test_a64
-from test_a64 import CPU_MAX, Form, Peer, SOURCES, built, disassemble, tool
+from test_a64 import CPU_MAX, ENGINES, Form, Peer, SOURCES, built, disassemble, tool
 
 SEED = int(os.environ.get("MEMVISOR_SEED", "1"), 0)
 WORDS = 32
@@ -52,9 +52,9 @@ def native(tmp_path_factory):
     return Peer(tool("qemu-aarch64-static"), "-cpu", CPU_MAX, program)
 
 
-@pytest.fixture(scope="module")
-def interpreter(memvisor):
-    return Peer(built(memvisor, "a64-programs"))
+@pytest.fixture(scope="module", params=ENGINES)
+def emulated(memvisor, request):
+    return Peer(built(memvisor, "a64-programs" + ("-jit" if request.param == "jit" else "")))
 
 
 class Maker:
@@ -157,21 +157,21 @@ def write(path, programs):
     return path
 
 
-def first_difference(native, interpreter, seed, folder, program, index):
+def first_difference(native, emulated, seed, folder, program, index):
     """The number of the instruction from which on the two differ, as text."""
     # Its place counts: literals and the state's seed go by it.
     def differs(length):
         cut = program[:length] + [NOP] * (WORDS - length)
         path = write(folder / "cut", [[NOP] * WORDS] * index + [cut])
-        return native.show(seed, path, index) != interpreter.show(seed, path, index)
+        return native.show(seed, path, index) != emulated.show(seed, path, index)
 
     length = next((n for n in range(1, WORDS + 1) if differs(n)), WORDS)
     before = program[:length - 1] + [NOP] * (WORDS - length + 1)
     path = write(folder / "cut", [[NOP] * WORDS] * index + [before])
-    state = [line for line in interpreter.show(seed, path, index) if line.startswith("after")]
+    state = [line for line in emulated.show(seed, path, index) if line.startswith("after")]
     path = write(folder / "cut", [[NOP] * WORDS] * index
                  + [program[:length] + [NOP] * (WORDS - length)])
-    ours, theirs = interpreter.show(seed, path, index), native.show(seed, path, index)
+    ours, theirs = emulated.show(seed, path, index), native.show(seed, path, index)
     word = program[length - 1]
     lines = ["%08x %s, instruction %d of program %d" % (word, disassemble(word), length - 1, index)]
     lines += ["  memvisor: " + line for line in ours if line not in theirs][:8]
@@ -180,20 +180,20 @@ def first_difference(native, interpreter, seed, folder, program, index):
     return "\n".join(lines[:90])
 
 
-def run(memvisor, native, interpreter, folder, seed, count):
+def run(memvisor, native, emulated, folder, seed, count):
     maker = Maker(memvisor, folder, seed)
     done = faults = 0
     wrong = []
     for start in range(0, count, BATCH):
         programs = maker.programs(min(BATCH, count - start))
         path = write(folder / "programs", programs)
-        expected, got = native.outcomes(seed + start, path), interpreter.outcomes(seed + start, path)
+        expected, got = native.outcomes(seed + start, path), emulated.outcomes(seed + start, path)
         assert len(expected) == len(got) == len(programs)
         for index, (want, is_) in enumerate(zip(expected, got)):
             done += want[0] == test_a64.DONE
             faults += want[0] != test_a64.DONE
             if want != is_ and len(wrong) < 5:
-                wrong.append(first_difference(native, interpreter, seed + start, folder,
+                wrong.append(first_difference(native, emulated, seed + start, folder,
                                               programs[index], index))
     print("%d instructions in %d programs, %d of which ended early" % (
         count * WORDS, count, faults))
@@ -202,11 +202,11 @@ def run(memvisor, native, interpreter, folder, seed, count):
     assert done > 0.8 * count, "%d of %d ran to their end" % (done, count)
 
 
-def test_programs(memvisor, native, interpreter, tmp_path):
-    run(memvisor, native, interpreter, tmp_path, SEED, COUNT)
+def test_programs(memvisor, native, emulated, tmp_path):
+    run(memvisor, native, emulated, tmp_path, SEED, COUNT)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(4))
-def test_programs_long(memvisor, native, interpreter, tmp_path, part):
-    run(memvisor, native, interpreter, tmp_path, 1000 + part, LONG_COUNT // 4)
+def test_programs_long(memvisor, native, emulated, tmp_path, part):
+    run(memvisor, native, emulated, tmp_path, 1000 + part, LONG_COUNT // 4)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of all words are instructions: the interpreter and QEMU's Cortex-A57,
+"""Which of all words are instructions: the emulated and QEMU's Cortex-A57,
 which is of v8.0 with CRC32, AES, SHA and PMULL, on words made at random.
 
 What memvisor has beyond that, LSE, is held against QEMU's processor that has
@@ -18,7 +18,7 @@ import subprocess
 import pytest
 
 import test_a64
-from test_a64 import forms, interpreter, native, native_program, native_v8_0  # noqa: F401
+from test_a64 import forms, emulated, native, native_program, native_v8_0  # noqa: F401
 
 SEED = int(os.environ.get("MEMVISOR_SEED", "1"), 0)
 COUNT = 300_000
@@ -71,10 +71,10 @@ def by_mnemonic(words):
             for name, all_of in sorted(names.items())]
 
 
-def check(native, native_v8_0, interpreter, forms, folder, seed, count):
+def check(native, native_v8_0, emulated, forms, folder, seed, count):
     words = random_words(random.Random(seed), count)
     expected = undefined(native_v8_0, folder, words)
-    got = undefined(interpreter, folder, words)
+    got = undefined(emulated, folder, words)
     for i, word in enumerate(words):
         for mask, value, answer, _ in MANUAL:
             if word & mask == value:
@@ -95,14 +95,14 @@ def check(native, native_v8_0, interpreter, forms, folder, seed, count):
         seed, "\n".join(by_mnemonic(wrong[:2000])))
 
 
-def test_random_words(native, native_v8_0, interpreter, forms, tmp_path):  # noqa: F811
-    check(native, native_v8_0, interpreter, forms, tmp_path, SEED, COUNT)
+def test_random_words(native, native_v8_0, emulated, forms, tmp_path):  # noqa: F811
+    check(native, native_v8_0, emulated, forms, tmp_path, SEED, COUNT)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [21, 22])
-def test_random_words_long(native, native_v8_0, interpreter, forms, tmp_path, seed):  # noqa: F811
-    check(native, native_v8_0, interpreter, forms, tmp_path, seed, LONG_COUNT // 2)
+def test_random_words_long(native, native_v8_0, emulated, forms, tmp_path, seed):  # noqa: F811
+    check(native, native_v8_0, emulated, forms, tmp_path, seed, LONG_COUNT // 2)
 
 
 def disassemble_all(folder, words):

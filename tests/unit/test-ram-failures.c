@@ -143,7 +143,7 @@ static void test_no_holes(void **state)
 
 static void handle(int number, siginfo_t *info, void *context)
 {
-    mv_fault_catch(info);
+    mv_fault_catch(info, context);
     abort();
 }
 

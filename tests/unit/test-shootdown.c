@@ -246,7 +246,7 @@ static int setup(void **state)
         box->attention_bit = BIT;
         box->tlb = &vcpu[i].tlb;
         boxes.box[i] = box;
-        if (mv_code_cache_create(4, &box->code, &err) != 0)
+        if (mv_code_cache_create(4, NULL, &box->code, &err) != 0)
             return -1;
     }
     return 0;

@@ -59,13 +59,13 @@ def expect_fault(qmp, path, reason, offset=None, ran=True):
 
 
 @pytest.mark.parametrize("mmu", [False, True], ids=["device memory", "normal memory"])
-def test_every_access_waits_for_its_bytes(memvisor, tmp_path, mmu):
+def test_every_access_waits_for_its_bytes(engines, tmp_path, mmu):
     path = image(tmp_path)
     kinds = dict(KINDS, **(NORMAL_KINDS if mmu else {}))
-    if "tsan" in str(memvisor.path):
+    if "tsan" in str(engines.path):
         print("ThreadSanitizer locks around an atomic, so one that faults locks up: left out")
         del kinds["atomic"], kinds["exclusives"]
-    with memory_guest.Guest(memvisor, tmp_path, "-m", "16M,file=%s" % path) as guest, \
+    with memory_guest.Guest(engines, tmp_path, "-m", "16M,file=%s" % path) as guest, \
             guest.qmp() as qmp, open(path, "r+b") as file:
         if mmu:
             guest.do("m")
@@ -103,9 +103,9 @@ def test_every_access_waits_for_its_bytes(memvisor, tmp_path, mmu):
     assert "memvisor cont vm" in words
 
 
-def test_loader_copies_and_reset(memvisor, tmp_path):
+def test_loader_copies_and_reset(engines, tmp_path):
     path = image(tmp_path)
-    with memory_guest.Guest(memvisor, tmp_path, "-m", "16M,file=%s" % path) as guest, \
+    with memory_guest.Guest(engines, tmp_path, "-m", "16M,file=%s" % path) as guest, \
             guest.qmp() as qmp:
         # A copy of the control socket's: it fails, and the guest stops for it, too.
         os.truncate(path, RAM - PAGE)
@@ -132,10 +132,10 @@ def test_loader_copies_and_reset(memvisor, tmp_path):
         assert guest.wait() == 0
 
 
-def test_several_vcpus_and_a_private_file(memvisor, tmp_path):
+def test_several_vcpus_and_a_private_file(engines, tmp_path):
     """A private mapping's page that was written is the guest's own and stays."""
     path = image(tmp_path)
-    with memory_guest.Guest(memvisor, tmp_path, "-m", "16M,file=%s,share=off" % path,
+    with memory_guest.Guest(engines, tmp_path, "-m", "16M,file=%s,share=off" % path,
                             "-c", "4") as guest, guest.qmp() as qmp:
         mine, lost = guest.ram + RAM - 2 * PAGE, guest.ram + RAM - PAGE
         guest.do("w", mine, 7)
@@ -162,12 +162,12 @@ def mount(tmp_path, size):
     return folder
 
 
-def test_disk_that_fills_up(memvisor, tmp_path):
+def test_disk_that_fills_up(engines, tmp_path):
     """There is room when the guest starts, and then somebody else takes it."""
     folder = mount(tmp_path, 32 << 20)
     try:
         path = image(folder)
-        with memory_guest.Guest(memvisor, tmp_path, "-m", "16M,file=%s" % path) as guest, \
+        with memory_guest.Guest(engines, tmp_path, "-m", "16M,file=%s" % path) as guest, \
                 guest.qmp() as qmp:
             with open(folder / "fill", "wb") as file, pytest.raises(OSError):
                 while True:

@@ -30,13 +30,13 @@ def check(memvisor, initrd, litmus, seconds, cpus=4):
     assert len(rounds) == 40 and min(rounds) > 0, result
 
 
-def test_litmus(memvisor, initrd, litmus):
-    check(memvisor, initrd, litmus, 12)
+def test_litmus(engines, initrd, litmus):
+    check(engines, initrd, litmus, 12)
 
 
 @pytest.mark.long
-def test_litmus_long(memvisor, initrd, litmus):
-    check(memvisor, initrd, litmus, 60)
+def test_litmus_long(engines, initrd, litmus):
+    check(engines, initrd, litmus, 60)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ BANK = 0x80000000
 NOTHING = {"query-version", "query-commands", "query-qmp-schema", "query-status",
            "query-cpus-fast", "query-memory-size-summary", "query-memory-devices",
            "query-memdev", "query-dirty-rate", "query-pci", "query-vm-generation-id",
-           "x-query-space", "x-query-ivshmem", "system_powerdown", "system_reset", "stop", "cont",
+           "x-query-space", "x-query-ivshmem", "x-query-jit", "system_powerdown", "system_reset", "stop", "cont",
            "query-migrate", "query-migrate-parameters", "query-migrate-capabilities",
            "migrate_cancel", "x-block-sync"}
 ARGUMENTS = dict(

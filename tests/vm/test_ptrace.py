@@ -48,9 +48,9 @@ done
 
 
 @pytest.mark.parametrize("cpus", [1, 2])
-def test_ptrace(memvisor, initrd, program, cpus):
+def test_ptrace(engines, initrd, program, cpus):
     script = initrd("/ptrace-guest\n", [(program, "ptrace-guest")])
-    result = memvisor.boot(script, "-m", "256M", "-c", str(cpus))
+    result = engines.boot(script, "-m", "256M", "-c", str(cpus))
     assert result.code == 0, result
     got = [line.rstrip() for line in result.out.splitlines()]
     assert "breakpoint slots: 6" in got, result

@@ -29,6 +29,10 @@ struct mv_engine_params {
     /* The timers' private interrupts, as the chip numbers them. */
     unsigned virtual_timer_intid;
     unsigned physical_timer_intid;
+    /* Translate hot code; in up to so many bytes, 0: as many as the engine likes. */
+    bool jit;
+    uint64_t jit_cache;
+    unsigned jit_after; /* it is hot when it has run so often; the same */
 };
 
 enum mv_exit_reason {
@@ -71,6 +75,18 @@ struct mv_engine_cache {
     uint32_t line; /* bytes */
     uint32_t sets;
     uint32_t ways;
+};
+
+/* What has become of code that was hot, since the start where it is not said otherwise. */
+struct mv_engine_jit {
+    uint64_t size, used;  /* bytes for translated code; taken now */
+    uint64_t units;       /* that were made */
+    uint64_t refused;     /* ops from which none could be made */
+    uint64_t evictions;   /* how often all of a vCPU's went, for lack of room */
+    uint64_t entries;     /* from the interpreter */
+    uint64_t interpreted; /* ways out of these: to an instruction that the unit could not do, */
+    uint64_t elsewhere;   /* to one that is not translated (yet), */
+    uint64_t left;        /* to what is no code: an exception, an interrupt, a page not known */
 };
 
 struct mv_engine_ops {
@@ -130,6 +146,8 @@ struct mv_engine_ops {
     void (*vcpu_debug_stop)(struct mv_vcpu *vcpu, struct mv_debug_stop *ret);
     /* Guest memory was written from outside: it may be code. */
     void (*memory_changed)(struct mv_engine *engine);
+    /* What is translated, over all vCPUs, which may run; false: nothing is.  NULL: never. */
+    bool (*jit_info)(struct mv_engine *engine, struct mv_engine_jit *ret);
 };
 
 struct mv_engine {

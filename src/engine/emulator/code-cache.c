@@ -2,6 +2,7 @@
 #include "code-cache.h"
 
 #include "a64.h"
+#include "jit.h"
 #include "tlb.h"
 
 #include <stdatomic.h>
@@ -10,13 +11,14 @@
 #include <sys/mman.h>
 
 #define OPS_PER_PAGE 1024
-#define HASH_SIZE 4096
+#define HASH_SIZE    4096
 /* Lines of 64 bytes; those 16 MiB apart share a bit, which costs mail that does nothing. */
 #define LINE_BITS (1u << 18)
 
-/* The slots, then an op that goes on to the next page. */
+/* The slots, then an op that goes on to the next page; translated code knows the place of jit. */
 struct code_page {
     struct mv_op ops[OPS_PER_PAGE + 1];
+    struct mv_jit_page *jit;
     uint64_t pa;
     const uint8_t *host;
     struct code_page *hash_next;
@@ -27,6 +29,7 @@ struct mv_code_cache {
     unsigned used;   /* pages that were ever taken */
     unsigned oldest; /* taken over next, once all are used */
     struct code_page *pages;
+    struct mv_jit *jit; /* NULL: nothing is translated */
     struct code_page *hash[HASH_SIZE];
     atomic_uint lines[LINE_BITS / 32]; /* a bit for what has decoded code, for other threads */
 };
@@ -36,12 +39,14 @@ static unsigned hash_of(uint64_t pa)
     return (unsigned)(pa >> 12 ^ pa >> 24) % HASH_SIZE;
 }
 
-int mv_code_cache_create(unsigned max_pages, struct mv_code_cache **ret, struct mv_error *err)
+int mv_code_cache_create(unsigned max_pages, struct mv_jit *jit, struct mv_code_cache **ret,
+                         struct mv_error *err)
 {
     struct mv_code_cache *cache = calloc(1, sizeof *cache);
     if (cache == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the code cache");
     cache->max_pages = max_pages;
+    cache->jit = jit;
     /* Untouched pages of the mapping cost nothing. */
     cache->pages = mmap(NULL, max_pages * sizeof *cache->pages, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -57,6 +62,8 @@ void mv_code_cache_destroy(struct mv_code_cache *cache)
 {
     if (cache == NULL)
         return;
+    for (unsigned i = 0; i < cache->used; i++)
+        mv_jit_drop_page(cache->jit, &cache->pages[i].jit);
     munmap(cache->pages, cache->max_pages * sizeof *cache->pages);
     free(cache);
 }
@@ -90,6 +97,7 @@ const struct mv_op *mv_code_cache_page(struct mv_code_cache *cache, uint64_t pa,
         page = &cache->pages[cache->oldest];
         cache->oldest = (cache->oldest + 1) % cache->max_pages;
         unhash(cache, page);
+        mv_jit_drop_page(cache->jit, &page->jit);
         memset(page->ops, 0, sizeof page->ops);
         *ret_dropped = true;
     }
@@ -132,30 +140,46 @@ bool mv_code_cache_may_hold(struct mv_code_cache *cache, uint64_t pa)
 void mv_code_cache_drop_line(struct mv_code_cache *cache, uint64_t pa)
 {
     struct code_page *page = find(cache, pa & MV_PAGE_MASK);
-    if (page != NULL)
-        memset(&page->ops[(pa & 0xfc0) / 4], 0, 16 * sizeof page->ops[0]);
+    if (page == NULL)
+        return;
+    mv_jit_drop_lines(cache->jit, page->jit, UINT64_C(1) << (pa >> 6 & 63));
+    memset(&page->ops[(pa & 0xfc0) / 4], 0, 16 * sizeof page->ops[0]);
 }
 
 void mv_code_cache_drop_all(struct mv_code_cache *cache)
 {
-    for (unsigned i = 0; i < cache->used; i++)
+    for (unsigned i = 0; i < cache->used; i++) {
+        mv_jit_drop_page(cache->jit, &cache->pages[i].jit);
         memset(cache->pages[i].ops, 0, OPS_PER_PAGE * sizeof(struct mv_op));
+    }
     memset(cache->hash, 0, sizeof cache->hash);
     for (size_t i = 0; i < LINE_BITS / 32; i++)
         atomic_store_explicit(&cache->lines[i], 0, memory_order_relaxed);
     cache->used = cache->oldest = 0;
 }
 
-/* A direct branch within its page becomes a pointer addition. */
-static void localise_branch(struct mv_op *op, unsigned slot)
+static void mark(struct mv_code_cache *cache, struct code_page *page, unsigned slot)
 {
+    if (cache->jit != NULL)
+        mv_jit_mark(cache->jit, &page->jit, page->ops, slot);
+}
+
+/*
+ * A direct branch within its page becomes a pointer addition.  One that leads back ends a
+ * loop, and a call leads to a function.
+ */
+static void localise_branch(struct mv_code_cache *cache, struct code_page *page, unsigned slot)
+{
+    struct mv_op *op = &page->ops[slot];
     if (!(mv_op_traits[op->code].flags & MV_OP_LOCAL))
         return;
     int64_t target = (int64_t)slot * 4 + (int64_t)op->imm;
-    if (target >= 0 && target < OPS_PER_PAGE * 4) {
-        op->code++;
-        op->imm *= MV_OP_SCALE;
-    }
+    if (target < 0 || target >= OPS_PER_PAGE * 4)
+        return;
+    op->code++;
+    op->imm *= MV_OP_SCALE;
+    if (target <= (int64_t)slot * 4 || op->code == MV_OPCODE_bl_page)
+        mark(cache, page, (unsigned)target / 4);
 }
 
 uint32_t mv_code_cache_word(const struct mv_op *ops, unsigned slot)
@@ -169,7 +193,16 @@ void mv_code_cache_decode(struct mv_code_cache *cache, const struct mv_op *ops,
 {
     struct code_page *page = (struct code_page *)(uintptr_t)ops;
     unsigned slot = (unsigned)(op - ops);
+    bool marked = op->code != MV_OPCODE_decode;
     note_line(cache, page->pa + slot * 4);
     mv_a64_decode(mv_code_cache_word(ops, slot), &page->ops[slot]);
-    localise_branch(&page->ops[slot], slot);
+    localise_branch(cache, page, slot);
+    if (marked && page->ops[slot].code != MV_OPCODE_count) /* a loop of one marks itself */
+        mv_jit_decoded(page->jit, &page->ops[slot]);
+}
+
+void mv_code_cache_mark(struct mv_code_cache *cache, const struct mv_op *ops,
+                        const struct mv_op *op)
+{
+    mark(cache, (struct code_page *)(uintptr_t)ops, (unsigned)(op - ops));
 }

@@ -16,8 +16,11 @@
 #include <stdint.h>
 
 struct mv_code_cache;
+struct mv_jit;
 
-int mv_code_cache_create(unsigned max_pages, struct mv_code_cache **ret, struct mv_error *err);
+/* jit: what translates hot code, NULL for nothing; it outlives the cache. */
+int mv_code_cache_create(unsigned max_pages, struct mv_jit *jit, struct mv_code_cache **ret,
+                         struct mv_error *err);
 void mv_code_cache_destroy(struct mv_code_cache *cache);
 
 /*
@@ -29,6 +32,9 @@ const struct mv_op *mv_code_cache_page(struct mv_code_cache *cache, uint64_t pa,
 /* Fill a slot of the page that has these ops, from the instruction's word. */
 void mv_code_cache_decode(struct mv_code_cache *cache, const struct mv_op *ops,
                           const struct mv_op *op);
+/* Control comes to the op from elsewhere than the one before it: hot, it is translated. */
+void mv_code_cache_mark(struct mv_code_cache *cache, const struct mv_op *ops,
+                        const struct mv_op *op);
 /* The instruction in a slot (0-1023) of the page that has these ops. */
 uint32_t mv_code_cache_word(const struct mv_op *ops, unsigned slot);
 /*

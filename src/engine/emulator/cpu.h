@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "fault.h"
 #include "fp.h"
+#include "jit.h"
 #include "op.h"
 #include "shootdown.h"
 #include "softmmu.h"
@@ -26,6 +27,7 @@
 
 struct mv_emulator;
 struct mv_code_cache;
+struct mv_jit;
 
 /* Why a vCPU has to leave its handlers: bits of mv_cpu.attention. */
 #define MV_ATTENTION_KICK 1u      /* the machine wants the thread */
@@ -52,6 +54,8 @@ struct mv_cpu {
     /* --- what handlers use at every step */
     uint64_t x[MV_REG_COUNT];
     uint32_t nzcv;
+    uint16_t jit_flags;             /* not 0: the same, as translated code has it (jit.h) */
+    bool jit_fp;                    /* MXCSR is the guest's (jit.h) */
     atomic_uint attention;          /* any thread sets bits */
     uint64_t page_va;               /* of the code page that runs */
     const struct mv_op *page_ops;   /* its first op */
@@ -79,6 +83,8 @@ struct mv_cpu {
     struct mv_arm64_id id;
     struct mv_debug debug;
     struct mv_code_cache *code;
+    struct mv_jit *jit; /* NULL: all is interpreted */
+    struct mv_jit_numbers jit_numbers;
     struct mv_emulator *emulator;
     /* To the run loop, once an exception was taken or guest memory was not to be had. */
     struct mv_fault_point unwind;
@@ -112,6 +118,16 @@ static inline uint64_t mv_op_pc(const struct mv_cpu *cpu, const struct mv_op *op
 }
 
 /* --- run.c */
+
+/* NZCV and FPSR are in their places again, after translated code. */
+static inline void mv_cpu_take_back(struct mv_cpu *cpu)
+{
+    if (cpu->jit_flags != 0)
+        cpu->nzcv = mv_flags_to_nzcv(cpu->jit_flags);
+    cpu->jit_flags = 0;
+    if (cpu->jit_fp)
+        mv_jit_fp_end(cpu);
+}
 
 /* Leave the handlers for the run loop, which goes on at pc. */
 static inline const struct mv_op *mv_cpu_leave(struct mv_cpu *cpu, uint64_t pc)

@@ -4,14 +4,19 @@
 #include "cleanup.h"
 #include "code-cache.h"
 #include "cpu.h"
+#include "jit.h"
 #include "size.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* Decoded code, over all vCPUs: 16 KiB a page, at least MIN_PAGES for each. */
-#define CODE_PAGES 640
+#define CODE_PAGES     640
 #define CODE_PAGES_MIN 128
+/* Translated code, over all vCPUs, and what each has at least. */
+#define JIT_CACHE     (UINT64_C(8) << 20)
+#define JIT_CACHE_MIN (UINT64_C(64) << 10)
+#define JIT_AFTER     32
 
 #define EMULATOR_OF(pointer, member)                                                               \
     ((struct mv_emulator *)((char *)(pointer)-offsetof(struct mv_emulator, member)))
@@ -88,6 +93,7 @@ static void vcpu_destroy(struct mv_vcpu *vcpu)
         emulator->mailboxes.count = --emulator->cpu_count;
     mv_timers_destroy(cpu);
     mv_code_cache_destroy(cpu->code);
+    mv_jit_destroy(cpu->jit);
     pthread_mutex_destroy(&cpu->mailbox.lock);
     pthread_mutex_destroy(&cpu->wait_lock);
     pthread_cond_destroy(&cpu->wait_cond);
@@ -126,6 +132,19 @@ static void clock_set(struct mv_engine *engine, uint64_t ns)
         mv_timers_update(emulator->cpus[i]);
 }
 
+/* Each vCPU's part of the memory for translated code, of whole pages. */
+static size_t jit_size(const struct mv_emulator *emulator)
+{
+    uint64_t all = emulator->params.jit_cache == 0 ? JIT_CACHE : emulator->params.jit_cache;
+    uint64_t part = all / emulator->params.cpus;
+    return mv_align_up(part < JIT_CACHE_MIN ? JIT_CACHE_MIN : part, MV_PAGE_SIZE);
+}
+
+static unsigned jit_after(const struct mv_emulator *emulator)
+{
+    return emulator->params.jit_after == 0 ? JIT_AFTER : emulator->params.jit_after;
+}
+
 /* vCPUs are created in the order of their indices, before any of them runs. */
 static int vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu **ret,
                        struct mv_error *err)
@@ -140,13 +159,19 @@ static int vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu 
     cpu->emulator = emulator;
     init_locks(cpu);
     unsigned pages = CODE_PAGES / emulator->params.cpus;
-    int r = mv_code_cache_create(pages < CODE_PAGES_MIN ? CODE_PAGES_MIN : pages, &cpu->code, err);
+    int r = emulator->params.jit
+                ? mv_jit_create(jit_size(emulator), jit_after(emulator), &cpu->jit, err)
+                : 0;
+    if (r == 0)
+        r = mv_code_cache_create(pages < CODE_PAGES_MIN ? CODE_PAGES_MIN : pages, cpu->jit,
+                                 &cpu->code, err);
     if (r == 0)
         r = mv_timers_init(cpu, err);
     if (r < 0) {
         vcpu_destroy(&cpu->vcpu);
         return r;
     }
+    mv_jit_numbers_set(&cpu->jit_numbers);
     mv_softmmu_init(&cpu->mmu, emulator->params.space, emulator->params.cpus == 1);
     cpu->mailbox.all = &emulator->mailboxes;
     cpu->mailbox.attention = &cpu->attention;
@@ -214,9 +239,30 @@ static void memory_changed(struct mv_engine *engine)
     mv_shootdown_post_all(&((struct mv_emulator *)engine)->mailboxes);
 }
 
+static bool jit_info(struct mv_engine *engine, struct mv_engine_jit *ret)
+{
+    struct mv_emulator *emulator = (struct mv_emulator *)engine;
+    *ret = (struct mv_engine_jit){0};
+    for (unsigned i = 0; i < emulator->cpu_count; i++) {
+        struct mv_jit *jit = emulator->cpus[i]->jit;
+        if (jit == NULL)
+            return false;
+        ret->size += jit->memory.size;
+        ret->used += atomic_load(&jit->counts.used);
+        ret->units += atomic_load(&jit->counts.units);
+        ret->refused += atomic_load(&jit->counts.refused);
+        ret->evictions += atomic_load(&jit->counts.evictions);
+        ret->entries += atomic_load(&jit->counts.entries);
+        ret->interpreted += atomic_load(&jit->counts.interpreted);
+        ret->elsewhere += atomic_load(&jit->counts.elsewhere);
+        ret->left += atomic_load(&jit->counts.left);
+    }
+    return true;
+}
+
 const struct mv_engine_ops mv_emulator_ops = {
     .name = "emulator",
-    .description = "interprets arm64 on any Linux host",
+    .description = "interprets arm64 on any Linux host, or translates it on x86-64 (jit=on)",
     .arch = &mv_arm64,
     .caches = mv_emulator_caches,
     .create = create,
@@ -238,4 +284,5 @@ const struct mv_engine_ops mv_emulator_ops = {
     .vcpu_debug = vcpu_debug,
     .vcpu_debug_stop = vcpu_debug_stop,
     .memory_changed = memory_changed,
+    .jit_info = jit_info,
 };

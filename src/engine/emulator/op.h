@@ -41,6 +41,11 @@ enum mv_shift_kind { MV_SHIFT_LSL, MV_SHIFT_LSR, MV_SHIFT_ASR, MV_SHIFT_ROR };
 #define MV_OP_SCALE 4
 _Static_assert(sizeof(struct mv_op) == 4 * MV_OP_SCALE, "an op is 16 bytes");
 
+/* Code is translated for this host (jit/). */
+#if defined(__x86_64__)
+#define MV_HAS_JIT 1
+#endif
+
 /*
  * The opcodes of opcodes.h.  The first is what a zeroed slot runs, the second what
  * follows the last slot of a page; single_end follows an instruction that is run

@@ -30,6 +30,10 @@ OP(decode, OTHER, OTHER, FAULTS | ENDS)
 OP(page_end, 0, 0, ENDS)
 OP(undef, 0, 0, FAULTS | ENDS)
 OP(single_end, 0, 0, ENDS)
+#ifdef MV_HAS_JIT
+/* a slot that counts how often it is come to; one that is translated (jit.h) */
+OP(count, OTHER, OTHER, FAULTS | ENDS) OP(native, OTHER, OTHER, FAULTS | ENDS)
+#endif
 
 /* --- integer (_x works on 64 bits, _w on 32) */
 #define N_(kind, name) kind(name, XN, XD, 0)

@@ -28,7 +28,8 @@ void mv_cpu_update_translation(struct mv_cpu *cpu)
 
 uint32_t mv_cpu_pstate(const struct mv_cpu *cpu)
 {
-    return cpu->nzcv | cpu->daif | (cpu->pstate_il ? MV_SPSR_IL : 0) |
+    uint32_t nzcv = cpu->jit_flags != 0 ? mv_flags_to_nzcv(cpu->jit_flags) : cpu->nzcv;
+    return nzcv | cpu->daif | (cpu->pstate_il ? MV_SPSR_IL : 0) |
            (cpu->pstate_ss ? MV_SPSR_SS : 0) | (uint32_t)cpu->el << 2 |
            (cpu->el == 1 ? cpu->spsel : 0);
 }
@@ -43,6 +44,7 @@ void mv_cpu_set_pstate(struct mv_cpu *cpu, uint32_t pstate)
 {
     cpu->sp_el[sp_bank(cpu)] = cpu->x[MV_REG_SP];
     cpu->nzcv = pstate & MV_NZCV_ALL;
+    cpu->jit_flags = 0;
     cpu->daif = pstate & MV_DAIF_ALL;
     cpu->pstate_il = pstate & MV_SPSR_IL;
     cpu->pstate_ss = pstate & MV_SPSR_SS;

@@ -96,7 +96,8 @@ static bool translate(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 static const struct mv_sysreg rows[] = {
     {SYS(0, 7, 1, 0, "IC IALLUIS"), DROP_ALL(CODE_ALL)},
     {SYS(0, 7, 5, 0, "IC IALLU"), DROP(CODE_ALL)},
-    {SYS(3, 7, 5, 1, "IC IVAU"), .write = ic_ivau, EL0(MV_SCTLR_UCI)},
+    {SYS(3, 7, 5, 1, "IC IVAU"), .write = ic_ivau, MV_SYSREG_GATE(sctlr, MV_SCTLR_UCI),
+     .flags = MV_SYSREG_WO | MV_SYSREG_EL0_W | MV_SYSREG_CODE},
     {SYS(3, 7, 4, 1, "DC ZVA"), .write = dc_zva, EL0(MV_SCTLR_DZE)},
     {SYS(0, 7, 6, 1, "DC IVAC"), .write = dc_by_address, EL1},
     {SYS(3, 7, 10, 1, "DC CVAC"), .write = dc_by_address, EL0(MV_SCTLR_UCI)},

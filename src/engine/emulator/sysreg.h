@@ -26,6 +26,7 @@ enum {
     MV_SYSREG_EXIT = 16, /* a write may change what runs next: leave the handlers */
     MV_SYSREG_FP = 32,   /* trapped as V registers are (CPACR_EL1.FPEN) */
     MV_SYSREG_SHUT = 64, /* the gate's bits keep EL0 out, instead of letting it in */
+    MV_SYSREG_CODE = 128, /* a write may forget translated code, that which makes it too */
 };
 
 struct mv_sysreg {

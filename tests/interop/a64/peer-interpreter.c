@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The peer that is the emulator's interpreter: a processor at EL0 whose TLB has
- * the buffer, and nothing else to translate to.
+ * The peer that is the emulator: a processor at EL0 whose TLB has the buffer, and
+ * nothing else to translate to.  Each case is interpreted, or with PEER_JIT defined
+ * translated.
  */
 #include "a64.h"
 #include "emulator.h"
 #include "exception.h"
 #include "interpreter.h"
+#include "jit.h"
 #include "peer.h"
+#ifdef PEER_JIT
+#include "translator.h"
+#endif
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +24,12 @@ static struct mv_cpu *cpu;
 static struct mv_emulator emulator;
 static const struct test_case *all_cases;
 static uint8_t memory[BUFFER_SIZE];
-/* The page that the case is on, with room for what follows its last slot. */
-static struct mv_op ops[SLOTS_PER_PAGE + 1];
+/* The page that the case is on, with room for what follows its last slot; as code-cache.c has it. */
+static struct {
+    struct mv_op ops[SLOTS_PER_PAGE + 1];
+    struct mv_jit_page *jit;
+} page;
+static struct mv_op *const ops = page.ops;
 
 static void map_buffer(void)
 {
@@ -33,12 +42,39 @@ static void map_buffer(void)
     }
 }
 
+#ifdef PEER_JIT
+static bool start_jit(struct mv_error *err)
+{
+    mv_jit_numbers_set(&cpu->jit_numbers);
+    return mv_jit_create(1 << 20, 1, &cpu->jit, err) == 0;
+}
+
+/* Nothing is left of the case before. */
+static void translate(unsigned slot)
+{
+    mv_jit_drop_page(cpu->jit, &page.jit);
+    mv_jit_flush(cpu->jit);
+    mv_jit_mark(cpu->jit, &page.jit, ops, slot);
+    if (!mv_jit_translate(cpu->jit, cpu, page.jit, slot))
+        fprintf(stderr, "slot %u is not translated\n", slot);
+}
+#else
+static bool start_jit(struct mv_error *err)
+{
+    return true;
+}
+
+static void translate(unsigned slot)
+{
+}
+#endif
+
 bool peer_start(const struct test_case *cases, unsigned count, uint8_t **ret_memory)
 {
-    struct mv_error *err = NULL;
+    struct mv_error err;
     (void)count;
     cpu = aligned_alloc(64, (sizeof *cpu + 63) / 64 * 64);
-    if (cpu == NULL || mv_space_create(&emulator.params.space, err) < 0) {
+    if (cpu == NULL || mv_space_create(&emulator.params.space, &err) < 0) {
         fprintf(stderr, "no memory\n");
         return false;
     }
@@ -46,6 +82,10 @@ bool peer_start(const struct test_case *cases, unsigned count, uint8_t **ret_mem
     cpu->emulator = &emulator;
     cpu->sys.cpacr = 3u << 20;
     mv_softmmu_init(&cpu->mmu, emulator.params.space, true);
+    if (!start_jit(&err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return false;
+    }
     all_cases = cases;
     *ret_memory = memory;
     return true;
@@ -94,6 +134,7 @@ enum outcome peer_execute(unsigned index, struct state *state)
         mv_a64_decode(all_cases[index].words[k], &ops[slot + k]);
     memset(&ops[slot + CASE_WORDS], 0, sizeof ops[0]);
     ops[slot + CASE_WORDS].code = MV_OPCODE_undef;
+    translate(slot);
     set_state(state);
     cpu->pc = pc;
     cpu->sys.vbar = VECTORS;
@@ -102,6 +143,7 @@ enum outcome peer_execute(unsigned index, struct state *state)
         while (cpu->pc < VECTORS)
             run_from(pc);
     }
+    mv_cpu_take_back(cpu);
     /* The undefined instruction after them is where good ones end. */
     if (cpu->sys.elr == end) {
         get_state(state);

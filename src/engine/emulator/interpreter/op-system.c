@@ -11,12 +11,12 @@
 #include <sched.h>
 
 /* A direct branch: imm counts from its PC, in the page variant in ops. */
-#define DIRECT(name, condition, link)                                                              \
+#define DIRECT(name, condition, link, go)                                                              \
     MV_OP(name)                                                                                    \
     {                                                                                              \
         if (condition) {                                                                           \
             link;                                                                                  \
-            MV_GO(mv_op_pc(cpu, op) + op->imm);                                                    \
+            go(mv_op_pc(cpu, op) + op->imm);                                                       \
         }                                                                                          \
         MV_NEXT;                                                                                   \
     }                                                                                              \
@@ -30,26 +30,26 @@
     }
 #define NO_LINK (void)0
 
-DIRECT(b, true, NO_LINK)
-DIRECT(bl, true, cpu->x[MV_REG_LR] = mv_op_pc(cpu, op) + 4)
-DIRECT(b_cond, mv_cond_holds(cpu, op->aux), NO_LINK)
-DIRECT(cbz_x, cpu->x[op->rn] == 0, NO_LINK)
-DIRECT(cbz_w, (uint32_t)cpu->x[op->rn] == 0, NO_LINK)
-DIRECT(cbnz_x, cpu->x[op->rn] != 0, NO_LINK)
-DIRECT(cbnz_w, (uint32_t)cpu->x[op->rn] != 0, NO_LINK)
-DIRECT(tbz, !(cpu->x[op->rn] >> op->aux & 1), NO_LINK)
-DIRECT(tbnz, cpu->x[op->rn] >> op->aux & 1, NO_LINK)
+DIRECT(b, true, NO_LINK, MV_GO_MARKED)
+DIRECT(bl, true, cpu->x[MV_REG_LR] = mv_op_pc(cpu, op) + 4, MV_GO_MARKED)
+DIRECT(b_cond, mv_cond_holds(cpu, op->aux), NO_LINK, MV_GO)
+DIRECT(cbz_x, cpu->x[op->rn] == 0, NO_LINK, MV_GO)
+DIRECT(cbz_w, (uint32_t)cpu->x[op->rn] == 0, NO_LINK, MV_GO)
+DIRECT(cbnz_x, cpu->x[op->rn] != 0, NO_LINK, MV_GO)
+DIRECT(cbnz_w, (uint32_t)cpu->x[op->rn] != 0, NO_LINK, MV_GO)
+DIRECT(tbz, !(cpu->x[op->rn] >> op->aux & 1), NO_LINK, MV_GO)
+DIRECT(tbnz, cpu->x[op->rn] >> op->aux & 1, NO_LINK, MV_GO)
 
 MV_OP(br)
 {
-    MV_GO(cpu->x[op->rn]);
+    MV_GO_MARKED(cpu->x[op->rn]);
 }
 
 MV_OP(blr)
 {
     uint64_t target = cpu->x[op->rn];
     cpu->x[MV_REG_LR] = mv_op_pc(cpu, op) + 4;
-    MV_GO(target);
+    MV_GO_MARKED(target);
 }
 
 MV_OP(page_end)

@@ -8,6 +8,7 @@
 #include "code-cache.h"
 #include "debug.h"
 #include "exception.h"
+#include "jit.h"
 #include "memory.h"
 
 #include <time.h>
@@ -147,22 +148,37 @@ void mv_cpu_run_from(struct mv_cpu *cpu, const struct mv_op *ops)
     cpu->page_va = cpu->pc & MV_PAGE_MASK;
     cpu->page_ops = ops;
     const struct mv_op *op = &ops[(cpu->pc & ~MV_PAGE_MASK) / 4];
+    mv_cpu_mark(cpu, op);
     while (op != NULL)
         op = mv_op_handlers[op->code](cpu, op);
 }
 
-/* Come back before the instruction that met the fault, or waited for memory. */
-static void go_back(struct mv_cpu *cpu)
+/* The op whose access in translated code met a fault, if there it was. */
+static const struct mv_op *translated_access(struct mv_cpu *cpu)
 {
-    cpu->pc = cpu->access_op != NULL ? mv_op_pc(cpu, cpu->access_op) : cpu->mmu.access_pc;
+#ifdef MV_HAS_JIT
+    if (cpu->jit != NULL)
+        return mv_jit_find_access(cpu->jit, *mv_jit_page_place(cpu->page_ops), cpu->unwind.code);
+#endif
+    return NULL;
+}
+
+/* Come back before the instruction that met the fault, or waited for memory. */
+static void go_back(struct mv_cpu *cpu, bool caught)
+{
+    const struct mv_op *op = caught ? translated_access(cpu) : NULL;
+    if (op == NULL)
+        op = cpu->access_op;
+    cpu->pc = op != NULL ? mv_op_pc(cpu, op) : cpu->mmu.access_pc;
     mv_debug_forget_step(cpu);
 }
 
 static void run_until_exit(struct mv_cpu *cpu)
 {
     int why = sigsetjmp(cpu->unwind.jump, 0);
+    mv_cpu_take_back(cpu); /* out of the middle of translated code */
     if (why == MV_FAULT_CAUGHT || why == MV_FAULT_WAITED)
-        go_back(cpu);
+        go_back(cpu, why == MV_FAULT_CAUGHT);
     if (why == MV_FAULT_CAUGHT) {
         cpu->exit = MV_EXIT_FAULT;
         return;

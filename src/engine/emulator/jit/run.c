@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How the interpreter comes to translated code: the handlers of `count` and `native` (jit.h). */
+#include "jit.h"
+
+#include "code-cache.h"
+#include "interpreter.h"
+#include "memory.h"
+#include "page.h"
+#include "translator.h"
+
+#include <stdlib.h>
+
+/* Never called: of these, none is in a unit. */
+#define mv_returning_decode     mv_op_decode
+#define mv_returning_single_end mv_op_single_end
+#define mv_returning_count      mv_op_count
+#define mv_returning_native     mv_op_native
+
+mv_op_fn *const mv_op_returning[MV_OPCODE_COUNT] = {
+#define OP(name, ...) [MV_OPCODE_##name] = mv_returning_##name,
+#include "opcodes.h"
+#undef OP
+};
+
+static bool host_can(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
+           __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("sse4.2");
+}
+
+int mv_jit_create(size_t size, unsigned after, struct mv_jit **ret, struct mv_error *err)
+{
+    if (!host_can())
+        return mv_error_set(err, ENODEV,
+                            "jit=on: this host's CPU has not all of AVX2, BMI2, LZCNT "
+                            "and SSE4.2: say jit=off");
+    struct mv_jit *jit = calloc(1, sizeof *jit);
+    if (jit == NULL)
+        return mv_error_set(err, ENOMEM, "no memory for translated code");
+    jit->translator = malloc(sizeof *jit->translator);
+    int r = jit->translator == NULL ? mv_error_set(err, ENOMEM, "no memory for translated code")
+                                    : mv_code_memory_init(&jit->memory, size, err);
+    if (r < 0) {
+        mv_jit_destroy(jit);
+        return r;
+    }
+    jit->after = after;
+    jit->has_aes = __builtin_cpu_supports("aes");
+    jit->has_pclmul = __builtin_cpu_supports("pclmul");
+    mv_thunks_emit(jit);
+    atomic_init(&jit->counts.used, jit->memory.used);
+    *ret = jit;
+    return 0;
+}
+
+/* The code cache has dropped all pages before. */
+void mv_jit_destroy(struct mv_jit *jit)
+{
+    if (jit == NULL)
+        return;
+    mv_code_memory_clear(&jit->memory);
+    free(jit->translator);
+    free(jit);
+}
+
+void mv_jit_numbers_set(struct mv_jit_numbers *ret)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        ret->magnitude64[i] = INT64_MAX;
+        ret->sign64[i] = ~(uint64_t)INT64_MAX;
+        ret->normal64[i] = UINT64_C(1) << 52;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        ret->magnitude32[i] = INT32_MAX;
+        ret->sign32[i] = ~(uint32_t)INT32_MAX;
+        ret->normal32[i] = 1u << 23;
+    }
+}
+
+/* Apart, for handlers call nothing that they come back from. */
+static __attribute__((noinline)) const struct mv_op *run_unit(struct mv_cpu *cpu, const struct mv_op *op,
+                                    const struct mv_jit_page *page)
+{
+    const struct mv_jit *jit = cpu->jit;
+    mv_jit_enter_fn *enter =
+        (mv_jit_enter_fn *)(uintptr_t)(jit->memory.run + jit->thunks[MV_THUNK_ENTER]);
+    cpu->access_op = NULL;
+    cpu->jit_flags = mv_flags_of_nzcv(cpu->nzcv);
+    const struct mv_op *next = enter(cpu, jit->memory.run + page->entry[op - page->ops]);
+    mv_cpu_take_back(cpu);
+    mv_jit_count(&cpu->jit->counts.entries);
+    mv_jit_count(next == NULL            ? &cpu->jit->counts.left
+                 : (uintptr_t)next & 1 ? &cpu->jit->counts.interpreted
+                                         : &cpu->jit->counts.elsewhere);
+    return next;
+}
+
+/* On with what a unit left: an op of its own, or one that is to be interpreted as it is. */
+#define MV_GO_ON(next)                                                                             \
+    do {                                                                                           \
+        uintptr_t go_bits = (uintptr_t)(next);                                                     \
+        if (go_bits == 0)                                                                          \
+            return NULL;                                                                           \
+        op = (const struct mv_op *)(go_bits & ~(uintptr_t)1);                                      \
+        if (go_bits & 1)                                                                           \
+            MV_DISPATCH_AS(op, mv_jit_code(*mv_jit_page_place(cpu->page_ops), op));                \
+        mv_code_cache_mark(cpu->code, cpu->page_ops, op);                                          \
+        MV_DISPATCH(op);                                                                           \
+    } while (0)
+
+MV_OP(native)
+{
+    const struct mv_jit_page *page = *mv_jit_page_place(cpu->page_ops);
+    const struct mv_op *next = run_unit(cpu, op, page);
+    MV_GO_ON(next);
+}
+
+MV_OP(count)
+{
+    struct mv_jit_page *page = *mv_jit_page_place(cpu->page_ops);
+    unsigned slot = (unsigned)(op - page->ops);
+    if (page->code[slot] == MV_OPCODE_decode) {
+        mv_access_begin(cpu, op);
+        mv_code_cache_decode(cpu->code, page->ops, op);
+    }
+    if (++page->count[slot] >= cpu->jit->after) {
+        mv_access_begin(cpu, op);
+        if (mv_jit_translate(cpu->jit, cpu, page, slot))
+            MV_DISPATCH(op);
+        page->count[slot] = UINT8_MAX;
+        page->ops[slot].code = page->code[slot];
+        MV_DISPATCH(op);
+    }
+    MV_DISPATCH_AS(op, page->code[slot]);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The code that all units of a vCPU share, at the start of its memory (jit.h). */
+#include "memory.h"
+#include "translator.h"
+
+/* The frame of a unit: what C wants back, and rsp a multiple of 16. */
+static const enum mv_host_reg kept[] = {MV_RBX, MV_RBP, MV_R12, MV_R13, MV_R14, MV_R15};
+#define KEPT (sizeof kept / sizeof kept[0])
+
+static void begin(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk thunk)
+{
+    jit->thunks[thunk] = (uint32_t)e->used;
+}
+
+static void go_to(const struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk thunk)
+{
+    mv_set_target(e, mv_jmp(e), jit->thunks[thunk]);
+}
+
+/* Registers that stand in the host's; those that C leaves as they were need not be loaded. */
+static void load_registers(struct mv_emit *e, bool all)
+{
+    for (unsigned x = 0; x < MV_REG_COUNT; x++) {
+        if (mv_host_of(x) != MV_NO_REG && (all || !mv_host_is_kept(mv_host_of(x))))
+            mv_mov_rm(e, true, mv_host_of(x), mv_x_at(x));
+    }
+}
+
+static void load_set(struct mv_emit *e)
+{
+    struct mv_host_mem set = MV_STATE(mmu.set);
+    mv_load(e, 1, false, false, MV_RCX, MV_STATE(el));
+    mv_mov_rm(e, true, MV_SET, mv_at_index(MV_BASE, MV_RCX, 3, set.disp));
+}
+
+static void emit_enter(struct mv_jit *jit, struct mv_emit *e)
+{
+    begin(jit, e, MV_THUNK_ENTER);
+    for (size_t i = 0; i < KEPT; i++)
+        mv_push(e, kept[i]);
+    mv_alu_ri(e, true, MV_SUB, MV_RSP, 8);
+    mv_lea(e, true, MV_BASE, mv_at(MV_RDI, offsetof(struct mv_cpu, x[16])));
+    mv_mov_rr(e, true, MV_RAX, MV_RSI);
+    load_set(e);
+    load_registers(e, true);
+    mv_jmp_reg(e, MV_RAX);
+}
+
+/* rax is what C gets. */
+static size_t emit_exit(struct mv_emit *e)
+{
+    size_t here = e->used;
+    mv_alu_ri(e, true, MV_ADD, MV_RSP, 8);
+    for (size_t i = KEPT; i-- > 0;)
+        mv_pop(e, kept[i]);
+    mv_emit8(e, MV_RET);
+    return here;
+}
+
+static void emit_exits(struct mv_jit *jit, struct mv_emit *e)
+{
+    size_t exit = emit_exit(e);
+    begin(jit, e, MV_THUNK_INTERPRET);
+    mv_alu_ri(e, false, MV_OR, MV_RAX, 1);
+    begin(jit, e, MV_THUNK_EXIT_OP);
+    mv_alu_rm(e, true, MV_ADD, MV_RAX, MV_STATE(page_ops));
+    mv_set_target(e, mv_jmp(e), exit);
+    begin(jit, e, MV_THUNK_LEAVE);
+    mv_alu_rm(e, true, MV_ADD, MV_RAX, MV_STATE(page_va));
+    size_t leave = e->used;
+    mv_mov_mr(e, true, MV_STATE(pc), MV_RAX);
+    mv_mov_ri(e, MV_RAX, 0);
+    mv_set_target(e, mv_jmp(e), exit);
+
+    /* MV_GO: the page's entry in the TLB, then the unit of the op. */
+    begin(jit, e, MV_THUNK_GO);
+    mv_mov_rr(e, true, MV_RCX, MV_RAX);
+    mv_shift_ri(e, true, MV_SHR, MV_RCX, 55);
+    mv_alu_ri(e, false, MV_AND, MV_RCX, 1);
+    mv_mov_rm(e, true, MV_RCX, mv_at_index(MV_BASE, MV_RCX, 3, MV_STATE(mmu.set).disp));
+    mv_mov_rr(e, false, MV_RDX, MV_RAX);
+    mv_shift_ri(e, false, MV_SHR, MV_RDX, 12);
+    mv_alu_ri(e, false, MV_AND, MV_RDX, MV_ITLB_ENTRIES - 1);
+    _Static_assert(sizeof(struct mv_itlb_entry) == 24, "found by a multiplication by three");
+    mv_lea(e, false, MV_RDX, mv_at_index(MV_RDX, MV_RDX, 1, 0));
+    mv_lea(e, true, MV_RCX, mv_at_index(MV_RCX, MV_RDX, 3, offsetof(struct mv_tlb_set, i)));
+    mv_mov_rr(e, true, MV_RDX, MV_RAX);
+    mv_alu_ri(e, true, MV_AND, MV_RDX, ~0xffc);
+    mv_alu_rm(e, true, MV_CMP, MV_RDX, mv_at(MV_RCX, offsetof(struct mv_itlb_entry, tag)));
+    mv_set_target(e, mv_jcc(e, MV_CC_NE), leave);
+    mv_mov_mr(e, true, MV_STATE(page_va), MV_RDX);
+    mv_mov_rm(e, true, MV_RDX, mv_at(MV_RCX, offsetof(struct mv_itlb_entry, ops)));
+    mv_mov_mr(e, true, MV_STATE(page_ops), MV_RDX);
+    mv_alu_ri(e, false, MV_AND, MV_RAX, 0xffc);
+    mv_mov_rm(e, true, MV_RDX, mv_at(MV_RDX, (int32_t)((MV_JIT_SLOTS + 1) * sizeof(struct mv_op))));
+    mv_test_rr(e, true, MV_RDX, MV_RDX);
+    size_t none = mv_jcc(e, MV_CC_E);
+    mv_mov_rm(e, false, MV_RCX,
+              mv_at_index(MV_RDX, MV_RAX, 0, offsetof(struct mv_jit_page, entry)));
+    mv_test_rr(e, false, MV_RCX, MV_RCX);
+    size_t no_unit = mv_jcc(e, MV_CC_E);
+    mv_mov_ri(e, MV_RAX, (uintptr_t)jit->memory.run);
+    mv_alu_rr(e, true, MV_ADD, MV_RAX, MV_RCX);
+    mv_jmp_reg(e, MV_RAX);
+    mv_set_target(e, none, e->used);
+    mv_set_target(e, no_unit, e->used);
+    mv_shift_ri(e, false, MV_SHL, MV_RAX, 2);
+    go_to(jit, e, MV_THUNK_EXIT_OP);
+}
+
+/*
+ * A C function (cpu, op, rdx …) of a unit that goes on behind it: rax and rdx are what it
+ * returned.  It may unwind, so all has to stand where C looks for it.
+ */
+static void emit_call(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk thunk,
+                      const void *function)
+{
+    begin(jit, e, thunk);
+    mv_alu_ri(e, true, MV_SUB, MV_RSP, 8);
+    mv_alu_rm(e, true, MV_ADD, MV_RSI, MV_STATE(page_ops));
+    mv_lea(e, true, MV_RDI, mv_at(MV_BASE, -(int32_t)offsetof(struct mv_cpu, x[16])));
+    mv_mov_ri(e, MV_RAX, (uintptr_t)function);
+    mv_call_reg(e, MV_RAX);
+    load_registers(e, false);
+    mv_alu_ri(e, true, MV_ADD, MV_RSP, 8);
+    mv_emit8(e, MV_RET);
+}
+
+static uint64_t read8(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
+{
+    return mv_memory_read(cpu, op, va, 1, 0);
+}
+static uint64_t read16(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
+{
+    return mv_memory_read(cpu, op, va, 2, 0);
+}
+static uint64_t read32(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
+{
+    return mv_memory_read(cpu, op, va, 4, 0);
+}
+static uint64_t read64(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
+{
+    return mv_memory_read(cpu, op, va, 8, 0);
+}
+static void write8(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t value)
+{
+    mv_memory_write(cpu, op, va, (uint8_t)value, 1, 0);
+}
+static void write16(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t value)
+{
+    mv_memory_write(cpu, op, va, (uint16_t)value, 2, 0);
+}
+static void write32(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t value)
+{
+    mv_memory_write(cpu, op, va, (uint32_t)value, 4, 0);
+}
+static void write64(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t value)
+{
+    mv_memory_write(cpu, op, va, value, 8, 0);
+}
+static struct mv_memory_pair read_pair32(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
+{
+    return mv_memory_read_pair(cpu, op, va, 4);
+}
+static struct mv_memory_pair read_pair64(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
+{
+    return mv_memory_read_pair(cpu, op, va, 8);
+}
+static struct mv_memory_pair read_pair128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
+{
+    return mv_memory_read_pair(cpu, op, va, 16);
+}
+static void write_pair32(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t first,
+                         uint64_t second)
+{
+    mv_memory_write_pair(cpu, op, va, (struct mv_memory_pair){(uint32_t)first, (uint32_t)second},
+                         4);
+}
+static void write_pair64(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t first,
+                         uint64_t second)
+{
+    mv_memory_write_pair(cpu, op, va, (struct mv_memory_pair){first, second}, 8);
+}
+static void write_pair128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va, uint64_t first,
+                          uint64_t second)
+{
+    mv_memory_write_pair(cpu, op, va, (struct mv_memory_pair){first, second}, 16);
+}
+
+/* What the host's flags say is FPSR's before anybody looks at that.  rsi and r8 stay. */
+static void emit_end_fp(struct mv_emit *e)
+{
+    mv_emit_rm(e, false, 0x80, MV_CMP, MV_STATE(jit_fp)); /* cmp byte, 0 */
+    mv_emit8(e, 0);
+    size_t none = mv_jcc(e, MV_CC_E);
+    mv_push(e, MV_RSI);
+    mv_push(e, MV_R8);
+    mv_lea(e, true, MV_RDI, mv_at(MV_BASE, -(int32_t)offsetof(struct mv_cpu, x[16])));
+    mv_mov_ri(e, MV_RAX, (uintptr_t)mv_jit_fp_end);
+    mv_call_reg(e, MV_RAX);
+    mv_pop(e, MV_R8);
+    mv_pop(e, MV_RSI);
+    mv_set_target(e, none, e->used);
+}
+
+/*
+ * A handler: it goes on at the next op, or all that is left is to return what it did.  The
+ * op is kept on the stack meanwhile, which keeps that aligned.
+ */
+static void emit_handler(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk thunk)
+{
+    bool system = thunk == MV_THUNK_CALL_SYSTEM;
+    begin(jit, e, thunk);
+    mv_alu_rm(e, true, MV_ADD, MV_RSI, MV_STATE(page_ops));
+    mv_push(e, MV_RSI);
+    if (thunk != MV_THUNK_CALL)
+        mv_flags_emit_save(e);
+    if (system)
+        emit_end_fp(e);
+    mv_lea(e, true, MV_RDI, mv_at(MV_BASE, -(int32_t)offsetof(struct mv_cpu, x[16])));
+    mv_call_reg(e, MV_R8);
+    mv_pop(e, MV_RCX);
+    mv_lea(e, true, MV_RCX, mv_at(MV_RCX, sizeof(struct mv_op)));
+    mv_alu_rr(e, true, MV_CMP, MV_RAX, MV_RCX);
+    size_t elsewhere = mv_jcc(e, MV_CC_NE);
+    if (thunk != MV_THUNK_CALL)
+        mv_flags_emit_load(e);
+    if (system)
+        load_set(e);
+    load_registers(e, system);
+    mv_emit8(e, MV_RET);
+    mv_set_target(e, elsewhere, e->used);
+    mv_alu_ri(e, true, MV_ADD, MV_RSP, 16);
+    for (size_t i = KEPT; i-- > 0;)
+        mv_pop(e, kept[i]);
+    mv_emit8(e, MV_RET);
+}
+
+static void emit_begin_fp(struct mv_jit *jit, struct mv_emit *e)
+{
+    begin(jit, e, MV_THUNK_BEGIN_FP);
+    mv_push(e, MV_RSI);
+    mv_lea(e, true, MV_RDI, mv_at(MV_BASE, -(int32_t)offsetof(struct mv_cpu, x[16])));
+    mv_mov_ri(e, MV_RAX, (uintptr_t)mv_jit_fp_begin);
+    mv_call_reg(e, MV_RAX);
+    mv_pop(e, MV_RCX);
+    load_registers(e, false);
+    mv_emit8(e, 0x84); /* test al, al */
+    mv_emit8(e, 0xc0);
+    size_t not = mv_jcc(e, MV_CC_E);
+    mv_emit8(e, MV_RET);
+    mv_set_target(e, not, e->used);
+    mv_mov_rr(e, false, MV_RAX, MV_RCX);
+    mv_alu_ri(e, true, MV_ADD, MV_RSP, 8);
+    go_to(jit, e, MV_THUNK_INTERPRET);
+}
+
+void mv_thunks_emit(struct mv_jit *jit)
+{
+    static const struct {
+        enum mv_jit_thunk thunk;
+        const void *function;
+    } calls[] = {
+        {MV_THUNK_READ8, read8},
+        {MV_THUNK_READ16, read16},
+        {MV_THUNK_READ32, read32},
+        {MV_THUNK_READ64, read64},
+        {MV_THUNK_WRITE8, write8},
+        {MV_THUNK_WRITE16, write16},
+        {MV_THUNK_WRITE32, write32},
+        {MV_THUNK_WRITE64, write64},
+        {MV_THUNK_READ_PAIR32, read_pair32},
+        {MV_THUNK_READ_PAIR64, read_pair64},
+        {MV_THUNK_READ_PAIR128, read_pair128},
+        {MV_THUNK_WRITE_PAIR32, write_pair32},
+        {MV_THUNK_WRITE_PAIR64, write_pair64},
+        {MV_THUNK_WRITE_PAIR128, write_pair128},
+    };
+    struct mv_emit e = {jit->memory.write, 16, jit->memory.size, false}; /* no unit is at 0 */
+    emit_enter(jit, &e);
+    emit_exits(jit, &e);
+    emit_handler(jit, &e, MV_THUNK_CALL);
+    emit_handler(jit, &e, MV_THUNK_CALL_FLAGS);
+    emit_handler(jit, &e, MV_THUNK_CALL_SYSTEM);
+    emit_begin_fp(jit, &e);
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        emit_call(jit, &e, calls[i].thunk, calls[i].function);
+    jit->memory.used = jit->first = e.used;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * struct mv_translator: one unit in the making.  Emitters (op-*.c) are called once for each
+ * op, in the order of addresses, and have what is here to reach the guest's state.
+ *
+ * Registers: r15 stands in the middle of cpu->x, so that most of it is one byte away; r14 is
+ * the TLB set of the half that the exception level mostly uses (the lower one at EL0, the
+ * upper one at EL1; the other's addresses find no entry there and go the slow way).  Ten of
+ * the guest's registers stand in ten of the host's and, always, in cpu->x as well; all others
+ * there alone.  rax, rcx and rdx are free at each op.
+ *
+ * Flags: NZCV is cpu->jit_flags while a unit runs, which is 0 at other times: what lahf and
+ * seto of EFLAGS make of it, in the form that a comparison leaves, so that CF is the opposite
+ * of C.  EFLAGS may have the
+ * same at times, which `eflags` says: at the next op only if this one leaves them.
+ */
+#ifndef MV_JIT_TRANSLATOR_H
+#define MV_JIT_TRANSLATOR_H
+
+#include "cpu.h"
+#include "emit-vector.h"
+#include "page.h"
+
+/* In one unit; what it has of code that is seldom run is bounded with them. */
+#define MV_UNIT_OPS   192
+#define MV_UNIT_COLDS (4 * MV_UNIT_OPS)
+
+enum mv_cold_kind {
+    MV_COLD_INTERPRET, /* the op cannot be done here: the interpreter does it */
+    MV_COLD_LEAVE,     /* somebody wants attention before the op */
+    MV_COLD_EXIT,      /* to an op of the page that is in no unit yet */
+    MV_COLD_HANDLER,   /* the op's handler does it, then go on at `back` */
+    MV_COLD_FP,        /* MXCSR is to be the guest's, then go on at `back` */
+    MV_COLD_READ,      /* by a thunk, then go on at `back` */
+    MV_COLD_WRITE,
+};
+
+struct mv_cold {
+    enum mv_cold_kind kind;
+    uint16_t slot;
+    size_t place, back;
+    enum mv_jit_thunk thunk;
+    /* MV_COLD_READ: where to, and how extended; MV_COLD_WRITE: what; MV_NO_REG: memory */
+    uint8_t size;
+    bool is_signed, wide;
+    uint8_t host[2];
+    uint8_t guest[2];
+    bool is_vector;
+};
+
+struct mv_translator {
+    struct mv_emit e;
+    struct mv_jit *jit;
+    struct mv_jit_page *page;
+    struct mv_op op; /* that is emitted, with its own opcode */
+    unsigned slot;   /* its */
+    bool eflags;     /* EFLAGS have NZCV, as cpu->jit_flags would */
+    bool flags_die;  /* nobody sees what this op makes of NZCV but by EFLAGS, at once */
+    bool vector_checked,
+        fp_checked; /* mv_check_vector and mv_check_fp have been emitted, on the way here */
+    bool failed;    /* out of memory, or of one of the tables here */
+
+    uint16_t slots[MV_UNIT_OPS]; /* in the order of addresses */
+    unsigned count;
+    uint8_t is_in[MV_JIT_SLOTS];   /* the unit */
+    uint8_t is_head[MV_JIT_SLOTS]; /* of a block; MV_HEAD_LOOP: a branch back leads there */
+    uint32_t label[MV_JIT_SLOTS];  /* of those that were emitted */
+
+    struct mv_cold colds[MV_UNIT_COLDS];
+    unsigned cold_count;
+    struct {
+        size_t place;
+        uint16_t target;
+    } jumps[MV_UNIT_OPS * 2]; /* within the unit */
+    unsigned jump_count;
+    struct mv_jit_access accesses[MV_UNIT_OPS * 2];
+    unsigned access_count;
+};
+enum { MV_HEAD = 1, MV_HEAD_LOOP = 2 };
+
+/* What an emitter is; false: it does not do this one, and has emitted nothing. */
+typedef bool mv_emit_fn(struct mv_translator *t);
+
+/* --- the guest's state */
+
+#define MV_BASE MV_R15
+#define MV_SET  MV_R14
+#define MV_STATE(member)                                                                           \
+    mv_at(MV_BASE,                                                                                 \
+          (int32_t)offsetof(struct mv_cpu, member) - (int32_t)offsetof(struct mv_cpu, x[16]))
+
+static inline struct mv_host_mem mv_x_at(unsigned x)
+{
+    return mv_at(MV_BASE, ((int32_t)x - 16) * 8);
+}
+
+static inline struct mv_host_mem mv_v_at(unsigned v, unsigned byte)
+{
+    struct mv_host_mem m = MV_STATE(v);
+    m.disp += (int32_t)(v * sizeof(union mv_vreg) + byte);
+    return m;
+}
+
+/* The host's register of a guest's, or MV_NO_REG. */
+static inline enum mv_host_reg mv_host_of(unsigned x)
+{
+    static const uint8_t host[MV_REG_COUNT] = {[0] = MV_RBX,         [1] = MV_RBP,
+                                               [2] = MV_R12,         [3] = MV_R13,
+                                               [4] = MV_RSI,         [5] = MV_NO_REG,
+                                               [6] = MV_NO_REG,      [7] = MV_NO_REG,
+                                               [8] = MV_RDI,         [9] = MV_NO_REG,
+                                               [10] = MV_NO_REG,     [11] = MV_NO_REG,
+                                               [12] = MV_NO_REG,     [13] = MV_NO_REG,
+                                               [14] = MV_NO_REG,     [15] = MV_NO_REG,
+                                               [16] = MV_NO_REG,     [17] = MV_NO_REG,
+                                               [18] = MV_NO_REG,     [19] = MV_R8,
+                                               [20] = MV_R9,         [21] = MV_NO_REG,
+                                               [22] = MV_NO_REG,     [23] = MV_NO_REG,
+                                               [24] = MV_NO_REG,     [25] = MV_NO_REG,
+                                               [26] = MV_NO_REG,     [27] = MV_NO_REG,
+                                               [28] = MV_NO_REG,     [29] = MV_R10,
+                                               [30] = MV_NO_REG,     [MV_REG_ZR] = MV_NO_REG,
+                                               [MV_REG_SP] = MV_R11, [MV_REG_SINK] = MV_NO_REG};
+    return host[x];
+}
+
+/* C's functions leave it as it was. */
+static inline bool mv_host_is_kept(enum mv_host_reg host)
+{
+    return host == MV_RBX || host == MV_RBP || host >= MV_R12;
+}
+
+/* The register that has x's value: its own, or `scratch` with it.  Leaves EFLAGS. */
+static inline enum mv_host_reg mv_use(struct mv_translator *t, unsigned x, enum mv_host_reg scratch)
+{
+    enum mv_host_reg host = mv_host_of(x);
+    if (host != MV_NO_REG)
+        return host;
+    if (x == MV_REG_ZR)
+        mv_mov_ri(&t->e, scratch, 0);
+    else
+        mv_mov_rm(&t->e, true, scratch, mv_x_at(x));
+    return scratch;
+}
+
+/* x's value in that very register; w: 64 bits of it, else 32 and zeroes above. */
+static inline void mv_use_in(struct mv_translator *t, bool w, unsigned x, enum mv_host_reg to)
+{
+    enum mv_host_reg host = mv_host_of(x);
+    if (x == MV_REG_ZR)
+        mv_mov_ri(&t->e, to, 0);
+    else if (host != MV_NO_REG)
+        mv_mov_rr(&t->e, w, to, host);
+    else
+        mv_mov_rm(&t->e, w, to, mv_x_at(x));
+}
+
+/* Where to compute what x is to be: its own register, or `scratch`. */
+static inline enum mv_host_reg mv_def(unsigned x, enum mv_host_reg scratch)
+{
+    return mv_host_of(x) != MV_NO_REG ? mv_host_of(x) : scratch;
+}
+
+/* x is what `from` has (64 bits) from now on.  Leaves EFLAGS. */
+static inline void mv_set(struct mv_translator *t, unsigned x, enum mv_host_reg from)
+{
+    enum mv_host_reg host = mv_host_of(x);
+    if (x == MV_REG_SINK)
+        return;
+    if (host != MV_NO_REG && host != from)
+        mv_mov_rr(&t->e, true, host, from);
+    mv_mov_mr(&t->e, true, mv_x_at(x), from);
+}
+
+/* alu to, x */
+static inline void mv_alu_x(struct mv_translator *t, bool w, enum mv_host_alu alu,
+                            enum mv_host_reg to, unsigned x)
+{
+    if (x == MV_REG_ZR)
+        mv_alu_ri(&t->e, w, alu, to, 0);
+    else if (mv_host_of(x) != MV_NO_REG)
+        mv_alu_rr(&t->e, w, alu, to, mv_host_of(x));
+    else
+        mv_alu_rm(&t->e, w, alu, to, mv_x_at(x));
+}
+
+/* --- flags.c */
+
+/* EFLAGS are NZCV as a comparison leaves it: they are kept where anybody may look. */
+void mv_flags_set(struct mv_translator *t);
+/* The same behind an addition, and behind what sets N and Z by a result and clears C and V. */
+void mv_flags_set_added(struct mv_translator *t);
+void mv_flags_set_logic(struct mv_translator *t);
+/* The host's condition for a mask of conditions (a64.h), EFLAGS having NZCV from then on;
+ * false: it always holds. */
+bool mv_flags_condition(struct mv_translator *t, uint16_t mask, enum mv_host_cond *ret);
+/* CF is C, or its opposite. */
+void mv_flags_load_carry(struct mv_translator *t, bool inverted);
+/* Code: from cpu->jit_flags to cpu->nzcv, and back.  Of rax, rcx, rdx. */
+void mv_flags_emit_save(struct mv_emit *e);
+void mv_flags_emit_load(struct mv_emit *e);
+
+/* --- translate.c */
+
+/* jcc or jmp was emitted, to what is cold. */
+struct mv_cold *mv_cold_at(struct mv_translator *t, enum mv_cold_kind kind, size_t place);
+/* The jump is to an op of the page. */
+void mv_jump_to(struct mv_translator *t, size_t place, unsigned target);
+/* The access that was emitted last is this op's. */
+void mv_access_here(struct mv_translator *t);
+/* V registers may be trapped: where they are, the interpreter does the op. */
+void mv_check_vector(struct mv_translator *t);
+/* The same, and the host's floating point is to be as the guest wants it (mv_jit_fp_begin). */
+void mv_check_fp(struct mv_translator *t);
+/* The page's address, and more. */
+static inline void mv_use_pc(struct mv_translator *t, enum mv_host_reg to, uint64_t offset)
+{
+    mv_mov_rm(&t->e, true, to, MV_STATE(page_va));
+    if (offset != 0 && (int64_t)offset == (int32_t)offset) {
+        mv_lea(&t->e, true, to, mv_at(to, (int32_t)offset));
+    } else if (offset != 0) {
+        mv_mov_ri(&t->e, MV_RDX, offset);
+        mv_lea(&t->e, true, to, mv_at_index(to, MV_RDX, 0, 0));
+    }
+}
+/* Jump to, or call, what all units share. */
+void mv_to_thunk(struct mv_translator *t, enum mv_jit_thunk thunk, bool call);
+
+/* By opcode; NULL: its handler does it. */
+extern mv_emit_fn *const mv_emitters[MV_OPCODE_COUNT];
+
+/* Translate from a slot of the page on; false where it cannot be. */
+bool mv_jit_translate(struct mv_jit *jit, struct mv_cpu *cpu, struct mv_jit_page *page,
+                      unsigned slot);
+
+/* --- thunks.c */
+void mv_thunks_emit(struct mv_jit *jit);
+
+#endif
