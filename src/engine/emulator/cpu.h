@@ -27,7 +27,6 @@
 
 struct mv_emulator;
 struct mv_code_cache;
-struct mv_jit;
 
 /* Why a vCPU has to leave its handlers: bits of mv_cpu.attention. */
 #define MV_ATTENTION_KICK 1u      /* the machine wants the thread */

@@ -67,7 +67,7 @@ static inline void mv_cpu_mark(struct mv_cpu *cpu, const struct mv_op *op)
 /* Go on at a virtual address; leaves the handlers where its page is not known. */
 #define MV_GO(address) MV_GO_AND((address), (void)0)
 #define MV_GO_MARKED(address) MV_GO_AND((address), mv_cpu_mark(cpu, go_op))
-#define MV_GO_AND(address, also)                                                                             \
+#define MV_GO_AND(address, also)                                                                   \
     do {                                                                                           \
         uint64_t go_va = (address);                                                                \
         const struct mv_itlb_entry *go_entry =                                                     \

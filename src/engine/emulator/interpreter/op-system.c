@@ -11,7 +11,7 @@
 #include <sched.h>
 
 /* A direct branch: imm counts from its PC, in the page variant in ops. */
-#define DIRECT(name, condition, link, go)                                                              \
+#define DIRECT(name, condition, link, go)                                                          \
     MV_OP(name)                                                                                    \
     {                                                                                              \
         if (condition) {                                                                           \

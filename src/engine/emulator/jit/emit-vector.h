@@ -9,36 +9,24 @@
 /* --- AVX, of 16 bytes or a scalar: `op` has prefix, map and opcode */
 
 enum mv_host_vector_op {
-#define V(map, pp, opcode) ((map) << 16 | (pp) << 8 | (opcode))
-    MV_VMOVUPS = V(1, 0, 0x10),
-    MV_VMOVUPS_STORE = V(1, 0, 0x11),
-    MV_VMOVSD = V(1, 3, 0x10), /* of memory, as the next three: zeros above */
-    MV_VMOVSS = V(1, 2, 0x10),
-    MV_VMOVQ = V(1, 2, 0x7e),         /* of a vector register, too */
-    MV_VMOVD_GENERAL = V(1, 1, 0x6e), /* from a general register or memory; w: of 64 bits */
-    MV_VPXOR = V(1, 1, 0xef),
-    MV_VUCOMIS = V(1, 0, 0x2e), /* w stands for double precision here: prefix 66 */
-    MV_VCOMIS = V(1, 0, 0x2f),
-    MV_VTESTPS = V(2, 1, 0x0e),
-    MV_VCMPPS = V(1, 0, 0xc2), /* and a predicate */
-    MV_VCMPPD = V(1, 1, 0xc2),
-#undef V
+    MV_VMOVUPS = MV_VEX(1, 0, 0x10),
+    MV_VMOVUPS_STORE = MV_VEX(1, 0, 0x11),
+    MV_VMOVSD = MV_VEX(1, 3, 0x10), /* of memory, as the next three: zeros above */
+    MV_VMOVSS = MV_VEX(1, 2, 0x10),
+    MV_VMOVQ = MV_VEX(1, 2, 0x7e),         /* of a vector register, too */
+    MV_VMOVD_GENERAL = MV_VEX(1, 1, 0x6e), /* from a general register or memory; w: of 64 bits */
+    MV_VPXOR = MV_VEX(1, 1, 0xef),
+    MV_VUCOMIS = MV_VEX(1, 0, 0x2e), /* w stands for double precision here: prefix 66 */
+    MV_VCOMIS = MV_VEX(1, 0, 0x2f),
+    MV_VTESTPS = MV_VEX(2, 1, 0x0e),
+    MV_VCMPPS = MV_VEX(1, 0, 0xc2), /* and a predicate */
+    MV_VCMPPD = MV_VEX(1, 1, 0xc2),
 };
-
-static inline void mv_emit_vex_head(struct mv_emit *e, bool w, unsigned op, unsigned reg,
-                                    unsigned second, unsigned index, unsigned base)
-{
-    mv_emit8(e, 0xc4);
-    mv_emit8(e, (~reg >> 3 & 1) << 7 | (~index >> 3 & 1) << 6 | (~base >> 3 & 1) << 5 | op >> 16);
-    mv_emit8(e, (unsigned)w << 7 | (~second & 15) << 3 | (op >> 8 & 3));
-    mv_emit8(e, op & 0xff);
-}
 
 static inline void mv_v_rr(struct mv_emit *e, bool w, unsigned op, unsigned to, unsigned second,
                            unsigned from)
 {
-    mv_emit_vex_head(e, w, op, to, second, 0, from);
-    mv_emit_modrm_reg(e, to, from);
+    mv_emit_vex_rr(e, w, op, to, second, from);
 }
 
 static inline void mv_v_rm(struct mv_emit *e, bool w, unsigned op, unsigned to, unsigned second,

@@ -238,13 +238,6 @@ static inline void mv_mov_ri(struct mv_emit *e, enum mv_host_reg to, uint64_t va
     }
 }
 
-/* The value sign-extended to 64 bits, or of 32 and 16. */
-static inline void mv_mov_mi(struct mv_emit *e, bool w, struct mv_host_mem to, int32_t value)
-{
-    mv_emit_rm(e, w, 0xc7, 0, to);
-    mv_emit32(e, (uint32_t)value);
-}
-
 static inline void mv_mov_mi16(struct mv_emit *e, struct mv_host_mem to, unsigned value)
 {
     mv_emit8(e, 0x66);
@@ -294,6 +287,19 @@ static inline void mv_alu_mi(struct mv_emit *e, bool w, enum mv_host_alu alu, st
     bool small = value >= -128 && value <= 127;
     mv_emit_rm(e, w, small ? 0x83 : 0x81, alu, to);
     mv_emit_imm8_or_32(e, small, value);
+}
+
+/* Of a byte. */
+static inline void mv_cmp_mi8(struct mv_emit *e, struct mv_host_mem m, unsigned value)
+{
+    mv_emit_rm(e, false, 0x80, MV_CMP, m);
+    mv_emit8(e, value);
+}
+
+static inline void mv_test_mi(struct mv_emit *e, struct mv_host_mem m, uint32_t bits)
+{
+    mv_emit_rm(e, false, 0xf7, 0, m);
+    mv_emit32(e, bits);
 }
 
 static inline void mv_test_rr(struct mv_emit *e, bool w, enum mv_host_reg a, enum mv_host_reg b)
@@ -380,21 +386,30 @@ static inline void mv_crc32c(struct mv_emit *e, unsigned size, enum mv_host_reg 
 
 /* --- BMI2, which leaves EFLAGS: a VEX prefix of three bytes */
 
-/* pp: 1 is 66, 2 is F3, 3 is F2; map: 1 is 0F, 2 is 0F38, 3 is 0F3A. */
-static inline void mv_emit_vex(struct mv_emit *e, bool w, unsigned map, unsigned pp, unsigned reg,
-                               unsigned second, unsigned rm, unsigned opcode)
+/* op: the map (1 is 0F, 2 is 0F38, 3 is 0F3A), the prefix (1 is 66, 2 is F3, 3 is F2), the opcode.
+ */
+#define MV_VEX(map, prefix, opcode) ((map) << 16 | (prefix) << 8 | (opcode))
+
+static inline void mv_emit_vex_head(struct mv_emit *e, bool w, unsigned op, unsigned reg,
+                                    unsigned second, unsigned index, unsigned base)
 {
     mv_emit8(e, 0xc4);
-    mv_emit8(e, (~reg >> 3 & 1) << 7 | 1u << 6 | (~rm >> 3 & 1) << 5 | map);
-    mv_emit8(e, (unsigned)w << 7 | (~second & 15) << 3 | pp);
-    mv_emit8(e, opcode);
+    mv_emit8(e, (~reg >> 3 & 1) << 7 | (~index >> 3 & 1) << 6 | (~base >> 3 & 1) << 5 | op >> 16);
+    mv_emit8(e, (unsigned)w << 7 | (~second & 15) << 3 | (op >> 8 & 3));
+    mv_emit8(e, op & 0xff);
+}
+
+static inline void mv_emit_vex_rr(struct mv_emit *e, bool w, unsigned op, unsigned reg,
+                                  unsigned second, unsigned rm)
+{
+    mv_emit_vex_head(e, w, op, reg, second, 0, rm);
     mv_emit_modrm_reg(e, reg, rm);
 }
 
 static inline void mv_rorx(struct mv_emit *e, bool w, enum mv_host_reg to, enum mv_host_reg from,
                            unsigned amount)
 {
-    mv_emit_vex(e, w, 3, 3, to, 0, from, 0xf0);
+    mv_emit_vex_rr(e, w, MV_VEX(3, 3, 0xf0), to, 0, from);
     mv_emit8(e, amount);
 }
 
@@ -402,7 +417,8 @@ static inline void mv_rorx(struct mv_emit *e, bool w, enum mv_host_reg to, enum 
 static inline void mv_shiftx(struct mv_emit *e, bool w, enum mv_host_shift how, enum mv_host_reg to,
                              enum mv_host_reg from, enum mv_host_reg amount)
 {
-    mv_emit_vex(e, w, 2, how == MV_SHL ? 1 : how == MV_SHR ? 3 : 2, to, amount, from, 0xf7);
+    unsigned prefix = how == MV_SHL ? 1 : how == MV_SHR ? 3 : 2;
+    mv_emit_vex_rr(e, w, MV_VEX(2, prefix, 0xf7), to, amount, from);
 }
 
 /* --- flags and conditions */

@@ -26,15 +26,20 @@ void mv_flags_set_logic(struct mv_translator *t)
 }
 
 /* V comes back by what overflows if it was set; the others from ah. */
+void mv_flags_from_ax(struct mv_translator *t)
+{
+    mv_emit8(&t->e, 0x04); /* add al, 127 */
+    mv_emit8(&t->e, 127);
+    mv_emit8(&t->e, MV_SAHF);
+    t->eflags = true;
+}
+
 static void load(struct mv_translator *t)
 {
     if (t->eflags)
         return;
     mv_load(&t->e, 2, false, false, MV_RAX, MV_STATE(jit_flags));
-    mv_emit8(&t->e, 0x04); /* add al, 127 */
-    mv_emit8(&t->e, 127);
-    mv_emit8(&t->e, MV_SAHF);
-    t->eflags = true;
+    mv_flags_from_ax(t);
 }
 
 bool mv_flags_condition(struct mv_translator *t, uint16_t mask, enum mv_host_cond *ret)

@@ -243,9 +243,7 @@ static bool compare_if(struct mv_translator *t, bool w, enum mv_host_alu how, st
     mv_mov_ri(&t->e, MV_RAX, mv_flags_of_nzcv((uint32_t)(t->op.imm >> 32)));
     if (!die)
         mv_store(&t->e, 2, MV_STATE(jit_flags), MV_RAX);
-    mv_emit8(&t->e, 0x04); /* add al, 127: V, as in flags.c */
-    mv_emit8(&t->e, 127);
-    mv_emit8(&t->e, MV_SAHF);
+    mv_flags_from_ax(t);
     mv_set_target(&t->e, end, t->e.used);
     return true;
 }

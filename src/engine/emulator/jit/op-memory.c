@@ -312,8 +312,7 @@ bool mv_emit_ldrs32_lit(struct mv_translator *t)
 
 bool mv_emit_dc_zva(struct mv_translator *t)
 {
-    mv_emit_rm(&t->e, false, 0xf7, 0, MV_STATE(sys.sctlr)); /* test dword */
-    mv_emit32(&t->e, MV_SCTLR_DZE);
+    mv_test_mi(&t->e, MV_STATE(sys.sctlr), MV_SCTLR_DZE);
     mv_cold_at(t, MV_COLD_INTERPRET, mv_jcc(&t->e, MV_CC_E));
     mv_use_in(t, true, t->op.rd, MV_RAX);
     mv_alu_ri(&t->e, true, MV_AND, MV_RAX, -64);
@@ -322,8 +321,7 @@ bool mv_emit_dc_zva(struct mv_translator *t)
     mv_alu_ri(&t->e, true, MV_AND, MV_RDX, -4096);
     mv_alu_rm(&t->e, true, MV_CMP, MV_RDX, ENTRY(write_tag));
     mv_cold_at(t, MV_COLD_INTERPRET, mv_jcc(&t->e, MV_CC_NE));
-    mv_emit_rm(&t->e, false, 0xf7, 0, ENTRY(pa));
-    mv_emit32(&t->e, MV_TLB_ATTR_DEVICE);
+    mv_test_mi(&t->e, ENTRY(pa), MV_TLB_ATTR_DEVICE);
     mv_cold_at(t, MV_COLD_INTERPRET, mv_jcc(&t->e, MV_CC_NE));
     mv_mov_rm(&t->e, true, MV_RCX, ENTRY(addend));
     mv_vzero(&t->e, 0);

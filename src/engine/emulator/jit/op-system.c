@@ -10,8 +10,7 @@
 /* Where PSTATE is another one, the interpreter does the op: EL1, and whatever SPSel. */
 static void emit_at_el1(struct mv_translator *t)
 {
-    mv_emit_rm(&t->e, false, 0x80, MV_CMP, MV_STATE(el)); /* cmp byte */
-    mv_emit8(&t->e, 1);
+    mv_cmp_mi8(&t->e, MV_STATE(el), 1);
     mv_cold_at(t, MV_COLD_INTERPRET, mv_jcc(&t->e, MV_CC_NE));
     t->eflags = false;
 }

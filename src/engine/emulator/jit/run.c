@@ -25,15 +25,16 @@ mv_op_fn *const mv_op_returning[MV_OPCODE_COUNT] = {
 static bool host_can(void)
 {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
-           __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("sse4.2");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("lzcnt") &&
+           __builtin_cpu_supports("sse4.2");
 }
 
 int mv_jit_create(size_t size, unsigned after, struct mv_jit **ret, struct mv_error *err)
 {
     if (!host_can())
         return mv_error_set(err, ENODEV,
-                            "jit=on: this host's CPU has not all of AVX2, BMI2, LZCNT "
+                            "jit=on: this host's CPU has not all of AVX2, FMA, BMI2, LZCNT "
                             "and SSE4.2: say jit=off");
     struct mv_jit *jit = calloc(1, sizeof *jit);
     if (jit == NULL)
@@ -79,8 +80,8 @@ void mv_jit_numbers_set(struct mv_jit_numbers *ret)
 }
 
 /* Apart, for handlers call nothing that they come back from. */
-static __attribute__((noinline)) const struct mv_op *run_unit(struct mv_cpu *cpu, const struct mv_op *op,
-                                    const struct mv_jit_page *page)
+static __attribute__((noinline)) const struct mv_op *
+run_unit(struct mv_cpu *cpu, const struct mv_op *op, const struct mv_jit_page *page)
 {
     const struct mv_jit *jit = cpu->jit;
     mv_jit_enter_fn *enter =
@@ -90,9 +91,9 @@ static __attribute__((noinline)) const struct mv_op *run_unit(struct mv_cpu *cpu
     const struct mv_op *next = enter(cpu, jit->memory.run + page->entry[op - page->ops]);
     mv_cpu_take_back(cpu);
     mv_jit_count(&cpu->jit->counts.entries);
-    mv_jit_count(next == NULL            ? &cpu->jit->counts.left
+    mv_jit_count(next == NULL          ? &cpu->jit->counts.left
                  : (uintptr_t)next & 1 ? &cpu->jit->counts.interpreted
-                                         : &cpu->jit->counts.elsewhere);
+                                       : &cpu->jit->counts.elsewhere);
     return next;
 }
 

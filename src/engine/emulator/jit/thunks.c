@@ -190,8 +190,7 @@ static void write_pair128(struct mv_cpu *cpu, const struct mv_op *op, uint64_t v
 /* What the host's flags say is FPSR's before anybody looks at that.  rsi and r8 stay. */
 static void emit_end_fp(struct mv_emit *e)
 {
-    mv_emit_rm(e, false, 0x80, MV_CMP, MV_STATE(jit_fp)); /* cmp byte, 0 */
-    mv_emit8(e, 0);
+    mv_cmp_mi8(e, MV_STATE(jit_fp), 0);
     size_t none = mv_jcc(e, MV_CC_E);
     mv_push(e, MV_RSI);
     mv_push(e, MV_R8);

@@ -50,8 +50,7 @@ void mv_check_vector(struct mv_translator *t)
 {
     if (t->vector_checked)
         return;
-    mv_emit_rm(&t->e, false, 0x80, MV_CMP, MV_STATE(fp_enabled)); /* cmp byte, 0 */
-    mv_emit8(&t->e, 0);
+    mv_cmp_mi8(&t->e, MV_STATE(fp_enabled), 0);
     mv_cold_at(t, MV_COLD_INTERPRET, mv_jcc(&t->e, MV_CC_E));
     t->eflags = false;
     t->vector_checked = true;
@@ -61,8 +60,7 @@ void mv_check_fp(struct mv_translator *t)
 {
     if (t->fp_checked)
         return;
-    mv_emit_rm(&t->e, false, 0x80, MV_CMP, MV_STATE(jit_fp)); /* cmp byte, 0 */
-    mv_emit8(&t->e, 0);
+    mv_cmp_mi8(&t->e, MV_STATE(jit_fp), 0);
     struct mv_cold *cold = mv_cold_at(t, MV_COLD_FP, mv_jcc(&t->e, MV_CC_E));
     cold->back = t->e.used;
     t->eflags = false;

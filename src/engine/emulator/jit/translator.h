@@ -191,6 +191,8 @@ void mv_flags_set(struct mv_translator *t);
 /* The same behind an addition, and behind what sets N and Z by a result and clears C and V. */
 void mv_flags_set_added(struct mv_translator *t);
 void mv_flags_set_logic(struct mv_translator *t);
+/* ax has them, as cpu->jit_flags would: EFLAGS have them from then on. */
+void mv_flags_from_ax(struct mv_translator *t);
 /* The host's condition for a mask of conditions (a64.h), EFLAGS having NZCV from then on;
  * false: it always holds. */
 bool mv_flags_condition(struct mv_translator *t, uint16_t mask, enum mv_host_cond *ret);
