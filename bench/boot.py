@@ -43,13 +43,15 @@ class Failure(Exception):
 
 def memvisor_argv(options, initrd):
     return [options.memvisor, "run", "-k", GUEST_FILES / "vmlinuz", "-i", initrd,
-            "-m", "%dM" % options.memory, "-c", "1", "--engine", "emulator", "--no-reboot",
+            "-m", "%dM" % options.memory, "-c", str(options.cpus), "--engine", options.engine,
+            "--no-reboot",
             "-a", CMDLINE + "ttyS0"]
 
 
 def qemu_argv(options, initrd):
-    return [options.qemu, "-M", "virt,gic-version=3", "-cpu", "cortex-a57", "-accel", "tcg",
-            "-m", str(options.memory), "-smp", "1", "-nic", "none", "-nographic", "-no-reboot",
+    return [options.qemu, "-M", "virt,gic-version=3", "-cpu", options.qemu_cpu, "-accel", "tcg",
+            "-m", str(options.memory), "-smp", str(options.cpus), "-nic", "none", "-nographic",
+            "-no-reboot",
             "-kernel", GUEST_FILES / "vmlinuz", "-initrd", initrd, "-append", CMDLINE + "ttyAMA0"]
 
 
@@ -242,9 +244,11 @@ def parse(argv):
                         help="most that a boot may take (300)")
     parser.add_argument("--json", metavar="FILE", help="also write the figures here (- for stdout)")
     parser.add_argument("--check", action="store_true", help="exit 1 when a limit is exceeded")
+    parser.add_argument("--engine", default="emulator", help="memvisor's (emulator)")
     options = parser.parse_args(argv)
     if options.rounds < 1:
         parser.error("--rounds %d: at least 1" % options.rounds)
+    options.cpus, options.qemu_cpu = 1, "cortex-a57"
     return options
 
 

@@ -28,6 +28,19 @@ def test_measures_ivshmem_peers(memvisor):
     assert figures["bare"]["ratio"] > 0 and len(figures["bare"]["pairs"]) == 1
 
 
+def test_measures_computing(memvisor, qemu, tmp_path):
+    """Each side's guest runs each work of two groups, and what is promised is compared."""
+    out = tmp_path / "figures"
+    result = harness.run([harness.TOP / "bench/compute.py", "--memvisor", memvisor.path, "--rounds",
+                          "1", "--seconds", "0.002", "--engine", "emulator", "--only", "crypto",
+                          "chase", "--json", out], timeout=300)
+    assert result.code == 0 and "pointer-chase" in result.out, result
+    figures = json.loads(out.read_text())
+    assert len(figures) == 5, figures
+    for row in figures.values():
+        assert row["memvisor"] > 0 and abs(row["speedup"] - row["qemu"] / row["memvisor"]) < 1e-6
+
+
 def test_measures_saves(memvisor, qemu):
     result = harness.run([harness.TOP / "bench/save.py", "--memvisor", memvisor.path, "--rounds",
                           "1", "--mib", "32", "--json", "-"], timeout=120)
