@@ -15,7 +15,7 @@ CHECK_FLAGS ?=
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR_FLAG := $(if $(findstring libdir,$(SETUP_FLAGS)),,$(if $(MULTIARCH),--libdir=lib/$(MULTIARCH)))
 
-.PHONY: all build run check check-long check-asan check-tsan bench demo-ivshmem install deb clean help \
+.PHONY: all build run check check-long check-jit check-asan check-tsan bench demo-ivshmem install deb clean help \
 	setup-build setup-run setup-check setup-bench setup-deb guest-files
 
 all: build
@@ -24,6 +24,7 @@ help:
 	@echo 'make              set up and build $(BUILD)/memvisor'
 	@echo 'make run          boot Debian'\''s arm64 kernel to a shell, its RAM in two banks'
 	@echo 'make check        run every test (make check-long: the long ones as well)'
+	@echo 'make check-jit    the same with guests whose code is translated'
 	@echo 'make check-asan   the same under AddressSanitizer and UBSan, in build-asan/'
 	@echo 'make check-tsan   the same under ThreadSanitizer, in build-tsan/'
 	@echo 'make bench        measure against QEMU in the same run'
@@ -83,6 +84,10 @@ check: setup-check $(BUILD)/.tests-enabled guest-files
 
 check-long: export MEMVISOR_LONG = 1
 check-long: check
+
+# Guests whose code is translated from the second time on (tests/memvisor-jit.sh).
+check-jit: export MEMVISOR = $(abspath $(BUILD))/memvisor-jit
+check-jit: check
 
 # The sanitizers make everything slower: timeouts stretch by MEMVISOR_SLOW.
 check-asan:

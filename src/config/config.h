@@ -88,6 +88,8 @@ struct mv_config {
     enum mv_config_switch jit; /* the emulator's */
     uint64_t jit_cache;        /* bytes; 0: as the engine likes it, as the next one */
     unsigned jit_after;        /* how often code runs before it is translated */
+    enum mv_config_switch jit_check; /* what is translated runs beside the interpreter */
+    char *perf;    /* "map", "jitdump" or NULL */
     char *machine; /* "arm64", "pc" */
     enum mv_config_serial serial;
     char *serial_path; /* file:, unix: */

@@ -175,6 +175,13 @@ static int set_choice(void *target, const struct mv_option *option, const char *
     return mv_error_set(err, EINVAL, "there is no %s of this name: choose %s", option->name, list);
 }
 
+static int set_perf(void *target, const struct mv_option *option, const char *value,
+                    struct mv_error *err)
+{
+    static const struct choice kinds[] = {{"map", NULL}, {"jitdump", NULL}};
+    return set_choice(target, option, value, kinds, sizeof kinds / sizeof kinds[0], err);
+}
+
 /* --- --engine emulator,KEY=VALUE… */
 
 #define JIT_CACHE_MIN (UINT64_C(64) << 10)
@@ -210,13 +217,26 @@ static int set_jit_after(struct mv_config *config, const char *value, struct mv_
     return 0;
 }
 
+static int set_jit_check(struct mv_config *config, const char *value, struct mv_error *err)
+{
+    bool on = strcmp(value, "on") == 0;
+    if (!on && strcmp(value, "off") != 0)
+        return mv_error_set(err, EINVAL, "jit-check=%s is not understood: write jit-check=on|off",
+                            value);
+    config->jit_check = on ? MV_SWITCH_ON : MV_SWITCH_OFF;
+    return 0;
+}
+
 /* keys: ",KEY=VALUE" each; they are changed. */
 static int set_engine_keys(struct mv_config *config, char *keys, struct mv_error *err)
 {
     static const struct {
         const char *key;
         int (*set)(struct mv_config *config, const char *value, struct mv_error *err);
-    } known[] = {{"jit=", set_jit}, {"jit-cache=", set_jit_cache}, {"jit-after=", set_jit_after}};
+    } known[] = {{"jit=", set_jit},
+                 {"jit-cache=", set_jit_cache},
+                 {"jit-after=", set_jit_after},
+                 {"jit-check=", set_jit_check}};
     int r = 0;
     for (char *rest = keys, *word; r == 0 && (word = strsep(&rest, ",")) != NULL;) {
         size_t i = 0, count = sizeof known / sizeof known[0];
@@ -227,7 +247,8 @@ static int set_engine_keys(struct mv_config *config, char *keys, struct mv_error
         else if (word != keys) /* what is before the first comma is nothing */
             r = mv_error_set(
                 err, EINVAL,
-                "the emulator has no key '%s': choose jit=, jit-cache= or jit-after=", word);
+                "the emulator has no key '%s': choose jit=, jit-cache=, jit-after= or jit-check=",
+                word);
     }
     return r;
 }
@@ -328,10 +349,14 @@ static const struct mv_option options[] = {
      "Where the guest's console is: stdio, none, file:PATH (output only) or unix:PATH (a socket "
      "that memvisor listens on); default stdio."},
     {"engine", 0, "NAME", mv_config_set_engine, offsetof(struct mv_config, engine),
-     "What runs the virtual CPUs: auto or emulator[,jit=on|off][,jit-cache=SIZE][,jit-after=N]; "
-     "default auto. With jit=on guest code that runs more than N times (32) is translated to the "
-     "host's, in up to SIZE of memory (8M). "
+     "What runs the virtual CPUs: auto or emulator[,KEY=VALUE]...; default auto. The keys: with "
+     "jit=on, guest code that has run more than jit-after=N times (32) is translated to the "
+     "host's, in up to jit-cache=SIZE of memory (8M); with jit-check=on the interpreter does all "
+     "of it beside, and compares. "
      "'memvisor engines' lists them."},
+    {"perf", 0, "map|jitdump", set_perf, offsetof(struct mv_config, perf),
+     "Tell perf(1) of translated code: map writes its addresses to /tmp/perf-PID.map, jitdump all "
+     "of it to jit-PID.dump."},
     {"machine", 0, "NAME", mv_config_set_machine, offsetof(struct mv_config, machine),
      "The board: arm64, which is the default."},
     {"qmp", 0, "PATH", TEXT(qmp_path),
@@ -407,7 +432,8 @@ void mv_config_free(struct mv_config *config)
 {
     char *texts[] = {config->name,     config->kernel, config->firmware, config->initrd,
                      config->cmdline,  config->engine, config->machine,  config->serial_path,
-                     config->qmp_path, config->gdb,    config->dump_dtb, config->mem_dir};
+                     config->qmp_path, config->gdb,    config->dump_dtb, config->mem_dir,
+                     config->perf};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     for (size_t i = 0; i < config->bank_count; i++)

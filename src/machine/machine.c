@@ -120,6 +120,8 @@ static int make_engine(struct mv_machine *machine, const struct mv_engine_ops *e
         .jit = config->jit == MV_SWITCH_ON,
         .jit_cache = config->jit_cache,
         .jit_after = config->jit_after,
+        .jit_check = config->jit_check == MV_SWITCH_ON,
+        .perf = config->perf,
         .virtual_timer_intid = machine->board.ops->virtual_timer_intid,
         .physical_timer_intid = machine->board.ops->physical_timer_intid,
     };
@@ -425,7 +427,8 @@ bool mv_machine_jit(struct mv_machine *machine, struct mv_machine_jit *ret)
         return false;
     *ret = (struct mv_machine_jit){jit.size,        jit.used,      jit.units,
                                    jit.refused,     jit.evictions, jit.entries,
-                                   jit.interpreted, jit.elsewhere, jit.left};
+                                   jit.interpreted, jit.elsewhere, jit.left,
+                                   jit.checked,     jit.unchecked};
     return true;
 }
 

@@ -208,6 +208,7 @@ static void test_refusals(void **state)
         {"-k|K|--engine|emulator,jit-cache=2G", {"jit-cache=2G", "64K to 1G"}},
         {"-k|K|--engine|emulator,jit-after=0", {"jit-after=0", "1 to 200"}},
         {"-k|K|--engine|emulator,jit-after=x", {"jit-after=x", "1 to 200"}},
+        {"-k|K|--engine|emulator,jit-check=1", {"jit-check=1", "jit-check=on|off"}},
         {"-k|K|--machine|virt", {"--machine virt:", "choose arm64"}},
         {"-k|K|--machine|pc", {"the machine 'pc' is not in this version"}},
         {"-k|K|--serial|tcp:1", {"--serial tcp:1:", "stdio, none, file:PATH or unix:PATH"}},

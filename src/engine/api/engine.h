@@ -33,6 +33,8 @@ struct mv_engine_params {
     bool jit;
     uint64_t jit_cache;
     unsigned jit_after; /* it is hot when it has run so often; the same */
+    bool jit_check;     /* what is translated runs beside the interpreter */
+    const char *perf;   /* tell perf(1) of it by "map" or "jitdump", or NULL */
 };
 
 enum mv_exit_reason {
@@ -87,6 +89,8 @@ struct mv_engine_jit {
     uint64_t interpreted; /* ways out of these: to an instruction that the unit could not do, */
     uint64_t elsewhere;   /* to one that is not translated (yet), */
     uint64_t left;        /* to what is no code: an exception, an interrupt, a page not known */
+    uint64_t checked;     /* instructions that the interpreter did beside (jit_check), */
+    uint64_t unchecked;   /* and entries whose could not be done twice */
 };
 
 struct mv_engine_ops {

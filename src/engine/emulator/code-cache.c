@@ -10,15 +10,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define OPS_PER_PAGE 1024
+#define OPS_PER_PAGE MV_JIT_SLOTS
 #define HASH_SIZE    4096
 /* Lines of 64 bytes; those 16 MiB apart share a bit, which costs mail that does nothing. */
 #define LINE_BITS (1u << 18)
 
-/* The slots, then an op that goes on to the next page; translated code knows the place of jit. */
 struct code_page {
-    struct mv_op ops[OPS_PER_PAGE + 1];
-    struct mv_jit_page *jit;
+    struct mv_jit_ops code; /* first: who has its ops has the page */
     uint64_t pa;
     const uint8_t *host;
     struct code_page *hash_next;
@@ -63,7 +61,7 @@ void mv_code_cache_destroy(struct mv_code_cache *cache)
     if (cache == NULL)
         return;
     for (unsigned i = 0; i < cache->used; i++)
-        mv_jit_drop_page(cache->jit, &cache->pages[i].jit);
+        mv_jit_drop_page(cache->jit, &cache->pages[i].code.page);
     munmap(cache->pages, cache->max_pages * sizeof *cache->pages);
     free(cache);
 }
@@ -90,23 +88,23 @@ const struct mv_op *mv_code_cache_page(struct mv_code_cache *cache, uint64_t pa,
     *ret_dropped = false;
     struct code_page *page = find(cache, pa);
     if (page != NULL)
-        return page->ops;
+        return page->code.ops;
     if (cache->used < cache->max_pages) {
         page = &cache->pages[cache->used++];
     } else {
         page = &cache->pages[cache->oldest];
         cache->oldest = (cache->oldest + 1) % cache->max_pages;
         unhash(cache, page);
-        mv_jit_drop_page(cache->jit, &page->jit);
-        memset(page->ops, 0, sizeof page->ops);
+        mv_jit_drop_page(cache->jit, &page->code.page);
+        memset(page->code.ops, 0, sizeof page->code.ops);
         *ret_dropped = true;
     }
     page->pa = pa;
     page->host = host;
-    page->ops[OPS_PER_PAGE].code = MV_OPCODE_page_end;
+    page->code.ops[OPS_PER_PAGE].code = MV_OPCODE_page_end;
     page->hash_next = cache->hash[hash_of(pa)];
     cache->hash[hash_of(pa)] = page;
-    return page->ops;
+    return page->code.ops;
 }
 
 static atomic_uint *line_word(struct mv_code_cache *cache, uint64_t pa, unsigned *ret_bit)
@@ -142,15 +140,15 @@ void mv_code_cache_drop_line(struct mv_code_cache *cache, uint64_t pa)
     struct code_page *page = find(cache, pa & MV_PAGE_MASK);
     if (page == NULL)
         return;
-    mv_jit_drop_lines(cache->jit, page->jit, UINT64_C(1) << (pa >> 6 & 63));
-    memset(&page->ops[(pa & 0xfc0) / 4], 0, 16 * sizeof page->ops[0]);
+    mv_jit_drop_lines(cache->jit, page->code.page, UINT64_C(1) << (pa >> 6 & 63));
+    memset(&page->code.ops[(pa & 0xfc0) / 4], 0, 16 * sizeof page->code.ops[0]);
 }
 
 void mv_code_cache_drop_all(struct mv_code_cache *cache)
 {
     for (unsigned i = 0; i < cache->used; i++) {
-        mv_jit_drop_page(cache->jit, &cache->pages[i].jit);
-        memset(cache->pages[i].ops, 0, OPS_PER_PAGE * sizeof(struct mv_op));
+        mv_jit_drop_page(cache->jit, &cache->pages[i].code.page);
+        memset(cache->pages[i].code.ops, 0, OPS_PER_PAGE * sizeof(struct mv_op));
     }
     memset(cache->hash, 0, sizeof cache->hash);
     for (size_t i = 0; i < LINE_BITS / 32; i++)
@@ -161,7 +159,7 @@ void mv_code_cache_drop_all(struct mv_code_cache *cache)
 static void mark(struct mv_code_cache *cache, struct code_page *page, unsigned slot)
 {
     if (cache->jit != NULL)
-        mv_jit_mark(cache->jit, &page->jit, page->ops, slot);
+        mv_jit_mark(cache->jit, &page->code.page, page->code.ops, slot);
 }
 
 /*
@@ -170,7 +168,7 @@ static void mark(struct mv_code_cache *cache, struct code_page *page, unsigned s
  */
 static void localise_branch(struct mv_code_cache *cache, struct code_page *page, unsigned slot)
 {
-    struct mv_op *op = &page->ops[slot];
+    struct mv_op *op = &page->code.ops[slot];
     if (!(mv_op_traits[op->code].flags & MV_OP_LOCAL))
         return;
     int64_t target = (int64_t)slot * 4 + (int64_t)op->imm;
@@ -195,10 +193,10 @@ void mv_code_cache_decode(struct mv_code_cache *cache, const struct mv_op *ops,
     unsigned slot = (unsigned)(op - ops);
     bool marked = op->code != MV_OPCODE_decode;
     note_line(cache, page->pa + slot * 4);
-    mv_a64_decode(mv_code_cache_word(ops, slot), &page->ops[slot]);
+    mv_a64_decode(mv_code_cache_word(ops, slot), &page->code.ops[slot]);
     localise_branch(cache, page, slot);
-    if (marked && page->ops[slot].code != MV_OPCODE_count) /* a loop of one marks itself */
-        mv_jit_decoded(page->jit, &page->ops[slot]);
+    if (marked && page->code.ops[slot].code != MV_OPCODE_count) /* a loop of one marks itself */
+        mv_jit_decoded(page->code.page, &page->code.ops[slot]);
 }
 
 void mv_code_cache_mark(struct mv_code_cache *cache, const struct mv_op *ops,

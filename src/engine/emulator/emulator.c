@@ -5,6 +5,7 @@
 #include "code-cache.h"
 #include "cpu.h"
 #include "jit.h"
+#include "perf.h"
 #include "size.h"
 
 #include <stdlib.h>
@@ -53,12 +54,39 @@ static void settle(struct mv_space_listener *listener)
     mv_shootdown_finish_writes(&EMULATOR_OF(listener, listener)->mailboxes);
 }
 
+static int check_params(const struct mv_engine_params *params, struct mv_error *err)
+{
+    if (params->jit_check && !params->jit)
+        return mv_error_set(err, EINVAL,
+                            "jit-check=on: nothing is translated that could be checked: "
+                            "say jit=on as well");
+    if (params->perf != NULL && !params->jit)
+        return mv_error_set(err, EINVAL,
+                            "--perf %s: nothing is translated that perf could be told of: "
+                            "say --engine emulator,jit=on", params->perf);
+    if (params->jit_check && params->cpus > 1)
+        return mv_error_set(err, EINVAL,
+                            "jit-check=on: another processor could write what is compared: "
+                            "say -c 1");
+    return 0;
+}
+
 static int create(const struct mv_engine_params *params, struct mv_engine **ret,
                   struct mv_error *err)
 {
+    int r = check_params(params, err);
+    if (r < 0)
+        return r;
     struct mv_emulator *emulator = calloc(1, sizeof *emulator);
     if (emulator == NULL)
         return mv_error_set(err, ENOMEM, "no memory for the emulator");
+    if (params->perf != NULL) {
+        r = mv_jit_perf_create(params->perf, &emulator->perf, err);
+        if (r < 0) {
+            free(emulator);
+            return r;
+        }
+    }
     emulator->engine.ops = &mv_emulator_ops;
     emulator->params = *params;
     emulator->sink.set_lines = set_lines;
@@ -75,6 +103,7 @@ static void destroy(struct mv_engine *engine)
     if (emulator->irqchip != NULL)
         emulator->irqchip->ops->set_sink(emulator->irqchip, NULL);
     mv_space_unlisten(emulator->params.space, &emulator->listener);
+    mv_jit_perf_destroy(emulator->perf);
     free(emulator);
 }
 
@@ -159,9 +188,9 @@ static int vcpu_create(struct mv_engine *engine, unsigned index, struct mv_vcpu 
     cpu->emulator = emulator;
     init_locks(cpu);
     unsigned pages = CODE_PAGES / emulator->params.cpus;
-    int r = emulator->params.jit
-                ? mv_jit_create(jit_size(emulator), jit_after(emulator), &cpu->jit, err)
-                : 0;
+    const struct mv_jit_params jit = {jit_size(emulator), jit_after(emulator),
+                                      emulator->params.jit_check, emulator->perf};
+    int r = emulator->params.jit ? mv_jit_create(&jit, &cpu->jit, err) : 0;
     if (r == 0)
         r = mv_code_cache_create(pages < CODE_PAGES_MIN ? CODE_PAGES_MIN : pages, cpu->jit,
                                  &cpu->code, err);
@@ -256,6 +285,8 @@ static bool jit_info(struct mv_engine *engine, struct mv_engine_jit *ret)
         ret->interpreted += atomic_load(&jit->counts.interpreted);
         ret->elsewhere += atomic_load(&jit->counts.elsewhere);
         ret->left += atomic_load(&jit->counts.left);
+        ret->checked += atomic_load(&jit->counts.checked);
+        ret->unchecked += atomic_load(&jit->counts.unchecked);
     }
     return true;
 }

@@ -19,6 +19,7 @@ struct mv_cpu;
 struct mv_emulator {
     struct mv_engine engine; /* first */
     struct mv_engine_params params;
+    struct mv_jit_perf *perf; /* or NULL */
     struct mv_irqchip *irqchip;
     struct mv_irq_sink sink;
     struct mv_space_listener listener;

@@ -21,7 +21,7 @@ static bool dc_by_address(struct mv_cpu *cpu, const struct mv_op *op, uint64_t v
 static bool dc_zva(struct mv_cpu *cpu, const struct mv_op *op, uint64_t va)
 {
     const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
-    if (MV_UNLIKELY(entry->write_tag != (va & MV_PAGE_MASK) || entry->pa & MV_TLB_ATTR_DEVICE)) {
+    if (MV_UNLIKELY(entry->write_tag != (va & MV_PAGE_MASK))) { /* of Device memory it is not */
         entry = mv_memory_entry(cpu, op, va, MV_ACCESS_WRITE);
         if (entry->pa & (MV_TLB_ATTR_DEVICE | MV_TLB_ATTR_MMIO))
             mv_memory_abort(cpu, op, va, MV_FSC_ALIGNMENT, true);

@@ -18,17 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS_PER_PAGE 1024
-
 static struct mv_cpu *cpu;
 static struct mv_emulator emulator;
 static const struct test_case *all_cases;
 static uint8_t memory[BUFFER_SIZE];
-/* The page that the case is on, with room for what follows its last slot; as code-cache.c has it. */
-static struct {
-    struct mv_op ops[SLOTS_PER_PAGE + 1];
-    struct mv_jit_page *jit;
-} page;
+/* The page that the case is on. */
+static struct mv_jit_ops page;
 static struct mv_op *const ops = page.ops;
 
 static void map_buffer(void)
@@ -46,16 +41,17 @@ static void map_buffer(void)
 static bool start_jit(struct mv_error *err)
 {
     mv_jit_numbers_set(&cpu->jit_numbers);
-    return mv_jit_create(1 << 20, 1, &cpu->jit, err) == 0;
+    const struct mv_jit_params params = {.size = 1 << 20, .after = 1};
+    return mv_jit_create(&params, &cpu->jit, err) == 0;
 }
 
 /* Nothing is left of the case before. */
 static void translate(unsigned slot)
 {
-    mv_jit_drop_page(cpu->jit, &page.jit);
+    mv_jit_drop_page(cpu->jit, &page.page);
     mv_jit_flush(cpu->jit);
-    mv_jit_mark(cpu->jit, &page.jit, ops, slot);
-    if (!mv_jit_translate(cpu->jit, cpu, page.jit, slot))
+    mv_jit_mark(cpu->jit, &page.page, ops, slot);
+    if (!mv_jit_translate(cpu->jit, cpu, page.page, slot))
         fprintf(stderr, "slot %u is not translated\n", slot);
 }
 #else

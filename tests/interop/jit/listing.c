@@ -22,11 +22,7 @@
 
 static struct mv_cpu cpu;
 static struct mv_jit *jit;
-/* As code-cache.c has it. */
-static struct {
-    struct mv_op ops[MV_JIT_SLOTS + 1];
-    struct mv_jit_page *jit;
-} page;
+static struct mv_jit_ops page;
 
 /* In the middle, so that branches of either direction stay in the page. */
 #define SLOT 512
@@ -64,7 +60,7 @@ static uint32_t word_of(const struct mv_a64_form *form, unsigned n, uint32_t *se
 
 static void show(uint32_t word, const struct mv_op *op)
 {
-    mv_jit_drop_page(jit, &page.jit);
+    mv_jit_drop_page(jit, &page.page);
     mv_jit_flush(jit);
     memset(page.ops, 0, sizeof page.ops);
     page.ops[SLOT] = *op;
@@ -72,12 +68,12 @@ static void show(uint32_t word, const struct mv_op *op)
         if (i != SLOT)
             page.ops[i].code = MV_OPCODE_undef;
     }
-    mv_jit_mark(jit, &page.jit, page.ops, SLOT);
-    if (!mv_jit_translate(jit, &cpu, page.jit, SLOT)) {
+    mv_jit_mark(jit, &page.page, page.ops, SLOT);
+    if (!mv_jit_translate(jit, &cpu, page.page, SLOT)) {
         fprintf(stderr, "%s is not translated\n", mv_op_names[op->code]);
         exit(1);
     }
-    const struct mv_jit_unit *unit = page.jit->units;
+    const struct mv_jit_unit *unit = page.page->units;
     printf("op %s %08" PRIx32 " %" PRIx32 " ", mv_op_names[op->code], word, unit->start);
     for (uint32_t at = unit->start; at < unit->end; at++)
         printf("%02x", jit->memory.run[at]);
@@ -125,10 +121,14 @@ static void print_members(void)
     MEMBER("attention", attention, 4);
     MEMBER("page_va", page_va, 8);
     MEMBER("page_ops", page_ops, 8);
+    MEMBER("low_el0", mmu.low_el0, 8);
     MEMBER("el", el, 1);
     MEMBER("fp_enabled", fp_enabled, 1);
     MEMBER("daif", daif, 4);
     MEMBER("v", v, 16);
+    MEMBER("monitor.pa", monitor.pa, 8);
+    MEMBER("monitor.value", monitor.value, 16);
+    MEMBER("monitor.armed", monitor.armed, 1);
     MEMBER("sctlr", sys.sctlr, 8);
     MEMBER("sys+", sys, 8);
     MEMBER("id+", id, 8);
@@ -144,7 +144,8 @@ int main(void)
 {
     struct mv_error err;
     mv_jit_numbers_set(&cpu.jit_numbers);
-    if (mv_jit_create(1 << 20, 1, &jit, &err) < 0) {
+    const struct mv_jit_params params = {.size = 1 << 20, .after = 1};
+    if (mv_jit_create(&params, &jit, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

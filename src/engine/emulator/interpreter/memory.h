@@ -68,16 +68,15 @@ static inline bool mv_sp_misaligned(const struct mv_cpu *cpu, const struct mv_op
     return mv_exception_at(cpu, op, MV_EC_SP_ALIGNMENT, 0)
 
 /*
- * Does an entry let an access of `total` bytes through, in elements of `size`,
- * a power of two?  tag is its tag for reads or for writes.  What is aligned
- * stands in one page if its first and last elements do.
+ * Does an entry with that tag, for reads or for writes, let an access of `total` bytes through,
+ * in elements of `size`, a power of two?  The entry was found by the first byte, and what is
+ * compared is the last one's page, or where alignment is asked for that of the last element.
  */
-static inline bool mv_entry_takes(const struct mv_dtlb_entry *entry, uint64_t tag, uint64_t va,
-                                  unsigned total, unsigned size)
+static inline bool mv_tag_takes(uint64_t tag, uint64_t va, unsigned total, unsigned size)
 {
-    if (MV_LIKELY(tag == ((va + total - size) & (MV_PAGE_MASK | (size - 1)))))
+    if (MV_LIKELY(tag == ((va + total - 1) & MV_PAGE_MASK)))
         return true;
-    return tag == ((va + total - 1) & MV_PAGE_MASK) && !(entry->pa & MV_TLB_ATTR_ALIGNED);
+    return (tag ^ MV_TLB_STRICT) == ((va + total - size) & (MV_PAGE_MASK | (size - 1)));
 }
 
 static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t va)
@@ -93,7 +92,7 @@ static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t v
                                            uint64_t va)                                            \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_entry_takes(entry, entry->read_tag, va, bits / 8, bits / 8)) {                      \
+        if (mv_tag_takes(entry->read_tag, va, bits / 8, bits / 8)) {                               \
             mv_access_begin(cpu, op);                                                              \
             type value = __atomic_load_n((type *)(va + entry->addend), __ATOMIC_RELAXED);          \
             mv_access_end();                                                                       \
@@ -106,7 +105,7 @@ static inline struct mv_dtlb_entry *mv_dtlb_entry(struct mv_cpu *cpu, uint64_t v
                                   uint##bits##_t value)                                            \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_entry_takes(entry, entry->write_tag, va, bits / 8, bits / 8)) {                     \
+        if (mv_tag_takes(entry->write_tag, va, bits / 8, bits / 8)) {                              \
             mv_access_begin(cpu, op);                                                              \
             __atomic_store_n((type *)(va + entry->addend), value, __ATOMIC_RELAXED);               \
             mv_access_end();                                                                       \
@@ -129,7 +128,7 @@ MV_DEFINE_STORE(64, mv_u64_any)
                                  uint##bits##_t ret[2])                                            \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_entry_takes(entry, entry->read_tag, va, bits / 4, size)) {                          \
+        if (mv_tag_takes(entry->read_tag, va, bits / 4, size)) {                                   \
             const type *host = (type *)(va + entry->addend);                                       \
             mv_access_begin(cpu, op);                                                              \
             ret[0] = __atomic_load_n(&host[0], __ATOMIC_RELAXED);                                  \
@@ -145,7 +144,7 @@ MV_DEFINE_STORE(64, mv_u64_any)
                                   uint##bits##_t first, uint##bits##_t second)                     \
     {                                                                                              \
         const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);                                \
-        if (mv_entry_takes(entry, entry->write_tag, va, bits / 4, size)) {                         \
+        if (mv_tag_takes(entry->write_tag, va, bits / 4, size)) {                                  \
             type *host = (type *)(va + entry->addend);                                             \
             mv_access_begin(cpu, op);                                                              \
             __atomic_store_n(&host[0], first, __ATOMIC_RELAXED);                                   \

@@ -44,7 +44,7 @@ static void read_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t v
                           unsigned len, unsigned size)
 {
     const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
-    if (mv_entry_takes(entry, entry->read_tag, va, len, size)) {
+    if (mv_tag_takes(entry->read_tag, va, len, size)) {
         mv_access_begin(cpu, op);
         copy_from_guest(buf, (const uint8_t *)(va + entry->addend), len);
         return;
@@ -60,7 +60,7 @@ static void write_elements(struct mv_cpu *cpu, const struct mv_op *op, uint64_t 
                            const uint8_t *buf, unsigned len, unsigned size)
 {
     const struct mv_dtlb_entry *entry = mv_dtlb_entry(cpu, va);
-    if (mv_entry_takes(entry, entry->write_tag, va, len, size)) {
+    if (mv_tag_takes(entry->write_tag, va, len, size)) {
         mv_access_begin(cpu, op);
         copy_to_guest((uint8_t *)(va + entry->addend), buf, len);
         return;

@@ -15,6 +15,7 @@ enum mv_host_vector_op {
     MV_VMOVSS = MV_VEX(1, 2, 0x10),
     MV_VMOVQ = MV_VEX(1, 2, 0x7e),         /* of a vector register, too */
     MV_VMOVD_GENERAL = MV_VEX(1, 1, 0x6e), /* from a general register or memory; w: of 64 bits */
+    MV_VINSERTPS = MV_VEX(3, 1, 0x21),     /* and which elements: from, to, and zeroes */
     MV_VPXOR = MV_VEX(1, 1, 0xef),
     MV_VUCOMIS = MV_VEX(1, 0, 0x2e), /* w stands for double precision here: prefix 66 */
     MV_VCOMIS = MV_VEX(1, 0, 0x2f),
@@ -44,6 +45,11 @@ static inline void mv_vload(struct mv_emit *e, unsigned xmm, struct mv_host_mem 
 static inline void mv_vstore(struct mv_emit *e, struct mv_host_mem to, unsigned xmm)
 {
     mv_v_rm(e, false, MV_VMOVUPS_STORE, xmm, 0, to);
+}
+
+static inline void mv_vmove(struct mv_emit *e, unsigned to, unsigned from)
+{
+    mv_v_rr(e, false, MV_VMOVUPS, to, 0, from);
 }
 
 static inline void mv_vzero(struct mv_emit *e, unsigned xmm)

@@ -12,6 +12,8 @@
 #define MV_EMIT_SHIFTED(name) MV_EMIT_XW(name##_reg) MV_EMIT_XW(name##_lsl) MV_EMIT_XW(name##_sh)
 #define MV_EMIT_SD(name) EMITTER(name##_s) EMITTER(name##_d)
 #define MV_EMIT_WD(name) EMITTER(name##_32) EMITTER(name##_64)
+#define MV_EMIT_SIZES(name)                                                                        \
+    EMITTER(name##8) EMITTER(name##16) EMITTER(name##32) EMITTER(name##64)
 #define MV_EMIT_BRANCH(name) EMITTER(name) EMITTER(name##_page)
 #define MV_EMIT_PAIR(name) EMITTER(name##_imm) EMITTER(name##_post) EMITTER(name##_pre)
 #define MV_EMIT_MODES(name) MV_EMIT_PAIR(name) EMITTER(name##_reg) EMITTER(name##_ext)
@@ -45,8 +47,12 @@
     MV_EMIT_MODES(ldr_v128) MV_EMIT_MODES(str_v8) MV_EMIT_MODES(str_v16) MV_EMIT_MODES(str_v32)    \
     MV_EMIT_MODES(str_v64) MV_EMIT_MODES(str_v128)                                                 \
     MV_EMIT_PAIR(ldp32) MV_EMIT_PAIR(ldp64) MV_EMIT_PAIR(ldps32) MV_EMIT_PAIR(stp32)               \
-    MV_EMIT_PAIR(stp64)                                                                            \
-    EMITTER(ldr32_lit) EMITTER(ldr64_lit) EMITTER(ldrs32_lit)                                      \
+    MV_EMIT_PAIR(stp64) MV_EMIT_PAIR(ldp_v32) MV_EMIT_PAIR(ldp_v64) MV_EMIT_PAIR(ldp_v128)         \
+    MV_EMIT_PAIR(stp_v32) MV_EMIT_PAIR(stp_v64) MV_EMIT_PAIR(stp_v128)                             \
+    EMITTER(ldr32_lit) EMITTER(ldr64_lit) EMITTER(ldrs32_lit) EMITTER(ldtr) EMITTER(sttr)          \
+    MV_EMIT_SIZES(ldar) MV_EMIT_SIZES(stlr) MV_EMIT_SIZES(ldxr) MV_EMIT_SIZES(stxr)                \
+    MV_EMIT_SIZES(ldadd) MV_EMIT_SIZES(ldclr) MV_EMIT_SIZES(ldeor) MV_EMIT_SIZES(ldset)            \
+    MV_EMIT_SIZES(swp) MV_EMIT_SIZES(cas)                                                          \
     MV_EMIT_SD(fadd) MV_EMIT_SD(fsub) MV_EMIT_SD(fmul) MV_EMIT_SD(fdiv) MV_EMIT_SD(fsqrt)          \
     MV_EMIT_SD(fmadd) MV_EMIT_SD(fmsub) MV_EMIT_SD(fnmadd) MV_EMIT_SD(fnmsub)                      \
     MV_EMIT_SD(fmov) MV_EMIT_SD(fabs) MV_EMIT_SD(fneg) MV_EMIT_SD(fcsel)                           \
@@ -78,7 +84,9 @@
     EMITTER(vins_32) EMITTER(vins_64) EMITTER(vins_gen_8) EMITTER(vins_gen_16)                     \
     EMITTER(vins_gen_32) EMITTER(vins_gen_64) EMITTER(vzip_8) EMITTER(vzip_16)                     \
     EMITTER(vzip_32) EMITTER(vzip_64) EMITTER(aese) EMITTER(aesd) EMITTER(vnot) EMITTER(vmovi)     \
-    EMITTER(vext_16b) EMITTER(aesmc) EMITTER(aesimc) EMITTER(vpmull_64)
+    EMITTER(vext_16b) EMITTER(aesmc) EMITTER(aesimc) EMITTER(vpmull_64) EMITTER(sha1c)             \
+    EMITTER(sha1p) EMITTER(sha1m) EMITTER(sha1h) EMITTER(sha1su0) EMITTER(sha1su1)                 \
+    EMITTER(sha256h) EMITTER(sha256h2) EMITTER(sha256su0) EMITTER(sha256su1)
 
 #define EMITTER(name) mv_emit_fn mv_emit_##name;
 MV_EMITTERS

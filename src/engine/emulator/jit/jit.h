@@ -54,6 +54,7 @@ struct mv_jit_numbers {
 
 struct mv_cpu;
 struct mv_jit_page;
+struct mv_jit_perf;
 struct mv_translator;
 
 /* Of the code that all units share (thunks.c): offsets in the code memory. */
@@ -90,33 +91,59 @@ enum mv_jit_thunk {
  * the interpreter has to do. */
 typedef const struct mv_op *mv_jit_enter_fn(struct mv_cpu *cpu, const uint8_t *unit);
 
+#define MV_JIT_SLOTS 1024 /* of a page */
+
+/* A page of ops as the code cache has it, and what was made of it. */
+struct mv_jit_ops {
+    struct mv_op ops[MV_JIT_SLOTS + 1]; /* the last one goes on to the next page */
+    struct mv_jit_page *page;           /* or NULL */
+#ifdef MV_HAS_JIT
+    uint32_t entry[MV_JIT_SLOTS]; /* by slot, where its unit begins in the memory; 0: none */
+#endif
+};
+
+struct mv_jit_params {
+    size_t size;              /* of the code at most, in bytes */
+    unsigned after;           /* so many visits, 1-200 */
+    bool check;               /* units run beside the interpreter (lockstep.h) */
+    struct mv_jit_perf *perf; /* NULL: nobody is told; outlives all that have it */
+};
+
 struct mv_jit {
     struct mv_code_memory memory;
     uint32_t thunks[MV_THUNK_COUNT];
     size_t first;              /* behind the thunks */
-    unsigned after;            /* so many visits an op is translated */
-    bool has_aes, has_pclmul;  /* the host's CPU */
+    struct mv_jit_params params;
+    bool has_aes, has_pclmul, has_sha; /* the host's CPU */
     struct mv_jit_page *pages; /* all that have any */
     struct mv_translator *translator;
+    struct mv_lockstep *lockstep; /* NULL: units are trusted */
     /* For others to look at: written by the owner alone. */
     struct mv_jit_counts {
         atomic_ullong used, units, refused, evictions, entries, interpreted, elsewhere, left;
+        atomic_ullong checked, unchecked; /* in lockstep: ops, and entries that could not be */
     } counts;
 };
 
 #ifdef MV_HAS_JIT
-/* size: of the code at most, in bytes; after: so many visits (1-200).  -ENODEV where this host's
- * CPU lacks what it needs. */
-int mv_jit_create(size_t size, unsigned after, struct mv_jit **ret, struct mv_error *err);
+/* -ENODEV where this host's CPU lacks what it needs. */
+int mv_jit_create(const struct mv_jit_params *params, struct mv_jit **ret, struct mv_error *err);
 void mv_jit_destroy(struct mv_jit *jit);
 void mv_jit_numbers_set(struct mv_jit_numbers *ret);
 
-#define MV_JIT_SLOTS 1024 /* of a page; behind them is an op that goes on to the next one, and: */
+static inline struct mv_jit_ops *mv_jit_ops_of(const struct mv_op *ops)
+{
+    return (struct mv_jit_ops *)(uintptr_t)ops;
+}
 
-/* What was made of the page that has these ops; code-cache.c keeps it there. */
 static inline struct mv_jit_page **mv_jit_page_place(const struct mv_op *ops)
 {
-    return (struct mv_jit_page **)(uintptr_t)(ops + MV_JIT_SLOTS + 1);
+    return &mv_jit_ops_of(ops)->page;
+}
+
+static inline uint32_t *mv_jit_entries(const struct mv_op *ops)
+{
+    return mv_jit_ops_of(ops)->entry;
 }
 
 /* One more; no other thread does. */
@@ -149,6 +176,9 @@ void mv_jit_flush(struct mv_jit *jit);
 bool mv_jit_fp_begin(struct mv_cpu *cpu);
 void mv_jit_fp_end(struct mv_cpu *cpu);
 
+/* Run the op's unit; it returns what mv_jit_enter_fn does. */
+const struct mv_op *mv_jit_enter(struct mv_cpu *cpu, const struct mv_op *op);
+
 /* --- for the run loop */
 
 /* The op whose access is at that host address; NULL: none of a unit's of this page. */
@@ -157,7 +187,7 @@ const struct mv_op *mv_jit_find_access(const struct mv_jit *jit, const struct mv
 
 #else
 
-static inline int mv_jit_create(size_t size, unsigned after, struct mv_jit **ret,
+static inline int mv_jit_create(const struct mv_jit_params *params, struct mv_jit **ret,
                                 struct mv_error *err)
 {
     return mv_error_set(err, ENODEV, "jit=on: code is translated for x86-64 alone: say jit=off");

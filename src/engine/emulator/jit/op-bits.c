@@ -9,14 +9,14 @@
 
 bool mv_emit_mov_imm(struct mv_translator *t)
 {
-    enum mv_host_reg to = mv_def(RD, MV_RAX);
+    enum mv_host_reg to = mv_def(t, RD, MV_RAX);
     mv_mov_ri(&t->e, to, t->op.imm);
     mv_set(t, RD, to);
     return true;
 }
 
 EACH(mov_reg, {
-    enum mv_host_reg to = mv_def(RD, MV_RAX);
+    enum mv_host_reg to = mv_def(t, RD, MV_RAX);
     mv_use_in(t, w, RM, to);
     mv_set(t, RD, to);
     return true;
@@ -79,7 +79,7 @@ static bool is_part(unsigned width)
 
 static bool part(struct mv_translator *t, bool is_signed, bool w)
 {
-    enum mv_host_reg to = mv_def(RD, MV_RAX);
+    enum mv_host_reg to = mv_def(t, RD, MV_RAX);
     mv_extend_rr(&t->e, t->op.ra / 8u, is_signed, w, to, mv_use(t, RN, MV_RCX));
     mv_set(t, RD, to);
     return true;
@@ -207,7 +207,7 @@ EACH(sdiv, {
 
 static bool shift_by(struct mv_translator *t, bool w, enum mv_host_shift how)
 {
-    enum mv_host_reg to = mv_def(RD, MV_RAX);
+    enum mv_host_reg to = mv_def(t, RD, MV_RAX);
     enum mv_host_reg n = mv_use(t, RN, MV_RAX);
     mv_shiftx(&t->e, w, how, to, n, mv_use(t, RM, MV_RCX));
     mv_set(t, RD, to);

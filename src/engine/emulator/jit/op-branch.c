@@ -11,7 +11,7 @@ static unsigned local_target(const struct mv_translator *t)
 static void emit_far(struct mv_translator *t)
 {
     mv_use_pc(t, MV_RAX, t->slot * UINT64_C(4) + t->op.imm);
-    mv_to_thunk(t, MV_THUNK_GO, false);
+    mv_go(t);
 }
 
 static void emit_link(struct mv_translator *t)
@@ -63,7 +63,7 @@ bool mv_emit_bl_page(struct mv_translator *t)
 bool mv_emit_br(struct mv_translator *t)
 {
     mv_use_in(t, true, t->op.rn, MV_RAX);
-    mv_to_thunk(t, MV_THUNK_GO, false);
+    mv_go(t);
     return true;
 }
 
@@ -72,7 +72,7 @@ bool mv_emit_blr(struct mv_translator *t)
     mv_use_in(t, true, t->op.rn, MV_RCX);
     emit_link(t);
     mv_mov_rr(&t->e, true, MV_RAX, MV_RCX);
-    mv_to_thunk(t, MV_THUNK_GO, false);
+    mv_go(t);
     return true;
 }
 
@@ -100,7 +100,7 @@ BRANCH(b_cond, flags_hold(t))
 
 static enum mv_host_cond is_zero(struct mv_translator *t, bool w, enum mv_host_cond cc)
 {
-    enum mv_host_reg n = mv_host_of(t->op.rn);
+    enum mv_host_reg n = mv_host_of(t, t->op.rn);
     if (n != MV_NO_REG)
         mv_test_rr(&t->e, w, n, n);
     else if (t->op.rn == MV_REG_ZR)

@@ -37,12 +37,30 @@ static unsigned packed(unsigned family, bool is_double)
 static void apply(struct mv_translator *t, unsigned op, bool is_double, unsigned to,
                   unsigned second, unsigned v)
 {
-    mv_v_rm(&t->e, is_double && op >> 16 == 2, op, to, second, mv_v_at(v, 0));
+    mv_v_with(t, is_double && op >> 16 == 2, op, to, second, v);
 }
 
+/* With zeroes above. */
 static void load_scalar(struct mv_translator *t, bool is_double, unsigned xmm, unsigned v)
 {
-    mv_v_rm(&t->e, false, is_double ? MV_VMOVSD : MV_VMOVSS, xmm, 0, mv_v_at(v, 0));
+    unsigned own = t->xmm[v];
+    if (own == 0) {
+        mv_v_rm(&t->e, false, is_double ? MV_VMOVSD : MV_VMOVSS, xmm, 0, mv_v_at(v, 0));
+    } else if (is_double) {
+        mv_v_rr(&t->e, false, MV_VMOVQ, xmm, 0, own);
+    } else {
+        mv_v_rr(&t->e, false, MV_VINSERTPS, xmm, own, own);
+        mv_emit8(&t->e, 0x0e);
+    }
+}
+
+/* Whatever is above. */
+static unsigned use_scalar(struct mv_translator *t, bool is_double, unsigned v, unsigned scratch)
+{
+    if (t->xmm[v] != 0)
+        return t->xmm[v];
+    load_scalar(t, is_double, scratch, v);
+    return scratch;
 }
 
 /* xmm0 goes to the destination, if it is what it has to be; else the handler does the op. */
@@ -61,7 +79,7 @@ static bool finish(struct mv_translator *t, bool is_double, bool exact)
     }
     /* Unordered sets both flags, equal the zero flag. */
     struct mv_cold *cold = mv_cold_at(t, MV_COLD_HANDLER, mv_jcc(&t->e, exact ? MV_CC_P : MV_CC_E));
-    mv_vstore(&t->e, mv_v_at(t->op.rd, 0), 0);
+    mv_v_set(t, t->op.rd, 0);
     cold->back = t->e.used;
     t->eflags = false;
     return true;
@@ -79,8 +97,8 @@ static bool fused(struct mv_translator *t, bool is_double, unsigned family)
 {
     mv_check_fp(t);
     load_scalar(t, is_double, 0, t->op.ra);
-    load_scalar(t, is_double, 1, t->op.rn);
-    apply(t, scalar(family, is_double), is_double, 0, 1, t->op.rm);
+    unsigned n = use_scalar(t, is_double, t->op.rn, 1);
+    apply(t, scalar(family, is_double), is_double, 0, n, t->op.rm);
     return finish(t, is_double, false);
 }
 
@@ -117,7 +135,7 @@ BOTH(fnmsub, fused(t, d, FMS))
 
 static bool store_scalar(struct mv_translator *t)
 {
-    mv_vstore(&t->e, mv_v_at(t->op.rd, 0), 0);
+    mv_v_set(t, t->op.rd, 0);
     return true;
 }
 
@@ -151,7 +169,7 @@ static bool from_general(struct mv_translator *t, bool wide)
 
 static bool to_general(struct mv_translator *t, unsigned size, unsigned byte)
 {
-    enum mv_host_reg to = mv_def(t->op.rd, MV_RAX);
+    enum mv_host_reg to = mv_def(t, t->op.rd, MV_RAX);
     mv_check_vector(t);
     mv_load(&t->e, size, false, false, to, mv_v_at(t->op.rn, byte));
     mv_set(t, t->op.rd, to);
@@ -220,13 +238,13 @@ static bool compare(struct mv_translator *t, bool is_double, bool zero)
 {
     unsigned op = (t->op.imm ? MV_VCOMIS : MV_VUCOMIS) | (is_double ? 1u << 8 : 0);
     mv_check_fp(t);
-    load_scalar(t, is_double, 0, t->op.rn);
-    if (zero)
+    unsigned n = use_scalar(t, is_double, t->op.rn, 0);
+    if (zero) {
         mv_vzero(&t->e, 1);
-    if (zero)
-        mv_v_rr(&t->e, false, op, 0, 0, 1);
-    else
-        mv_v_rm(&t->e, false, op, 0, 0, mv_v_at(t->op.rm, 0));
+        mv_v_rr(&t->e, false, op, n, 0, 1);
+    } else {
+        mv_v_with(t, false, op, n, 0, t->op.rm);
+    }
     struct mv_cold *cold = mv_cold_at(t, MV_COLD_HANDLER, mv_jcc(&t->e, MV_CC_P));
     mv_emit8(&t->e, MV_LAHF);
     mv_alu_ri(&t->e, false, MV_AND, MV_RAX, MV_FLAGS_Z | MV_FLAGS_NOT_C | MV_FLAGS_ALONE);
@@ -285,7 +303,7 @@ static bool to_integer(struct mv_translator *t, bool is_double)
     if (t->op.imm != 0 || is_unsigned || t->op.aux != MV_FP_ZERO)
         return false;
     mv_check_fp(t);
-    mv_v_rm(&t->e, wide, scalar(FAMILY(1, 0x2c), is_double), 0, 0, mv_v_at(t->op.rn, 0));
+    mv_v_with(t, wide, scalar(FAMILY(1, 0x2c), is_double), MV_RAX, 0, t->op.rn);
     mv_alu_ri(&t->e, wide, MV_CMP, MV_RAX, 1);
     struct mv_cold *cold = mv_cold_at(t, MV_COLD_HANDLER, mv_jcc(&t->e, MV_CC_O));
     mv_set(t, t->op.rd, MV_RAX);
@@ -312,7 +330,7 @@ static bool finish_vector(struct mv_translator *t, bool is_double, bool exact)
     }
     mv_v_rr(&t->e, false, MV_VTESTPS, 1, 0, 1);
     struct mv_cold *cold = mv_cold_at(t, MV_COLD_HANDLER, mv_jcc(&t->e, MV_CC_NE));
-    mv_vstore(&t->e, mv_v_at(t->op.rd, 0), 0);
+    mv_v_set(t, t->op.rd, 0);
     cold->back = t->e.used;
     t->eflags = false;
     return true;
@@ -328,8 +346,8 @@ static bool vector_binary(struct mv_translator *t, bool is_double, unsigned fami
     if (!is_whole(t, is_double))
         return false;
     mv_check_fp(t);
-    mv_vload(&t->e, 0, mv_v_at(t->op.rn, 0));
-    apply(t, packed(family, is_double), is_double, 0, 0, t->op.rm);
+    unsigned n = mv_v_use(t, t->op.rn, 0);
+    apply(t, packed(family, is_double), is_double, 0, n, t->op.rm);
     return finish_vector(t, is_double, exact);
 }
 
@@ -338,9 +356,9 @@ static bool vector_fused(struct mv_translator *t, bool is_double, unsigned famil
     if (!is_whole(t, is_double))
         return false;
     mv_check_fp(t);
-    mv_vload(&t->e, 0, mv_v_at(t->op.rd, 0));
-    mv_vload(&t->e, 1, mv_v_at(t->op.rn, 0));
-    apply(t, packed(family, is_double), is_double, 0, 1, t->op.rm);
+    mv_v_copy(t, 0, t->op.rd);
+    unsigned n = mv_v_use(t, t->op.rn, 1);
+    apply(t, packed(family, is_double), is_double, 0, n, t->op.rm);
     return finish_vector(t, is_double, false);
 }
 

@@ -63,11 +63,11 @@ static void apply(struct mv_translator *t, bool w, enum mv_host_alu alu, enum mv
 /* Where to compute rd from rn, which is there already: not where the operand stands. */
 static enum mv_host_reg prepare(struct mv_translator *t, bool w, struct operand m)
 {
-    enum mv_host_reg to = mv_def(RD, MV_RAX);
+    enum mv_host_reg to = mv_def(t, RD, MV_RAX);
     bool taken = m.kind == GUEST && RD == m.reg && RD != RN;
     if (taken && to != MV_RAX)
         to = MV_RAX;
-    if (to == MV_RAX || to != mv_host_of(RN))
+    if (to == MV_RAX || to != mv_host_of(t, RN))
         mv_use_in(t, w, RN, to);
     return to;
 }
@@ -91,6 +91,13 @@ static bool alu(struct mv_translator *t, bool w, enum mv_host_alu how, struct op
 {
     if (flags == COMPARED && how == MV_SUB && RD == MV_REG_SINK) {
         apply(t, w, MV_CMP, mv_use(t, RN, MV_RAX), m);
+    } else if (how == MV_AND && RD == MV_REG_SINK && m.kind != GUEST) {
+        enum mv_host_reg n = mv_use(t, RN, MV_RAX);
+        if (m.kind == HOST)
+            mv_test_rr(&t->e, w, n, m.reg);
+        else
+            mv_test_ri(&t->e, w, n, m.number);
+        t->eflags = false;
     } else {
         enum mv_host_reg to = prepare(t, w, m);
         apply(t, w, how, to, m);
@@ -113,7 +120,7 @@ static bool alu_not(struct mv_translator *t, bool w, enum mv_host_alu how, struc
 /* Without EFLAGS. */
 static bool add(struct mv_translator *t, bool w, struct mv_host_mem sum)
 {
-    enum mv_host_reg to = mv_def(RD, MV_RAX);
+    enum mv_host_reg to = mv_def(t, RD, MV_RAX);
     mv_lea(&t->e, w, to, sum);
     mv_set(t, RD, to);
     return true;
@@ -192,31 +199,36 @@ DO(ands_imm, alu(t, w, MV_AND, number(t, w), LOGIC))
 
 enum other { AS_IT_IS, INCREMENTED, INVERTED, NEGATED };
 
-static void change(struct mv_translator *t, bool w, enum other other)
+static void change(struct mv_translator *t, bool w, enum other other, enum mv_host_reg r)
 {
     if (other == INVERTED || other == NEGATED)
-        mv_unary(&t->e, w, MV_NOT, MV_RCX);
+        mv_unary(&t->e, w, MV_NOT, r);
     if (other == INCREMENTED || other == NEGATED)
-        mv_lea(&t->e, w, MV_RCX, mv_at(MV_RCX, 1));
+        mv_lea(&t->e, w, r, mv_at(r, 1));
 }
 
 static bool select(struct mv_translator *t, bool w, enum other other)
 {
     enum mv_host_cond cc;
+    enum mv_host_reg to = MV_RCX, own = mv_host_of(t, RD);
     bool either = mv_flags_condition(t, t->op.aux, &cc);
     if (either && other == INCREMENTED && RN == MV_REG_ZR && RM == MV_REG_ZR) { /* CSET */
-        mv_mov_ri(&t->e, MV_RCX, 0);
-        mv_setcc(&t->e, cc ^ 1, MV_RCX);
+        mv_mov_ri(&t->e, to, 0);
+        mv_setcc(&t->e, cc ^ 1, to);
+    } else if (either && other == AS_IT_IS && RD == RN && own != MV_NO_REG) {
+        to = own;
+        mv_cmov(&t->e, w, cc ^ 1, to, mv_use(t, RM, MV_RCX));
     } else {
-        mv_use_in(t, w, RM, MV_RCX);
-        change(t, w, other);
+        to = RD == RN ? MV_RCX : mv_def(t, RD, MV_RCX);
+        mv_use_in(t, w, RM, to);
+        change(t, w, other, to);
         enum mv_host_reg n = mv_use(t, RN, MV_RDX);
         if (either)
-            mv_cmov(&t->e, w, cc, MV_RCX, n);
+            mv_cmov(&t->e, w, cc, to, n);
         else
-            mv_mov_rr(&t->e, w, MV_RCX, n);
+            mv_mov_rr(&t->e, w, to, n);
     }
-    mv_set(t, RD, MV_RCX);
+    mv_set(t, RD, to);
     return true;
 }
 DO(csel, select(t, w, AS_IT_IS))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Emitters of loads and stores, as interpreter/op-memory.c has their handlers.  An access
- * looks its page up in the TLB inline; one that is not found there, is not aligned, or crosses
- * the page is cold, and goes the interpreter's way.  Nothing of the guest's state changes
+ * looks its page up in the TLB inline; one that is not found there, has to be aligned, or
+ * crosses the page is cold, and goes the interpreter's way.  Nothing of the guest's state changes
  * before the access has succeeded.
  */
-#include "emitters.h"
+#include "op-memory.h"
 
 #include "sysreg.h"
 
@@ -25,34 +25,40 @@ static void emit_index(struct mv_translator *t)
     mv_alu_ri(&t->e, false, MV_AND, MV_RCX, INDEX_BITS);
 }
 
-#define ENTRY(member)                                                                              \
-    mv_at_index(                                                                                   \
-        MV_SET, MV_RCX, 0,                                                                         \
-        (int32_t)(offsetof(struct mv_tlb_set, d) + offsetof(struct mv_dtlb_entry, member)))
+struct mv_host_mem mv_entry_at(enum mv_set_kind set, size_t member)
+{
+    int32_t at = (int32_t)(offsetof(struct mv_tlb_set, d) + member);
+    return set == MV_SET_EL0 ? mv_at(MV_RCX, at) : mv_at_index(MV_SET, MV_RCX, 0, at);
+}
 
-/*
- * rax is the address; rcx + rax is the host's from here on.  The jump to what is cold is
- * returned.  total bytes, in elements of `size`.
- */
-static size_t emit_look_up(struct mv_translator *t, bool write, unsigned total, unsigned size)
+size_t mv_emit_tag(struct mv_translator *t, enum mv_set_kind set, bool write, unsigned total,
+                   bool aligned)
 {
     emit_index(t);
-    if (total == size)
+    if (set == MV_SET_EL0)
+        mv_alu_rm(&t->e, true, MV_ADD, MV_RCX, MV_STATE(mmu.low_el0));
+    if (aligned || total == 1)
         mv_mov_rr(&t->e, true, MV_RDX, MV_RAX);
     else
-        mv_lea(&t->e, true, MV_RDX, mv_at(MV_RAX, (int32_t)(total - size)));
-    mv_alu_ri(&t->e, true, MV_AND, MV_RDX, (int32_t)(-4096 | (int32_t)(size - 1)));
-    mv_alu_rm(&t->e, true, MV_CMP, MV_RDX, write ? ENTRY(write_tag) : ENTRY(read_tag));
-    size_t place = mv_jcc(&t->e, MV_CC_NE);
-    mv_mov_rm(&t->e, true, MV_RCX, ENTRY(addend));
+        mv_lea(&t->e, true, MV_RDX, mv_at(MV_RAX, (int32_t)total - 1));
+    mv_alu_ri(&t->e, true, MV_AND, MV_RDX, aligned ? -4096 | (int32_t)(total - 1) : -4096);
+    mv_alu_rm(&t->e, true, MV_CMP, MV_RDX,
+              write ? MV_ENTRY(set, write_tag) : MV_ENTRY(set, read_tag));
     t->eflags = false;
+    return mv_jcc(&t->e, MV_CC_NE);
+}
+
+/* rcx + rax is the host's address from here on. */
+static size_t emit_look_up(struct mv_translator *t, bool write, unsigned total)
+{
+    size_t place = mv_emit_tag(t, MV_SET_OWN, write, total, false);
+    mv_mov_rm(&t->e, true, MV_RCX, MV_ENTRY(MV_SET_OWN, addend));
     return place;
 }
 
 #define HOST(disp) mv_at_index(MV_RCX, MV_RAX, 0, disp)
 
-/* The address in rax. */
-static void emit_address(struct mv_translator *t, enum mode mode)
+static enum mv_host_reg use_base(struct mv_translator *t)
 {
     enum mv_host_reg base = mv_use(t, t->op.rn, MV_RAX);
     if (t->op.rn == MV_REG_SP) {
@@ -60,6 +66,24 @@ static void emit_address(struct mv_translator *t, enum mode mode)
         mv_cold_at(t, MV_COLD_INTERPRET, mv_jcc(&t->e, MV_CC_NE));
         t->eflags = false;
     }
+    return base;
+}
+
+void mv_emit_base(struct mv_translator *t)
+{
+    enum mv_host_reg base = use_base(t);
+    if (base != MV_RAX)
+        mv_mov_rr(&t->e, true, MV_RAX, base);
+}
+
+/* The address in rax. */
+static void emit_address(struct mv_translator *t, enum mode mode)
+{
+    if (mode == MODE_post || ((mode == MODE_imm || mode == MODE_pre) && t->op.imm == 0)) {
+        mv_emit_base(t);
+        return;
+    }
+    enum mv_host_reg base = use_base(t);
     if (mode == MODE_reg) {
         mv_lea(&t->e, true, MV_RAX,
                mv_at_index(base, mv_use(t, t->op.rm, MV_RCX), (unsigned)t->op.imm, 0));
@@ -67,9 +91,6 @@ static void emit_address(struct mv_translator *t, enum mode mode)
         enum mv_host_reg m = mv_use(t, t->op.rm, MV_RCX);
         mv_extend_rr(&t->e, 1u << (t->op.aux & 3), t->op.aux & 4, true, MV_RCX, m);
         mv_lea(&t->e, true, MV_RAX, mv_at_index(base, MV_RCX, (unsigned)t->op.imm, 0));
-    } else if (mode == MODE_post || t->op.imm == 0) {
-        if (base != MV_RAX)
-            mv_mov_rr(&t->e, true, MV_RAX, base);
     } else {
         mv_lea(&t->e, true, MV_RAX, mv_at(base, (int32_t)t->op.imm));
     }
@@ -79,7 +100,7 @@ static void emit_writeback(struct mv_translator *t, enum mode mode)
 {
     if (mode != MODE_post && mode != MODE_pre)
         return;
-    enum mv_host_reg to = mv_def(t->op.rn, MV_RAX);
+    enum mv_host_reg to = mv_def(t, t->op.rn, MV_RAX);
     mv_lea(&t->e, true, to, mv_at(mv_use(t, t->op.rn, MV_RAX), (int32_t)t->op.imm));
     mv_set(t, t->op.rn, to);
 }
@@ -101,8 +122,8 @@ static enum mv_jit_thunk thunk_of(enum mv_jit_thunk first, unsigned size)
 
 static void emit_load(struct mv_translator *t, unsigned size, bool is_signed, bool wide)
 {
-    enum mv_host_reg to = mv_def(t->op.rd, MV_RAX);
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_READ, emit_look_up(t, false, size, size));
+    enum mv_host_reg to = mv_def(t, t->op.rd, MV_RAX);
+    struct mv_cold *cold = mv_cold_at(t, MV_COLD_READ, emit_look_up(t, false, size));
     cold->thunk = thunk_of(MV_THUNK_READ8, size);
     cold->size = (uint8_t)size;
     cold->is_signed = is_signed;
@@ -130,7 +151,7 @@ static bool store(struct mv_translator *t, enum mode mode, unsigned size)
     if (is_odd(t, mode, false, false))
         return false;
     emit_address(t, mode);
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_WRITE, emit_look_up(t, true, size, size));
+    struct mv_cold *cold = mv_cold_at(t, MV_COLD_WRITE, emit_look_up(t, true, size));
     cold->thunk = thunk_of(MV_THUNK_WRITE8, size);
     cold->guest[0] = t->op.rd;
     mv_store(&t->e, size, HOST(0), mv_use(t, t->op.rd, MV_RDX));
@@ -145,8 +166,8 @@ static bool load_pair(struct mv_translator *t, enum mode mode, unsigned size, bo
     if (is_odd(t, mode, true, true))
         return false;
     emit_address(t, mode);
-    enum mv_host_reg first = mv_def(t->op.rd, MV_RAX), second = mv_def(t->op.ra, MV_RDX);
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_READ, emit_look_up(t, false, 2 * size, size));
+    enum mv_host_reg first = mv_def(t, t->op.rd, MV_RDX), second = mv_def(t, t->op.ra, MV_RAX);
+    struct mv_cold *cold = mv_cold_at(t, MV_COLD_READ, emit_look_up(t, false, 2 * size));
     cold->thunk = size == 4 ? MV_THUNK_READ_PAIR32 : MV_THUNK_READ_PAIR64;
     cold->size = (uint8_t)size;
     cold->is_signed = is_signed;
@@ -156,14 +177,14 @@ static bool load_pair(struct mv_translator *t, enum mode mode, unsigned size, bo
     cold->guest[0] = t->op.rd;
     cold->guest[1] = t->op.ra;
     /* Neither may change before both are there. */
-    mv_load(&t->e, size, is_signed, true, MV_RDX, HOST((int32_t)size));
+    mv_load(&t->e, size, is_signed, true, MV_RDX, HOST(0));
     mv_access_here(t);
-    mv_load(&t->e, size, is_signed, true, MV_RAX, HOST(0));
+    mv_load(&t->e, size, is_signed, true, MV_RAX, HOST((int32_t)size));
     mv_access_here(t);
-    if (first != MV_RAX)
-        mv_mov_rr(&t->e, true, first, MV_RAX);
-    if (second != MV_RDX)
-        mv_mov_rr(&t->e, true, second, MV_RDX);
+    if (first != MV_RDX)
+        mv_mov_rr(&t->e, true, first, MV_RDX);
+    if (second != MV_RAX)
+        mv_mov_rr(&t->e, true, second, MV_RAX);
     cold->back = t->e.used;
     mv_set(t, t->op.rd, first);
     mv_set(t, t->op.ra, second);
@@ -176,7 +197,7 @@ static bool store_pair(struct mv_translator *t, enum mode mode, unsigned size)
     if (is_odd(t, mode, false, true))
         return false;
     emit_address(t, mode);
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_WRITE, emit_look_up(t, true, 2 * size, size));
+    struct mv_cold *cold = mv_cold_at(t, MV_COLD_WRITE, emit_look_up(t, true, 2 * size));
     cold->thunk = size == 4 ? MV_THUNK_WRITE_PAIR32 : MV_THUNK_WRITE_PAIR64;
     cold->guest[0] = t->op.rd;
     cold->guest[1] = t->op.ra;
@@ -216,26 +237,57 @@ PAIR(ldps32, load_pair(t, m, 4, true))
 PAIR(stp32, store_pair(t, m, 4))
 PAIR(stp64, store_pair(t, m, 8))
 
+/* --- with EL0's permissions, as kernels copy from and to users */
+
+bool mv_emit_ldtr(struct mv_translator *t)
+{
+    enum mv_host_reg to = mv_def(t, t->op.rd, MV_RAX);
+    unsigned size = t->op.aux;
+    emit_address(t, MODE_imm);
+    size_t place = mv_emit_tag(t, MV_SET_EL0, false, size, false);
+    struct mv_cold *cold = mv_cold_at(t, MV_COLD_HANDLER, place);
+    mv_mov_rm(&t->e, true, MV_RCX, MV_ENTRY(MV_SET_EL0, addend));
+    mv_load(&t->e, size, t->op.ra != 0, t->op.ra != 32, to, HOST(0));
+    mv_access_here(t);
+    mv_set(t, t->op.rd, to);
+    cold->back = t->e.used;
+    return true;
+}
+
+bool mv_emit_sttr(struct mv_translator *t)
+{
+    unsigned size = t->op.aux;
+    emit_address(t, MODE_imm);
+    size_t place = mv_emit_tag(t, MV_SET_EL0, true, size, false);
+    struct mv_cold *cold = mv_cold_at(t, MV_COLD_HANDLER, place);
+    mv_mov_rm(&t->e, true, MV_RCX, MV_ENTRY(MV_SET_EL0, addend));
+    mv_store(&t->e, size, HOST(0), mv_use(t, t->op.rd, MV_RDX));
+    mv_access_here(t);
+    cold->back = t->e.used;
+    return true;
+}
+
 /* --- of V registers: the rest becomes zero */
 
 static void emit_load_vector(struct mv_translator *t, unsigned size)
 {
     bool whole = size == 16;
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_READ, emit_look_up(t, false, size, size));
+    unsigned to = t->xmm[t->op.rd];
+    struct mv_cold *cold = mv_cold_at(t, MV_COLD_READ, emit_look_up(t, false, size));
     cold->thunk = whole ? MV_THUNK_READ_PAIR128 : thunk_of(MV_THUNK_READ8, size);
     cold->is_vector = true;
     cold->guest[0] = t->op.rd;
     if (whole) {
-        mv_vload(&t->e, 0, HOST(0));
+        mv_vload(&t->e, to, HOST(0));
         mv_access_here(t);
     } else {
         mv_load(&t->e, size, false, false, MV_RAX, HOST(0));
         mv_access_here(t);
         cold->back = t->e.used;
-        mv_v_rr(&t->e, true, MV_VMOVD_GENERAL, 0, 0, MV_RAX);
+        mv_v_rr(&t->e, true, MV_VMOVD_GENERAL, to, 0, MV_RAX);
     }
     /* By one store, which loads of any size can be served from. */
-    mv_vstore(&t->e, mv_v_at(t->op.rd, 0), 0);
+    mv_v_set(t, t->op.rd, to);
     if (whole)
         cold->back = t->e.used;
 }
@@ -258,13 +310,12 @@ static bool store_vector(struct mv_translator *t, enum mode mode, unsigned size)
         return false;
     mv_check_vector(t);
     emit_address(t, mode);
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_WRITE, emit_look_up(t, true, size, size));
+    struct mv_cold *cold = mv_cold_at(t, MV_COLD_WRITE, emit_look_up(t, true, size));
     cold->thunk = whole ? MV_THUNK_WRITE_PAIR128 : thunk_of(MV_THUNK_WRITE8, size);
     cold->is_vector = true;
     cold->guest[0] = t->op.rd;
     if (whole) {
-        mv_vload(&t->e, 0, mv_v_at(t->op.rd, 0));
-        mv_vstore(&t->e, HOST(0), 0);
+        mv_vstore(&t->e, HOST(0), mv_v_use(t, t->op.rd, 0));
     } else {
         mv_mov_rm(&t->e, true, MV_RDX, mv_v_at(t->op.rd, 0));
         mv_store(&t->e, size, HOST(0), MV_RDX);
@@ -283,6 +334,55 @@ VECTOR(16)
 VECTOR(32)
 VECTOR(64)
 VECTOR(128)
+
+static struct mv_cold *emit_pair_address(struct mv_translator *t, enum mode mode, bool write,
+                                         unsigned size)
+{
+    mv_check_vector(t);
+    emit_address(t, mode);
+    return mv_cold_at(t, MV_COLD_HANDLER, emit_look_up(t, write, 2 * size));
+}
+
+static void move_scalar(struct mv_translator *t, unsigned size, bool store, unsigned xmm,
+                        struct mv_host_mem m)
+{
+    static const unsigned loads[] = {[4] = MV_VMOVSS, [8] = MV_VMOVSD, [16] = MV_VMOVUPS};
+    mv_v_rm(&t->e, false, loads[size] + store, xmm, 0, m);
+    mv_access_here(t);
+}
+
+static bool load_vector_pair(struct mv_translator *t, enum mode mode, unsigned size)
+{
+    if (is_odd(t, mode, false, false))
+        return false;
+    struct mv_cold *cold = emit_pair_address(t, mode, false, size);
+    move_scalar(t, size, false, 0, HOST(0));
+    move_scalar(t, size, false, 1, HOST((int32_t)size));
+    mv_v_set(t, t->op.rd, 0);
+    mv_v_set(t, t->op.ra, 1);
+    emit_writeback(t, mode);
+    cold->back = t->e.used;
+    return true;
+}
+
+static bool store_vector_pair(struct mv_translator *t, enum mode mode, unsigned size)
+{
+    if (is_odd(t, mode, false, false))
+        return false;
+    struct mv_cold *cold = emit_pair_address(t, mode, true, size);
+    move_scalar(t, size, true, mv_v_use(t, t->op.rd, 0), HOST(0));
+    move_scalar(t, size, true, mv_v_use(t, t->op.ra, 1), HOST((int32_t)size));
+    emit_writeback(t, mode);
+    cold->back = t->e.used;
+    return true;
+}
+
+#define VECTOR_PAIR(bits)                                                                          \
+    PAIR(ldp_v##bits, load_vector_pair(t, m, bits / 8))                                            \
+    PAIR(stp_v##bits, store_vector_pair(t, m, bits / 8))
+VECTOR_PAIR(32)
+VECTOR_PAIR(64)
+VECTOR_PAIR(128)
 
 /* --- PC-relative literals */
 
@@ -319,11 +419,9 @@ bool mv_emit_dc_zva(struct mv_translator *t)
     emit_index(t);
     mv_mov_rr(&t->e, true, MV_RDX, MV_RAX);
     mv_alu_ri(&t->e, true, MV_AND, MV_RDX, -4096);
-    mv_alu_rm(&t->e, true, MV_CMP, MV_RDX, ENTRY(write_tag));
+    mv_alu_rm(&t->e, true, MV_CMP, MV_RDX, MV_ENTRY(MV_SET_OWN, write_tag));
     mv_cold_at(t, MV_COLD_INTERPRET, mv_jcc(&t->e, MV_CC_NE));
-    mv_test_mi(&t->e, ENTRY(pa), MV_TLB_ATTR_DEVICE);
-    mv_cold_at(t, MV_COLD_INTERPRET, mv_jcc(&t->e, MV_CC_NE));
-    mv_mov_rm(&t->e, true, MV_RCX, ENTRY(addend));
+    mv_mov_rm(&t->e, true, MV_RCX, MV_ENTRY(MV_SET_OWN, addend));
     mv_vzero(&t->e, 0);
     for (int32_t at = 0; at < 64; at += 16)
         mv_vstore(&t->e, HOST(at), 0);

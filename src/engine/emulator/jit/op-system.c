@@ -41,7 +41,7 @@ bool mv_emit_mrs(struct mv_translator *t)
         return false;
     if (!(reg->flags & MV_SYSREG_EL0_R) || reg->gate != 0)
         emit_at_el1(t);
-    enum mv_host_reg to = mv_def(t->op.rd, MV_RAX);
+    enum mv_host_reg to = mv_def(t, t->op.rd, MV_RAX);
     mv_mov_rm(&t->e, true, to, state_at(reg->offset));
     mv_set(t, t->op.rd, to);
     return true;
@@ -50,7 +50,7 @@ bool mv_emit_mrs(struct mv_translator *t)
 bool mv_emit_msr(struct mv_translator *t)
 {
     const struct mv_sysreg *reg = mv_sysreg_of(&t->op);
-    if (reg->encoding == MV_SYSREG_ENC(1, 3, 7, 4, 1))
+    if (reg->encoding == MV_SYSREG_DC_ZVA)
         return mv_emit_dc_zva(t);
     if (reg->write != NULL || reg->changed != NULL || reg->res0 != 0 || reg->res1 != 0 ||
         (reg->flags & (MV_SYSREG_RO | MV_SYSREG_FP | MV_SYSREG_EXIT)) || reg->offset == 0)

@@ -1,38 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Emitters of AdvSIMD integer instructions and AES, for which the host has one or two of its
- * own, as interpreter/op-vector-*.c and op-crypto.c have their handlers.  What works on 64
- * bits is done on 128, and the upper half made zero (vector.h).
+ * Emitters of AdvSIMD integer instructions for which the host has one or two of its own, as
+ * interpreter/op-vector-*.c have their handlers.  What works on 64 bits is done on 128, and
+ * the upper half made zero (vector.h).
  */
-#include "emitters.h"
-
-/* 66-prefixed opcodes of two maps. */
-#define P(opcode)   (1u << 16 | 1u << 8 | (opcode))
-#define P38(opcode) (2u << 16 | 1u << 8 | (opcode))
-#define P3A(opcode) (3u << 16 | 1u << 8 | (opcode))
-#define PAND        P(0xdb)
-#define PANDN       P(0xdf)
-#define POR         P(0xeb)
-#define PXOR        P(0xef)
-#define PCMPEQD     P(0x76)
-
-static void load(struct mv_translator *t, unsigned xmm, unsigned v)
-{
-    mv_vload(&t->e, xmm, mv_v_at(v, 0));
-}
-
-/* xmm0 op= a register of the guest's. */
-static void with(struct mv_translator *t, unsigned op, unsigned v)
-{
-    mv_v_rm(&t->e, false, op, 0, 0, mv_v_at(v, 0));
-}
+#include "op-vector.h"
 
 /* xmm0 is the result, of 128 bits or the lower 64. */
 static bool set(struct mv_translator *t, bool whole)
 {
     if (!whole)
         mv_v_rr(&t->e, false, MV_VMOVQ, 0, 0, 0);
-    mv_vstore(&t->e, mv_v_at(t->op.rd, 0), 0);
+    mv_v_set(t, t->op.rd, 0);
     return true;
 }
 
@@ -52,16 +31,14 @@ static void invert(struct mv_translator *t)
 static bool binary(struct mv_translator *t, unsigned op)
 {
     mv_check_vector(t);
-    load(t, 0, t->op.rn);
-    with(t, op, t->op.rm);
+    mv_v_both(t, op, t->op.rn, t->op.rm);
     return set_by_imm(t);
 }
 
 static bool swapped(struct mv_translator *t, unsigned op)
 {
     mv_check_vector(t);
-    load(t, 0, t->op.rm);
-    with(t, op, t->op.rn);
+    mv_v_both(t, op, t->op.rm, t->op.rn);
     return set_by_imm(t);
 }
 
@@ -69,8 +46,7 @@ static bool swapped(struct mv_translator *t, unsigned op)
 static bool swapped_not(struct mv_translator *t, unsigned op)
 {
     mv_check_vector(t);
-    load(t, 0, t->op.rm);
-    with(t, op, t->op.rn);
+    mv_v_both(t, op, t->op.rm, t->op.rn);
     invert(t);
     return set_by_imm(t);
 }
@@ -79,9 +55,8 @@ static bool swapped_not(struct mv_translator *t, unsigned op)
 static bool is_chosen(struct mv_translator *t, unsigned choose, unsigned equal, bool inverted)
 {
     mv_check_vector(t);
-    load(t, 0, t->op.rn);
-    with(t, choose, t->op.rm);
-    with(t, equal, t->op.rn);
+    mv_v_both(t, choose, t->op.rn, t->op.rm);
+    mv_v_op(t, equal, t->op.rn);
     if (inverted)
         invert(t);
     return set_by_imm(t);
@@ -90,8 +65,7 @@ static bool is_chosen(struct mv_translator *t, unsigned choose, unsigned equal, 
 static bool shares_bits(struct mv_translator *t, unsigned equal)
 {
     mv_check_vector(t);
-    load(t, 0, t->op.rn);
-    with(t, PAND, t->op.rm);
+    mv_v_both(t, PAND, t->op.rn, t->op.rm);
     mv_vzero(&t->e, 1);
     mv_v_rr(&t->e, false, equal, 0, 0, 1);
     invert(t);
@@ -108,51 +82,67 @@ static bool shares_bits(struct mv_translator *t, unsigned equal)
     {                                                                                              \
         return call;                                                                               \
     }
+/* clang-format off */
 BINARY(vand, PAND)
 BINARY(vorr, POR)
 BINARY(veor, PXOR)
 ONE(vbic, swapped(t, PANDN))
 BINARY(vadd_8, P(0xfc))
-BINARY(vadd_16, P(0xfd)) BINARY(vadd_32, P(0xfe)) BINARY(vadd_64, P(0xd4)) BINARY(vsub_8, P(0xf8))
-    BINARY(vsub_16, P(0xf9)) BINARY(vsub_32, P(0xfa)) BINARY(vsub_64, P(0xfb)) BINARY(vmul_16,
-                                                                                      P(0xd5))
-        BINARY(vmul_32, P38(0x40)) BINARY(vcmeq_8, P(0x74)) BINARY(vcmeq_16, P(0x75))
-            BINARY(vcmeq_32, PCMPEQD) BINARY(vcmeq_64, P38(0x29)) BINARY(vcmgt_8, P(0x64)) BINARY(
-                vcmgt_16, P(0x65)) BINARY(vcmgt_32, P(0x66)) BINARY(vcmgt_64, P38(0x37))
-                ONE(vcmge_8, swapped_not(t, P(0x64))) ONE(vcmge_16, swapped_not(t, P(0x65))) ONE(
-                    vcmge_32, swapped_not(t, P(0x66))) ONE(vcmge_64, swapped_not(t, P38(0x37)))
-                    BINARY(vsmax_8, P38(0x3c)) BINARY(vsmax_16, P(0xee)) BINARY(vsmax_32, P38(0x3d))
-                        BINARY(vumax_8, P(0xde)) BINARY(vumax_16, P38(0x3e)) BINARY(
-                            vumax_32, P38(0x3f)) BINARY(vsmin_8, P38(0x38))
-                            BINARY(vsmin_16, P(0xea)) BINARY(vsmin_32, P38(0x39)) BINARY(
-                                vumin_8, P(0xda)) BINARY(vumin_16,
-                                                         P38(0x3a)) BINARY(vumin_32, P38(0x3b))
-                                ONE(vcmhs_8, is_chosen(t, P(0xde), P(0x74), false))
-                                    ONE(vcmhs_16, is_chosen(t, P38(0x3e), P(0x75), false))
-                                        ONE(vcmhs_32, is_chosen(t, P38(0x3f), PCMPEQD, false))
-                                            ONE(vcmhi_8, is_chosen(t, P(0xda), P(0x74), true))
-                                                ONE(vcmhi_16,
-                                                    is_chosen(t, P38(0x3a), P(0x75), true))
-                                                    ONE(vcmhi_32,
-                                                        is_chosen(t, P38(0x3b), PCMPEQD, true))
-                                                        ONE(vcmtst_8, shares_bits(t, P(0x74)))
-                                                            ONE(vcmtst_16, shares_bits(t, P(0x75)))
-                                                                ONE(vcmtst_32,
-                                                                    shares_bits(t, PCMPEQD))
-                                                                    BINARY(vurhadd_8, P(0xe0))
-                                                                        BINARY(vurhadd_16, P(0xe3))
+BINARY(vadd_16, P(0xfd))
+BINARY(vadd_32, P(0xfe))
+BINARY(vadd_64, P(0xd4))
+BINARY(vsub_8, P(0xf8))
+BINARY(vsub_16, P(0xf9))
+BINARY(vsub_32, P(0xfa))
+BINARY(vsub_64, P(0xfb))
+BINARY(vmul_16, P(0xd5))
+BINARY(vmul_32, P38(0x40))
+BINARY(vcmeq_8, P(0x74))
+BINARY(vcmeq_16, P(0x75))
+BINARY(vcmeq_32, PCMPEQD)
+BINARY(vcmeq_64, P38(0x29))
+BINARY(vcmgt_8, P(0x64))
+BINARY(vcmgt_16, P(0x65))
+BINARY(vcmgt_32, P(0x66))
+BINARY(vcmgt_64, P38(0x37))
+ONE(vcmge_8, swapped_not(t, P(0x64)))
+ONE(vcmge_16, swapped_not(t, P(0x65)))
+ONE(vcmge_32, swapped_not(t, P(0x66)))
+ONE(vcmge_64, swapped_not(t, P38(0x37)))
+BINARY(vsmax_8, P38(0x3c))
+BINARY(vsmax_16, P(0xee))
+BINARY(vsmax_32, P38(0x3d))
+BINARY(vumax_8, P(0xde))
+BINARY(vumax_16, P38(0x3e))
+BINARY(vumax_32, P38(0x3f))
+BINARY(vsmin_8, P38(0x38))
+BINARY(vsmin_16, P(0xea))
+BINARY(vsmin_32, P38(0x39))
+BINARY(vumin_8, P(0xda))
+BINARY(vumin_16, P38(0x3a))
+BINARY(vumin_32, P38(0x3b))
+ONE(vcmhs_8, is_chosen(t, P(0xde), P(0x74), false))
+ONE(vcmhs_16, is_chosen(t, P38(0x3e), P(0x75), false))
+ONE(vcmhs_32, is_chosen(t, P38(0x3f), PCMPEQD, false))
+ONE(vcmhi_8, is_chosen(t, P(0xda), P(0x74), true))
+ONE(vcmhi_16, is_chosen(t, P38(0x3a), P(0x75), true))
+ONE(vcmhi_32, is_chosen(t, P38(0x3b), PCMPEQD, true))
+ONE(vcmtst_8, shares_bits(t, P(0x74)))
+ONE(vcmtst_16, shares_bits(t, P(0x75)))
+ONE(vcmtst_32, shares_bits(t, PCMPEQD))
+BINARY(vurhadd_8, P(0xe0))
+BINARY(vurhadd_16, P(0xe3))
+/* clang-format on */
 
-    /* --- with what the destination has */
+/* --- with what the destination has */
 
-    static bool select(struct mv_translator *t, unsigned by, unsigned first, unsigned second,
-                       unsigned op)
+static bool select(struct mv_translator *t, unsigned by, unsigned first, unsigned second,
+                   unsigned op)
 {
     mv_check_vector(t);
-    load(t, 0, first);
-    with(t, PXOR, second);
-    load(t, 1, by);
-    mv_v_rr(&t->e, false, op, 0, 1, 0);
-    with(t, PXOR, first);
+    mv_v_both(t, PXOR, first, second);
+    mv_v_rr(&t->e, false, op, 0, mv_v_use(t, by, 1), 0);
+    mv_v_op(t, PXOR, first);
     return set_by_imm(t);
 }
 ONE(vbsl, select(t, t->op.rd, t->op.rm, t->op.rn, PAND))
@@ -162,10 +152,8 @@ ONE(vbif, select(t, t->op.rm, t->op.rd, t->op.rn, PANDN))
 static bool accumulate(struct mv_translator *t, unsigned product, unsigned op)
 {
     mv_check_vector(t);
-    load(t, 1, t->op.rn);
-    mv_v_rm(&t->e, false, product, 1, 1, mv_v_at(t->op.rm, 0));
-    load(t, 0, t->op.rd);
-    mv_v_rr(&t->e, false, op, 0, 0, 1);
+    mv_v_with(t, false, product, 1, mv_v_use(t, t->op.rn, 1), t->op.rm);
+    mv_v_rr(&t->e, false, op, 0, mv_v_use(t, t->op.rd, 0), 1);
     return set_by_imm(t);
 }
 ONE(vmla_16, accumulate(t, P(0xd5), P(0xfd)))
@@ -179,7 +167,7 @@ static bool negate(struct mv_translator *t, unsigned subtract)
 {
     mv_check_vector(t);
     mv_vzero(&t->e, 0);
-    with(t, subtract, t->op.rn);
+    mv_v_op(t, subtract, t->op.rn);
     return set_by_imm(t);
 }
 ONE(vneg_8, negate(t, P(0xf8)))
@@ -190,7 +178,7 @@ ONE(vneg_64, negate(t, P(0xfb)))
 static bool absolute(struct mv_translator *t, unsigned op)
 {
     mv_check_vector(t);
-    mv_v_rm(&t->e, false, op, 0, 0, mv_v_at(t->op.rn, 0));
+    mv_v_op(t, op, t->op.rn);
     return set_by_imm(t);
 }
 ONE(vabs_8, absolute(t, P38(0x1c)))
@@ -200,7 +188,7 @@ ONE(vabs_32, absolute(t, P38(0x1e)))
 bool mv_emit_vnot(struct mv_translator *t)
 {
     mv_check_vector(t);
-    load(t, 0, t->op.rn);
+    mv_v_copy(t, 0, t->op.rn);
     invert(t);
     return set_by_imm(t);
 }
@@ -209,7 +197,7 @@ static bool equals_zero(struct mv_translator *t, unsigned equal)
 {
     mv_check_vector(t);
     mv_vzero(&t->e, 0);
-    with(t, equal, t->op.rn);
+    mv_v_op(t, equal, t->op.rn);
     return set_by_imm(t);
 }
 ONE(vcmeq0_8, equals_zero(t, P(0x74)))
@@ -221,8 +209,7 @@ ONE(vcmeq0_64, equals_zero(t, P38(0x29)))
 static bool shift(struct mv_translator *t, unsigned op, unsigned which)
 {
     mv_check_vector(t);
-    load(t, 0, t->op.rn);
-    mv_v_rr(&t->e, false, op, which, 0, 0);
+    mv_v_rr(&t->e, false, op, which, 0, mv_v_use(t, t->op.rn, 0));
     mv_emit8(&t->e, t->op.rm);
     return set_by_imm(t);
 }
@@ -272,7 +259,7 @@ ONE(vdup_gen_64, broadcast_general(t, P38(0x59)))
 
 static bool element(struct mv_translator *t, unsigned size, bool is_signed, bool wide)
 {
-    enum mv_host_reg to = mv_def(t->op.rd, MV_RAX);
+    enum mv_host_reg to = mv_def(t, t->op.rd, MV_RAX);
     mv_check_vector(t);
     mv_load(&t->e, size, is_signed, wide, to, mv_v_at(t->op.rn, t->op.ra * size));
     mv_set(t, t->op.rd, to);
@@ -297,6 +284,7 @@ static bool insert(struct mv_translator *t, unsigned size, bool from_vector)
     else
         from = mv_use(t, t->op.rn, MV_RAX);
     mv_store(&t->e, size, mv_v_at(t->op.rd, t->op.aux * size), from);
+    mv_v_reload(t, t->op.rd);
     return true;
 }
 ONE(vins_8, insert(t, 1, true))
@@ -311,8 +299,7 @@ ONE(vins_gen_64, insert(t, 8, false))
 bool mv_emit_vext_16b(struct mv_translator *t)
 {
     mv_check_vector(t);
-    load(t, 0, t->op.rm);
-    with(t, P3A(0x0f), t->op.rn);
+    mv_v_both(t, PALIGNR, t->op.rm, t->op.rn);
     mv_emit8(&t->e, t->op.ra);
     return set(t, true);
 }
@@ -323,60 +310,10 @@ static bool zip(struct mv_translator *t, unsigned low, unsigned high)
     if (t->op.ra != 0 && t->op.imm == 0)
         return false;
     mv_check_vector(t);
-    load(t, 0, t->op.rn);
-    with(t, t->op.ra != 0 ? high : low, t->op.rm);
+    mv_v_both(t, t->op.ra != 0 ? high : low, t->op.rn, t->op.rm);
     return set_by_imm(t);
 }
 ONE(vzip_8, zip(t, P(0x60), P(0x68)))
 ONE(vzip_16, zip(t, P(0x61), P(0x69)))
 ONE(vzip_32, zip(t, P(0x62), P(0x6a)))
-ONE(vzip_64, zip(t, P(0x6c), P(0x6d)))
-
-/* --- AES: a round of the host's does what Arm has two instructions for */
-
-static bool aes_round(struct mv_translator *t, unsigned last)
-{
-    if (!t->jit->has_aes)
-        return false;
-    mv_check_vector(t);
-    load(t, 0, t->op.rd);
-    with(t, PXOR, t->op.rn);
-    mv_vzero(&t->e, 1);
-    mv_v_rr(&t->e, false, last, 0, 0, 1);
-    return set(t, true);
-}
-ONE(aese, aes_round(t, P38(0xdd)))
-ONE(aesd, aes_round(t, P38(0xdf)))
-
-/* Substitution and rows are undone before, so that the mixing of columns is left. */
-bool mv_emit_aesmc(struct mv_translator *t)
-{
-    if (!t->jit->has_aes)
-        return false;
-    mv_check_vector(t);
-    load(t, 0, t->op.rn);
-    mv_vzero(&t->e, 1);
-    mv_v_rr(&t->e, false, P38(0xdf), 0, 0, 1);
-    mv_v_rr(&t->e, false, P38(0xdc), 0, 0, 1);
-    return set(t, true);
-}
-
-bool mv_emit_aesimc(struct mv_translator *t)
-{
-    if (!t->jit->has_aes)
-        return false;
-    mv_check_vector(t);
-    mv_v_rm(&t->e, false, P38(0xdb), 0, 0, mv_v_at(t->op.rn, 0));
-    return set(t, true);
-}
-
-bool mv_emit_vpmull_64(struct mv_translator *t)
-{
-    if (!t->jit->has_pclmul)
-        return false;
-    mv_check_vector(t);
-    load(t, 0, t->op.rn);
-    with(t, P3A(0x44), t->op.rm);
-    mv_emit8(&t->e, t->op.ra ? 0x11 : 0x00);
-    return set(t, true);
-}
+ONE(vzip_64, zip(t, PUNPCKLQDQ, PUNPCKHQDQ))

@@ -65,7 +65,7 @@ int mv_jit_page_link(struct mv_jit *jit, struct mv_jit_page *page, const struct 
     *copy = *link;
     copy->next = page->links;
     page->links = copy;
-    uint32_t entry = page->entry[link->target];
+    uint32_t entry = mv_jit_entries(page->ops)[link->target];
     set_jump(jit, link->place, entry != 0 ? entry : link->stub);
     return 0;
 }
@@ -89,7 +89,7 @@ void mv_jit_page_add(struct mv_jit *jit, struct mv_jit_page *page, struct mv_jit
     page->ops[unit->slot].code = MV_OPCODE_native;
     for (struct mv_jit_link *link = page->links; link != NULL; link = link->next) {
         if (link->target == unit->slot)
-            set_jump(jit, link->place, page->entry[unit->slot]);
+            set_jump(jit, link->place, mv_jit_entries(page->ops)[unit->slot]);
     }
 }
 
@@ -98,7 +98,7 @@ void mv_jit_page_add(struct mv_jit *jit, struct mv_jit_page *page, struct mv_jit
 static void drop(struct mv_jit *jit, struct mv_jit_page *page, struct mv_jit_unit *unit)
 {
     unsigned slot = unit->slot;
-    page->entry[slot] = 0;
+    mv_jit_entries(page->ops)[slot] = 0;
     page->count[slot] = 0;
     page->ops[slot].code = MV_OPCODE_count;
     mv_jit_page_unlink(page, unit);

@@ -33,8 +33,6 @@ struct mv_jit_link {
 };
 
 struct mv_jit_page {
-    /* First, for generated code: a unit's address less that of the memory; 0: none. */
-    uint32_t entry[MV_JIT_SLOTS];
     uint16_t code[MV_JIT_SLOTS]; /* of ops that are `count` or `native` */
     uint8_t count[MV_JIT_SLOTS];
     struct mv_op *ops;

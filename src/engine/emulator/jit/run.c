@@ -4,10 +4,12 @@
 
 #include "code-cache.h"
 #include "interpreter.h"
+#include "lockstep.h"
 #include "memory.h"
 #include "page.h"
 #include "translator.h"
 
+#include <cpuid.h>
 #include <stdlib.h>
 
 /* Never called: of these, none is in a unit. */
@@ -30,7 +32,14 @@ static bool host_can(void)
            __builtin_cpu_supports("sse4.2");
 }
 
-int mv_jit_create(size_t size, unsigned after, struct mv_jit **ret, struct mv_error *err)
+/* What the compiler has no name for: CPUID 7, EBX, bit 29. */
+static bool has_sha(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
+}
+
+int mv_jit_create(const struct mv_jit_params *params, struct mv_jit **ret, struct mv_error *err)
 {
     if (!host_can())
         return mv_error_set(err, ENODEV,
@@ -40,15 +49,18 @@ int mv_jit_create(size_t size, unsigned after, struct mv_jit **ret, struct mv_er
     if (jit == NULL)
         return mv_error_set(err, ENOMEM, "no memory for translated code");
     jit->translator = malloc(sizeof *jit->translator);
-    int r = jit->translator == NULL ? mv_error_set(err, ENOMEM, "no memory for translated code")
-                                    : mv_code_memory_init(&jit->memory, size, err);
+    jit->lockstep = params->check ? mv_lockstep_create() : NULL;
+    int r = jit->translator == NULL || (params->check && jit->lockstep == NULL)
+                ? mv_error_set(err, ENOMEM, "no memory for translated code")
+                                    : mv_code_memory_init(&jit->memory, params->size, err);
     if (r < 0) {
         mv_jit_destroy(jit);
         return r;
     }
-    jit->after = after;
+    jit->params = *params;
     jit->has_aes = __builtin_cpu_supports("aes");
     jit->has_pclmul = __builtin_cpu_supports("pclmul");
+    jit->has_sha = has_sha();
     mv_thunks_emit(jit);
     atomic_init(&jit->counts.used, jit->memory.used);
     *ret = jit;
@@ -61,6 +73,7 @@ void mv_jit_destroy(struct mv_jit *jit)
     if (jit == NULL)
         return;
     mv_code_memory_clear(&jit->memory);
+    mv_lockstep_destroy(jit->lockstep);
     free(jit->translator);
     free(jit);
 }
@@ -79,21 +92,29 @@ void mv_jit_numbers_set(struct mv_jit_numbers *ret)
     }
 }
 
-/* Apart, for handlers call nothing that they come back from. */
-static __attribute__((noinline)) const struct mv_op *
-run_unit(struct mv_cpu *cpu, const struct mv_op *op, const struct mv_jit_page *page)
+const struct mv_op *mv_jit_enter(struct mv_cpu *cpu, const struct mv_op *op)
 {
     const struct mv_jit *jit = cpu->jit;
+    uint32_t entry = mv_jit_entries(cpu->page_ops)[op - cpu->page_ops];
     mv_jit_enter_fn *enter =
         (mv_jit_enter_fn *)(uintptr_t)(jit->memory.run + jit->thunks[MV_THUNK_ENTER]);
     cpu->access_op = NULL;
     cpu->jit_flags = mv_flags_of_nzcv(cpu->nzcv);
-    const struct mv_op *next = enter(cpu, jit->memory.run + page->entry[op - page->ops]);
+    return enter(cpu, jit->memory.run + entry);
+}
+
+/* Apart, for handlers call nothing that they come back from. */
+static __attribute__((noinline)) const struct mv_op *run_unit(struct mv_cpu *cpu,
+                                                              const struct mv_op *op)
+{
+    struct mv_jit *jit = cpu->jit;
+    const struct mv_op *next =
+        jit->lockstep != NULL ? mv_lockstep_run(jit->lockstep, cpu, op) : mv_jit_enter(cpu, op);
     mv_cpu_take_back(cpu);
-    mv_jit_count(&cpu->jit->counts.entries);
-    mv_jit_count(next == NULL          ? &cpu->jit->counts.left
-                 : (uintptr_t)next & 1 ? &cpu->jit->counts.interpreted
-                                       : &cpu->jit->counts.elsewhere);
+    mv_jit_count(&jit->counts.entries);
+    mv_jit_count(next == NULL          ? &jit->counts.left
+                 : (uintptr_t)next & 1 ? &jit->counts.interpreted
+                                       : &jit->counts.elsewhere);
     return next;
 }
 
@@ -112,8 +133,7 @@ run_unit(struct mv_cpu *cpu, const struct mv_op *op, const struct mv_jit_page *p
 
 MV_OP(native)
 {
-    const struct mv_jit_page *page = *mv_jit_page_place(cpu->page_ops);
-    const struct mv_op *next = run_unit(cpu, op, page);
+    const struct mv_op *next = run_unit(cpu, op);
     MV_GO_ON(next);
 }
 
@@ -125,7 +145,7 @@ MV_OP(count)
         mv_access_begin(cpu, op);
         mv_code_cache_decode(cpu->code, page->ops, op);
     }
-    if (++page->count[slot] >= cpu->jit->after) {
+    if (++page->count[slot] >= cpu->jit->params.after) {
         mv_access_begin(cpu, op);
         if (mv_jit_translate(cpu->jit, cpu, page, slot))
             MV_DISPATCH(op);

@@ -21,16 +21,18 @@ static void go_to(const struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk
 static void load_registers(struct mv_emit *e, bool all)
 {
     for (unsigned x = 0; x < MV_REG_COUNT; x++) {
-        if (mv_host_of(x) != MV_NO_REG && (all || !mv_host_is_kept(mv_host_of(x))))
-            mv_mov_rm(e, true, mv_host_of(x), mv_x_at(x));
+        if (mv_host_usual(x) != MV_NO_REG && (all || !mv_host_is_kept(mv_host_usual(x))))
+            mv_mov_rm(e, true, mv_host_usual(x), mv_x_at(x));
     }
 }
 
+/* Of the half that the code is in. */
 static void load_set(struct mv_emit *e)
 {
-    struct mv_host_mem set = MV_STATE(mmu.set);
-    mv_load(e, 1, false, false, MV_RCX, MV_STATE(el));
-    mv_mov_rm(e, true, MV_SET, mv_at_index(MV_BASE, MV_RCX, 3, set.disp));
+    mv_mov_rm(e, true, MV_RCX, MV_STATE(page_va));
+    mv_shift_ri(e, true, MV_SHR, MV_RCX, 55);
+    mv_alu_ri(e, false, MV_AND, MV_RCX, 1);
+    mv_mov_rm(e, true, MV_SET, mv_at_index(MV_BASE, MV_RCX, 3, MV_STATE(mmu.set).disp));
 }
 
 static void emit_enter(struct mv_jit *jit, struct mv_emit *e)
@@ -72,37 +74,30 @@ static void emit_exits(struct mv_jit *jit, struct mv_emit *e)
     mv_mov_ri(e, MV_RAX, 0);
     mv_set_target(e, mv_jmp(e), exit);
 
-    /* MV_GO: the page's entry in the TLB, then the unit of the op. */
+    /* The page's entry in the half's TLB, then the unit of the op. */
     begin(jit, e, MV_THUNK_GO);
-    mv_mov_rr(e, true, MV_RCX, MV_RAX);
-    mv_shift_ri(e, true, MV_SHR, MV_RCX, 55);
-    mv_alu_ri(e, false, MV_AND, MV_RCX, 1);
-    mv_mov_rm(e, true, MV_RCX, mv_at_index(MV_BASE, MV_RCX, 3, MV_STATE(mmu.set).disp));
-    mv_mov_rr(e, false, MV_RDX, MV_RAX);
-    mv_shift_ri(e, false, MV_SHR, MV_RDX, 12);
-    mv_alu_ri(e, false, MV_AND, MV_RDX, MV_ITLB_ENTRIES - 1);
+    if (jit->lockstep != NULL)
+        mv_set_target(e, mv_jmp(e), leave);
     _Static_assert(sizeof(struct mv_itlb_entry) == 24, "found by a multiplication by three");
-    mv_lea(e, false, MV_RDX, mv_at_index(MV_RDX, MV_RDX, 1, 0));
-    mv_lea(e, true, MV_RCX, mv_at_index(MV_RCX, MV_RDX, 3, offsetof(struct mv_tlb_set, i)));
+    mv_mov_rr(e, false, MV_RCX, MV_RAX);
+    mv_shift_ri(e, false, MV_SHR, MV_RCX, 12);
+    mv_alu_ri(e, false, MV_AND, MV_RCX, MV_ITLB_ENTRIES - 1);
+    mv_lea(e, false, MV_RCX, mv_at_index(MV_RCX, MV_RCX, 1, 0));
+    mv_lea(e, true, MV_RCX, mv_at_index(MV_SET, MV_RCX, 3, offsetof(struct mv_tlb_set, i)));
     mv_mov_rr(e, true, MV_RDX, MV_RAX);
     mv_alu_ri(e, true, MV_AND, MV_RDX, ~0xffc);
     mv_alu_rm(e, true, MV_CMP, MV_RDX, mv_at(MV_RCX, offsetof(struct mv_itlb_entry, tag)));
     mv_set_target(e, mv_jcc(e, MV_CC_NE), leave);
+    mv_mov_rm(e, true, MV_RCX, mv_at(MV_RCX, offsetof(struct mv_itlb_entry, ops)));
     mv_mov_mr(e, true, MV_STATE(page_va), MV_RDX);
-    mv_mov_rm(e, true, MV_RDX, mv_at(MV_RCX, offsetof(struct mv_itlb_entry, ops)));
-    mv_mov_mr(e, true, MV_STATE(page_ops), MV_RDX);
+    mv_mov_mr(e, true, MV_STATE(page_ops), MV_RCX);
     mv_alu_ri(e, false, MV_AND, MV_RAX, 0xffc);
-    mv_mov_rm(e, true, MV_RDX, mv_at(MV_RDX, (int32_t)((MV_JIT_SLOTS + 1) * sizeof(struct mv_op))));
-    mv_test_rr(e, true, MV_RDX, MV_RDX);
-    size_t none = mv_jcc(e, MV_CC_E);
-    mv_mov_rm(e, false, MV_RCX,
-              mv_at_index(MV_RDX, MV_RAX, 0, offsetof(struct mv_jit_page, entry)));
-    mv_test_rr(e, false, MV_RCX, MV_RCX);
+    mv_mov_rm(e, false, MV_RDX, mv_at_index(MV_RCX, MV_RAX, 0, offsetof(struct mv_jit_ops, entry)));
+    mv_test_rr(e, false, MV_RDX, MV_RDX);
     size_t no_unit = mv_jcc(e, MV_CC_E);
-    mv_mov_ri(e, MV_RAX, (uintptr_t)jit->memory.run);
-    mv_alu_rr(e, true, MV_ADD, MV_RAX, MV_RCX);
-    mv_jmp_reg(e, MV_RAX);
-    mv_set_target(e, none, e->used);
+    mv_mov_ri(e, MV_RCX, (uintptr_t)jit->memory.run);
+    mv_alu_rr(e, true, MV_ADD, MV_RCX, MV_RDX);
+    mv_jmp_reg(e, MV_RCX);
     mv_set_target(e, no_unit, e->used);
     mv_shift_ri(e, false, MV_SHL, MV_RAX, 2);
     go_to(jit, e, MV_THUNK_EXIT_OP);

@@ -8,6 +8,7 @@
 
 #include "code-cache.h"
 #include "interpreter.h"
+#include "perf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,19 @@ void mv_check_fp(struct mv_translator *t)
     t->vector_checked = t->fp_checked = true;
 }
 
+void mv_go(struct mv_translator *t)
+{
+    mv_registers_end(t);
+    mv_to_thunk(t, MV_THUNK_GO, false);
+}
+
+bool mv_op_leads_to(const struct mv_op *op, unsigned slot, unsigned *ret_target)
+{
+    *ret_target = slot + (unsigned)((int64_t)op->imm / (int64_t)sizeof(struct mv_op));
+    return op->code > MV_OPCODE_decode && (mv_op_traits[op->code].flags & MV_OP_ENDS) &&
+           (mv_op_traits[op->code - 1].flags & MV_OP_LOCAL);
+}
+
 /* --- which ops */
 
 static struct mv_op peek(const struct mv_translator *t, struct mv_cpu *cpu, unsigned slot)
@@ -77,18 +91,6 @@ static struct mv_op peek(const struct mv_translator *t, struct mv_cpu *cpu, unsi
     struct mv_op own = *op;
     own.code = mv_jit_code(t->page, op);
     return own;
-}
-
-/* A direct branch within its page. */
-static bool is_local_branch(const struct mv_op *op)
-{
-    return op->code > MV_OPCODE_decode && (mv_op_traits[op->code].flags & MV_OP_ENDS) &&
-           (mv_op_traits[op->code - 1].flags & MV_OP_LOCAL);
-}
-
-static unsigned branch_target(const struct mv_op *op, unsigned slot)
-{
-    return slot + (unsigned)((int64_t)op->imm / (int64_t)sizeof(struct mv_op));
 }
 
 static bool is_conditional(const struct mv_op *op)
@@ -106,6 +108,7 @@ static bool forgets(const struct mv_op *op)
 /* Control may get behind it in the unit, although it may leave that. */
 static bool comes_back(const struct mv_op *op)
 {
+    unsigned target;
     switch (op->code) {
     case MV_OPCODE_msr:
         return !forgets(op);
@@ -114,7 +117,7 @@ static bool comes_back(const struct mv_op *op)
     case MV_OPCODE_wfe:
         return true;
     default:
-        return (is_local_branch(op) || mv_op_traits[op->code].flags & MV_OP_LOCAL) &&
+        return (mv_op_leads_to(op, 0, &target) || mv_op_traits[op->code].flags & MV_OP_LOCAL) &&
                is_conditional(op);
     }
 }
@@ -130,39 +133,46 @@ struct region {
     unsigned pending_count;
 };
 
+/* region: where the target is to be in as well; NULL: it is a call, whose target may be. */
 static void add_head(struct mv_translator *t, struct region *region, unsigned from, unsigned target)
 {
     t->is_head[target] |= MV_HEAD | (target <= from ? MV_HEAD_LOOP : 0);
-    if (!t->is_in[target] && region->pending_count < MV_UNIT_OPS)
+    if (region != NULL && !t->is_in[target] && region->pending_count < MV_UNIT_OPS)
         region->pending[region->pending_count++] = (uint16_t)target;
 }
 
-/* In a row from a slot on; another unit's entry is jumped to. */
-static void add_run(struct mv_translator *t, struct mv_cpu *cpu, struct region *region,
+/* In a row from a slot on, to behind the last one; another unit's entry is jumped to. */
+static unsigned add_run(struct mv_translator *t, struct mv_cpu *cpu, struct region *region,
                     unsigned slot)
 {
     for (; slot < MV_JIT_SLOTS && !t->is_in[slot] && t->count < MV_UNIT_OPS; slot++) {
-        if (t->page->entry[slot] != 0)
-            return;
+        if (mv_jit_entries(t->page->ops)[slot] != 0)
+            return slot;
         struct mv_op op = peek(t, cpu, slot);
         t->is_in[slot] = true;
         t->count++;
-        if (is_local_branch(&op) && op.code != MV_OPCODE_bl_page)
-            add_head(t, region, slot, branch_target(&op, slot));
+        unsigned target;
+        if (mv_op_leads_to(&op, slot, &target))
+            add_head(t, op.code == MV_OPCODE_bl_page ? NULL : region, slot, target);
         if (is_last(&op))
-            return;
+            return slot + 1;
     }
+    return slot;
 }
 
 static void find_region(struct mv_translator *t, struct mv_cpu *cpu, unsigned slot)
 {
     struct region region = {.pending_count = 0};
     t->is_head[slot] = MV_HEAD | MV_HEAD_LOOP;
-    add_run(t, cpu, &region, slot);
-    while (region.pending_count > 0)
-        add_run(t, cpu, &region, region.pending[--region.pending_count]);
+    unsigned low = slot, high = add_run(t, cpu, &region, slot);
+    while (region.pending_count > 0) {
+        unsigned begin = region.pending[--region.pending_count];
+        unsigned end = add_run(t, cpu, &region, begin);
+        low = begin < low ? begin : low;
+        high = end > high ? end : high;
+    }
     t->count = 0;
-    for (unsigned i = 0; i < MV_JIT_SLOTS; i++) {
+    for (unsigned i = low; i < high; i++) {
         if (t->is_in[i])
             t->slots[t->count++] = (uint16_t)i;
     }
@@ -204,7 +214,8 @@ static bool flags_die_at(const struct mv_translator *t, struct mv_cpu *cpu, unsi
         if (traits->reads & MV_OPERAND_FLAGS && !(fresh && reads_softly(&op)))
             return false;
         if (op.code == MV_OPCODE_b_cond_page) {
-            unsigned target = branch_target(&op, slot);
+            unsigned target;
+            mv_op_leads_to(&op, slot, &target);
             if (depth == 0 || target <= slot || !flags_die_at(t, cpu, target, false, depth - 1))
                 return false;
             continue;
@@ -227,37 +238,13 @@ static void emit_interpret(struct mv_translator *t)
     mv_to_thunk(t, MV_THUNK_INTERPRET, false);
 }
 
-/* Its registers that C leaves alone, which are other ones now. */
-static void load_written(struct mv_translator *t)
-{
-    struct mv_op_registers written = mv_op_registers(&t->op, mv_op_traits[t->op.code].writes);
-    for (unsigned x = 0; x < MV_REG_COUNT; x++) {
-        enum mv_host_reg host = mv_host_of(x);
-        if ((written.x >> x & 1) && host != MV_NO_REG && mv_host_is_kept(host))
-            mv_mov_rm(&t->e, true, host, mv_x_at(x));
-    }
-}
-
-static void emit_handler(struct mv_translator *t)
-{
-    const struct mv_op_traits *traits = &mv_op_traits[t->op.code];
-    unsigned touched = traits->reads | traits->writes;
-    enum mv_jit_thunk thunk = touched & MV_OPERAND_OTHER   ? MV_THUNK_CALL_SYSTEM
-                              : touched & MV_OPERAND_FLAGS ? MV_THUNK_CALL_FLAGS
-                                                           : MV_THUNK_CALL;
-    mv_mov_ri(&t->e, MV_RSI, t->slot * sizeof(struct mv_op));
-    mv_mov_ri(&t->e, MV_R8, (uintptr_t)mv_op_returning[t->op.code]);
-    mv_to_thunk(t, thunk, true);
-    if (thunk != MV_THUNK_CALL_SYSTEM)
-        load_written(t);
-    else
-        t->vector_checked = t->fp_checked = false;
-    t->eflags = false;
-}
-
-/* Every way round leads through such a place (translator.h). */
+/* Every way round leads through such a place (translator.h), and in lockstep ends there. */
 static void emit_poll(struct mv_translator *t)
 {
+    if (t->jit->lockstep != NULL) {
+        mv_cold_at(t, MV_COLD_LEAVE, mv_jmp(&t->e));
+        return;
+    }
     mv_alu_mi(&t->e, false, MV_CMP, MV_STATE(attention), 0);
     mv_cold_at(t, MV_COLD_LEAVE, mv_jcc(&t->e, MV_CC_NE));
 }
@@ -270,21 +257,26 @@ static void emit_op(struct mv_translator *t, struct mv_cpu *cpu)
     if (emitter != NULL && emitter(t))
         return;
     t->flags_die = false;
-    if (t->op.code == MV_OPCODE_undef) {
+    mv_registers_store(t);
+    bool twice = t->jit->lockstep == NULL ||
+                 !(mv_op_traits[t->op.code].writes & MV_OPERAND_OTHER);
+    if (t->op.code == MV_OPCODE_undef || !twice) {
         emit_interpret(t);
         return;
     }
-    emit_handler(t);
+    mv_emit_handler(t);
     /* The unit may be forgotten: what follows is looked up. */
     if (forgets(&t->op)) {
         mv_use_pc(t, MV_RAX, t->slot * UINT64_C(4) + 4);
-        mv_to_thunk(t, MV_THUNK_GO, false);
+        mv_go(t);
     }
 }
 
 static void emit_body(struct mv_translator *t, struct mv_cpu *cpu)
 {
+    size_t into = mv_registers_begin(t);
     for (unsigned i = 0; i < t->count; i++) {
+        t->index = i;
         t->slot = t->slots[i];
         t->op = peek(t, cpu, t->slot);
         if (t->is_head[t->slot])
@@ -292,122 +284,25 @@ static void emit_body(struct mv_translator *t, struct mv_cpu *cpu)
         t->label[t->slot] = (uint32_t)t->e.used;
         if (t->is_head[t->slot] & MV_HEAD_LOOP)
             emit_poll(t);
+        if (t->slot == t->first) {
+            size_t entry = t->jit->lockstep != NULL ? t->e.used : t->label[t->slot];
+            if (into == 0)
+                t->entry = (uint32_t)entry;
+            else
+                mv_set_target(&t->e, into, entry);
+        }
         emit_op(t, cpu);
         if (is_last(&t->op))
             continue;
         if (t->slot + 1 == MV_JIT_SLOTS) {
             mv_use_pc(t, MV_RAX, MV_PAGE_SIZE);
-            mv_to_thunk(t, MV_THUNK_GO, false);
+            mv_go(t);
         } else if (!t->is_in[t->slot + 1]) {
             mv_jump_to(t, mv_jmp(&t->e), t->slot + 1);
         }
     }
     for (unsigned i = 0; i < t->jump_count; i++)
         mv_set_target(&t->e, t->jumps[i].place, t->label[t->jumps[i].target]);
-}
-
-/* An op's handler, elsewhere than where the op is emitted. */
-static void emit_cold_handler(struct mv_translator *t, const struct mv_cold *cold)
-{
-    bool vector_checked = t->vector_checked, fp_checked = t->fp_checked;
-    t->slot = cold->slot;
-    t->op = t->page->ops[cold->slot];
-    t->op.code = mv_jit_code(t->page, &t->page->ops[cold->slot]);
-    emit_handler(t);
-    t->vector_checked = vector_checked;
-    t->fp_checked = fp_checked;
-}
-
-/* What was read, to where it belongs. */
-static void take_read(struct mv_translator *t, const struct mv_cold *cold, unsigned i,
-                      enum mv_host_reg from)
-{
-    if (cold->is_vector) /* it is where the fast way has it, too */
-        return;
-    if (cold->guest[i] == MV_REG_SINK || (cold->size == 8 && cold->host[i] == from))
-        return;
-    mv_extend_rr(&t->e, cold->size, cold->is_signed, cold->wide, cold->host[i], from);
-}
-
-static void emit_read(struct mv_translator *t, const struct mv_cold *cold)
-{
-    bool pair = cold->thunk >= MV_THUNK_READ_PAIR32;
-    mv_mov_rr(&t->e, true, MV_RDX, MV_RAX);
-    mv_mov_ri(&t->e, MV_RSI, cold->slot * sizeof(struct mv_op));
-    mv_to_thunk(t, cold->thunk, true);
-    if (cold->thunk == MV_THUNK_READ_PAIR128) {
-        mv_mov_mr(&t->e, true, mv_v_at(cold->guest[0], 0), MV_RAX);
-        mv_mov_mr(&t->e, true, mv_v_at(cold->guest[0], 8), MV_RDX);
-    } else {
-        if (pair)
-            take_read(t, cold, 1, MV_RDX);
-        take_read(t, cold, 0, MV_RAX);
-    }
-}
-
-static void give_written(struct mv_translator *t, const struct mv_cold *cold, unsigned i,
-                         enum mv_host_reg to)
-{
-    if (cold->is_vector)
-        mv_mov_rm(&t->e, true, to, mv_v_at(cold->guest[i], 0));
-    else
-        mv_use_in(t, true, cold->guest[i], to);
-}
-
-static void emit_write(struct mv_translator *t, const struct mv_cold *cold)
-{
-    if (cold->thunk == MV_THUNK_WRITE_PAIR128) {
-        mv_mov_rm(&t->e, true, MV_RCX, mv_v_at(cold->guest[0], 0));
-        mv_mov_rm(&t->e, true, MV_R8, mv_v_at(cold->guest[0], 8));
-    } else {
-        give_written(t, cold, 0, MV_RCX);
-        if (cold->thunk > MV_THUNK_READ_PAIR128)
-            give_written(t, cold, 1, MV_R8);
-    }
-    mv_mov_rr(&t->e, true, MV_RDX, MV_RAX);
-    mv_mov_ri(&t->e, MV_RSI, cold->slot * sizeof(struct mv_op));
-    mv_to_thunk(t, cold->thunk, true);
-}
-
-static void emit_cold(struct mv_translator *t, struct mv_cold *cold, const struct mv_jit_unit *unit)
-{
-    struct mv_emit *e = &t->e;
-    uint32_t here = (uint32_t)e->used;
-    mv_set_target(e, cold->place, here);
-    switch (cold->kind) {
-    case MV_COLD_INTERPRET:
-        mv_mov_ri(e, MV_RAX, cold->slot * sizeof(struct mv_op));
-        mv_to_thunk(t, MV_THUNK_INTERPRET, false);
-        break;
-    case MV_COLD_LEAVE:
-        mv_mov_ri(e, MV_RAX, cold->slot * 4u);
-        mv_to_thunk(t, MV_THUNK_LEAVE, false);
-        break;
-    case MV_COLD_EXIT:
-        mv_mov_ri(e, MV_RAX, cold->slot * sizeof(struct mv_op));
-        mv_to_thunk(t, MV_THUNK_EXIT_OP, false);
-        const struct mv_jit_link link = {NULL, unit, (uint32_t)cold->place, here, cold->slot};
-        if (!e->full && mv_jit_page_link(t->jit, t->page, &link) < 0)
-            t->failed = true;
-        break;
-    case MV_COLD_HANDLER:
-        emit_cold_handler(t, cold);
-        mv_set_target(e, mv_jmp(e), cold->back);
-        break;
-    case MV_COLD_FP:
-        mv_mov_ri(e, MV_RSI, cold->slot * sizeof(struct mv_op));
-        mv_to_thunk(t, MV_THUNK_BEGIN_FP, true);
-        mv_set_target(e, mv_jmp(e), cold->back);
-        break;
-    case MV_COLD_READ:
-        emit_read(t, cold);
-        mv_set_target(e, mv_jmp(e), cold->back);
-        break;
-    case MV_COLD_WRITE:
-        emit_write(t, cold);
-        mv_set_target(e, mv_jmp(e), cold->back);
-        break;
-    }
 }
 
 /* --- the unit */
@@ -442,13 +337,13 @@ static void mark_what_follows(struct mv_translator *t)
     }
 }
 
-static bool finish(struct mv_translator *t, unsigned slot)
+static bool finish(struct mv_translator *t, struct mv_cpu *cpu, unsigned slot)
 {
     struct mv_jit_unit *unit = make_unit(t, slot);
     if (unit == NULL)
         return false;
     for (unsigned i = 0; i < t->cold_count; i++)
-        emit_cold(t, &t->colds[i], unit);
+        mv_emit_cold(t, &t->colds[i], unit);
     if (t->failed || t->e.full) {
         mv_jit_page_unlink(t->page, unit);
         free(unit);
@@ -458,19 +353,24 @@ static bool finish(struct mv_translator *t, unsigned slot)
     t->jit->memory.used = t->e.used;
     mv_jit_count(&t->jit->counts.units);
     atomic_store_explicit(&t->jit->counts.used, t->e.used, memory_order_relaxed);
-    t->page->entry[slot] = t->label[slot];
+    mv_jit_entries(t->page->ops)[slot] = t->entry;
     mv_jit_page_add(t->jit, t->page, unit);
     mark_what_follows(t);
+    if (t->jit->params.perf != NULL)
+        mv_jit_perf_tell(t->jit->params.perf, t->jit->memory.run + unit->start,
+                         unit->end - unit->start, cpu->page_va + slot * UINT64_C(4));
     return true;
 }
 
-static void begin(struct mv_translator *t, struct mv_jit *jit, struct mv_jit_page *page)
+static void begin(struct mv_translator *t, struct mv_jit *jit, struct mv_jit_page *page,
+                  unsigned slot)
 {
     struct mv_code_memory *memory = &jit->memory;
     memset(t, 0, offsetof(struct mv_translator, label));
     t->cold_count = t->jump_count = t->access_count = 0;
     t->jit = jit;
     t->page = page;
+    t->first = slot;
     t->e = (struct mv_emit){memory->write, memory->used, memory->size, false};
 }
 
@@ -480,10 +380,11 @@ bool mv_jit_translate(struct mv_jit *jit, struct mv_cpu *cpu, struct mv_jit_page
     struct mv_translator *t = jit->translator;
     /* Where the memory is full, there is room once all that is in it is forgotten. */
     for (unsigned tries = 0; tries < 2; tries++) {
-        begin(t, jit, page);
+        begin(t, jit, page, slot);
         find_region(t, cpu, slot);
+        mv_registers_choose(t);
         emit_body(t, cpu);
-        if (!t->failed && finish(t, slot))
+        if (!t->failed && finish(t, cpu, slot))
             return true;
         if (!t->e.full)
             break;

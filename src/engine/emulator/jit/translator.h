@@ -4,10 +4,10 @@
  * op, in the order of addresses, and have what is here to reach the guest's state.
  *
  * Registers: r15 stands in the middle of cpu->x, so that most of it is one byte away; r14 is
- * the TLB set of the half that the exception level mostly uses (the lower one at EL0, the
- * upper one at EL1; the other's addresses find no entry there and go the slow way).  Ten of
- * the guest's registers stand in ten of the host's and, always, in cpu->x as well; all others
- * there alone.  rax, rcx and rdx are free at each op.
+ * the TLB set of the half that the code is in: the other's addresses find no entry there, so
+ * that accesses go the slow way, and jumps leave.  Ten of
+ * the guest's registers stand in ten of the host's (registers.h) and, always, in cpu->x as
+ * well; all others there alone.  rax, rcx and rdx are free at each op.
  *
  * Flags: NZCV is cpu->jit_flags while a unit runs, which is 0 at other times: what lahf and
  * seto of EFLAGS make of it, in the form that a comparison leaves, so that CF is the opposite
@@ -20,6 +20,7 @@
 #include "cpu.h"
 #include "emit-vector.h"
 #include "page.h"
+#include "registers.h"
 
 /* In one unit; what it has of code that is seldom run is bounded with them. */
 #define MV_UNIT_OPS   192
@@ -54,6 +55,14 @@ struct mv_translator {
     struct mv_jit_page *page;
     struct mv_op op; /* that is emitted, with its own opcode */
     unsigned slot;   /* its */
+    unsigned index;  /* in slots */
+    unsigned first;  /* the unit's, and where its code is entered */
+    uint32_t entry;
+    uint8_t host[MV_REG_COUNT];  /* enum mv_host_reg, of the guest's registers */
+    uint64_t pending;            /* registers whose last value cpu->x does not have */
+    uint8_t xmm[32];             /* of its V registers; 0: memory alone has that one */
+    bool has_own;                /* these are not the usual ones, of which no V is */
+    uint32_t reload, reload_all; /* code that loads those that C does not keep, and all */
     bool eflags;     /* EFLAGS have NZCV, as cpu->jit_flags would */
     bool flags_die;  /* nobody sees what this op makes of NZCV but by EFLAGS, at once */
     bool vector_checked,
@@ -61,6 +70,7 @@ struct mv_translator {
     bool failed;    /* out of memory, or of one of the tables here */
 
     uint16_t slots[MV_UNIT_OPS]; /* in the order of addresses */
+    uint64_t needed[MV_UNIT_OPS]; /* registers that cpu->x has to have behind the op */
     unsigned count;
     uint8_t is_in[MV_JIT_SLOTS];   /* the unit */
     uint8_t is_head[MV_JIT_SLOTS]; /* of a block; MV_HEAD_LOOP: a branch back leads there */
@@ -101,39 +111,16 @@ static inline struct mv_host_mem mv_v_at(unsigned v, unsigned byte)
     return m;
 }
 
-/* The host's register of a guest's, or MV_NO_REG. */
-static inline enum mv_host_reg mv_host_of(unsigned x)
+/* The host's register of a guest's in this unit, or MV_NO_REG. */
+static inline enum mv_host_reg mv_host_of(const struct mv_translator *t, unsigned x)
 {
-    static const uint8_t host[MV_REG_COUNT] = {[0] = MV_RBX,         [1] = MV_RBP,
-                                               [2] = MV_R12,         [3] = MV_R13,
-                                               [4] = MV_RSI,         [5] = MV_NO_REG,
-                                               [6] = MV_NO_REG,      [7] = MV_NO_REG,
-                                               [8] = MV_RDI,         [9] = MV_NO_REG,
-                                               [10] = MV_NO_REG,     [11] = MV_NO_REG,
-                                               [12] = MV_NO_REG,     [13] = MV_NO_REG,
-                                               [14] = MV_NO_REG,     [15] = MV_NO_REG,
-                                               [16] = MV_NO_REG,     [17] = MV_NO_REG,
-                                               [18] = MV_NO_REG,     [19] = MV_R8,
-                                               [20] = MV_R9,         [21] = MV_NO_REG,
-                                               [22] = MV_NO_REG,     [23] = MV_NO_REG,
-                                               [24] = MV_NO_REG,     [25] = MV_NO_REG,
-                                               [26] = MV_NO_REG,     [27] = MV_NO_REG,
-                                               [28] = MV_NO_REG,     [29] = MV_R10,
-                                               [30] = MV_NO_REG,     [MV_REG_ZR] = MV_NO_REG,
-                                               [MV_REG_SP] = MV_R11, [MV_REG_SINK] = MV_NO_REG};
-    return host[x];
-}
-
-/* C's functions leave it as it was. */
-static inline bool mv_host_is_kept(enum mv_host_reg host)
-{
-    return host == MV_RBX || host == MV_RBP || host >= MV_R12;
+    return (enum mv_host_reg)t->host[x];
 }
 
 /* The register that has x's value: its own, or `scratch` with it.  Leaves EFLAGS. */
 static inline enum mv_host_reg mv_use(struct mv_translator *t, unsigned x, enum mv_host_reg scratch)
 {
-    enum mv_host_reg host = mv_host_of(x);
+    enum mv_host_reg host = mv_host_of(t, x);
     if (host != MV_NO_REG)
         return host;
     if (x == MV_REG_ZR)
@@ -146,7 +133,7 @@ static inline enum mv_host_reg mv_use(struct mv_translator *t, unsigned x, enum 
 /* x's value in that very register; w: 64 bits of it, else 32 and zeroes above. */
 static inline void mv_use_in(struct mv_translator *t, bool w, unsigned x, enum mv_host_reg to)
 {
-    enum mv_host_reg host = mv_host_of(x);
+    enum mv_host_reg host = mv_host_of(t, x);
     if (x == MV_REG_ZR)
         mv_mov_ri(&t->e, to, 0);
     else if (host != MV_NO_REG)
@@ -156,19 +143,28 @@ static inline void mv_use_in(struct mv_translator *t, bool w, unsigned x, enum m
 }
 
 /* Where to compute what x is to be: its own register, or `scratch`. */
-static inline enum mv_host_reg mv_def(unsigned x, enum mv_host_reg scratch)
+static inline enum mv_host_reg mv_def(const struct mv_translator *t, unsigned x,
+                                      enum mv_host_reg scratch)
 {
-    return mv_host_of(x) != MV_NO_REG ? mv_host_of(x) : scratch;
+    return mv_host_of(t, x) != MV_NO_REG ? mv_host_of(t, x) : scratch;
 }
 
-/* x is what `from` has (64 bits) from now on.  Leaves EFLAGS. */
+/*
+ * x is what `from` has (64 bits) from now on.  Leaves EFLAGS.  What is overwritten before
+ * anybody could look for it in cpu->x is not stored there.
+ */
 static inline void mv_set(struct mv_translator *t, unsigned x, enum mv_host_reg from)
 {
-    enum mv_host_reg host = mv_host_of(x);
+    enum mv_host_reg host = mv_host_of(t, x);
     if (x == MV_REG_SINK)
         return;
     if (host != MV_NO_REG && host != from)
         mv_mov_rr(&t->e, true, host, from);
+    if (host != MV_NO_REG && !(t->needed[t->index] >> x & 1)) {
+        t->pending |= UINT64_C(1) << x;
+        return;
+    }
+    t->pending &= ~(UINT64_C(1) << x);
     mv_mov_mr(&t->e, true, mv_x_at(x), from);
 }
 
@@ -178,10 +174,54 @@ static inline void mv_alu_x(struct mv_translator *t, bool w, enum mv_host_alu al
 {
     if (x == MV_REG_ZR)
         mv_alu_ri(&t->e, w, alu, to, 0);
-    else if (mv_host_of(x) != MV_NO_REG)
-        mv_alu_rr(&t->e, w, alu, to, mv_host_of(x));
+    else if (mv_host_of(t, x) != MV_NO_REG)
+        mv_alu_rr(&t->e, w, alu, to, mv_host_of(t, x));
     else
         mv_alu_rm(&t->e, w, alu, to, mv_x_at(x));
+}
+
+/* --- V registers: xmm0 to xmm3 are free at each op */
+
+/* The register that has v: its own, or `scratch` with it. */
+static inline unsigned mv_v_use(struct mv_translator *t, unsigned v, unsigned scratch)
+{
+    if (t->xmm[v] != 0)
+        return t->xmm[v];
+    mv_vload(&t->e, scratch, mv_v_at(v, 0));
+    return scratch;
+}
+
+static inline void mv_v_copy(struct mv_translator *t, unsigned to, unsigned v)
+{
+    if (t->xmm[v] != 0)
+        mv_vmove(&t->e, to, t->xmm[v]);
+    else
+        mv_vload(&t->e, to, mv_v_at(v, 0));
+}
+
+/* op to, second, v; what a scalar op reads of v is its lowest bytes. */
+static inline void mv_v_with(struct mv_translator *t, bool w, unsigned op, unsigned to,
+                             unsigned second, unsigned v)
+{
+    if (t->xmm[v] != 0)
+        mv_v_rr(&t->e, w, op, to, second, t->xmm[v]);
+    else
+        mv_v_rm(&t->e, w, op, to, second, mv_v_at(v, 0));
+}
+
+/* v is what `from` has from now on. */
+static inline void mv_v_set(struct mv_translator *t, unsigned v, unsigned from)
+{
+    mv_vstore(&t->e, mv_v_at(v, 0), from);
+    if (t->xmm[v] != 0 && t->xmm[v] != from)
+        mv_vmove(&t->e, t->xmm[v], from);
+}
+
+/* Memory has changed. */
+static inline void mv_v_reload(struct mv_translator *t, unsigned v)
+{
+    if (t->xmm[v] != 0)
+        mv_vload(&t->e, t->xmm[v], mv_v_at(v, 0));
 }
 
 /* --- flags.c */
@@ -201,6 +241,14 @@ void mv_flags_load_carry(struct mv_translator *t, bool inverted);
 /* Code: from cpu->jit_flags to cpu->nzcv, and back.  Of rax, rcx, rdx. */
 void mv_flags_emit_save(struct mv_emit *e);
 void mv_flags_emit_load(struct mv_emit *e);
+
+/* --- cold.c */
+
+/* Have the op's handler do it. */
+void mv_emit_handler(struct mv_translator *t);
+/* Here is what the jump at cold->place leads to. */
+void mv_emit_cold(struct mv_translator *t, const struct mv_cold *cold,
+                  const struct mv_jit_unit *unit);
 
 /* --- translate.c */
 
@@ -225,6 +273,10 @@ static inline void mv_use_pc(struct mv_translator *t, enum mv_host_reg to, uint6
         mv_lea(&t->e, true, to, mv_at_index(to, MV_RDX, 0, 0));
     }
 }
+/* Whether it is a direct branch within its page, and to which slot. */
+bool mv_op_leads_to(const struct mv_op *op, unsigned slot, unsigned *ret_target);
+/* Leave for the virtual address in rax. */
+void mv_go(struct mv_translator *t);
 /* Jump to, or call, what all units share. */
 void mv_to_thunk(struct mv_translator *t, enum mv_jit_thunk thunk, bool call);
 

@@ -79,11 +79,11 @@ static fault_t *fill(struct mv_softmmu *mmu, uint64_t va, unsigned access, unsig
     }
     bool slow = mmio || (mmu->watch != NULL && mmu->watch->page(mmu->watch, va));
     bool aligned = t.device || mmu->aligned;
-    uint64_t tag = (va & MV_PAGE_MASK) | (slow ? MV_TLB_SLOW : 0);
+    uint64_t tag = (va & MV_PAGE_MASK) | (slow ? MV_TLB_SLOW : 0) | (aligned ? MV_TLB_STRICT : 0);
     entry->read_tag = t.readable ? tag : MV_TLB_NONE;
     entry->write_tag = writable ? tag : MV_TLB_NONE;
     entry->pa = page_pa | (t.device ? MV_TLB_ATTR_DEVICE : 0) | (mmio ? MV_TLB_ATTR_MMIO : 0) |
-                (aligned ? MV_TLB_ATTR_ALIGNED : 0) | (uint64_t)t.log_size << MV_TLB_LOG_SIZE_SHIFT;
+                (uint64_t)t.log_size << MV_TLB_LOG_SIZE_SHIFT;
     entry->addend = mmio ? 0 : (uintptr_t)(range->block->host + offset) - (va & MV_PAGE_MASK);
     set->used = true;
     mv_tlb_note_size(set, va, t.log_size);
@@ -98,7 +98,7 @@ static fault_t *find_entry(struct mv_softmmu *mmu, uint64_t va, unsigned access,
     unsigned el = access_el(mmu, access);
     struct mv_dtlb_entry *entry = mv_tlb_recall(mv_tlb_set_of(&mmu->tlb, va, el), va);
     uint64_t tag = access & MV_ACCESS_WRITE ? entry->write_tag : entry->read_tag;
-    if ((tag & ~(uint64_t)MV_TLB_SLOW) != (va & MV_PAGE_MASK))
+    if ((tag & ~MV_TLB_MARKS) != (va & MV_PAGE_MASK))
         return fill(mmu, va, access, el, ret);
     *ret = entry;
     return NULL;

@@ -94,6 +94,7 @@ struct mv_softmmu_half {
 struct mv_softmmu {
     /* The TLB's sets in use: for addresses with bit 55 clear, set. */
     struct mv_tlb_set *set[2];
+    struct mv_tlb_set *low_el0; /* the set of EL0's, whatever the level, for those with it clear */
     unsigned el;
     uint64_t access_pc; /* of the access that is made, or was made last */
     uint64_t access_pa; /* of the last mv_softmmu_atomic */
@@ -135,6 +136,7 @@ void mv_softmmu_set_registers(struct mv_softmmu *mmu, const struct mv_softmmu_re
 static inline void mv_softmmu_set_el(struct mv_softmmu *mmu, unsigned el)
 {
     mmu->el = el;
+    mmu->low_el0 = &mmu->tlb.low[mmu->tlb.slot][0];
     mmu->set[0] = &mmu->tlb.low[mmu->tlb.slot][el];
     mmu->set[1] = &mmu->tlb.high[el];
 }

@@ -271,8 +271,8 @@ void mv_tlb_select_asid(struct mv_tlb *tlb, uint16_t asid)
 static bool holds_page(const struct mv_dtlb_entry *entry, uint64_t va)
 {
     uint64_t page = va & MV_PAGE_MASK;
-    return (entry->read_tag & ~(uint64_t)MV_TLB_SLOW) == page ||
-           (entry->write_tag & ~(uint64_t)MV_TLB_SLOW) == page;
+    return (entry->read_tag & ~MV_TLB_MARKS) == page ||
+           (entry->write_tag & ~MV_TLB_MARKS) == page;
 }
 
 struct mv_dtlb_entry *mv_tlb_recall(struct mv_tlb_set *set, uint64_t va)

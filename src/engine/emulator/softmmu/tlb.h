@@ -8,9 +8,9 @@
  * A set translates one half of the address space (bit 55) for one exception
  * level; sets of the lower half exist once for each of the few most recent
  * ASIDs, so a context switch picks another set and flushes nothing.  The
- * first inline compare takes aligned accesses to RAM, whatever it is mapped as,
- * the second one those that are not aligned and need not be; the rest, MMIO
- * above all, has a bit in its tag that matches neither, and is access.c's.
+ * first inline compare takes any access to RAM within the page; what has to be aligned
+ * there (Device memory, or all with SCTLR.A) has a bit in its tag, and a second
+ * compare; the rest, MMIO above all, has one that matches neither, and is access.c's.
  *
  * An entry that has to make room goes to the set's victims for a while, so that
  * two pages that meet at one entry are not translated anew at each access.
@@ -37,7 +37,10 @@ struct mv_op;
 #define MV_ITLB_ENTRIES 64
 #define MV_ASID_SLOTS 4
 #define MV_TLB_NONE UINT64_MAX /* a tag that no address has */
-#define MV_TLB_SLOW 0x800u     /* in a tag, where no alignment's bits are: take the slow path */
+/* In a tag, where no alignment's bits are: take the slow path; accesses have to be aligned. */
+#define MV_TLB_SLOW   0x800u
+#define MV_TLB_STRICT 0x400u
+#define MV_TLB_MARKS  (UINT64_C(0) | MV_TLB_SLOW | MV_TLB_STRICT)
 
 struct mv_dtlb_entry {
     uint64_t read_tag;  /* page of the address, or MV_TLB_NONE */
@@ -49,7 +52,6 @@ struct mv_dtlb_entry {
 _Static_assert(sizeof(struct mv_dtlb_entry) == 32, "found by a shift");
 #define MV_TLB_ATTR_DEVICE 1u
 #define MV_TLB_ATTR_MMIO 2u
-#define MV_TLB_ATTR_ALIGNED 4u /* Device memory, or SCTLR.A: accesses have to be aligned */
 #define MV_TLB_LOG_SIZE_SHIFT 4
 
 static inline unsigned mv_dtlb_log_size(const struct mv_dtlb_entry *entry)

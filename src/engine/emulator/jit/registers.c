@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registers.h"
+
+#include "translator.h"
+
+enum mv_host_reg mv_host_usual(unsigned x)
+{
+    static const uint8_t usual[] = {[0] = MV_RBX,  [1] = MV_RBP, [2] = MV_R12,  [3] = MV_R13,
+                                    [4] = MV_RSI,  [8] = MV_RDI, [19] = MV_R8,  [20] = MV_R9,
+                                    [29] = MV_R10, [MV_REG_SP] = MV_R11};
+    /* None of them is rax, which is 0. */
+    return x < sizeof usual && usual[x] != 0 ? (enum mv_host_reg)usual[x] : MV_NO_REG;
+}
+
+/* --- the choice: by how often each is read, as far as can be told from here */
+
+#define LOOP_WEIGHT 8
+#define WEIGHT_MAX  512
+
+struct uses {
+    unsigned reads[MV_REG_COUNT];
+    unsigned vector_reads[32]; /* by what is emitted: handlers read memory */
+    unsigned exits;            /* to other units, and from there back into this one */
+    unsigned calls;            /* of handlers, which keep no V register */
+};
+
+static struct mv_op op_at(const struct mv_translator *t, unsigned slot)
+{
+    struct mv_op op = t->page->ops[slot];
+    op.code = mv_jit_code(t->page, &t->page->ops[slot]);
+    return op;
+}
+
+static void weigh_loops(const struct mv_translator *t, uint16_t weight[MV_UNIT_OPS])
+{
+    for (unsigned i = 0; i < t->count; i++) {
+        struct mv_op op = op_at(t, t->slots[i]);
+        unsigned target;
+        if (!mv_op_leads_to(&op, t->slots[i], &target) || target > t->slots[i] || !t->is_in[target])
+            continue;
+        for (unsigned j = 0; j <= i; j++) {
+            if (t->slots[j] >= target && weight[j] < WEIGHT_MAX)
+                weight[j] *= LOOP_WEIGHT;
+        }
+    }
+}
+
+static void count_uses(const struct mv_translator *t, struct uses *uses)
+{
+    uint16_t weight[MV_UNIT_OPS];
+    for (unsigned i = 0; i < t->count; i++)
+        weight[i] = 1;
+    weigh_loops(t, weight);
+    for (unsigned i = 0; i < t->count; i++) {
+        struct mv_op op = op_at(t, t->slots[i]);
+        const struct mv_op_traits *traits = &mv_op_traits[op.code];
+        struct mv_op_registers read = mv_op_registers(&op, traits->reads);
+        for (uint64_t x = read.x; x != 0; x &= x - 1)
+            uses->reads[__builtin_ctzll(x)] += weight[i];
+        bool emitted = mv_emitters[op.code] != NULL;
+        for (uint32_t v = emitted ? read.v : 0; v != 0; v &= v - 1)
+            uses->vector_reads[__builtin_ctz(v)] += weight[i];
+        uses->calls += emitted ? 0 : weight[i];
+        unsigned target;
+        bool inside = mv_op_leads_to(&op, t->slots[i], &target) && t->is_in[target];
+        if ((traits->flags & MV_OP_ENDS) && !inside)
+            uses->exits += weight[i];
+    }
+}
+
+static void choose_general(struct mv_translator *t, const struct uses *uses)
+{
+    for (unsigned x = 0; x < MV_REG_COUNT; x++)
+        t->host[x] = (uint8_t)mv_host_usual(x);
+    for (;;) {
+        unsigned most = MV_REG_COUNT, least = MV_REG_COUNT;
+        for (unsigned x = 0; x < MV_REG_COUNT; x++) {
+            if (x == MV_REG_ZR || x == MV_REG_SINK)
+                continue;
+            unsigned *best = t->host[x] == MV_NO_REG ? &most : &least;
+            if (*best == MV_REG_COUNT || (best == &most ? uses->reads[x] > uses->reads[*best]
+                                                        : uses->reads[x] < uses->reads[*best]))
+                *best = x;
+        }
+        /* One load where the unit begins, and one where it ends. */
+        if (uses->reads[most] <= uses->reads[least] + 2 * uses->exits)
+            return;
+        t->host[most] = t->host[least];
+        t->host[least] = MV_NO_REG;
+        t->has_own = true;
+    }
+}
+
+/* The lower ones are for scratch. */
+#define XMM_FIRST 4
+#define XMM_COUNT 12
+
+static void choose_vector(struct mv_translator *t, struct uses *uses)
+{
+    memset(t->xmm, 0, sizeof t->xmm);
+    for (unsigned i = 0; i < XMM_COUNT; i++) {
+        unsigned most = 0;
+        for (unsigned v = 1; v < 32; v++)
+            most = uses->vector_reads[v] > uses->vector_reads[most] ? v : most;
+        if (uses->vector_reads[most] <= uses->exits + uses->calls)
+            return;
+        uses->vector_reads[most] = 0;
+        t->xmm[most] = (uint8_t)(XMM_FIRST + i);
+        t->has_own = true;
+    }
+}
+
+/* Nobody sees the state behind it but by the registers that it names. */
+static bool is_alone(const struct mv_op *op)
+{
+    const struct mv_op_traits *traits = &mv_op_traits[op->code];
+    return mv_emitters[op->code] != NULL && !(traits->flags & (MV_OP_FAULTS | MV_OP_ENDS)) &&
+           !((traits->reads | traits->writes) & MV_OPERAND_OTHER);
+}
+
+/* Backwards: what the next op overwrites, before anybody looks, need not be stored. */
+static void find_needed(struct mv_translator *t)
+{
+    uint64_t before_next = UINT64_MAX;
+    for (unsigned i = t->count; i-- > 0;) {
+        unsigned next = t->slots[i] + 1u;
+        bool goes_on = i + 1 < t->count && t->slots[i + 1] == next && !t->is_head[next];
+        t->needed[i] = goes_on ? before_next : UINT64_MAX;
+        struct mv_op op = op_at(t, t->slots[i]);
+        before_next = is_alone(&op)
+                          ? t->needed[i] & ~mv_op_registers(&op, mv_op_traits[op.code].writes).x
+                          : UINT64_MAX;
+    }
+}
+
+void mv_registers_choose(struct mv_translator *t)
+{
+    struct uses uses = {.exits = 1};
+    t->has_own = false;
+    count_uses(t, &uses);
+    choose_general(t, &uses);
+    choose_vector(t, &uses);
+    find_needed(t);
+}
+
+/* --- code */
+
+static void load_vectors(struct mv_translator *t)
+{
+    for (unsigned v = 0; v < 32; v++)
+        mv_v_reload(t, v);
+}
+
+static void load(struct mv_translator *t, unsigned x, enum mv_host_reg host)
+{
+    mv_mov_rm(&t->e, true, host, mv_x_at(x));
+}
+
+size_t mv_registers_begin(struct mv_translator *t)
+{
+    if (!t->has_own)
+        return 0;
+    t->reload_all = (uint32_t)t->e.used;
+    for (unsigned x = 0; x < MV_REG_COUNT; x++) {
+        if (t->host[x] != MV_NO_REG && mv_host_is_kept(t->host[x]))
+            load(t, x, t->host[x]);
+    }
+    t->reload = (uint32_t)t->e.used;
+    for (unsigned x = 0; x < MV_REG_COUNT; x++) {
+        if (t->host[x] != MV_NO_REG && !mv_host_is_kept(t->host[x]))
+            load(t, x, t->host[x]);
+    }
+    load_vectors(t);
+    mv_emit8(&t->e, MV_RET);
+    t->entry = (uint32_t)t->e.used;
+    for (unsigned x = 0; x < MV_REG_COUNT; x++) {
+        if (t->host[x] != MV_NO_REG && t->host[x] != mv_host_usual(x))
+            load(t, x, t->host[x]);
+    }
+    load_vectors(t);
+    return mv_jmp(&t->e);
+}
+
+void mv_registers_end(struct mv_translator *t)
+{
+    for (unsigned x = 0; t->has_own && x < MV_REG_COUNT; x++) {
+        if (mv_host_usual(x) != MV_NO_REG && t->host[x] == MV_NO_REG)
+            load(t, x, mv_host_usual(x));
+    }
+}
+
+void mv_registers_store(struct mv_translator *t)
+{
+    for (; t->pending != 0; t->pending &= t->pending - 1) {
+        unsigned x = (unsigned)__builtin_ctzll(t->pending);
+        mv_mov_mr(&t->e, true, mv_x_at(x), mv_host_of(t, x));
+    }
+}
+
+void mv_registers_reload(struct mv_translator *t, bool all)
+{
+    if (t->has_own)
+        mv_set_target(&t->e, mv_call(&t->e), all ? t->reload_all : t->reload);
+}
