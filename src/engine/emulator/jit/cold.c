@@ -4,7 +4,7 @@
  * through, what is left to an op's handler, and the ways out.
  */
 #include "interpreter.h"
-#include "translator.h"
+#include "op-memory.h"
 
 /* Its registers that C leaves alone, which are other ones now. */
 static void load_written(struct mv_translator *t)
@@ -110,6 +110,13 @@ void mv_emit_cold(struct mv_translator *t, const struct mv_cold *cold,
     struct mv_emit *e = &t->e;
     uint32_t here = (uint32_t)e->used;
     mv_set_target(e, cold->place, here);
+    if (cold->streams) {
+        mv_lea(e, true, MV_RDX, mv_at(MV_RAX, cold->total - 1));
+        mv_alu_ri(e, true, MV_AND, MV_RDX, -4096);
+        mv_lea(e, true, MV_RCX, mv_stream_at(cold->stream, 0));
+        mv_to_thunk(t, cold->writes ? MV_THUNK_STREAM_WRITE : MV_THUNK_STREAM_READ, true);
+        mv_set_target(e, mv_jcc(e, MV_CC_E), cold->hit);
+    }
     switch (cold->kind) {
     case MV_COLD_INTERPRET:
         mv_mov_ri(e, MV_RAX, cold->slot * sizeof(struct mv_op));

@@ -84,6 +84,10 @@ enum mv_jit_thunk {
     MV_THUNK_WRITE_PAIR32,
     MV_THUNK_WRITE_PAIR64,
     MV_THUNK_WRITE_PAIR128,
+    /* rax: an address, rdx: its last page, rcx: a stream of MV_SET, which is to have the entry
+     * that takes the access: ZF, and rcx is its addend; else all but rax and rdx is spoilt */
+    MV_THUNK_STREAM_READ,
+    MV_THUNK_STREAM_WRITE,
     MV_THUNK_COUNT,
 };
 

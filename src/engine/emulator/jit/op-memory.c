@@ -14,15 +14,15 @@ enum mode { MODE_imm, MODE_post, MODE_pre, MODE_reg, MODE_ext };
 /* What a page's entry is found by (mv_dtlb_index), times an entry's size. */
 #define INDEX_BITS 0x1fe0
 
-static void emit_index(struct mv_translator *t)
+void mv_emit_index(struct mv_emit *e)
 {
     _Static_assert(MV_DTLB_ENTRIES == 256 && sizeof(struct mv_dtlb_entry) == 32,
                    "the index is bits 12-19 and 20-27");
-    mv_rorx(&t->e, false, MV_RCX, MV_RAX, 7);
-    mv_rorx(&t->e, false, MV_RDX, MV_RAX, 15);
-    mv_alu_ri(&t->e, false, MV_AND, MV_RDX, INDEX_BITS); /* what is below would carry */
-    mv_alu_rr(&t->e, false, MV_ADD, MV_RCX, MV_RDX);
-    mv_alu_ri(&t->e, false, MV_AND, MV_RCX, INDEX_BITS);
+    mv_rorx(e, false, MV_RCX, MV_RAX, 7);
+    mv_rorx(e, false, MV_RDX, MV_RAX, 15);
+    mv_alu_ri(e, false, MV_AND, MV_RDX, INDEX_BITS); /* what is below would carry */
+    mv_alu_rr(e, false, MV_ADD, MV_RCX, MV_RDX);
+    mv_alu_ri(e, false, MV_AND, MV_RCX, INDEX_BITS);
 }
 
 struct mv_host_mem mv_entry_at(enum mv_set_kind set, size_t member)
@@ -31,29 +31,68 @@ struct mv_host_mem mv_entry_at(enum mv_set_kind set, size_t member)
     return set == MV_SET_EL0 ? mv_at(MV_RCX, at) : mv_at_index(MV_SET, MV_RCX, 0, at);
 }
 
-size_t mv_emit_tag(struct mv_translator *t, enum mv_set_kind set, bool write, unsigned total,
-                   bool aligned)
+/* In rdx, of an access at rax; or with what is not aligned of the address. */
+static void emit_last_page(struct mv_translator *t, unsigned total, bool aligned)
 {
-    emit_index(t);
-    if (set == MV_SET_EL0)
-        mv_alu_rm(&t->e, true, MV_ADD, MV_RCX, MV_STATE(mmu.low_el0));
     if (aligned || total == 1)
         mv_mov_rr(&t->e, true, MV_RDX, MV_RAX);
     else
         mv_lea(&t->e, true, MV_RDX, mv_at(MV_RAX, (int32_t)total - 1));
     mv_alu_ri(&t->e, true, MV_AND, MV_RDX, aligned ? -4096 | (int32_t)(total - 1) : -4096);
+}
+
+struct mv_host_mem mv_stream_at(unsigned stream, size_t member)
+{
+    return mv_at(MV_SET, (int32_t)(offsetof(struct mv_tlb_set, streams) +
+                                   stream * sizeof(struct mv_tlb_stream) + member));
+}
+
+size_t mv_emit_tag(struct mv_translator *t, enum mv_set_kind set, bool write, unsigned total,
+                   bool aligned)
+{
+    mv_emit_index(&t->e);
+    if (set == MV_SET_EL0)
+        mv_alu_rm(&t->e, true, MV_ADD, MV_RCX, MV_STATE(mmu.low_el0));
+    emit_last_page(t, total, aligned);
     mv_alu_rm(&t->e, true, MV_CMP, MV_RDX,
               write ? MV_ENTRY(set, write_tag) : MV_ENTRY(set, read_tag));
     t->eflags = false;
     return mv_jcc(&t->e, MV_CC_NE);
 }
 
-/* rcx + rax is the host's address from here on. */
-static size_t emit_look_up(struct mv_translator *t, bool write, unsigned total)
+/*
+ * Whether an access goes by the stream of its base: that takes what is aligned to all of its
+ * bytes, for nothing else says that both ends are in one page.  Two registers often are not,
+ * but on the stack.
+ */
+static bool is_stream(const struct mv_translator *t, bool pair)
 {
-    size_t place = mv_emit_tag(t, MV_SET_OWN, write, total, false);
-    mv_mov_rm(&t->e, true, MV_RCX, MV_ENTRY(MV_SET_OWN, addend));
-    return place;
+    return (pair ? t->steady & MV_STACK_BASES : t->steady) >> t->op.rn & 1;
+}
+
+/* rcx + rax is the host's address from here on; what is cold then, of that kind, is returned. */
+static struct mv_cold *emit_look_up(struct mv_translator *t, enum mv_cold_kind kind, bool write,
+                                    unsigned total, bool pair)
+{
+    struct mv_cold *cold;
+    if (!is_stream(t, pair)) {
+        cold = mv_cold_at(t, kind, mv_emit_tag(t, MV_SET_OWN, write, total, false));
+        mv_mov_rm(&t->e, true, MV_RCX, MV_ENTRY(MV_SET_OWN, addend));
+        return cold;
+    }
+    unsigned stream = t->op.rn == MV_REG_SP ? MV_TLB_STREAMS - 1 : t->op.rn;
+    emit_last_page(t, total, true);
+    mv_alu_rm(&t->e, true, MV_CMP, MV_RDX,
+              write ? MV_STREAM(stream, write_tag) : MV_STREAM(stream, read_tag));
+    t->eflags = false;
+    cold = mv_cold_at(t, kind, mv_jcc(&t->e, MV_CC_NE));
+    mv_mov_rm(&t->e, true, MV_RCX, MV_STREAM(stream, addend));
+    cold->streams = true;
+    cold->writes = write;
+    cold->total = (uint8_t)total;
+    cold->stream = (uint8_t)stream;
+    cold->hit = t->e.used;
+    return cold;
 }
 
 #define HOST(disp) mv_at_index(MV_RCX, MV_RAX, 0, disp)
@@ -123,7 +162,7 @@ static enum mv_jit_thunk thunk_of(enum mv_jit_thunk first, unsigned size)
 static void emit_load(struct mv_translator *t, unsigned size, bool is_signed, bool wide)
 {
     enum mv_host_reg to = mv_def(t, t->op.rd, MV_RAX);
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_READ, emit_look_up(t, false, size));
+    struct mv_cold *cold = emit_look_up(t, MV_COLD_READ, false, size, false);
     cold->thunk = thunk_of(MV_THUNK_READ8, size);
     cold->size = (uint8_t)size;
     cold->is_signed = is_signed;
@@ -151,7 +190,7 @@ static bool store(struct mv_translator *t, enum mode mode, unsigned size)
     if (is_odd(t, mode, false, false))
         return false;
     emit_address(t, mode);
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_WRITE, emit_look_up(t, true, size));
+    struct mv_cold *cold = emit_look_up(t, MV_COLD_WRITE, true, size, false);
     cold->thunk = thunk_of(MV_THUNK_WRITE8, size);
     cold->guest[0] = t->op.rd;
     mv_store(&t->e, size, HOST(0), mv_use(t, t->op.rd, MV_RDX));
@@ -167,7 +206,7 @@ static bool load_pair(struct mv_translator *t, enum mode mode, unsigned size, bo
         return false;
     emit_address(t, mode);
     enum mv_host_reg first = mv_def(t, t->op.rd, MV_RDX), second = mv_def(t, t->op.ra, MV_RAX);
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_READ, emit_look_up(t, false, 2 * size));
+    struct mv_cold *cold = emit_look_up(t, MV_COLD_READ, false, 2 * size, true);
     cold->thunk = size == 4 ? MV_THUNK_READ_PAIR32 : MV_THUNK_READ_PAIR64;
     cold->size = (uint8_t)size;
     cold->is_signed = is_signed;
@@ -197,7 +236,7 @@ static bool store_pair(struct mv_translator *t, enum mode mode, unsigned size)
     if (is_odd(t, mode, false, true))
         return false;
     emit_address(t, mode);
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_WRITE, emit_look_up(t, true, 2 * size));
+    struct mv_cold *cold = emit_look_up(t, MV_COLD_WRITE, true, 2 * size, true);
     cold->thunk = size == 4 ? MV_THUNK_WRITE_PAIR32 : MV_THUNK_WRITE_PAIR64;
     cold->guest[0] = t->op.rd;
     cold->guest[1] = t->op.ra;
@@ -273,7 +312,7 @@ static void emit_load_vector(struct mv_translator *t, unsigned size)
 {
     bool whole = size == 16;
     unsigned to = t->xmm[t->op.rd];
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_READ, emit_look_up(t, false, size));
+    struct mv_cold *cold = emit_look_up(t, MV_COLD_READ, false, size, false);
     cold->thunk = whole ? MV_THUNK_READ_PAIR128 : thunk_of(MV_THUNK_READ8, size);
     cold->is_vector = true;
     cold->guest[0] = t->op.rd;
@@ -310,7 +349,7 @@ static bool store_vector(struct mv_translator *t, enum mode mode, unsigned size)
         return false;
     mv_check_vector(t);
     emit_address(t, mode);
-    struct mv_cold *cold = mv_cold_at(t, MV_COLD_WRITE, emit_look_up(t, true, size));
+    struct mv_cold *cold = emit_look_up(t, MV_COLD_WRITE, true, size, false);
     cold->thunk = whole ? MV_THUNK_WRITE_PAIR128 : thunk_of(MV_THUNK_WRITE8, size);
     cold->is_vector = true;
     cold->guest[0] = t->op.rd;
@@ -340,7 +379,7 @@ static struct mv_cold *emit_pair_address(struct mv_translator *t, enum mode mode
 {
     mv_check_vector(t);
     emit_address(t, mode);
-    return mv_cold_at(t, MV_COLD_HANDLER, emit_look_up(t, write, 2 * size));
+    return emit_look_up(t, MV_COLD_HANDLER, write, 2 * size, true);
 }
 
 static void move_scalar(struct mv_translator *t, unsigned size, bool store, unsigned xmm,
@@ -416,7 +455,7 @@ bool mv_emit_dc_zva(struct mv_translator *t)
     mv_cold_at(t, MV_COLD_INTERPRET, mv_jcc(&t->e, MV_CC_E));
     mv_use_in(t, true, t->op.rd, MV_RAX);
     mv_alu_ri(&t->e, true, MV_AND, MV_RAX, -64);
-    emit_index(t);
+    mv_emit_index(&t->e);
     mv_mov_rr(&t->e, true, MV_RDX, MV_RAX);
     mv_alu_ri(&t->e, true, MV_AND, MV_RDX, -4096);
     mv_alu_rm(&t->e, true, MV_CMP, MV_RDX, MV_ENTRY(MV_SET_OWN, write_tag));

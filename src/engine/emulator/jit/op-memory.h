@@ -19,6 +19,10 @@ enum mv_set_kind { MV_SET_OWN, MV_SET_EL0 };
 size_t mv_emit_tag(struct mv_translator *t, enum mv_set_kind set, bool write, unsigned total,
                    bool aligned);
 struct mv_host_mem mv_entry_at(enum mv_set_kind set, size_t member);
+struct mv_host_mem mv_stream_at(unsigned stream, size_t member);
+#define MV_STREAM(stream, member) mv_stream_at(stream, offsetof(struct mv_tlb_stream, member))
+/* In rcx, of rax, of which entry d[0] stands at MV_SET with that added; rdx is spoilt. */
+void mv_emit_index(struct mv_emit *e);
 #define MV_ENTRY(set, member) mv_entry_at(set, offsetof(struct mv_dtlb_entry, member))
 
 #endif

@@ -14,10 +14,25 @@ enum mv_host_reg mv_host_usual(unsigned x)
 
 /* --- the choice: by how often each is read, as far as can be told from here */
 
+/* What adds a number to one of its own registers, and writes no other one. */
+static bool is_step(const struct mv_op *op, unsigned x)
+{
+    switch (op->code) {
+    case MV_OPCODE_add_imm_x:
+    case MV_OPCODE_adds_imm_x:
+    case MV_OPCODE_subs_imm_x:
+        return op->rd == x && op->rn == x;
+    default: /* writeback */
+        return (mv_op_traits[op->code].writes & MV_OPERAND_XN) && op->rn == x;
+    }
+}
+
 #define LOOP_WEIGHT 8
 #define WEIGHT_MAX  512
 
 struct uses {
+    uint64_t jumping; /* bases that are written otherwise than by a step */
+    bool loops;
     unsigned reads[MV_REG_COUNT];
     unsigned vector_reads[32]; /* by what is emitted: handlers read memory */
     unsigned exits;            /* to other units, and from there back into this one */
@@ -31,13 +46,15 @@ static struct mv_op op_at(const struct mv_translator *t, unsigned slot)
     return op;
 }
 
-static void weigh_loops(const struct mv_translator *t, uint16_t weight[MV_UNIT_OPS])
+static void weigh_loops(const struct mv_translator *t, struct uses *uses,
+                        uint16_t weight[MV_UNIT_OPS])
 {
     for (unsigned i = 0; i < t->count; i++) {
         struct mv_op op = op_at(t, t->slots[i]);
         unsigned target;
         if (!mv_op_leads_to(&op, t->slots[i], &target) || target > t->slots[i] || !t->is_in[target])
             continue;
+        uses->loops = true;
         for (unsigned j = 0; j <= i; j++) {
             if (t->slots[j] >= target && weight[j] < WEIGHT_MAX)
                 weight[j] *= LOOP_WEIGHT;
@@ -50,13 +67,16 @@ static void count_uses(const struct mv_translator *t, struct uses *uses)
     uint16_t weight[MV_UNIT_OPS];
     for (unsigned i = 0; i < t->count; i++)
         weight[i] = 1;
-    weigh_loops(t, weight);
+    weigh_loops(t, uses, weight);
     for (unsigned i = 0; i < t->count; i++) {
         struct mv_op op = op_at(t, t->slots[i]);
         const struct mv_op_traits *traits = &mv_op_traits[op.code];
         struct mv_op_registers read = mv_op_registers(&op, traits->reads);
         for (uint64_t x = read.x; x != 0; x &= x - 1)
             uses->reads[__builtin_ctzll(x)] += weight[i];
+        uint64_t written = mv_op_registers(&op, traits->writes).x;
+        for (uint64_t x = written; x != 0; x &= x - 1)
+            uses->jumping |= is_step(&op, (unsigned)__builtin_ctzll(x)) ? 0 : x & -x;
         bool emitted = mv_emitters[op.code] != NULL;
         for (uint32_t v = emitted ? read.v : 0; v != 0; v &= v - 1)
             uses->vector_reads[__builtin_ctz(v)] += weight[i];
@@ -140,6 +160,7 @@ void mv_registers_choose(struct mv_translator *t)
     count_uses(t, &uses);
     choose_general(t, &uses);
     choose_vector(t, &uses);
+    t->steady = (uses.loops ? ~uses.jumping : 0) | MV_STACK_BASES;
     find_needed(t);
 }
 

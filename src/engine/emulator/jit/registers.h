@@ -14,6 +14,9 @@
 
 struct mv_translator;
 
+/* The stack pointer and x29 move seldom from one page to another. */
+#define MV_STACK_BASES (UINT64_C(1) << 32 | UINT64_C(1) << 29)
+
 /* Of a register between units; MV_NO_REG: it stands in cpu->x alone. */
 enum mv_host_reg mv_host_usual(unsigned x);
 

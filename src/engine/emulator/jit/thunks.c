@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The code that all units of a vCPU share, at the start of its memory (jit.h). */
 #include "memory.h"
-#include "translator.h"
+#include "op-memory.h"
 
 /* The frame of a unit: what C wants back, and rsp a multiple of 16. */
 static const enum mv_host_reg kept[] = {MV_RBX, MV_RBP, MV_R12, MV_R13, MV_R14, MV_R15};
@@ -249,6 +249,46 @@ static void emit_begin_fp(struct mv_jit *jit, struct mv_emit *e)
     go_to(jit, e, MV_THUNK_INTERPRET);
 }
 
+static struct mv_host_mem entry(enum mv_host_reg base, enum mv_host_reg index, size_t member)
+{
+    return mv_at_index(base, index, 0, (int32_t)(offsetof(struct mv_tlb_set, d) + member));
+}
+
+/* The page's entry becomes the stream's, where it takes the access. */
+static void emit_stream(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk thunk)
+{
+    static const struct {
+        size_t from, to;
+    } copied[] = {
+        {offsetof(struct mv_dtlb_entry, read_tag), offsetof(struct mv_tlb_stream, read_tag)},
+        {offsetof(struct mv_dtlb_entry, write_tag), offsetof(struct mv_tlb_stream, write_tag)},
+        {offsetof(struct mv_dtlb_entry, addend), offsetof(struct mv_tlb_stream, addend)},
+    };
+    begin(jit, e, thunk);
+    mv_push(e, MV_RCX);
+    mv_push(e, MV_RDX);
+    mv_emit_index(e);
+    mv_pop(e, MV_RDX);
+    mv_alu_rm(e, true, MV_CMP, MV_RDX, entry(MV_SET, MV_RCX, copied[thunk == MV_THUNK_STREAM_WRITE].from));
+    size_t other = mv_jcc(e, MV_CC_NE);
+    mv_alu_rr(e, true, MV_ADD, MV_RCX, MV_SET);
+    mv_pop(e, MV_RDX);
+    mv_push(e, MV_RAX);
+    for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++) {
+        mv_mov_rm(e, true, MV_RAX, entry(MV_RCX, MV_NO_REG, copied[i].from));
+        mv_mov_mr(e, true, mv_at(MV_RDX, (int32_t)copied[i].to), MV_RAX);
+    }
+    mv_mov_rr(e, true, MV_RCX, MV_RAX);
+    mv_mov_ri(e, MV_RDX, 1);
+    mv_store(e, 1, mv_at(MV_SET, offsetof(struct mv_tlb_set, streaming)), MV_RDX);
+    mv_pop(e, MV_RAX);
+    mv_alu_rr(e, false, MV_CMP, MV_RDX, MV_RDX); /* ZF */
+    mv_emit8(e, MV_RET);
+    mv_set_target(e, other, e->used);
+    mv_pop(e, MV_RCX); /* leaves ZF, which is clear */
+    mv_emit8(e, MV_RET);
+}
+
 void mv_thunks_emit(struct mv_jit *jit)
 {
     static const struct {
@@ -279,5 +319,7 @@ void mv_thunks_emit(struct mv_jit *jit)
     emit_begin_fp(jit, &e);
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
         emit_call(jit, &e, calls[i].thunk, calls[i].function);
+    emit_stream(jit, &e, MV_THUNK_STREAM_READ);
+    emit_stream(jit, &e, MV_THUNK_STREAM_WRITE);
     jit->memory.used = jit->first = e.used;
 }

@@ -47,6 +47,10 @@ struct mv_cold {
     uint8_t host[2];
     uint8_t guest[2];
     bool is_vector;
+    /* What the stream of a base register does not have its entry may: then on at `hit`. */
+    bool streams, writes;
+    uint8_t stream, total;
+    size_t hit;
 };
 
 struct mv_translator {
@@ -61,6 +65,7 @@ struct mv_translator {
     uint8_t host[MV_REG_COUNT];  /* enum mv_host_reg, of the guest's registers */
     uint64_t pending;            /* registers whose last value cpu->x does not have */
     uint8_t xmm[32];             /* of its V registers; 0: memory alone has that one */
+    uint64_t steady;             /* base registers that stay near where they were */
     bool has_own;                /* these are not the usual ones, of which no V is */
     uint32_t reload, reload_all; /* code that loads those that C does not keep, and all */
     bool eflags;     /* EFLAGS have NZCV, as cpu->jit_flags would */

@@ -10,10 +10,18 @@
 #define WITHOUT_TAG ((UINT64_C(1) << 56) - 1)
 #define GIB_SHIFT   30
 
+static void drop_streams(struct mv_tlb_set *set)
+{
+    for (unsigned i = 0; set->streaming && i < MV_TLB_STREAMS; i++)
+        set->streams[i].read_tag = set->streams[i].write_tag = MV_TLB_NONE;
+    set->streaming = false;
+}
+
 static void flush_set(struct mv_tlb_set *set, uint64_t va)
 {
     if (!set->used)
         return;
+    drop_streams(set);
     for (unsigned i = 0; i < MV_DTLB_ALL; i++)
         set->d[i].read_tag = set->d[i].write_tag = MV_TLB_NONE;
     for (unsigned i = 0; i < MV_ITLB_ENTRIES; i++)
@@ -36,7 +44,7 @@ static void for_each_set(struct mv_tlb *tlb, int half,
 
 static void mark_used(struct mv_tlb_set *set, uint64_t va)
 {
-    set->used = true;
+    set->used = set->streaming = true;
 }
 
 void mv_tlb_init(struct mv_tlb *tlb, bool alone)
@@ -159,6 +167,7 @@ static void flush_set_va(struct mv_tlb_set *set, uint64_t va)
 {
     if (!set->used)
         return;
+    drop_streams(set);
     struct mv_dtlb_entry *d = &set->d[mv_dtlb_index(va)];
     d->read_tag = d->write_tag = MV_TLB_NONE;
     for (unsigned i = MV_DTLB_ENTRIES; i < MV_DTLB_ALL; i++) {
@@ -213,6 +222,7 @@ static void flush_set_writes(struct mv_tlb_set *set, uint64_t va)
 {
     if (!set->used)
         return;
+    drop_streams(set);
     for (unsigned i = 0; i < MV_DTLB_ALL; i++)
         set->d[i].write_tag = MV_TLB_NONE;
 }

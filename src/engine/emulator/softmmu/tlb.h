@@ -75,18 +75,32 @@ struct mv_itlb_entry {
     uint8_t log_size;
 };
 
+/*
+ * For translated code: the page that accesses by one of the guest's registers went to last, as
+ * its entry has it.  These may outlive the entry, but nothing that drops it.
+ */
+struct mv_tlb_stream {
+    uint64_t read_tag;
+    uint64_t write_tag;
+    uintptr_t addend;
+    uint64_t unused;
+};
+#define MV_TLB_STREAMS 32 /* x0 to x30, and the stack pointer */
+
 struct mv_tlb_set {
     struct mv_dtlb_entry d[MV_DTLB_ALL]; /* the victims last */
     struct mv_itlb_entry i[MV_ITLB_ENTRIES];
     uint8_t next_victim; /* to be taken over next */
     bool used;       /* holds anything: an empty set needs no flush */
     bool non_global; /* holds entries of one ASID */
+    bool streaming;  /* any of the streams has a page */
     /*
      * Where it holds pages of blocks, each of which one TLBI drops together: a bit for
      * each GiB, which others may share.  What a kernel maps and unmaps all the time, its
      * fixmap above all, is elsewhere.
      */
     uint64_t blocks;
+    struct mv_tlb_stream streams[MV_TLB_STREAMS];
 };
 
 /*
