@@ -138,6 +138,7 @@ static void print_members(void)
     MEMBER("magnitude32_", jit_numbers.magnitude32, 4);
     MEMBER("sign32_", jit_numbers.sign32, 4);
     MEMBER("normal32_", jit_numbers.normal32, 4);
+    MEMBER("crc32_", jit_numbers.crc32, 8);
 }
 
 int main(void)

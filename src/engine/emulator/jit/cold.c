@@ -51,8 +51,11 @@ static void emit_cold_handler(struct mv_translator *t, const struct mv_cold *col
 static void take_read(struct mv_translator *t, const struct mv_cold *cold, unsigned i,
                       enum mv_host_reg from)
 {
-    if (cold->is_vector) /* it is where the fast way has it, too */
+    if (cold->is_vector) {
+        mv_v_rr(&t->e, true, MV_VMOVD_GENERAL, 0, 0, from);
+        mv_v_set(t, cold->guest[0], 0);
         return;
+    }
     if (cold->guest[i] == MV_REG_SINK || (cold->size == 8 && cold->host[i] == from))
         return;
     mv_extend_rr(&t->e, cold->size, cold->is_signed, cold->wide, cold->host[i], from);

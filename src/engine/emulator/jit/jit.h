@@ -46,10 +46,11 @@ static inline uint16_t mv_flags_of_nzcv(uint32_t nzcv)
                       (nzcv >> 28 & MV_FLAGS_V) | MV_FLAGS_ALONE);
 }
 
-/* What translated code has to have in memory: each in all elements. */
+/* What translated code has to have in memory: each in all elements, but for the last ones. */
 struct mv_jit_numbers {
     uint64_t magnitude64[2], sign64[2], normal64[2]; /* all but the sign; it; the smallest normal */
     uint32_t magnitude32[4], sign32[4], normal32[4];
+    uint64_t crc32[2]; /* op-bits.c */
 };
 
 struct mv_cpu;

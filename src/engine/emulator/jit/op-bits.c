@@ -4,6 +4,7 @@
  * bit fields, shifts, products, quotients.  The others are in op-integer.c.
  */
 #include "op-integer.h"
+#include "op-vector.h"
 
 /* --- moves */
 
@@ -290,6 +291,40 @@ bool mv_emit_smulh(struct mv_translator *t)
 bool mv_emit_umulh(struct mv_translator *t)
 {
     return high_product(t, MV_MUL);
+}
+
+/*
+ * A remainder by two products (Barrett), all bits in the opposite order: of the data and crc, as
+ * a polynomial below x^64, times x^32.  The constants are the quotient of x^96 by the CRC's
+ * polynomial without its highest term, and the polynomial likewise, a bit further up.
+ */
+bool mv_emit_crc32(struct mv_translator *t)
+{
+    unsigned bits = 8u * t->op.aux;
+    struct mv_host_mem constants = MV_STATE(jit_numbers.crc32);
+    if (!t->jit->has_pclmul)
+        return false;
+    mv_use_in(t, false, RN, MV_RAX);
+    mv_mov_rr(&t->e, false, MV_RDX, MV_RAX); /* what the data leaves of it */
+    if (bits < 32)
+        mv_shift_ri(&t->e, false, MV_SHR, MV_RDX, bits);
+    mv_alu_x(t, bits == 64, MV_XOR, MV_RAX, RM);
+    if (bits < 64)
+        mv_shift_ri(&t->e, true, MV_SHL, MV_RAX, 64 - bits);
+    mv_v_rr(&t->e, true, MV_VMOVD_GENERAL, 0, 0, MV_RAX);
+    mv_v_rm(&t->e, false, PCLMULQDQ, 1, 0, constants);
+    mv_emit8(&t->e, 0x00);
+    mv_v_rr(&t->e, false, PADDQ, 1, 1, 1);
+    mv_v_rr(&t->e, false, PXOR, 0, 0, 1);
+    mv_v_rm(&t->e, false, PCLMULQDQ, 0, 0, constants);
+    mv_emit8(&t->e, 0x10);
+    mv_v_rr(&t->e, false, PEXTRD, 0, 0, MV_RAX);
+    mv_emit8(&t->e, 2);
+    if (bits < 32)
+        mv_alu_rr(&t->e, false, MV_XOR, MV_RAX, MV_RDX);
+    mv_set(t, RD, MV_RAX);
+    t->eflags = false;
+    return true;
 }
 
 bool mv_emit_crc32c(struct mv_translator *t)

@@ -54,7 +54,7 @@ bool mv_emit_vpmull_64(struct mv_translator *t)
     if (!t->jit->has_pclmul)
         return false;
     mv_check_vector(t);
-    mv_v_both(t, P3A(0x44), t->op.rn, t->op.rm);
+    mv_v_both(t, PCLMULQDQ, t->op.rn, t->op.rm);
     mv_emit8(&t->e, t->op.ra ? 0x11 : 0x00);
     return mv_v_done(t);
 }

@@ -310,25 +310,23 @@ bool mv_emit_sttr(struct mv_translator *t)
 
 static void emit_load_vector(struct mv_translator *t, unsigned size)
 {
-    bool whole = size == 16;
+    static const unsigned loads[] = {[4] = MV_VMOVSS, [8] = MV_VMOVSD, [16] = MV_VMOVUPS};
     unsigned to = t->xmm[t->op.rd];
     struct mv_cold *cold = emit_look_up(t, MV_COLD_READ, false, size, false);
-    cold->thunk = whole ? MV_THUNK_READ_PAIR128 : thunk_of(MV_THUNK_READ8, size);
+    cold->thunk = size == 16 ? MV_THUNK_READ_PAIR128 : thunk_of(MV_THUNK_READ8, size);
     cold->is_vector = true;
     cold->guest[0] = t->op.rd;
-    if (whole) {
-        mv_vload(&t->e, to, HOST(0));
+    if (size >= 4) {
+        mv_v_rm(&t->e, false, loads[size], to, 0, HOST(0));
         mv_access_here(t);
     } else {
         mv_load(&t->e, size, false, false, MV_RAX, HOST(0));
         mv_access_here(t);
-        cold->back = t->e.used;
         mv_v_rr(&t->e, true, MV_VMOVD_GENERAL, to, 0, MV_RAX);
     }
     /* By one store, which loads of any size can be served from. */
     mv_v_set(t, t->op.rd, to);
-    if (whole)
-        cold->back = t->e.used;
+    cold->back = t->e.used;
 }
 
 static bool load_vector(struct mv_translator *t, enum mode mode, unsigned size)
@@ -355,6 +353,8 @@ static bool store_vector(struct mv_translator *t, enum mode mode, unsigned size)
     cold->guest[0] = t->op.rd;
     if (whole) {
         mv_vstore(&t->e, HOST(0), mv_v_use(t, t->op.rd, 0));
+    } else if (size >= 4 && t->xmm[t->op.rd] != 0) {
+        mv_v_rm(&t->e, false, (size == 4 ? MV_VMOVSS : MV_VMOVSD) + 1, t->xmm[t->op.rd], 0, HOST(0));
     } else {
         mv_mov_rm(&t->e, true, MV_RDX, mv_v_at(t->op.rd, 0));
         mv_store(&t->e, size, HOST(0), MV_RDX);

@@ -14,12 +14,15 @@
 #define POR         P(0xeb)
 #define PXOR        P(0xef)
 #define PADDD       P(0xfe)
+#define PADDQ       P(0xd4)
 #define PSUBD       P(0xfa)
 #define PCMPEQD     P(0x76)
 #define PSHUFD      P(0x70) /* and which */
 #define PUNPCKLQDQ  P(0x6c)
 #define PUNPCKHQDQ  P(0x6d)
 #define PALIGNR     P3A(0x0f) /* and by how many bytes */
+#define PCLMULQDQ   P3A(0x44) /* and of which halves */
+#define PEXTRD      P3A(0x16) /* and which; of the first operand, to the last one */
 
 /* xmm0 = n op m, of registers of the guest's. */
 static inline void mv_v_both(struct mv_translator *t, unsigned op, unsigned n, unsigned m)

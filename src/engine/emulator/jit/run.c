@@ -90,6 +90,8 @@ void mv_jit_numbers_set(struct mv_jit_numbers *ret)
         ret->sign32[i] = ~(uint32_t)INT32_MAX;
         ret->normal32[i] = 1u << 23;
     }
+    ret->crc32[0] = UINT64_C(0x5a72d812fb808b20);
+    ret->crc32[1] = UINT64_C(0x1db710640);
 }
 
 const struct mv_op *mv_jit_enter(struct mv_cpu *cpu, const struct mv_op *op)
