@@ -34,8 +34,8 @@ echo "complaints: $(busybox dmesg | busybox grep -ciE 'stall|BUG|WARNING|Oops|se
 
 @pytest.mark.parametrize("keys, cpus", [
     ("jit-after=1", 1),
-    ("jit-after=20,jit-cache=64K", 1), # it is full again and again
-    ("jit-after=2,jit-cache=256K", 2),
+    ("jit-after=60,jit-cache=64K", 1), # it is full again and again
+    ("jit-after=20,jit-cache=512K", 2),
     ("jit-after=200", 2),
 ])
 def test_linux(memvisor, initrd, keys, cpus):
@@ -174,7 +174,7 @@ def test_it_tells_of_itself(memvisor, initrd, tmp_path):
     argv = memvisor.boot_argv(initrd("echo up\nread line\n"), "-m", "64M", "-c", "2")
     with Vm(memvisor, tmp_path, boot=argv, name="plain") as vm, vm.qmp() as qmp:
         assert qmp.execute("x-query-jit") == {"on": False}
-    argv += ["--engine", "emulator,jit=on,jit-cache=512K,jit-after=2"]
+    argv += ["--engine", "emulator,jit=on,jit-cache=512K,jit-after=8"]
     with Vm(memvisor, tmp_path, boot=argv) as vm, vm.qmp() as qmp:
         vm.wait_for(lambda: re.search(r"^up\r?$", vm.output(), re.M))
         told = qmp.execute("x-query-jit")
