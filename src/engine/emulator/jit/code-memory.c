@@ -2,6 +2,7 @@
 #include "code-memory.h"
 
 #include "cleanup.h"
+#include "size.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,6 +33,20 @@ int mv_code_memory_init(struct mv_code_memory *memory, size_t size, struct mv_er
     int r = mv_error_set_errno(err, errno, "memory for translated code");
     mv_code_memory_clear(memory);
     return r;
+}
+
+/* A page that is mapped twice counts twice. */
+#define UNMAP_STEP (1u << 20)
+
+void mv_code_memory_use(struct mv_code_memory *memory, size_t used)
+{
+    bool forgotten = used < memory->used;
+    size_t from = forgotten ? mv_align_up(used, (size_t)sysconf(_SC_PAGESIZE)) : memory->written;
+    size_t to = forgotten ? memory->size : used & ~(size_t)(UNMAP_STEP - 1);
+    if (from < to)
+        madvise(memory->write + from, to - from, forgotten ? MADV_REMOVE : MADV_DONTNEED);
+    memory->written = forgotten ? 0 : to > from ? to : from;
+    memory->used = used;
 }
 
 void mv_code_memory_clear(struct mv_code_memory *memory)

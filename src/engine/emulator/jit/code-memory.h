@@ -17,9 +17,16 @@ struct mv_code_memory {
     uint8_t *write;
     const uint8_t *run;
     size_t size, used; /* bytes */
+    size_t written;    /* up to here the pages to be written are mapped no more */
 };
 
 int mv_code_memory_init(struct mv_code_memory *memory, size_t size, struct mv_error *err);
+/*
+ * So much is used now: more, where it was written behind what was used, and what is written
+ * seldom again goes from the process's memory once more; less, where the rest is forgotten, and
+ * its pages go back.
+ */
+void mv_code_memory_use(struct mv_code_memory *memory, size_t used);
 void mv_code_memory_clear(struct mv_code_memory *memory);
 
 /* Where a host address in the code stands, by its offset; false: elsewhere. */

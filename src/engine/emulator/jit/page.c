@@ -149,7 +149,7 @@ void mv_jit_flush(struct mv_jit *jit)
 {
     for (struct mv_jit_page *page = jit->pages; page != NULL; page = page->next)
         drop_units(jit, page, UINT64_MAX);
-    jit->memory.used = jit->first;
+    mv_code_memory_use(&jit->memory, jit->first);
     atomic_store_explicit(&jit->counts.used, jit->memory.used, memory_order_relaxed);
     mv_jit_count(&jit->counts.evictions);
 }

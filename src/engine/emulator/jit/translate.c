@@ -350,7 +350,7 @@ static bool finish(struct mv_translator *t, struct mv_cpu *cpu, unsigned slot)
         return false;
     }
     unit->end = (uint32_t)t->e.used;
-    t->jit->memory.used = t->e.used;
+    mv_code_memory_use(&t->jit->memory, t->e.used);
     mv_jit_count(&t->jit->counts.units);
     atomic_store_explicit(&t->jit->counts.used, t->e.used, memory_order_relaxed);
     mv_jit_entries(t->page->ops)[slot] = t->entry;
