@@ -6,9 +6,14 @@
 here=$(dirname "$0")
 case $1 in
 run | restore | receive)
-    verb=$1
-    shift
-    exec "$here/memvisor" "$verb" --engine emulator,jit=on,jit-after=2 "$@"
+    case " $* " in
+    *" --engine"[\ =]*) ;; # whoever names one means that
+    *)
+        verb=$1
+        shift
+        exec "$here/memvisor" "$verb" --engine emulator,jit=on,jit-after=2 "$@"
+        ;;
+    esac
     ;;
 esac
 exec "$here/memvisor" "$@"
