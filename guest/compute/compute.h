@@ -19,7 +19,7 @@ extern const struct work integer_works[], memory_works[], float_works[], atomic_
 /* What is computed goes here, so that it is. */
 extern volatile uint64_t result;
 
-/* Does not call main when it is run: fork and exec are timed with it. */
+/* As the first argument: do nothing, for that fork and exec are timed with. */
 #define CHILD_WORD "--child"
 
 /* A sequence of numbers that repeats after 2^64. */

@@ -40,8 +40,7 @@ static void emit_cold_handler(struct mv_translator *t, const struct mv_cold *col
 {
     bool vector_checked = t->vector_checked, fp_checked = t->fp_checked;
     t->slot = cold->slot;
-    t->op = t->page->ops[cold->slot];
-    t->op.code = mv_jit_code(t->page, &t->page->ops[cold->slot]);
+    t->op = mv_op_of(t, cold->slot);
     mv_emit_handler(t);
     t->vector_checked = vector_checked;
     t->fp_checked = fp_checked;

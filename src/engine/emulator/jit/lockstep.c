@@ -159,7 +159,8 @@ static bool see_access(const struct mv_softmmu_watch *watch, uint64_t va, unsign
 
 /* --- the interpreter */
 
-bool mv_lockstep_repeatable(const struct mv_op *op, uint16_t code)
+/* Done twice from the same state, it comes to the same both times. */
+static bool is_repeatable(const struct mv_op *op, uint16_t code)
 {
     if (!(mv_op_traits[code].writes & MV_OPERAND_OTHER))
         return true;
@@ -199,7 +200,7 @@ static void walk(struct mv_lockstep *l, struct mv_cpu *cpu, uint64_t end)
     for (;;) {
         uint16_t code = code_of(cpu, op);
         cpu->pc = mv_op_pc(cpu, op);
-        if (cpu->pc == end || !mv_lockstep_repeatable(op, code))
+        if (cpu->pc == end || !is_repeatable(op, code))
             return;
         l->path[l->path_count++] = (uint16_t)(op - l->page_ops);
         const struct mv_op *next = mv_op_returning[code](cpu, op);

@@ -25,7 +25,4 @@ void mv_lockstep_destroy(struct mv_lockstep *lockstep);
 const struct mv_op *mv_lockstep_run(struct mv_lockstep *lockstep, struct mv_cpu *cpu,
                                     const struct mv_op *op);
 
-/* Done twice from the same state, it comes to the same both times. */
-bool mv_lockstep_repeatable(const struct mv_op *op, uint16_t code);
-
 #endif

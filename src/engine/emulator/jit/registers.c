@@ -39,18 +39,11 @@ struct uses {
     unsigned calls;            /* of handlers, which keep no V register */
 };
 
-static struct mv_op op_at(const struct mv_translator *t, unsigned slot)
-{
-    struct mv_op op = t->page->ops[slot];
-    op.code = mv_jit_code(t->page, &t->page->ops[slot]);
-    return op;
-}
-
 static void weigh_loops(const struct mv_translator *t, struct uses *uses,
                         uint16_t weight[MV_UNIT_OPS])
 {
     for (unsigned i = 0; i < t->count; i++) {
-        struct mv_op op = op_at(t, t->slots[i]);
+        struct mv_op op = mv_op_of(t, t->slots[i]);
         unsigned target;
         if (!mv_op_leads_to(&op, t->slots[i], &target) || target > t->slots[i] || !t->is_in[target])
             continue;
@@ -69,7 +62,7 @@ static void count_uses(const struct mv_translator *t, struct uses *uses)
         weight[i] = 1;
     weigh_loops(t, uses, weight);
     for (unsigned i = 0; i < t->count; i++) {
-        struct mv_op op = op_at(t, t->slots[i]);
+        struct mv_op op = mv_op_of(t, t->slots[i]);
         const struct mv_op_traits *traits = &mv_op_traits[op.code];
         struct mv_op_registers read = mv_op_registers(&op, traits->reads);
         for (uint64_t x = read.x; x != 0; x &= x - 1)
@@ -146,7 +139,7 @@ static void find_needed(struct mv_translator *t)
         unsigned next = t->slots[i] + 1u;
         bool goes_on = i + 1 < t->count && t->slots[i + 1] == next && !t->is_head[next];
         t->needed[i] = goes_on ? before_next : UINT64_MAX;
-        struct mv_op op = op_at(t, t->slots[i]);
+        struct mv_op op = mv_op_of(t, t->slots[i]);
         before_next = is_alone(&op)
                           ? t->needed[i] & ~mv_op_registers(&op, mv_op_traits[op.code].writes).x
                           : UINT64_MAX;

@@ -88,9 +88,7 @@ static struct mv_op peek(const struct mv_translator *t, struct mv_cpu *cpu, unsi
     struct mv_op *op = &t->page->ops[slot];
     if (mv_jit_code(t->page, op) == MV_OPCODE_decode)
         mv_code_cache_decode(cpu->code, t->page->ops, op);
-    struct mv_op own = *op;
-    own.code = mv_jit_code(t->page, op);
-    return own;
+    return mv_op_of(t, slot);
 }
 
 static bool is_conditional(const struct mv_op *op)

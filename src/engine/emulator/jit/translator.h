@@ -93,6 +93,14 @@ struct mv_translator {
 };
 enum { MV_HEAD = 1, MV_HEAD_LOOP = 2 };
 
+/* A slot's op, with its own opcode; it is decoded. */
+static inline struct mv_op mv_op_of(const struct mv_translator *t, unsigned slot)
+{
+    struct mv_op op = t->page->ops[slot];
+    op.code = mv_jit_code(t->page, &t->page->ops[slot]);
+    return op;
+}
+
 /* What an emitter is; false: it does not do this one, and has emitted nothing. */
 typedef bool mv_emit_fn(struct mv_translator *t);
 
