@@ -1,10 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AVX instructions, as emit.h has those of general registers; none of them changes EFLAGS but
- * comparisons. */
+/* Instructions with a VEX prefix, AVX's above all, as emit.h has the others; none of them changes
+ * EFLAGS but comparisons. */
 #ifndef MV_JIT_EMIT_VECTOR_H
 #define MV_JIT_EMIT_VECTOR_H
 
 #include "emit.h"
+
+/* --- BMI2, which leaves EFLAGS: a VEX prefix of three bytes */
+
+/* op: the map (1 is 0F, 2 is 0F38, 3 is 0F3A), the prefix (1 is 66, 2 is F3, 3 is F2), the opcode.
+ */
+#define MV_VEX(map, prefix, opcode) ((map) << 16 | (prefix) << 8 | (opcode))
+
+static inline void mv_emit_vex_head(struct mv_emit *e, bool w, unsigned op, unsigned reg,
+                                    unsigned second, unsigned index, unsigned base)
+{
+    mv_emit8(e, 0xc4);
+    mv_emit8(e, (~reg >> 3 & 1) << 7 | (~index >> 3 & 1) << 6 | (~base >> 3 & 1) << 5 | op >> 16);
+    mv_emit8(e, (unsigned)w << 7 | (~second & 15) << 3 | (op >> 8 & 3));
+    mv_emit8(e, op & 0xff);
+}
+
+static inline void mv_emit_vex_rr(struct mv_emit *e, bool w, unsigned op, unsigned reg,
+                                  unsigned second, unsigned rm)
+{
+    mv_emit_vex_head(e, w, op, reg, second, 0, rm);
+    mv_emit_modrm_reg(e, reg, rm);
+}
+
+static inline void mv_rorx(struct mv_emit *e, bool w, enum mv_host_reg to, enum mv_host_reg from,
+                           unsigned amount)
+{
+    mv_emit_vex_rr(e, w, MV_VEX(3, 3, 0xf0), to, 0, from);
+    mv_emit8(e, amount);
+}
+
+/* how: MV_SHL, MV_SHR, MV_SAR; the amount modulo the width. */
+static inline void mv_shiftx(struct mv_emit *e, bool w, enum mv_host_shift how, enum mv_host_reg to,
+                             enum mv_host_reg from, enum mv_host_reg amount)
+{
+    unsigned prefix = how == MV_SHL ? 1 : how == MV_SHR ? 3 : 2;
+    mv_emit_vex_rr(e, w, MV_VEX(2, prefix, 0xf7), to, amount, from);
+}
 
 /* --- AVX, of 16 bytes or a scalar: `op` has prefix, map and opcode */
 

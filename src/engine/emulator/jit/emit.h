@@ -251,6 +251,14 @@ static inline void mv_lea(struct mv_emit *e, bool w, enum mv_host_reg to, struct
     mv_emit_rm(e, w, 0x8d, to, m);
 }
 
+/* The address at which a place of this memory runs. */
+static inline void mv_lea_place(struct mv_emit *e, enum mv_host_reg to, size_t place)
+{
+    mv_emit_opcode(e, true, to, 0, 0, false, 0x8d);
+    mv_emit8(e, (to & 7u) << 3 | 5); /* [rip + displacement] */
+    mv_emit32(e, (uint32_t)(place - (e->used + 4)));
+}
+
 /* --- arithmetic */
 
 static inline void mv_alu_rr(struct mv_emit *e, bool w, enum mv_host_alu alu, enum mv_host_reg to,
@@ -382,43 +390,6 @@ static inline void mv_crc32c(struct mv_emit *e, unsigned size, enum mv_host_reg 
     mv_emit_bytes(e, "\x0f\x38", 2);
     mv_emit8(e, size == 1 ? 0xf0 : 0xf1);
     mv_emit_modrm_reg(e, to, from);
-}
-
-/* --- BMI2, which leaves EFLAGS: a VEX prefix of three bytes */
-
-/* op: the map (1 is 0F, 2 is 0F38, 3 is 0F3A), the prefix (1 is 66, 2 is F3, 3 is F2), the opcode.
- */
-#define MV_VEX(map, prefix, opcode) ((map) << 16 | (prefix) << 8 | (opcode))
-
-static inline void mv_emit_vex_head(struct mv_emit *e, bool w, unsigned op, unsigned reg,
-                                    unsigned second, unsigned index, unsigned base)
-{
-    mv_emit8(e, 0xc4);
-    mv_emit8(e, (~reg >> 3 & 1) << 7 | (~index >> 3 & 1) << 6 | (~base >> 3 & 1) << 5 | op >> 16);
-    mv_emit8(e, (unsigned)w << 7 | (~second & 15) << 3 | (op >> 8 & 3));
-    mv_emit8(e, op & 0xff);
-}
-
-static inline void mv_emit_vex_rr(struct mv_emit *e, bool w, unsigned op, unsigned reg,
-                                  unsigned second, unsigned rm)
-{
-    mv_emit_vex_head(e, w, op, reg, second, 0, rm);
-    mv_emit_modrm_reg(e, reg, rm);
-}
-
-static inline void mv_rorx(struct mv_emit *e, bool w, enum mv_host_reg to, enum mv_host_reg from,
-                           unsigned amount)
-{
-    mv_emit_vex_rr(e, w, MV_VEX(3, 3, 0xf0), to, 0, from);
-    mv_emit8(e, amount);
-}
-
-/* how: MV_SHL, MV_SHR, MV_SAR; the amount modulo the width. */
-static inline void mv_shiftx(struct mv_emit *e, bool w, enum mv_host_shift how, enum mv_host_reg to,
-                             enum mv_host_reg from, enum mv_host_reg amount)
-{
-    unsigned prefix = how == MV_SHL ? 1 : how == MV_SHR ? 3 : 2;
-    mv_emit_vex_rr(e, w, MV_VEX(2, prefix, 0xf7), to, amount, from);
 }
 
 /* --- flags and conditions */

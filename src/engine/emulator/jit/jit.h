@@ -64,7 +64,7 @@ enum mv_jit_thunk {
     MV_THUNK_EXIT_OP,     /* eax: 16 * slot: the interpreter goes on there */
     MV_THUNK_INTERPRET,   /* the same, where the unit could not go on by itself */
     MV_THUNK_LEAVE,       /* eax: 4 * slot: to the run loop, at that op's PC */
-    MV_THUNK_GO,          /* rax: a virtual address */
+    MV_THUNK_LEAVE_FOR,   /* the same at rdx + rax: a page, and where in it */
     MV_THUNK_CALL,        /* r8: a handler, esi: 16 * slot */
     MV_THUNK_CALL_FLAGS,  /* the same of one that has to do with NZCV */
     MV_THUNK_CALL_SYSTEM, /* and of one that may change whatever there is */

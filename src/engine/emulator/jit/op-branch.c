@@ -7,11 +7,59 @@ static unsigned local_target(const struct mv_translator *t)
     return t->slot + (unsigned)((int64_t)t->op.imm / (int64_t)sizeof(struct mv_op));
 }
 
+/*
+ * rdx is a page's address, with the lowest bits of one that is not aligned, and eax where in it.
+ * Its entry in the TLB of this half, then the unit of the op: at each place anew, so that the
+ * host may learn for each where it leads to.
+ */
+static void emit_go(struct mv_translator *t)
+{
+    struct mv_emit *e = &t->e;
+    if (t->jit->lockstep != NULL) {
+        mv_to_thunk(t, MV_THUNK_LEAVE_FOR, false);
+        return;
+    }
+    _Static_assert(sizeof(struct mv_itlb_entry) == 32 && MV_ITLB_ENTRIES == 256,
+                   "the index is bits 12-19");
+    int32_t itlb = offsetof(struct mv_tlb_set, i);
+    mv_rorx(e, false, MV_RCX, MV_RDX, 7);
+    mv_alu_ri(e, false, MV_AND, MV_RCX, 0x1fe0);
+    mv_alu_rm(e, true, MV_CMP, MV_RDX,
+              mv_at_index(MV_SET, MV_RCX, 0, itlb + (int32_t)offsetof(struct mv_itlb_entry, tag)));
+    mv_set_target(e, mv_jcc(e, MV_CC_NE), t->jit->thunks[MV_THUNK_LEAVE_FOR]);
+    mv_mov_rm(e, true, MV_RCX,
+              mv_at_index(MV_SET, MV_RCX, 0, itlb + (int32_t)offsetof(struct mv_itlb_entry, ops)));
+    mv_mov_mr(e, true, MV_STATE(page_va), MV_RDX);
+    mv_mov_mr(e, true, MV_STATE(page_ops), MV_RCX);
+    mv_mov_rm(e, false, MV_RDX, mv_at_index(MV_RCX, MV_RAX, 0, offsetof(struct mv_jit_ops, entry)));
+    mv_lea_place(e, MV_RCX, 0);
+    mv_alu_rr(e, true, MV_ADD, MV_RDX, MV_RCX);
+    mv_jmp_reg(e, MV_RDX);
+}
+
+void mv_go(struct mv_translator *t)
+{
+    mv_registers_end(t);
+    mv_mov_rr(&t->e, true, MV_RDX, MV_RAX);
+    mv_alu_ri(&t->e, true, MV_AND, MV_RDX, ~0xffc);
+    mv_alu_ri(&t->e, false, MV_AND, MV_RAX, 0xffc);
+    emit_go(t);
+}
+
+void mv_go_from(struct mv_translator *t, int64_t distance)
+{
+    int64_t to = (int64_t)t->slot * 4 + distance; /* within 128 MiB */
+    mv_registers_end(t);
+    mv_mov_rm(&t->e, true, MV_RDX, MV_STATE(page_va));
+    mv_lea(&t->e, true, MV_RDX, mv_at(MV_RDX, (int32_t)(to & -4096)));
+    mv_mov_ri(&t->e, MV_RAX, (uint64_t)to & 0xffc);
+    emit_go(t);
+}
+
 /* To where op->imm leads, elsewhere than in this page. */
 static void emit_far(struct mv_translator *t)
 {
-    mv_use_pc(t, MV_RAX, t->slot * UINT64_C(4) + t->op.imm);
-    mv_go(t);
+    mv_go_from(t, (int64_t)t->op.imm);
 }
 
 static void emit_link(struct mv_translator *t)

@@ -2,7 +2,7 @@
 /*
  * struct mv_jit_page: what was made of a page of code: its marks, its units, and the links
  * between those.  It stands beside the page's ops (code-cache.c).  Units do not leave their
- * page but by MV_THUNK_GO, so that a page goes with all that leads into it.
+ * page but by mv_go, so that a page goes with all that leads into it.
  */
 #ifndef MV_JIT_PAGE_H
 #define MV_JIT_PAGE_H

@@ -35,6 +35,16 @@ static void load_set(struct mv_emit *e)
     mv_mov_rm(e, true, MV_SET, mv_at_index(MV_BASE, MV_RCX, 3, MV_STATE(mmu.set).disp));
 }
 
+/*
+ * At the start of the memory, where mv_jit_ops.entry leads to that is 0: eax is where in its
+ * page the op is.
+ */
+static void emit_no_unit(struct mv_emit *e, size_t *ret_place)
+{
+    mv_shift_ri(e, false, MV_SHL, MV_RAX, 2);
+    *ret_place = mv_jmp(e);
+}
+
 static void emit_enter(struct mv_jit *jit, struct mv_emit *e)
 {
     begin(jit, e, MV_THUNK_ENTER);
@@ -69,38 +79,13 @@ static void emit_exits(struct mv_jit *jit, struct mv_emit *e)
     mv_set_target(e, mv_jmp(e), exit);
     begin(jit, e, MV_THUNK_LEAVE);
     mv_alu_rm(e, true, MV_ADD, MV_RAX, MV_STATE(page_va));
-    size_t leave = e->used;
+    size_t leave = mv_jmp(e);
+    begin(jit, e, MV_THUNK_LEAVE_FOR);
+    mv_alu_rr(e, true, MV_ADD, MV_RAX, MV_RDX);
+    mv_set_target(e, leave, e->used);
     mv_mov_mr(e, true, MV_STATE(pc), MV_RAX);
     mv_mov_ri(e, MV_RAX, 0);
     mv_set_target(e, mv_jmp(e), exit);
-
-    /* The page's entry in the half's TLB, then the unit of the op. */
-    begin(jit, e, MV_THUNK_GO);
-    if (jit->lockstep != NULL)
-        mv_set_target(e, mv_jmp(e), leave);
-    _Static_assert(sizeof(struct mv_itlb_entry) == 24, "found by a multiplication by three");
-    mv_mov_rr(e, false, MV_RCX, MV_RAX);
-    mv_shift_ri(e, false, MV_SHR, MV_RCX, 12);
-    mv_alu_ri(e, false, MV_AND, MV_RCX, MV_ITLB_ENTRIES - 1);
-    mv_lea(e, false, MV_RCX, mv_at_index(MV_RCX, MV_RCX, 1, 0));
-    mv_lea(e, true, MV_RCX, mv_at_index(MV_SET, MV_RCX, 3, offsetof(struct mv_tlb_set, i)));
-    mv_mov_rr(e, true, MV_RDX, MV_RAX);
-    mv_alu_ri(e, true, MV_AND, MV_RDX, ~0xffc);
-    mv_alu_rm(e, true, MV_CMP, MV_RDX, mv_at(MV_RCX, offsetof(struct mv_itlb_entry, tag)));
-    mv_set_target(e, mv_jcc(e, MV_CC_NE), leave);
-    mv_mov_rm(e, true, MV_RCX, mv_at(MV_RCX, offsetof(struct mv_itlb_entry, ops)));
-    mv_mov_mr(e, true, MV_STATE(page_va), MV_RDX);
-    mv_mov_mr(e, true, MV_STATE(page_ops), MV_RCX);
-    mv_alu_ri(e, false, MV_AND, MV_RAX, 0xffc);
-    mv_mov_rm(e, false, MV_RDX, mv_at_index(MV_RCX, MV_RAX, 0, offsetof(struct mv_jit_ops, entry)));
-    mv_test_rr(e, false, MV_RDX, MV_RDX);
-    size_t no_unit = mv_jcc(e, MV_CC_E);
-    mv_mov_ri(e, MV_RCX, (uintptr_t)jit->memory.run);
-    mv_alu_rr(e, true, MV_ADD, MV_RCX, MV_RDX);
-    mv_jmp_reg(e, MV_RCX);
-    mv_set_target(e, no_unit, e->used);
-    mv_shift_ri(e, false, MV_SHL, MV_RAX, 2);
-    go_to(jit, e, MV_THUNK_EXIT_OP);
 }
 
 /*
@@ -310,9 +295,12 @@ void mv_thunks_emit(struct mv_jit *jit)
         {MV_THUNK_WRITE_PAIR64, write_pair64},
         {MV_THUNK_WRITE_PAIR128, write_pair128},
     };
-    struct mv_emit e = {jit->memory.write, 16, jit->memory.size, false}; /* no unit is at 0 */
+    struct mv_emit e = {jit->memory.write, 0, jit->memory.size, false};
+    size_t no_unit;
+    emit_no_unit(&e, &no_unit);
     emit_enter(jit, &e);
     emit_exits(jit, &e);
+    mv_set_target(&e, no_unit, jit->thunks[MV_THUNK_EXIT_OP]);
     emit_handler(jit, &e, MV_THUNK_CALL);
     emit_handler(jit, &e, MV_THUNK_CALL_FLAGS);
     emit_handler(jit, &e, MV_THUNK_CALL_SYSTEM);

@@ -68,12 +68,6 @@ void mv_check_fp(struct mv_translator *t)
     t->vector_checked = t->fp_checked = true;
 }
 
-void mv_go(struct mv_translator *t)
-{
-    mv_registers_end(t);
-    mv_to_thunk(t, MV_THUNK_GO, false);
-}
-
 bool mv_op_leads_to(const struct mv_op *op, unsigned slot, unsigned *ret_target)
 {
     *ret_target = slot + (unsigned)((int64_t)op->imm / (int64_t)sizeof(struct mv_op));
@@ -265,8 +259,7 @@ static void emit_op(struct mv_translator *t, struct mv_cpu *cpu)
     mv_emit_handler(t);
     /* The unit may be forgotten: what follows is looked up. */
     if (forgets(&t->op)) {
-        mv_use_pc(t, MV_RAX, t->slot * UINT64_C(4) + 4);
-        mv_go(t);
+        mv_go_from(t, 4);
     }
 }
 
@@ -293,8 +286,7 @@ static void emit_body(struct mv_translator *t, struct mv_cpu *cpu)
         if (is_last(&t->op))
             continue;
         if (t->slot + 1 == MV_JIT_SLOTS) {
-            mv_use_pc(t, MV_RAX, MV_PAGE_SIZE);
-            mv_go(t);
+            mv_go_from(t, 4);
         } else if (!t->is_in[t->slot + 1]) {
             mv_jump_to(t, mv_jmp(&t->e), t->slot + 1);
         }

@@ -255,6 +255,12 @@ void mv_flags_load_carry(struct mv_translator *t, bool inverted);
 void mv_flags_emit_save(struct mv_emit *e);
 void mv_flags_emit_load(struct mv_emit *e);
 
+/* --- op-branch.c */
+
+/* Go on at the virtual address in rax, or so far from the op: whatever page that is. */
+void mv_go(struct mv_translator *t);
+void mv_go_from(struct mv_translator *t, int64_t distance);
+
 /* --- cold.c */
 
 /* Have the op's handler do it. */
@@ -288,8 +294,6 @@ static inline void mv_use_pc(struct mv_translator *t, enum mv_host_reg to, uint6
 }
 /* Whether it is a direct branch within its page, and to which slot. */
 bool mv_op_leads_to(const struct mv_op *op, unsigned slot, unsigned *ret_target);
-/* Leave for the virtual address in rax. */
-void mv_go(struct mv_translator *t);
 /* Jump to, or call, what all units share. */
 void mv_to_thunk(struct mv_translator *t, enum mv_jit_thunk thunk, bool call);
 

@@ -34,7 +34,7 @@ struct mv_op;
 #define MV_DTLB_ENTRIES 256
 #define MV_DTLB_VICTIMS 8
 #define MV_DTLB_ALL (MV_DTLB_ENTRIES + MV_DTLB_VICTIMS)
-#define MV_ITLB_ENTRIES 64
+#define MV_ITLB_ENTRIES 256
 #define MV_ASID_SLOTS 4
 #define MV_TLB_NONE UINT64_MAX /* a tag that no address has */
 /* In a tag, where no alignment's bits are: take the slow path; accesses have to be aligned. */
@@ -72,8 +72,10 @@ static inline unsigned mv_dtlb_index(uint64_t va)
 struct mv_itlb_entry {
     uint64_t tag;
     const struct mv_op *ops; /* of the page */
-    uint8_t log_size;
+    uint64_t log_size;
+    uint64_t unused;
 };
+_Static_assert(sizeof(struct mv_itlb_entry) == 32, "found by a shift");
 
 /*
  * For translated code: the page that accesses by one of the guest's registers went to last, as
