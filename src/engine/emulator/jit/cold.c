@@ -113,8 +113,7 @@ void mv_emit_cold(struct mv_translator *t, const struct mv_cold *cold,
     uint32_t here = (uint32_t)e->used;
     mv_set_target(e, cold->place, here);
     if (cold->streams) {
-        mv_lea(e, true, MV_RDX, mv_at(MV_RAX, cold->total - 1));
-        mv_alu_ri(e, true, MV_AND, MV_RDX, -4096);
+        mv_mov_ri(e, MV_RDX, MV_STREAM_MISS(cold->slot, cold->total));
         mv_lea(e, true, MV_RCX, mv_stream_at(cold->stream, 0));
         mv_to_thunk(t, cold->writes ? MV_THUNK_STREAM_WRITE : MV_THUNK_STREAM_READ, true);
         mv_set_target(e, mv_jcc(e, MV_CC_E), cold->hit);

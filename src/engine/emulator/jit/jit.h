@@ -85,12 +85,14 @@ enum mv_jit_thunk {
     MV_THUNK_WRITE_PAIR32,
     MV_THUNK_WRITE_PAIR64,
     MV_THUNK_WRITE_PAIR128,
-    /* rax: an address, rdx: its last page, rcx: a stream of MV_SET, which is to have the entry
-     * that takes the access: ZF, and rcx is its addend; else all but rax and rdx is spoilt */
+    /* rax: an address, edx: MV_STREAM_MISS of the access, rcx: a stream of MV_SET, which is to
+     * have the entry that takes it: ZF, and rcx is its addend; rdx is spoilt */
     MV_THUNK_STREAM_READ,
     MV_THUNK_STREAM_WRITE,
     MV_THUNK_COUNT,
 };
+
+#define MV_STREAM_MISS(slot, bytes) ((slot) << 8 | ((bytes) - 1))
 
 /* What a unit returns: NULL to the run loop; an op where to go on, or with bit 0 set one that
  * the interpreter has to do. */
@@ -121,6 +123,9 @@ struct mv_jit {
     struct mv_jit_params params;
     bool has_aes, has_pclmul, has_sha; /* the host's CPU */
     struct mv_jit_page *pages; /* all that have any */
+    /* So many misses of streams until somebody looks whose it is; and when that was, by TSC. */
+    uint32_t misses_left;
+    uint64_t missed_at;
     struct mv_translator *translator;
     struct mv_lockstep *lockstep; /* NULL: units are trusted */
     /* For others to look at: written by the owner alone. */

@@ -19,11 +19,11 @@ static void emit_go(struct mv_translator *t)
         mv_to_thunk(t, MV_THUNK_LEAVE_FOR, false);
         return;
     }
-    _Static_assert(sizeof(struct mv_itlb_entry) == 32 && MV_ITLB_ENTRIES == 256,
-                   "the index is bits 12-19");
+    _Static_assert(sizeof(struct mv_itlb_entry) == 32 && MV_ITLB_ENTRIES == 512,
+                   "the index is bits 12-20");
     int32_t itlb = offsetof(struct mv_tlb_set, i);
     mv_rorx(e, false, MV_RCX, MV_RDX, 7);
-    mv_alu_ri(e, false, MV_AND, MV_RCX, 0x1fe0);
+    mv_alu_ri(e, false, MV_AND, MV_RCX, 0x3fe0);
     mv_alu_rm(e, true, MV_CMP, MV_RDX,
               mv_at_index(MV_SET, MV_RCX, 0, itlb + (int32_t)offsetof(struct mv_itlb_entry, tag)));
     mv_set_target(e, mv_jcc(e, MV_CC_NE), t->jit->thunks[MV_THUNK_LEAVE_FOR]);

@@ -12,16 +12,13 @@
 enum mode { MODE_imm, MODE_post, MODE_pre, MODE_reg, MODE_ext };
 
 /* What a page's entry is found by (mv_dtlb_index), times an entry's size. */
-#define INDEX_BITS 0x1fe0
+#define INDEX_BITS 0x7fe0
 
 void mv_emit_index(struct mv_emit *e)
 {
-    _Static_assert(MV_DTLB_ENTRIES == 256 && sizeof(struct mv_dtlb_entry) == 32,
-                   "the index is bits 12-19 and 20-27");
+    _Static_assert(MV_DTLB_ENTRIES == 1024 && sizeof(struct mv_dtlb_entry) == 32,
+                   "the index is bits 12-21");
     mv_rorx(e, false, MV_RCX, MV_RAX, 7);
-    mv_rorx(e, false, MV_RDX, MV_RAX, 15);
-    mv_alu_ri(e, false, MV_AND, MV_RDX, INDEX_BITS); /* what is below would carry */
-    mv_alu_rr(e, false, MV_ADD, MV_RCX, MV_RDX);
     mv_alu_ri(e, false, MV_AND, MV_RCX, INDEX_BITS);
 }
 
@@ -63,11 +60,12 @@ size_t mv_emit_tag(struct mv_translator *t, enum mv_set_kind set, bool write, un
 /*
  * Whether an access goes by the stream of its base: that takes what is aligned to all of its
  * bytes, for nothing else says that both ends are in one page.  Two registers often are not,
- * but on the stack.
+ * but on the stack.  What was found to go astray all the time looks its page up.
  */
 static bool is_stream(const struct mv_translator *t, bool pair)
 {
-    return (pair ? t->steady & MV_STACK_BASES : t->steady) >> t->op.rn & 1;
+    uint64_t bases = pair ? t->steady & MV_STACK_BASES : t->steady;
+    return (bases >> t->op.rn & 1) && !(t->page->strays[t->slot / 64] >> t->slot % 64 & 1);
 }
 
 /* rcx + rax is the host's address from here on; what is cold then, of that kind, is returned. */

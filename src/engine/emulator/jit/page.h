@@ -35,6 +35,7 @@ struct mv_jit_link {
 struct mv_jit_page {
     uint16_t code[MV_JIT_SLOTS]; /* of ops that are `count` or `native` */
     uint8_t count[MV_JIT_SLOTS];
+    uint64_t strays[MV_JIT_SLOTS / 64]; /* of slots: accesses that no stream follows (run.c) */
     struct mv_op *ops;
     struct mv_jit_unit *units;
     struct mv_jit_link *links;

@@ -11,6 +11,9 @@
 
 #include <cpuid.h>
 #include <stdlib.h>
+#include <x86intrin.h>
+
+#define MISSES 1024 /* of streams, until one is looked at */
 
 /* Never called: of these, none is in a unit. */
 #define mv_returning_decode     mv_op_decode
@@ -58,6 +61,7 @@ int mv_jit_create(const struct mv_jit_params *params, struct mv_jit **ret, struc
         return r;
     }
     jit->params = *params;
+    jit->misses_left = MISSES;
     jit->has_aes = __builtin_cpu_supports("aes");
     jit->has_pclmul = __builtin_cpu_supports("pclmul");
     jit->has_sha = has_sha();
@@ -105,6 +109,25 @@ const struct mv_op *mv_jit_enter(struct mv_cpu *cpu, const struct mv_op *op)
     return enter(cpu, jit->memory.run + entry);
 }
 
+/*
+ * A stream that misses at each access costs more than looking the page up does, and nothing of
+ * the code says which do.  So each so many-th miss is looked at: where they came in less than
+ * OFTEN cycles each, that one is taken for one of many, and its unit is made anew without.
+ */
+#define OFTEN 150
+
+static void look_at_miss(struct mv_jit *jit, struct mv_jit_page *page, const struct mv_op *op)
+{
+    uint64_t now = __rdtsc();
+    unsigned slot = (unsigned)(op - page->ops);
+    if (now - jit->missed_at < MISSES * OFTEN) {
+        page->strays[slot / 64] |= UINT64_C(1) << slot % 64;
+        mv_jit_drop_lines(jit, page, UINT64_C(1) << slot / 16);
+    }
+    jit->missed_at = now;
+    jit->misses_left = MISSES;
+}
+
 /* Apart, for handlers call nothing that they come back from. */
 static __attribute__((noinline)) const struct mv_op *run_unit(struct mv_cpu *cpu,
                                                               const struct mv_op *op)
@@ -113,6 +136,9 @@ static __attribute__((noinline)) const struct mv_op *run_unit(struct mv_cpu *cpu
     const struct mv_op *next =
         jit->lockstep != NULL ? mv_lockstep_run(jit->lockstep, cpu, op) : mv_jit_enter(cpu, op);
     mv_cpu_take_back(cpu);
+    if (MV_UNLIKELY(jit->misses_left == 0))
+        look_at_miss(jit, *mv_jit_page_place(cpu->page_ops),
+                     (const struct mv_op *)((uintptr_t)next & ~(uintptr_t)1));
     mv_jit_count(&jit->counts.entries);
     mv_jit_count(next == NULL          ? &jit->counts.left
                  : (uintptr_t)next & 1 ? &jit->counts.interpreted

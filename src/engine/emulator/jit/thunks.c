@@ -252,12 +252,16 @@ static void emit_stream(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk
     begin(jit, e, thunk);
     mv_push(e, MV_RCX);
     mv_push(e, MV_RDX);
+    mv_extend_rr(e, 1, false, false, MV_RDX, MV_RDX);
+    mv_alu_rr(e, true, MV_ADD, MV_RDX, MV_RAX);
+    mv_alu_ri(e, true, MV_AND, MV_RDX, -4096);
+    mv_push(e, MV_RDX);
     mv_emit_index(e);
     mv_pop(e, MV_RDX);
     mv_alu_rm(e, true, MV_CMP, MV_RDX, entry(MV_SET, MV_RCX, copied[thunk == MV_THUNK_STREAM_WRITE].from));
     size_t other = mv_jcc(e, MV_CC_NE);
     mv_alu_rr(e, true, MV_ADD, MV_RCX, MV_SET);
-    mv_pop(e, MV_RDX);
+    mv_mov_rm(e, true, MV_RDX, mv_at(MV_RSP, 8));
     mv_push(e, MV_RAX);
     for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++) {
         mv_mov_rm(e, true, MV_RAX, entry(MV_RCX, MV_NO_REG, copied[i].from));
@@ -267,11 +271,23 @@ static void emit_stream(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk
     mv_mov_ri(e, MV_RDX, 1);
     mv_store(e, 1, mv_at(MV_SET, offsetof(struct mv_tlb_set, streaming)), MV_RDX);
     mv_pop(e, MV_RAX);
+    mv_mov_ri(e, MV_RDX, (uintptr_t)&jit->misses_left);
+    mv_alu_mi(e, false, MV_SUB, mv_at(MV_RDX, 0), 1);
+    size_t looked_at = mv_jcc(e, MV_CC_E);
+    mv_alu_ri(e, true, MV_ADD, MV_RSP, 16);
     mv_alu_rr(e, false, MV_CMP, MV_RDX, MV_RDX); /* ZF */
     mv_emit8(e, MV_RET);
     mv_set_target(e, other, e->used);
-    mv_pop(e, MV_RCX); /* leaves ZF, which is clear */
+    mv_pop(e, MV_RDX); /* leaves ZF, which is clear */
+    mv_pop(e, MV_RCX);
     mv_emit8(e, MV_RET);
+    /* The unit is left at the access that missed, which the interpreter does. */
+    mv_set_target(e, looked_at, e->used);
+    mv_pop(e, MV_RAX);
+    mv_alu_ri(e, true, MV_ADD, MV_RSP, 16);
+    mv_shift_ri(e, false, MV_SHR, MV_RAX, 8);
+    mv_shift_ri(e, false, MV_SHL, MV_RAX, 4);
+    go_to(jit, e, MV_THUNK_INTERPRET);
 }
 
 void mv_thunks_emit(struct mv_jit *jit)

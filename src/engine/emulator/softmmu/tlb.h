@@ -31,10 +31,10 @@ struct mv_op;
 
 #define MV_PAGE_SIZE UINT64_C(4096)
 #define MV_PAGE_MASK (~UINT64_C(4095))
-#define MV_DTLB_ENTRIES 256
+#define MV_DTLB_ENTRIES 1024
 #define MV_DTLB_VICTIMS 8
 #define MV_DTLB_ALL (MV_DTLB_ENTRIES + MV_DTLB_VICTIMS)
-#define MV_ITLB_ENTRIES 256
+#define MV_ITLB_ENTRIES 512
 #define MV_ASID_SLOTS 4
 #define MV_TLB_NONE UINT64_MAX /* a tag that no address has */
 /* In a tag, where no alignment's bits are: take the slow path; accesses have to be aligned. */
@@ -60,13 +60,12 @@ static inline unsigned mv_dtlb_log_size(const struct mv_dtlb_entry *entry)
 }
 
 /*
- * Where a page's entry stands.  Buffers that are copied into each other often lie
- * a power of two apart, and must not meet at one entry; neither may neighbours,
- * since an access that begins in one and ends in the other looks there for both.
+ * Where a page's entry stands.  Neighbours must not meet at one entry, since an access
+ * that begins in one and ends in the other looks there for both.
  */
 static inline unsigned mv_dtlb_index(uint64_t va)
 {
-    return ((va >> 12) + (va >> 20)) % MV_DTLB_ENTRIES;
+    return (va >> 12) % MV_DTLB_ENTRIES;
 }
 
 struct mv_itlb_entry {
