@@ -39,8 +39,9 @@ MV_QMP_OBJECT_TYPE(jit_exits_type, "XJitExits", {"interpreted", &mv_qmp_int},
 MV_QMP_OBJECT_TYPE(jit_info_type, "XJitInfo", {"on", &mv_qmp_bool}, {"size", &mv_qmp_int, true},
                    {"used", &mv_qmp_int, true}, {"units", &mv_qmp_int, true},
                    {"refused", &mv_qmp_int, true}, {"evictions", &mv_qmp_int, true},
-                   {"entries", &mv_qmp_int, true}, {"exits", &jit_exits_type, true},
-                   {"checked", &mv_qmp_int, true}, {"unchecked", &mv_qmp_int, true});
+                   {"strays", &mv_qmp_int, true}, {"entries", &mv_qmp_int, true},
+                   {"exits", &jit_exits_type, true}, {"checked", &mv_qmp_int, true},
+                   {"unchecked", &mv_qmp_int, true});
 
 /* --- commands */
 
@@ -139,13 +140,14 @@ static int query_jit(struct mv_qmp_call *call, struct mv_error *err)
         call->result = json_pack("{s:b}", "on", 0);
         return 0;
     }
-    call->result = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:I, s:I}", "on", 1,
-                             "size", (json_int_t)jit.size, "used", (json_int_t)jit.used, "units",
-                             (json_int_t)jit.units, "refused", (json_int_t)jit.refused, "evictions",
-                             (json_int_t)jit.evictions, "entries", (json_int_t)jit.entries, "exits",
-                             "interpreted", (json_int_t)jit.interpreted, "elsewhere",
-                             (json_int_t)jit.elsewhere, "left", (json_int_t)jit.left, "checked",
-                             (json_int_t)jit.checked, "unchecked", (json_int_t)jit.unchecked);
+    call->result = json_pack(
+        "{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:I, s:I}", "on", 1, "size",
+        (json_int_t)jit.size, "used", (json_int_t)jit.used, "units", (json_int_t)jit.units, "refused",
+        (json_int_t)jit.refused, "evictions", (json_int_t)jit.evictions, "strays",
+        (json_int_t)jit.strays, "entries", (json_int_t)jit.entries, "exits", "interpreted",
+        (json_int_t)jit.interpreted, "elsewhere", (json_int_t)jit.elsewhere, "left",
+        (json_int_t)jit.left, "checked", (json_int_t)jit.checked, "unchecked",
+        (json_int_t)jit.unchecked);
     return 0;
 }
 

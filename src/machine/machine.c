@@ -425,10 +425,9 @@ bool mv_machine_jit(struct mv_machine *machine, struct mv_machine_jit *ret)
     struct mv_engine_jit jit;
     if (engine->ops->jit_info == NULL || !engine->ops->jit_info(engine, &jit))
         return false;
-    *ret = (struct mv_machine_jit){jit.size,        jit.used,      jit.units,
-                                   jit.refused,     jit.evictions, jit.entries,
-                                   jit.interpreted, jit.elsewhere, jit.left,
-                                   jit.checked,     jit.unchecked};
+    *ret = (struct mv_machine_jit){jit.size,      jit.used,    jit.units,   jit.refused,
+                                   jit.evictions, jit.strays,  jit.entries, jit.interpreted,
+                                   jit.elsewhere, jit.left,    jit.checked, jit.unchecked};
     return true;
 }
 

@@ -288,8 +288,8 @@ unsigned mv_machine_cpu_count(const struct mv_machine *machine);
 struct mv_engine *mv_machine_engine(struct mv_machine *machine);
 /* What the engine translates, as struct mv_engine_jit has it (engine.h); false: nothing. */
 struct mv_machine_jit {
-    uint64_t size, used, units, refused, evictions, entries, interpreted, elsewhere, left, checked,
-        unchecked;
+    uint64_t size, used, units, refused, evictions, strays, entries, interpreted, elsewhere, left;
+    uint64_t checked, unchecked;
 };
 bool mv_machine_jit(struct mv_machine *machine, struct mv_machine_jit *ret);
 struct mv_vcpu *mv_machine_vcpu(struct mv_machine *machine, unsigned index);

@@ -87,6 +87,16 @@ def test_a_difference_ends_it(memvisor, tmp_path):
     assert re.search(r"ldr32_lit\n.* b_page\n.*x\[1\]: 0x", told), told
 
 
+def test_accesses_that_go_astray(memvisor, initrd, tmp_path):
+    """What looks up words by their hashes goes to any page, and is found."""
+    script = "echo up\nbusybox gzip -c /bin/busybox > /dev/null\necho packed\nread line\n"
+    argv = memvisor.boot_argv(initrd(script), "-m", "64M", "--engine", "emulator,jit=on")
+    with Vm(memvisor, tmp_path, boot=argv) as vm, vm.qmp() as qmp:
+        vm.wait_for(lambda: re.search(r"^packed\r?$", vm.output(), re.M))
+        told = qmp.execute("x-query-jit")
+    assert 0 < told["strays"] < told["units"], told
+
+
 @pytest.mark.parametrize("engine, cpus, remedy", [
     ("emulator,jit-check=on", 1, "say jit=on as well"),
     ("emulator,jit=on,jit-check=on", 2, "say -c 1"),

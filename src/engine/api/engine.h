@@ -85,6 +85,7 @@ struct mv_engine_jit {
     uint64_t units;       /* that were made */
     uint64_t refused;     /* ops from which none could be made */
     uint64_t evictions;   /* how often all of a vCPU's went, for lack of room */
+    uint64_t strays;      /* accesses of which it was found that their pages are any */
     uint64_t entries;     /* from the interpreter */
     uint64_t interpreted; /* ways out of these: to an instruction that the unit could not do, */
     uint64_t elsewhere;   /* to one that is not translated (yet), */

@@ -281,6 +281,7 @@ static bool jit_info(struct mv_engine *engine, struct mv_engine_jit *ret)
         ret->units += atomic_load(&jit->counts.units);
         ret->refused += atomic_load(&jit->counts.refused);
         ret->evictions += atomic_load(&jit->counts.evictions);
+        ret->strays += atomic_load(&jit->counts.strays);
         ret->entries += atomic_load(&jit->counts.entries);
         ret->interpreted += atomic_load(&jit->counts.interpreted);
         ret->elsewhere += atomic_load(&jit->counts.elsewhere);

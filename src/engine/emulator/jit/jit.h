@@ -130,7 +130,8 @@ struct mv_jit {
     struct mv_lockstep *lockstep; /* NULL: units are trusted */
     /* For others to look at: written by the owner alone. */
     struct mv_jit_counts {
-        atomic_ullong used, units, refused, evictions, entries, interpreted, elsewhere, left;
+        atomic_ullong used, units, refused, evictions, strays, entries;
+        atomic_ullong interpreted, elsewhere, left;
         atomic_ullong checked, unchecked; /* in lockstep: ops, and entries that could not be */
     } counts;
 };

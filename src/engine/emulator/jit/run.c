@@ -121,6 +121,7 @@ static void look_at_miss(struct mv_jit *jit, struct mv_jit_page *page, const str
     uint64_t now = __rdtsc();
     unsigned slot = (unsigned)(op - page->ops);
     if (now - jit->missed_at < MISSES * OFTEN) {
+        mv_jit_count(&jit->counts.strays);
         page->strays[slot / 64] |= UINT64_C(1) << slot % 64;
         mv_jit_drop_lines(jit, page, UINT64_C(1) << slot / 16);
     }
