@@ -67,7 +67,7 @@ static bool load_acquire(struct mv_translator *t, unsigned size)
     mv_load(&t->e, size, false, true, to, HOST_RAX);
     mv_access_here(t);
     mv_set(t, t->op.rd, to);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 
@@ -77,7 +77,7 @@ static bool store_release(struct mv_translator *t, unsigned size)
     emit_addend(t);
     mv_use_in(t, true, t->op.rd, MV_RDX);
     emit_locked(t, size, XCHG, HOST_RAX, MV_RDX);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 
@@ -103,7 +103,7 @@ static bool load_exclusive(struct mv_translator *t, unsigned size)
     mv_mov_mr(&t->e, true, MV_STATE(monitor.value), MV_RDX);
     mv_mov_mi16(&t->e, MV_STATE(monitor.armed), size << 8 | 1);
     mv_set(t, t->op.rd, MV_RDX);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 
@@ -122,15 +122,15 @@ static bool store_exclusive(struct mv_translator *t, unsigned size)
     emit_host(t);
     mv_mov_rm(&t->e, true, MV_RAX, MV_STATE(monitor.value));
     emit_locked(t, size, CMPXCHG, HOST, mv_use(t, t->op.rd, MV_RDX));
-    mv_set_target(&t->e, elsewhere, t->e.used);
-    mv_set_target(&t->e, not_armed, t->e.used);
+    mv_land(t, elsewhere);
+    mv_land(t, not_armed);
     /* All three come here with ZF where it was stored. */
     mv_setcc(&t->e, MV_CC_NE, MV_RAX);
     mv_extend_rr(&t->e, 1, false, false, MV_RAX, MV_RAX);
     mv_emit_rm(&t->e, false, 0xc6, 0, MV_STATE(monitor.armed)); /* mov byte, 0 */
     mv_emit8(&t->e, 0);
     mv_set(t, t->op.rm, MV_RAX);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 
@@ -143,7 +143,7 @@ static bool fetch(struct mv_translator *t, unsigned opcode, unsigned size)
     mv_use_in(t, true, t->op.rm, MV_RDX);
     emit_locked(t, size, opcode, HOST_RAX, MV_RDX);
     set_extended(t, size, t->op.rd, MV_RDX);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 
@@ -177,7 +177,7 @@ static bool bits(struct mv_translator *t, enum mv_host_alu alu, bool inverted, u
     } else {
         emit_retries(t, alu, inverted, size);
     }
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 
@@ -189,7 +189,7 @@ static bool compare_and_swap(struct mv_translator *t, unsigned size)
     mv_use_in(t, size == 8, t->op.rm, MV_RAX);
     emit_locked(t, size, CMPXCHG, HOST, mv_use(t, t->op.rd, MV_RDX));
     set_extended(t, size, t->op.rm == MV_REG_ZR ? MV_REG_SINK : t->op.rm, MV_RAX);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 

@@ -180,7 +180,7 @@ EACH(udiv, {
     mv_use_in(t, w, RN, MV_RAX);
     mv_mov_ri(&t->e, MV_RDX, 0);
     mv_unary(&t->e, w, MV_DIV, MV_RCX);
-    mv_set_target(&t->e, zero, t->e.used);
+    mv_land(t, zero);
     t->eflags = false;
     mv_set(t, RD, MV_RAX);
     return true;
@@ -195,12 +195,12 @@ EACH(sdiv, {
     size_t plain = mv_jcc(&t->e, MV_CC_NE);
     mv_unary(&t->e, w, MV_NEG, MV_RAX);
     size_t end = mv_jmp(&t->e);
-    mv_set_target(&t->e, plain, t->e.used);
+    mv_land(t, plain);
     mv_mov_rr(&t->e, w, MV_RDX, MV_RAX);
     mv_shift_ri(&t->e, w, MV_SAR, MV_RDX, w ? 63 : 31);
     mv_unary(&t->e, w, MV_IDIV, MV_RCX);
-    mv_set_target(&t->e, end, t->e.used);
-    mv_set_target(&t->e, zero, t->e.used);
+    mv_land(t, end);
+    mv_land(t, zero);
     t->eflags = false;
     mv_set(t, RD, MV_RAX);
     return true;

@@ -79,7 +79,7 @@ static bool far(struct mv_translator *t, enum mv_host_cond cc)
 {
     size_t behind = mv_jcc(&t->e, cc ^ 1);
     emit_far(t);
-    mv_set_target(&t->e, behind, t->e.used);
+    mv_land(t, behind);
     return true;
 }
 
@@ -153,6 +153,8 @@ static enum mv_host_cond is_zero(struct mv_translator *t, bool w, enum mv_host_c
         mv_test_rr(&t->e, w, n, n);
     else if (t->op.rn == MV_REG_ZR)
         mv_alu_rr(&t->e, true, MV_CMP, MV_RAX, MV_RAX);
+    else if (mv_rax_has(t, t->op.rn))
+        mv_test_rr(&t->e, w, MV_RAX, MV_RAX);
     else
         mv_alu_mi(&t->e, w, MV_CMP, mv_x_at(t->op.rn), 0);
     t->eflags = false;

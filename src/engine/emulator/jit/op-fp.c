@@ -80,7 +80,7 @@ static bool finish(struct mv_translator *t, bool is_double, bool exact)
     /* Unordered sets both flags, equal the zero flag. */
     struct mv_cold *cold = mv_cold_at(t, MV_COLD_HANDLER, mv_jcc(&t->e, exact ? MV_CC_P : MV_CC_E));
     mv_v_set(t, t->op.rd, 0);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     t->eflags = false;
     return true;
 }
@@ -253,7 +253,7 @@ static bool compare(struct mv_translator *t, bool is_double, bool zero)
     mv_shift_ri(&t->e, false, MV_SHL, MV_RCX, 7);
     mv_alu_rr(&t->e, false, MV_OR, MV_RAX, MV_RCX);
     mv_store(&t->e, 2, MV_STATE(jit_flags), MV_RAX);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     t->eflags = false;
     return true;
 }
@@ -307,7 +307,7 @@ static bool to_integer(struct mv_translator *t, bool is_double)
     mv_alu_ri(&t->e, wide, MV_CMP, MV_RAX, 1);
     struct mv_cold *cold = mv_cold_at(t, MV_COLD_HANDLER, mv_jcc(&t->e, MV_CC_O));
     mv_set(t, t->op.rd, MV_RAX);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     t->eflags = false;
     return true;
 }
@@ -331,7 +331,7 @@ static bool finish_vector(struct mv_translator *t, bool is_double, bool exact)
     mv_v_rr(&t->e, false, MV_VTESTPS, 1, 0, 1);
     struct mv_cold *cold = mv_cold_at(t, MV_COLD_HANDLER, mv_jcc(&t->e, MV_CC_NE));
     mv_v_set(t, t->op.rd, 0);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     t->eflags = false;
     return true;
 }

@@ -251,12 +251,12 @@ static bool compare_if(struct mv_translator *t, bool w, enum mv_host_alu how, st
     if (!either)
         return true;
     size_t end = mv_jmp(&t->e);
-    mv_set_target(&t->e, otherwise, t->e.used);
+    mv_land(t, otherwise);
     mv_mov_ri(&t->e, MV_RAX, mv_flags_of_nzcv((uint32_t)(t->op.imm >> 32)));
     if (!die)
         mv_store(&t->e, 2, MV_STATE(jit_flags), MV_RAX);
     mv_flags_from_ax(t);
-    mv_set_target(&t->e, end, t->e.used);
+    mv_land(t, end);
     return true;
 }
 

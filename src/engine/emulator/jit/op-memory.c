@@ -169,7 +169,7 @@ static void emit_load(struct mv_translator *t, unsigned size, bool is_signed, bo
     cold->guest[0] = t->op.rd;
     mv_load(&t->e, size, is_signed, wide, to, HOST(0));
     mv_access_here(t);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     mv_set(t, t->op.rd, to);
 }
 
@@ -193,7 +193,7 @@ static bool store(struct mv_translator *t, enum mode mode, unsigned size)
     cold->guest[0] = t->op.rd;
     mv_store(&t->e, size, HOST(0), mv_use(t, t->op.rd, MV_RDX));
     mv_access_here(t);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     emit_writeback(t, mode);
     return true;
 }
@@ -222,7 +222,7 @@ static bool load_pair(struct mv_translator *t, enum mode mode, unsigned size, bo
         mv_mov_rr(&t->e, true, first, MV_RDX);
     if (second != MV_RAX)
         mv_mov_rr(&t->e, true, second, MV_RAX);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     mv_set(t, t->op.rd, first);
     mv_set(t, t->op.ra, second);
     emit_writeback(t, mode);
@@ -242,7 +242,7 @@ static bool store_pair(struct mv_translator *t, enum mode mode, unsigned size)
     mv_access_here(t);
     mv_store(&t->e, size, HOST((int32_t)size), mv_use(t, t->op.ra, MV_RDX));
     mv_access_here(t);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     emit_writeback(t, mode);
     return true;
 }
@@ -287,7 +287,7 @@ bool mv_emit_ldtr(struct mv_translator *t)
     mv_load(&t->e, size, t->op.ra != 0, t->op.ra != 32, to, HOST(0));
     mv_access_here(t);
     mv_set(t, t->op.rd, to);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 
@@ -300,7 +300,7 @@ bool mv_emit_sttr(struct mv_translator *t)
     mv_mov_rm(&t->e, true, MV_RCX, MV_ENTRY(MV_SET_EL0, addend));
     mv_store(&t->e, size, HOST(0), mv_use(t, t->op.rd, MV_RDX));
     mv_access_here(t);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 
@@ -324,7 +324,7 @@ static void emit_load_vector(struct mv_translator *t, unsigned size)
     }
     /* By one store, which loads of any size can be served from. */
     mv_v_set(t, t->op.rd, to);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
 }
 
 static bool load_vector(struct mv_translator *t, enum mode mode, unsigned size)
@@ -358,7 +358,7 @@ static bool store_vector(struct mv_translator *t, enum mode mode, unsigned size)
         mv_store(&t->e, size, HOST(0), MV_RDX);
     }
     mv_access_here(t);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     emit_writeback(t, mode);
     return true;
 }
@@ -398,7 +398,7 @@ static bool load_vector_pair(struct mv_translator *t, enum mode mode, unsigned s
     mv_v_set(t, t->op.rd, 0);
     mv_v_set(t, t->op.ra, 1);
     emit_writeback(t, mode);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 
@@ -410,7 +410,7 @@ static bool store_vector_pair(struct mv_translator *t, enum mode mode, unsigned 
     move_scalar(t, size, true, mv_v_use(t, t->op.rd, 0), HOST(0));
     move_scalar(t, size, true, mv_v_use(t, t->op.ra, 1), HOST((int32_t)size));
     emit_writeback(t, mode);
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     return true;
 }
 

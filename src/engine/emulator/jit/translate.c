@@ -63,7 +63,7 @@ void mv_check_fp(struct mv_translator *t)
         return;
     mv_cmp_mi8(&t->e, MV_STATE(jit_fp), 0);
     struct mv_cold *cold = mv_cold_at(t, MV_COLD_FP, mv_jcc(&t->e, MV_CC_E));
-    cold->back = t->e.used;
+    mv_cold_back(t, cold);
     t->eflags = false;
     t->vector_checked = t->fp_checked = true;
 }
@@ -270,8 +270,10 @@ static void emit_body(struct mv_translator *t, struct mv_cpu *cpu)
         t->index = i;
         t->slot = t->slots[i];
         t->op = peek(t, cpu, t->slot);
-        if (t->is_head[t->slot])
+        if (t->is_head[t->slot]) {
             t->eflags = t->vector_checked = t->fp_checked = false;
+            t->rax_until = 0;
+        }
         t->label[t->slot] = (uint32_t)t->e.used;
         if (t->is_head[t->slot] & MV_HEAD_LOOP)
             emit_poll(t);

@@ -64,6 +64,8 @@ struct mv_translator {
     uint32_t entry;
     uint8_t host[MV_REG_COUNT];  /* enum mv_host_reg, of the guest's registers */
     uint64_t pending;            /* registers whose last value cpu->x does not have */
+    uint8_t rax_has;             /* a register that rax has, too, until more is emitted */
+    size_t rax_until;
     uint8_t xmm[32];             /* of its V registers; 0: memory alone has that one */
     uint64_t steady;             /* base registers that stay near where they were */
     bool has_own;                /* these are not the usual ones, of which no V is */
@@ -130,6 +132,12 @@ static inline enum mv_host_reg mv_host_of(const struct mv_translator *t, unsigne
     return (enum mv_host_reg)t->host[x];
 }
 
+/* What the op before computed there need not be loaded. */
+static inline bool mv_rax_has(const struct mv_translator *t, unsigned x)
+{
+    return t->rax_has == x && t->rax_until == t->e.used;
+}
+
 /* The register that has x's value: its own, or `scratch` with it.  Leaves EFLAGS. */
 static inline enum mv_host_reg mv_use(struct mv_translator *t, unsigned x, enum mv_host_reg scratch)
 {
@@ -138,7 +146,7 @@ static inline enum mv_host_reg mv_use(struct mv_translator *t, unsigned x, enum 
         return host;
     if (x == MV_REG_ZR)
         mv_mov_ri(&t->e, scratch, 0);
-    else
+    else if (scratch != MV_RAX || !mv_rax_has(t, x))
         mv_mov_rm(&t->e, true, scratch, mv_x_at(x));
     return scratch;
 }
@@ -151,7 +159,9 @@ static inline void mv_use_in(struct mv_translator *t, bool w, unsigned x, enum m
         mv_mov_ri(&t->e, to, 0);
     else if (host != MV_NO_REG)
         mv_mov_rr(&t->e, w, to, host);
-    else
+    else if (mv_rax_has(t, x) && !(w && to == MV_RAX))
+        mv_mov_rr(&t->e, w, to, MV_RAX);
+    else if (!mv_rax_has(t, x))
         mv_mov_rm(&t->e, w, to, mv_x_at(x));
 }
 
@@ -179,6 +189,10 @@ static inline void mv_set(struct mv_translator *t, unsigned x, enum mv_host_reg 
     }
     t->pending &= ~(UINT64_C(1) << x);
     mv_mov_mr(&t->e, true, mv_x_at(x), from);
+    if (host == MV_NO_REG && from == MV_RAX) {
+        t->rax_has = (uint8_t)x;
+        t->rax_until = t->e.used;
+    }
 }
 
 /* alu to, x */
@@ -189,6 +203,8 @@ static inline void mv_alu_x(struct mv_translator *t, bool w, enum mv_host_alu al
         mv_alu_ri(&t->e, w, alu, to, 0);
     else if (mv_host_of(t, x) != MV_NO_REG)
         mv_alu_rr(&t->e, w, alu, to, mv_host_of(t, x));
+    else if (to != MV_RAX && mv_rax_has(t, x))
+        mv_alu_rr(&t->e, w, alu, to, MV_RAX);
     else
         mv_alu_rm(&t->e, w, alu, to, mv_x_at(x));
 }
@@ -273,6 +289,17 @@ void mv_emit_cold(struct mv_translator *t, const struct mv_cold *cold,
 
 /* jcc or jmp was emitted, to what is cold. */
 struct mv_cold *mv_cold_at(struct mv_translator *t, enum mv_cold_kind kind, size_t place);
+/* Here what is cold comes back to, and a jump of the op's own leads. */
+static inline void mv_cold_back(struct mv_translator *t, struct mv_cold *cold)
+{
+    cold->back = t->e.used;
+    t->rax_until = 0;
+}
+static inline void mv_land(struct mv_translator *t, size_t place)
+{
+    mv_set_target(&t->e, place, t->e.used);
+    t->rax_until = 0;
+}
 /* The jump is to an op of the page. */
 void mv_jump_to(struct mv_translator *t, size_t place, unsigned target);
 /* The access that was emitted last is this op's. */
