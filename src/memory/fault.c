@@ -8,12 +8,16 @@
 static __thread struct mv_fault_point *innermost;
 static struct sigaction before;
 
-static const void *code_of(const ucontext_t *context)
+/* Whose instruction it was, for code that keeps more in registers than its compiler says. */
+static void take_registers(struct mv_fault_point *point, const ucontext_t *context)
 {
 #ifdef __x86_64__
-    return (const void *)context->uc_mcontext.gregs[REG_RIP];
-#else
-    return NULL;
+    static const uint8_t order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+                                      REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                      REG_R12, REG_R13, REG_R14, REG_R15};
+    for (unsigned i = 0; i < 16; i++)
+        point->registers[i] = (uint64_t)context->uc_mcontext.gregs[order[i]];
+    point->code = (const void *)context->uc_mcontext.gregs[REG_RIP];
 #endif
 }
 
@@ -25,7 +29,7 @@ void mv_fault_catch(const siginfo_t *info, const void *context)
     if (point == NULL || info->si_code <= 0)
         return;
     point->address = info->si_addr;
-    point->code = code_of(context);
+    take_registers(point, context);
     /* SIGBUS is blocked in its handler, and siglongjmp does not unblock it. */
     sigemptyset(&bus);
     sigaddset(&bus, SIGBUS);

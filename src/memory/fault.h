@@ -31,6 +31,7 @@ struct mv_fault_point {
     sigjmp_buf jump;
     const uint8_t *address;         /* what could not be accessed; set before the jump */
     const void *code;               /* the host's instruction that did; NULL: it is not known */
+    uint64_t registers[16];         /* and the host's then: x86-64's, by their numbers, or zeroes */
     struct mv_fault_waiter *waiter; /* NULL: the thread waits for as long as it takes */
     struct mv_fault_point *outer;
 };

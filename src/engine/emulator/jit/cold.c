@@ -24,6 +24,7 @@ void mv_emit_handler(struct mv_translator *t)
     enum mv_jit_thunk thunk = touched & MV_OPERAND_OTHER   ? MV_THUNK_CALL_SYSTEM
                               : touched & MV_OPERAND_FLAGS ? MV_THUNK_CALL_FLAGS
                                                            : MV_THUNK_CALL;
+    mv_registers_store(t);
     mv_mov_ri(&t->e, MV_RSI, t->slot * sizeof(struct mv_op));
     mv_mov_ri(&t->e, MV_R8, (uintptr_t)mv_op_returning[t->op.code]);
     mv_to_thunk(t, thunk, true);
@@ -63,6 +64,7 @@ static void take_read(struct mv_translator *t, const struct mv_cold *cold, unsig
 static void emit_read(struct mv_translator *t, const struct mv_cold *cold)
 {
     bool pair = cold->thunk >= MV_THUNK_READ_PAIR32;
+    mv_registers_store(t);
     mv_mov_rr(&t->e, true, MV_RDX, MV_RAX);
     mv_mov_ri(&t->e, MV_RSI, cold->slot * sizeof(struct mv_op));
     mv_to_thunk(t, cold->thunk, true);
@@ -92,6 +94,7 @@ static void give_written(struct mv_translator *t, const struct mv_cold *cold, un
 
 static void emit_write(struct mv_translator *t, const struct mv_cold *cold)
 {
+    mv_registers_store(t);
     if (cold->thunk == MV_THUNK_WRITE_PAIR128) {
         mv_mov_rm(&t->e, true, MV_RCX, mv_v_at(cold->guest[0], 0));
         mv_mov_rm(&t->e, true, MV_R8, mv_v_at(cold->guest[0], 8));
@@ -120,17 +123,19 @@ void mv_emit_cold(struct mv_translator *t, const struct mv_cold *cold,
     }
     switch (cold->kind) {
     case MV_COLD_INTERPRET:
+        mv_registers_store(t);
         mv_mov_ri(e, MV_RAX, cold->slot * sizeof(struct mv_op));
         mv_to_thunk(t, MV_THUNK_INTERPRET, false);
         break;
     case MV_COLD_LEAVE:
+        mv_registers_store(t);
         mv_mov_ri(e, MV_RAX, cold->slot * 4u);
         mv_to_thunk(t, MV_THUNK_LEAVE, false);
         break;
     case MV_COLD_EXIT:
-        mv_registers_end(t);
+        mv_registers_end(t, cold->dirty);
         size_t place = cold->place;
-        if (t->has_own) {
+        if (e->used != here) {
             place = mv_jmp(e);
             here = (uint32_t)e->used;
             mv_set_target(e, place, here);
@@ -146,6 +151,7 @@ void mv_emit_cold(struct mv_translator *t, const struct mv_cold *cold,
         mv_set_target(e, mv_jmp(e), cold->back);
         break;
     case MV_COLD_FP:
+        mv_registers_store(t);
         mv_mov_ri(e, MV_RSI, cold->slot * sizeof(struct mv_op));
         mv_to_thunk(t, MV_THUNK_BEGIN_FP, true);
         mv_registers_reload(t, false);

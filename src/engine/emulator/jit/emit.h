@@ -304,6 +304,12 @@ static inline void mv_cmp_mi8(struct mv_emit *e, struct mv_host_mem m, unsigned 
     mv_emit8(e, value);
 }
 
+static inline void mv_test_mi8(struct mv_emit *e, struct mv_host_mem m, unsigned bits)
+{
+    mv_emit_rm(e, false, 0xf6, 0, m);
+    mv_emit8(e, bits);
+}
+
 static inline void mv_test_mi(struct mv_emit *e, struct mv_host_mem m, uint32_t bits)
 {
     mv_emit_rm(e, false, 0xf7, 0, m);

@@ -34,10 +34,20 @@ void mv_flags_from_ax(struct mv_translator *t)
     t->eflags = true;
 }
 
+/* One flag, where the conditions that are it and its opposite come, by twos: in ZF. */
+static enum mv_host_cond test_one(struct mv_translator *t, unsigned condition)
+{
+    static const uint16_t flags[] = {MV_FLAGS_Z, MV_FLAGS_NOT_C, MV_FLAGS_N, MV_FLAGS_V};
+    unsigned flag = flags[condition / 2];
+    struct mv_host_mem at = MV_STATE(jit_flags);
+    at.disp += flag > UINT8_MAX;
+    mv_test_mi8(&t->e, at, flag > UINT8_MAX ? flag >> 8 : flag);
+    bool holds_if_set = (condition % 2 == 0) == (flag != MV_FLAGS_NOT_C);
+    return holds_if_set ? MV_CC_NE : MV_CC_E;
+}
+
 static void load(struct mv_translator *t)
 {
-    if (t->eflags)
-        return;
     mv_load(&t->e, 2, false, false, MV_RAX, MV_STATE(jit_flags));
     mv_flags_from_ax(t);
 }
@@ -47,11 +57,15 @@ bool mv_flags_condition(struct mv_translator *t, uint16_t mask, enum mv_host_con
     static const uint8_t conditions[14] = {MV_CC_E,  MV_CC_NE, MV_CC_AE, MV_CC_B, MV_CC_S,
                                            MV_CC_NS, MV_CC_O,  MV_CC_NO, MV_CC_A, MV_CC_BE,
                                            MV_CC_GE, MV_CC_L,  MV_CC_G,  MV_CC_LE};
+    enum { ALONE = 8 }; /* the first ones look at one flag */
     for (unsigned i = 0; i < sizeof conditions; i++) {
         if (mask != mv_condition_masks[i])
             continue;
-        load(t);
         *ret = conditions[i];
+        if (!t->eflags && i < ALONE)
+            *ret = test_one(t, i);
+        else if (!t->eflags)
+            load(t);
         return true;
     }
     return false;

@@ -123,8 +123,10 @@ struct mv_jit {
     struct mv_jit_params params;
     bool has_aes, has_pclmul, has_sha; /* the host's CPU */
     struct mv_jit_page *pages; /* all that have any */
-    /* So many misses of streams until somebody looks whose it is; and when that was, by TSC. */
-    uint32_t misses_left;
+    /* So many misses of streams until somebody looks whose it is (run.c): a MV_STREAM_MISS in a
+     * page, or NULL; and when that was before, by TSC. */
+    uint32_t misses_left, miss;
+    const struct mv_op *missed_ops;
     uint64_t missed_at;
     struct mv_translator *translator;
     struct mv_lockstep *lockstep; /* NULL: units are trusted */
@@ -192,9 +194,12 @@ const struct mv_op *mv_jit_enter(struct mv_cpu *cpu, const struct mv_op *op);
 
 /* --- for the run loop */
 
-/* The op whose access is at that host address; NULL: none of a unit's of this page. */
-const struct mv_op *mv_jit_find_access(const struct mv_jit *jit, const struct mv_jit_page *page,
-                                       const void *host);
+/*
+ * An access of the unit's that runs met a fault, at that host address and with these registers
+ * (struct mv_fault_point): its op, before which all of the guest's state is now.  NULL: none did.
+ */
+const struct mv_op *mv_jit_take_access(struct mv_cpu *cpu, const void *host,
+                                       const uint64_t registers[16]);
 
 #else
 
@@ -225,8 +230,8 @@ static inline void mv_jit_drop_page(struct mv_jit *jit, struct mv_jit_page **io_
 static inline void mv_jit_fp_end(struct mv_cpu *cpu)
 {
 }
-static inline const struct mv_op *
-mv_jit_find_access(const struct mv_jit *jit, const struct mv_jit_page *page, const void *host)
+static inline const struct mv_op *mv_jit_take_access(struct mv_cpu *cpu, const void *host,
+                                                     const uint64_t registers[16])
 {
     return NULL;
 }

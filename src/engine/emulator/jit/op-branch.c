@@ -39,7 +39,7 @@ static void emit_go(struct mv_translator *t)
 
 void mv_go(struct mv_translator *t)
 {
-    mv_registers_end(t);
+    mv_registers_end(t, t->dirty);
     mv_mov_rr(&t->e, true, MV_RDX, MV_RAX);
     mv_alu_ri(&t->e, true, MV_AND, MV_RDX, ~0xffc);
     mv_alu_ri(&t->e, false, MV_AND, MV_RAX, 0xffc);
@@ -49,7 +49,7 @@ void mv_go(struct mv_translator *t)
 void mv_go_from(struct mv_translator *t, int64_t distance)
 {
     int64_t to = (int64_t)t->slot * 4 + distance; /* within 128 MiB */
-    mv_registers_end(t);
+    mv_registers_end(t, t->dirty);
     mv_mov_rm(&t->e, true, MV_RDX, MV_STATE(page_va));
     mv_lea(&t->e, true, MV_RDX, mv_at(MV_RDX, (int32_t)(to & -4096)));
     mv_mov_ri(&t->e, MV_RAX, (uint64_t)to & 0xffc);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "page.h"
 
+#include "cpu.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,17 +156,30 @@ void mv_jit_flush(struct mv_jit *jit)
     mv_jit_count(&jit->counts.evictions);
 }
 
-const struct mv_op *mv_jit_find_access(const struct mv_jit *jit, const struct mv_jit_page *page,
-                                       const void *host)
+static const struct mv_jit_unit *find_unit(const struct mv_jit_page *page, uint32_t at)
+{
+    const struct mv_jit_unit *unit = page != NULL ? page->units : NULL;
+    while (unit != NULL && (at < unit->start || at >= unit->end))
+        unit = unit->next;
+    return unit;
+}
+
+const struct mv_op *mv_jit_take_access(struct mv_cpu *cpu, const void *host,
+                                       const uint64_t registers[16])
 {
     uint32_t at;
-    if (page == NULL || !mv_code_memory_find(&jit->memory, host, &at))
+    const struct mv_jit_page *page = *mv_jit_page_place(cpu->page_ops);
+    if (page == NULL || !mv_code_memory_find(&cpu->jit->memory, host, &at))
         return NULL;
-    for (const struct mv_jit_unit *unit = page->units; unit != NULL; unit = unit->next) {
-        for (unsigned i = 0; at >= unit->start && at < unit->end && i < unit->access_count; i++) {
-            if (at < unit->accesses[i].at)
-                return &page->ops[unit->accesses[i].slot];
+    const struct mv_jit_unit *unit = find_unit(page, at);
+    for (unsigned i = 0; unit != NULL && i < unit->access_count; i++) {
+        if (at >= unit->accesses[i].at)
+            continue;
+        for (unsigned r = 0; r < 16; r++) {
+            if (unit->guest[r] != 0)
+                cpu->x[unit->guest[r] - 1] = registers[r];
         }
+        return &page->ops[unit->accesses[i].slot];
     }
     return NULL;
 }

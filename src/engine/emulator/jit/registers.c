@@ -123,26 +123,53 @@ static void choose_vector(struct mv_translator *t, struct uses *uses)
     }
 }
 
-/* Nobody sees the state behind it but by the registers that it names. */
-static bool is_alone(const struct mv_op *op)
+/* --- which cpu->x may not have */
+
+static uint64_t mapped(const struct mv_translator *t, uint64_t registers)
 {
-    const struct mv_op_traits *traits = &mv_op_traits[op->code];
-    return mv_emitters[op->code] != NULL && !(traits->flags & (MV_OP_FAULTS | MV_OP_ENDS)) &&
-           !((traits->reads | traits->writes) & MV_OPERAND_OTHER);
+    uint64_t ret = 0;
+    for (; registers != 0; registers &= registers - 1) {
+        unsigned x = (unsigned)__builtin_ctzll(registers);
+        ret |= mv_host_of(t, x) != MV_NO_REG ? UINT64_C(1) << x : 0;
+    }
+    return ret;
 }
 
-/* Backwards: what the next op overwrites, before anybody looks, need not be stored. */
-static void find_needed(struct mv_translator *t)
+/* Behind the op with that index.  A handler has all in memory, and leaves it there. */
+uint64_t mv_registers_dirty(const struct mv_translator *t, unsigned index)
 {
-    uint64_t before_next = UINT64_MAX;
-    for (unsigned i = t->count; i-- > 0;) {
-        unsigned next = t->slots[i] + 1u;
-        bool goes_on = i + 1 < t->count && t->slots[i + 1] == next && !t->is_head[next];
-        t->needed[i] = goes_on ? before_next : UINT64_MAX;
-        struct mv_op op = mv_op_of(t, t->slots[i]);
-        before_next = is_alone(&op)
-                          ? t->needed[i] & ~mv_op_registers(&op, mv_op_traits[op.code].writes).x
-                          : UINT64_MAX;
+    struct mv_op op = mv_op_of(t, t->slots[index]);
+    if (mv_emitters[op.code] == NULL)
+        return 0;
+    uint64_t written = mv_op_registers(&op, mv_op_traits[op.code].writes).x;
+    return t->dirty_before[index] | mapped(t, written);
+}
+
+/* Forwards, by all ways that control may take. */
+static void find_dirty(struct mv_translator *t)
+{
+    uint8_t index_of[MV_JIT_SLOTS];
+    _Static_assert(MV_UNIT_OPS <= UINT8_MAX, "an index takes a byte");
+    for (unsigned i = 0; i < t->count; i++) {
+        index_of[t->slots[i]] = (uint8_t)i;
+        t->dirty_before[i] = 0;
+    }
+    t->written = 0;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (unsigned i = 0; i < t->count; i++) {
+            struct mv_op op = mv_op_of(t, t->slots[i]);
+            uint64_t dirty = mv_registers_dirty(t, i);
+            unsigned next = t->slots[i] + 1u, target;
+            t->written |= dirty;
+            if (!mv_op_is_last(&op) && i + 1 < t->count && t->slots[i + 1] == next)
+                t->dirty_before[i + 1] |= dirty;
+            if (!mv_op_leads_to(&op, t->slots[i], &target) || !t->is_in[target])
+                continue;
+            uint64_t *before = &t->dirty_before[index_of[target]];
+            changed |= target <= t->slots[i] && (dirty & ~*before) != 0;
+            *before |= dirty;
+        }
     }
 }
 
@@ -154,7 +181,7 @@ void mv_registers_choose(struct mv_translator *t)
     choose_general(t, &uses);
     choose_vector(t, &uses);
     t->steady = (uses.loops ? ~uses.jumping : 0) | MV_STACK_BASES;
-    find_needed(t);
+    find_dirty(t);
 }
 
 /* --- code */
@@ -170,8 +197,21 @@ static void load(struct mv_translator *t, unsigned x, enum mv_host_reg host)
     mv_mov_rm(&t->e, true, host, mv_x_at(x));
 }
 
+static void store(struct mv_translator *t, uint64_t registers)
+{
+    for (; registers != 0; registers &= registers - 1) {
+        unsigned x = (unsigned)__builtin_ctzll(registers);
+        mv_mov_mr(&t->e, true, mv_x_at(x), mv_host_of(t, x));
+    }
+}
+
 size_t mv_registers_begin(struct mv_translator *t)
 {
+    if (t->written != 0) {
+        t->store_all = (uint32_t)t->e.used;
+        store(t, t->written);
+        mv_emit8(&t->e, MV_RET);
+    }
     if (!t->has_own)
         return 0;
     t->reload_all = (uint32_t)t->e.used;
@@ -195,8 +235,9 @@ size_t mv_registers_begin(struct mv_translator *t)
     return mv_jmp(&t->e);
 }
 
-void mv_registers_end(struct mv_translator *t)
+void mv_registers_end(struct mv_translator *t, uint64_t dirty)
 {
+    store(t, dirty);
     for (unsigned x = 0; t->has_own && x < MV_REG_COUNT; x++) {
         if (mv_host_usual(x) != MV_NO_REG && t->host[x] == MV_NO_REG)
             load(t, x, mv_host_usual(x));
@@ -205,10 +246,8 @@ void mv_registers_end(struct mv_translator *t)
 
 void mv_registers_store(struct mv_translator *t)
 {
-    for (; t->pending != 0; t->pending &= t->pending - 1) {
-        unsigned x = (unsigned)__builtin_ctzll(t->pending);
-        mv_mov_mr(&t->e, true, mv_x_at(x), mv_host_of(t, x));
-    }
+    if (t->written != 0)
+        mv_set_target(&t->e, mv_call(&t->e), t->store_all);
 }
 
 void mv_registers_reload(struct mv_translator *t, bool all)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which of the guest's registers stand in the host's.  Between units, and in the thunks, these
- * are the usual ten; a unit that reads others more often has those instead while it runs, and
- * up to twelve V registers.  Each write goes to cpu->x and cpu->v as well, so that to change
- * over is to load.
+ * are the usual ten, and cpu->x has all of them; a unit that reads others more often has those
+ * instead while it runs, and up to twelve V registers.  What it changes is stored in cpu->x where
+ * the unit is left, calls C, or meets a fault; cpu->v has each change at once.
  */
 #ifndef MV_JIT_REGISTERS_H
 #define MV_JIT_REGISTERS_H
@@ -26,14 +26,17 @@ static inline bool mv_host_is_kept(enum mv_host_reg host)
     return host == MV_RBX || host == MV_RBP || host >= MV_R12;
 }
 
-/* All ops are known: fills t->host, t->xmm and t->needed. */
+/* All ops are known: fills t->host, t->xmm, t->written and t->dirty_before. */
 void mv_registers_choose(struct mv_translator *t);
 /* First of the unit's code: where it comes in from others.  A jump on, or 0: it goes on below. */
 size_t mv_registers_begin(struct mv_translator *t);
-/* On its ways to others, and behind a thunk that came back (all: of MV_THUNK_CALL_SYSTEM). */
-void mv_registers_end(struct mv_translator *t);
-void mv_registers_reload(struct mv_translator *t, bool all);
-/* Somebody looks at cpu->x although it was not foreseen: an emitter that does not do its op. */
+/* What cpu->x may not have behind the op with that index. */
+uint64_t mv_registers_dirty(const struct mv_translator *t, unsigned index);
+/* On its ways to others: these are stored, and the usual ones loaded. */
+void mv_registers_end(struct mv_translator *t, uint64_t dirty);
+/* Before a thunk, which looks at cpu->x; behind one that came back (all: of
+ * MV_THUNK_CALL_SYSTEM). */
 void mv_registers_store(struct mv_translator *t);
+void mv_registers_reload(struct mv_translator *t, bool all);
 
 #endif

@@ -116,17 +116,21 @@ const struct mv_op *mv_jit_enter(struct mv_cpu *cpu, const struct mv_op *op)
  */
 #define OFTEN 150
 
-static void look_at_miss(struct mv_jit *jit, struct mv_jit_page *page, const struct mv_op *op)
+static void look_at_miss(struct mv_cpu *cpu)
 {
+    struct mv_jit *jit = cpu->jit;
     uint64_t now = __rdtsc();
-    unsigned slot = (unsigned)(op - page->ops);
-    if (now - jit->missed_at < MISSES * OFTEN) {
+    unsigned slot = jit->miss >> 8;
+    /* The page may be gone, but is not where the unit was left there. */
+    if (now - jit->missed_at < MISSES * OFTEN && jit->missed_ops == cpu->page_ops) {
+        struct mv_jit_page *page = *mv_jit_page_place(cpu->page_ops);
         mv_jit_count(&jit->counts.strays);
         page->strays[slot / 64] |= UINT64_C(1) << slot % 64;
         mv_jit_drop_lines(jit, page, UINT64_C(1) << slot / 16);
     }
     jit->missed_at = now;
     jit->misses_left = MISSES;
+    jit->missed_ops = NULL;
 }
 
 /* Apart, for handlers call nothing that they come back from. */
@@ -137,9 +141,8 @@ static __attribute__((noinline)) const struct mv_op *run_unit(struct mv_cpu *cpu
     const struct mv_op *next =
         jit->lockstep != NULL ? mv_lockstep_run(jit->lockstep, cpu, op) : mv_jit_enter(cpu, op);
     mv_cpu_take_back(cpu);
-    if (MV_UNLIKELY(jit->misses_left == 0))
-        look_at_miss(jit, *mv_jit_page_place(cpu->page_ops),
-                     (const struct mv_op *)((uintptr_t)next & ~(uintptr_t)1));
+    if (MV_UNLIKELY(jit->missed_ops != NULL))
+        look_at_miss(cpu);
     mv_jit_count(&jit->counts.entries);
     mv_jit_count(next == NULL          ? &jit->counts.left
                  : (uintptr_t)next & 1 ? &jit->counts.interpreted

@@ -239,6 +239,9 @@ static struct mv_host_mem entry(enum mv_host_reg base, enum mv_host_reg index, s
     return mv_at_index(base, index, 0, (int32_t)(offsetof(struct mv_tlb_set, d) + member));
 }
 
+#define MISSED(member)                                                                             \
+    ((int32_t)offsetof(struct mv_jit, member) - (int32_t)offsetof(struct mv_jit, misses_left))
+
 /* The page's entry becomes the stream's, where it takes the access. */
 static void emit_stream(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk thunk)
 {
@@ -274,6 +277,7 @@ static void emit_stream(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk
     mv_mov_ri(e, MV_RDX, (uintptr_t)&jit->misses_left);
     mv_alu_mi(e, false, MV_SUB, mv_at(MV_RDX, 0), 1);
     size_t looked_at = mv_jcc(e, MV_CC_E);
+    size_t back = e->used;
     mv_alu_ri(e, true, MV_ADD, MV_RSP, 16);
     mv_alu_rr(e, false, MV_CMP, MV_RDX, MV_RDX); /* ZF */
     mv_emit8(e, MV_RET);
@@ -281,13 +285,14 @@ static void emit_stream(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk
     mv_pop(e, MV_RDX); /* leaves ZF, which is clear */
     mv_pop(e, MV_RCX);
     mv_emit8(e, MV_RET);
-    /* The unit is left at the access that missed, which the interpreter does. */
     mv_set_target(e, looked_at, e->used);
-    mv_pop(e, MV_RAX);
-    mv_alu_ri(e, true, MV_ADD, MV_RSP, 16);
-    mv_shift_ri(e, false, MV_SHR, MV_RAX, 8);
-    mv_shift_ri(e, false, MV_SHL, MV_RAX, 4);
-    go_to(jit, e, MV_THUNK_INTERPRET);
+    mv_push(e, MV_RCX);
+    mv_mov_rm(e, false, MV_RCX, mv_at(MV_RSP, 8));
+    mv_mov_mr(e, false, mv_at(MV_RDX, MISSED(miss)), MV_RCX);
+    mv_mov_rm(e, true, MV_RCX, MV_STATE(page_ops));
+    mv_mov_mr(e, true, mv_at(MV_RDX, MISSED(missed_ops)), MV_RCX);
+    mv_pop(e, MV_RCX);
+    mv_set_target(e, mv_jmp(e), back);
 }
 
 void mv_thunks_emit(struct mv_jit *jit)

@@ -22,7 +22,8 @@ struct mv_cold *mv_cold_at(struct mv_translator *t, enum mv_cold_kind kind, size
         t->cold_count--;
     }
     struct mv_cold *cold = &t->colds[t->cold_count++];
-    *cold = (struct mv_cold){.kind = kind, .slot = (uint16_t)t->slot, .place = place};
+    *cold = (struct mv_cold){
+        .kind = kind, .slot = (uint16_t)t->slot, .place = place, .dirty = t->dirty};
     return cold;
 }
 
@@ -114,8 +115,7 @@ static bool comes_back(const struct mv_op *op)
     }
 }
 
-/* Control never gets behind it within a unit. */
-static bool is_last(const struct mv_op *op)
+bool mv_op_is_last(const struct mv_op *op)
 {
     return (mv_op_traits[op->code].flags & MV_OP_ENDS) && !comes_back(op);
 }
@@ -146,7 +146,7 @@ static unsigned add_run(struct mv_translator *t, struct mv_cpu *cpu, struct regi
         unsigned target;
         if (mv_op_leads_to(&op, slot, &target))
             add_head(t, op.code == MV_OPCODE_bl_page ? NULL : region, slot, target);
-        if (is_last(&op))
+        if (mv_op_is_last(&op))
             return slot + 1;
     }
     return slot;
@@ -226,6 +226,7 @@ static bool flags_die_at(const struct mv_translator *t, struct mv_cpu *cpu, unsi
 
 static void emit_interpret(struct mv_translator *t)
 {
+    mv_registers_store(t);
     mv_mov_ri(&t->e, MV_RAX, t->slot * sizeof(struct mv_op));
     mv_to_thunk(t, MV_THUNK_INTERPRET, false);
 }
@@ -249,9 +250,9 @@ static void emit_op(struct mv_translator *t, struct mv_cpu *cpu)
     if (emitter != NULL && emitter(t))
         return;
     t->flags_die = false;
-    mv_registers_store(t);
     bool twice = t->jit->lockstep == NULL ||
                  !(mv_op_traits[t->op.code].writes & MV_OPERAND_OTHER);
+    t->dirty = 0;
     if (t->op.code == MV_OPCODE_undef || !twice) {
         emit_interpret(t);
         return;
@@ -270,6 +271,7 @@ static void emit_body(struct mv_translator *t, struct mv_cpu *cpu)
         t->index = i;
         t->slot = t->slots[i];
         t->op = peek(t, cpu, t->slot);
+        t->dirty = t->dirty_before[i];
         if (t->is_head[t->slot]) {
             t->eflags = t->vector_checked = t->fp_checked = false;
             t->rax_until = 0;
@@ -285,7 +287,9 @@ static void emit_body(struct mv_translator *t, struct mv_cpu *cpu)
                 mv_set_target(&t->e, into, entry);
         }
         emit_op(t, cpu);
-        if (is_last(&t->op))
+        /* What was not foreseen would not be stored. */
+        t->failed |= (t->dirty & ~mv_registers_dirty(t, i)) != 0;
+        if (mv_op_is_last(&t->op))
             continue;
         if (t->slot + 1 == MV_JIT_SLOTS) {
             mv_go_from(t, 4);
@@ -311,6 +315,8 @@ static struct mv_jit_unit *make_unit(const struct mv_translator *t, unsigned slo
     memcpy(unit->accesses, t->accesses, t->access_count * sizeof(struct mv_jit_access));
     for (unsigned i = 0; i < t->count; i++)
         unit->lines |= UINT64_C(1) << t->slots[i] / 16;
+    for (uint64_t x = t->written; x != 0; x &= x - 1)
+        unit->guest[t->host[__builtin_ctzll(x)]] = (uint8_t)(__builtin_ctzll(x) + 1);
     return unit;
 }
 

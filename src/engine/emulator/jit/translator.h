@@ -40,6 +40,7 @@ struct mv_cold {
     enum mv_cold_kind kind;
     uint16_t slot;
     size_t place, back;
+    uint64_t dirty; /* as in struct mv_translator, at the place */
     enum mv_jit_thunk thunk;
     /* MV_COLD_READ: where to, and how extended; MV_COLD_WRITE: what; MV_NO_REG: memory */
     uint8_t size;
@@ -63,13 +64,15 @@ struct mv_translator {
     unsigned first;  /* the unit's, and where its code is entered */
     uint32_t entry;
     uint8_t host[MV_REG_COUNT];  /* enum mv_host_reg, of the guest's registers */
-    uint64_t pending;            /* registers whose last value cpu->x does not have */
+    uint64_t dirty;              /* registers whose value cpu->x may not have, now */
+    uint64_t written;            /* and anywhere in the unit */
     uint8_t rax_has;             /* a register that rax has, too, until more is emitted */
     size_t rax_until;
     uint8_t xmm[32];             /* of its V registers; 0: memory alone has that one */
     uint64_t steady;             /* base registers that stay near where they were */
     bool has_own;                /* these are not the usual ones, of which no V is */
     uint32_t reload, reload_all; /* code that loads those that C does not keep, and all */
+    uint32_t store_all;          /* and that stores all of `written` */
     bool eflags;     /* EFLAGS have NZCV, as cpu->jit_flags would */
     bool flags_die;  /* nobody sees what this op makes of NZCV but by EFLAGS, at once */
     bool vector_checked,
@@ -77,7 +80,7 @@ struct mv_translator {
     bool failed;    /* out of memory, or of one of the tables here */
 
     uint16_t slots[MV_UNIT_OPS]; /* in the order of addresses */
-    uint64_t needed[MV_UNIT_OPS]; /* registers that cpu->x has to have behind the op */
+    uint64_t dirty_before[MV_UNIT_OPS];
     unsigned count;
     uint8_t is_in[MV_JIT_SLOTS];   /* the unit */
     uint8_t is_head[MV_JIT_SLOTS]; /* of a block; MV_HEAD_LOOP: a branch back leads there */
@@ -173,8 +176,8 @@ static inline enum mv_host_reg mv_def(const struct mv_translator *t, unsigned x,
 }
 
 /*
- * x is what `from` has (64 bits) from now on.  Leaves EFLAGS.  What is overwritten before
- * anybody could look for it in cpu->x is not stored there.
+ * x is what `from` has (64 bits) from now on.  Leaves EFLAGS.  What stands in a register of the
+ * host's is stored in cpu->x where the unit is left.
  */
 static inline void mv_set(struct mv_translator *t, unsigned x, enum mv_host_reg from)
 {
@@ -183,13 +186,12 @@ static inline void mv_set(struct mv_translator *t, unsigned x, enum mv_host_reg 
         return;
     if (host != MV_NO_REG && host != from)
         mv_mov_rr(&t->e, true, host, from);
-    if (host != MV_NO_REG && !(t->needed[t->index] >> x & 1)) {
-        t->pending |= UINT64_C(1) << x;
+    if (host != MV_NO_REG) {
+        t->dirty |= UINT64_C(1) << x;
         return;
     }
-    t->pending &= ~(UINT64_C(1) << x);
     mv_mov_mr(&t->e, true, mv_x_at(x), from);
-    if (host == MV_NO_REG && from == MV_RAX) {
+    if (from == MV_RAX) {
         t->rax_has = (uint8_t)x;
         t->rax_until = t->e.used;
     }
@@ -262,8 +264,8 @@ void mv_flags_set_added(struct mv_translator *t);
 void mv_flags_set_logic(struct mv_translator *t);
 /* ax has them, as cpu->jit_flags would: EFLAGS have them from then on. */
 void mv_flags_from_ax(struct mv_translator *t);
-/* The host's condition for a mask of conditions (a64.h), EFLAGS having NZCV from then on;
- * false: it always holds. */
+/* The host's condition for a mask of conditions (a64.h), of EFLAGS as they are then, which may
+ * have NZCV from then on; false: it always holds. */
 bool mv_flags_condition(struct mv_translator *t, uint16_t mask, enum mv_host_cond *ret);
 /* CF is C, or its opposite. */
 void mv_flags_load_carry(struct mv_translator *t, bool inverted);
@@ -327,6 +329,8 @@ void mv_to_thunk(struct mv_translator *t, enum mv_jit_thunk thunk, bool call);
 /* By opcode; NULL: its handler does it. */
 extern mv_emit_fn *const mv_emitters[MV_OPCODE_COUNT];
 
+/* Control never gets behind the op within a unit. */
+bool mv_op_is_last(const struct mv_op *op);
 /* Translate from a slot of the page on; false where it cannot be. */
 bool mv_jit_translate(struct mv_jit *jit, struct mv_cpu *cpu, struct mv_jit_page *page,
                       unsigned slot);
