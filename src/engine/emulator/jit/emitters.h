@@ -14,6 +14,8 @@
 #define MV_EMIT_WD(name) EMITTER(name##_32) EMITTER(name##_64)
 #define MV_EMIT_SIZES(name)                                                                        \
     EMITTER(name##8) EMITTER(name##16) EMITTER(name##32) EMITTER(name##64)
+#define MV_EMIT_WIDTHS(name)                                                                       \
+    EMITTER(name##_8) EMITTER(name##_16) EMITTER(name##_32) EMITTER(name##_64)
 #define MV_EMIT_BRANCH(name) EMITTER(name) EMITTER(name##_page)
 #define MV_EMIT_PAIR(name) EMITTER(name##_imm) EMITTER(name##_post) EMITTER(name##_pre)
 #define MV_EMIT_MODES(name) MV_EMIT_PAIR(name) EMITTER(name##_reg) EMITTER(name##_ext)
@@ -31,7 +33,7 @@
     MV_EMIT_XW(bfxil) MV_EMIT_XW(bfi) MV_EMIT_XW(extr)                                             \
     MV_EMIT_XW(csel) MV_EMIT_XW(csinc) MV_EMIT_XW(csinv) MV_EMIT_XW(csneg)                         \
     MV_EMIT_XW(ccmp_imm) MV_EMIT_XW(ccmp_reg) MV_EMIT_XW(ccmn_imm) MV_EMIT_XW(ccmn_reg)            \
-    EMITTER(rev32_x) MV_EMIT_XW(rev) MV_EMIT_XW(clz) MV_EMIT_XW(udiv) MV_EMIT_XW(sdiv)             \
+    EMITTER(rev32_x) MV_EMIT_XW(rbit) MV_EMIT_XW(rev16) MV_EMIT_XW(rev) MV_EMIT_XW(clz) MV_EMIT_XW(udiv) MV_EMIT_XW(sdiv)             \
     MV_EMIT_XW(lslv) MV_EMIT_XW(lsrv) MV_EMIT_XW(asrv) MV_EMIT_XW(rorv) EMITTER(crc32) EMITTER(crc32c) \
     MV_EMIT_XW(madd) MV_EMIT_XW(msub) EMITTER(smaddl) EMITTER(smsubl) EMITTER(umaddl)              \
     EMITTER(umsubl) EMITTER(smulh) EMITTER(umulh)                                                  \
@@ -86,7 +88,9 @@
     EMITTER(vzip_32) EMITTER(vzip_64) EMITTER(aese) EMITTER(aesd) EMITTER(vnot) EMITTER(vmovi)     \
     EMITTER(vext_16b) EMITTER(aesmc) EMITTER(aesimc) EMITTER(vpmull_64) EMITTER(sha1c)             \
     EMITTER(sha1p) EMITTER(sha1m) EMITTER(sha1h) EMITTER(sha1su0) EMITTER(sha1su1)                 \
-    EMITTER(sha256h) EMITTER(sha256h2) EMITTER(sha256su0) EMITTER(sha256su1)
+    EMITTER(sha256h) EMITTER(sha256h2) EMITTER(sha256su0) EMITTER(sha256su1)                       \
+    EMITTER(vaddp_8) EMITTER(vumaxp_8) EMITTER(vuminp_8) EMITTER(vshrn_8)                          \
+    MV_EMIT_WIDTHS(vld1) MV_EMIT_WIDTHS(vst1) MV_EMIT_WIDTHS(vld_dup)
 
 #define EMITTER(name) mv_emit_fn mv_emit_##name;
 MV_EMITTERS

@@ -206,6 +206,36 @@ EACH(sdiv, {
     return true;
 })
 
+/* rax is both halves of each part of so many bits, in the opposite order. */
+static void swap_halves(struct mv_translator *t, unsigned bits, uint64_t low_halves)
+{
+    mv_mov_ri(&t->e, MV_RCX, low_halves);
+    mv_mov_rr(&t->e, true, MV_RDX, MV_RAX);
+    mv_shift_ri(&t->e, true, MV_SHR, MV_RDX, bits);
+    mv_alu_rr(&t->e, true, MV_AND, MV_RAX, MV_RCX);
+    mv_alu_rr(&t->e, true, MV_AND, MV_RDX, MV_RCX);
+    mv_shift_ri(&t->e, true, MV_SHL, MV_RAX, bits);
+    mv_alu_rr(&t->e, true, MV_OR, MV_RAX, MV_RDX);
+    t->eflags = false;
+}
+
+EACH(rev16, {
+    mv_use_in(t, w, RN, MV_RAX);
+    swap_halves(t, 8, UINT64_C(0x00ff00ff00ff00ff));
+    mv_set(t, RD, MV_RAX);
+    return true;
+})
+
+EACH(rbit, {
+    mv_use_in(t, w, RN, MV_RAX);
+    mv_bswap(&t->e, w, MV_RAX);
+    swap_halves(t, 4, UINT64_C(0x0f0f0f0f0f0f0f0f));
+    swap_halves(t, 2, UINT64_C(0x3333333333333333));
+    swap_halves(t, 1, UINT64_C(0x5555555555555555));
+    mv_set(t, RD, MV_RAX);
+    return true;
+})
+
 static bool shift_by(struct mv_translator *t, bool w, enum mv_host_shift how)
 {
     enum mv_host_reg to = mv_def(t, RD, MV_RAX);

@@ -33,10 +33,35 @@ bool mv_emit_dmb(struct mv_translator *t)
     return true;
 }
 
-/* A register that is stored as it is read. */
+/* Of EL1, which has another stack pointer then. */
+static bool read_sp_el0(struct mv_translator *t)
+{
+    emit_at_el1(t);
+    mv_cmp_mi8(&t->e, MV_STATE(spsel), 0);
+    mv_cold_at(t, MV_COLD_INTERPRET, mv_jcc(&t->e, MV_CC_E));
+    enum mv_host_reg to = mv_def(t, t->op.rd, MV_RAX);
+    mv_mov_rm(&t->e, true, to, MV_STATE(sp_el[0]));
+    mv_set(t, t->op.rd, to);
+    return true;
+}
+
+static bool read_daif(struct mv_translator *t)
+{
+    emit_at_el1(t);
+    enum mv_host_reg to = mv_def(t, t->op.rd, MV_RAX);
+    mv_mov_rm(&t->e, false, to, MV_STATE(daif));
+    mv_set(t, t->op.rd, to);
+    return true;
+}
+
+/* A register that is stored as it is read, or one of those that kernels read all the time. */
 bool mv_emit_mrs(struct mv_translator *t)
 {
     const struct mv_sysreg *reg = mv_sysreg_of(&t->op);
+    if (reg->encoding == MV_SYSREG_ENC(3, 0, 4, 1, 0))
+        return read_sp_el0(t);
+    if (reg->word == offsetof(struct mv_cpu, daif))
+        return read_daif(t);
     if (reg->read != NULL || (reg->flags & (MV_SYSREG_WO | MV_SYSREG_FP)) || reg->offset == 0)
         return false;
     if (!(reg->flags & MV_SYSREG_EL0_R) || reg->gate != 0)

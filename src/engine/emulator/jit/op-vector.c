@@ -317,3 +317,50 @@ ONE(vzip_8, zip(t, P(0x60), P(0x68)))
 ONE(vzip_16, zip(t, P(0x61), P(0x69)))
 ONE(vzip_32, zip(t, P(0x62), P(0x6a)))
 ONE(vzip_64, zip(t, PUNPCKLQDQ, PUNPCKHQDQ))
+
+/* --- pairs of neighbours, of n and then of m; halves of elements */
+
+/* In the lower bytes of an xmm register's words, what op makes of both; and zeroes above. */
+static void pair_up(struct mv_translator *t, unsigned op, unsigned xmm, unsigned v, unsigned spare)
+{
+    mv_v_rr(&t->e, false, PSRLW_IMM, 2, spare, v);
+    mv_emit8(&t->e, 8);
+    mv_v_rr(&t->e, false, op, xmm, spare, v);
+    mv_v_rr(&t->e, false, PCMPEQD, spare, spare, spare);
+    mv_v_rr(&t->e, false, PSRLW_IMM, 2, spare, spare);
+    mv_emit8(&t->e, 8);
+    mv_v_rr(&t->e, false, PAND, xmm, xmm, spare);
+}
+
+static bool pairs(struct mv_translator *t, unsigned op)
+{
+    mv_check_vector(t);
+    if (t->op.imm != 0) {
+        pair_up(t, op, 0, mv_v_use(t, t->op.rn, 0), 2);
+        pair_up(t, op, 1, mv_v_use(t, t->op.rm, 1), 2);
+        mv_v_rr(&t->e, false, PACKUSWB, 0, 0, 1);
+    } else {
+        mv_v_both(t, PUNPCKLQDQ, t->op.rn, t->op.rm);
+        pair_up(t, op, 0, 0, 2);
+        mv_v_rr(&t->e, false, PACKUSWB, 0, 0, 0);
+    }
+    return set_by_imm(t);
+}
+ONE(vaddp_8, pairs(t, P(0xfc)))
+ONE(vumaxp_8, pairs(t, P(0xde)))
+ONE(vuminp_8, pairs(t, P(0xda)))
+
+/* The lower bytes of words that are shifted, in the lower half. */
+bool mv_emit_vshrn_8(struct mv_translator *t)
+{
+    if (t->op.ra != 0)
+        return false;
+    mv_check_vector(t);
+    /* Twice, as the upper byte is to be zero. */
+    mv_v_rr(&t->e, false, PSRLW_IMM, 6, 0, mv_v_use(t, t->op.rn, 0));
+    mv_emit8(&t->e, 8u - t->op.rm);
+    mv_v_rr(&t->e, false, PSRLW_IMM, 2, 0, 0);
+    mv_emit8(&t->e, 8);
+    mv_v_rr(&t->e, false, PACKUSWB, 0, 0, 0);
+    return set(t, false);
+}

@@ -13,6 +13,8 @@
 #define PANDN       P(0xdf)
 #define POR         P(0xeb)
 #define PXOR        P(0xef)
+#define PACKUSWB    P(0x67)
+#define PSRLW_IMM   P(0x71) /* 2 in the place of a register, and by how much */
 #define PADDD       P(0xfe)
 #define PADDQ       P(0xd4)
 #define PSUBD       P(0xfa)
