@@ -11,6 +11,7 @@
  *   k ADDR PAGES       "= SUM" of all doublewords of the pages, eight at a time
  *   j ADDR RUNS STEP   "= SUM" as of s, of 16 pages at each of so many steps, a power of two
  *                      of them, in an order that jumps
+ *   u ADDR N           store so many doublewords, 3, 6, 9 and so on; "= " what all give by EOR
  *   t ADDR TEXT        store the text
  *   p ADDR A B         store a pair
  *   o ADDR             "= SUM" of a pair
@@ -106,6 +107,16 @@ static uint64_t sum_all(uint64_t at, uint64_t pages)
     return total;
 }
 
+/* All of it in registers, but for the stores. */
+static uint64_t store_threes(uint64_t at, uint64_t n)
+{
+    uint64_t ret;
+    __asm__ volatile("mov x2, #0\n\tmov %2, #0\n1: add x2, x2, #3\n\teor %2, x2, %2, ror #7\n\t"
+                     "str x2, [%0], #8\n\tsubs %1, %1, #1\n\tb.ne 1b"
+                     : "+r"(at), "+r"(n), "=&r"(ret)::"x2", "cc", "memory");
+    return ret;
+}
+
 static void loop(uint64_t rounds)
 {
     volatile uint64_t *words = &area[0][0];
@@ -144,6 +155,9 @@ static void obey(char command, const char *rest)
         return;
     case 's':
         print("= %lx\n", sum(at, number(&rest)));
+        return;
+    case 'u':
+        print("= %lx\n", store_threes(at, number(&rest)));
         return;
     case 'j':
         a = number(&rest);

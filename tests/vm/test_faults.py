@@ -103,6 +103,35 @@ def test_every_access_waits_for_its_bytes(engines, tmp_path, mmu):
     assert "memvisor cont vm" in words
 
 
+def test_a_loop_waits_for_its_bytes(engines, tmp_path):
+    """What it keeps in registers, and has not stored anywhere, is there when it goes on."""
+    path, pages, words = image(tmp_path), 4, 4 * PAGE // 8
+    threes, expected = [3 * i for i in range(1, words + 1)], 0
+    for three in threes:
+        expected = three ^ (expected >> 7 | expected << 57 & MASK)
+    with memory_guest.Guest(engines, tmp_path, "-m", "16M,file=%s" % path) as guest, \
+            guest.qmp() as qmp, open(path, "r+b") as file:
+        guest.do("m")
+        offset = guest.free - guest.ram + 16 * PAGE
+        for _ in range(2): # the second time it is hot from its start
+            assert guest.do("u", guest.ram + offset, words) == expected
+            os.pwrite(file.fileno(), bytes(pages * PAGE), offset)
+            rest = os.pread(file.fileno(), RAM, offset + PAGE)
+            file.truncate(offset + PAGE)
+            guest.send("u", guest.ram + offset, words)
+            for page in range(1, pages):
+                expect_fault(qmp, path, "shrunk", offset + page * PAGE)
+                file.truncate(offset + (page + 1) * PAGE)
+                if page == pages - 1:
+                    os.pwrite(file.fileno(), rest[page * PAGE:], offset + pages * PAGE)
+                qmp.execute("cont")
+                qmp.event("RESUME")
+            assert guest.answer() == expected
+            left = os.pread(file.fileno(), pages * PAGE, offset)
+            assert list(struct.unpack("<%dQ" % words, left)) == threes
+        assert guest.end() == 0
+
+
 def test_loader_copies_and_reset(engines, tmp_path):
     path = image(tmp_path)
     with memory_guest.Guest(engines, tmp_path, "-m", "16M,file=%s" % path) as guest, \
