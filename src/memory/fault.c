@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <string.h>
 #include <ucontext.h>
 
 static __thread struct mv_fault_point *innermost;
@@ -17,6 +18,8 @@ static void take_registers(struct mv_fault_point *point, const ucontext_t *conte
                                       REG_R12, REG_R13, REG_R14, REG_R15};
     for (unsigned i = 0; i < 16; i++)
         point->registers[i] = (uint64_t)context->uc_mcontext.gregs[order[i]];
+    if (context->uc_mcontext.fpregs != NULL)
+        memcpy(point->vectors, context->uc_mcontext.fpregs->_xmm, sizeof point->vectors);
     point->code = (const void *)context->uc_mcontext.gregs[REG_RIP];
 #endif
 }

@@ -31,7 +31,8 @@ struct mv_fault_point {
     sigjmp_buf jump;
     const uint8_t *address;         /* what could not be accessed; set before the jump */
     const void *code;               /* the host's instruction that did; NULL: it is not known */
-    uint64_t registers[16];         /* and the host's then: x86-64's, by their numbers, or zeroes */
+    /* and the host's registers then: x86-64's general ones and SSE's, by their numbers */
+    uint64_t registers[16], vectors[16][2];
     struct mv_fault_waiter *waiter; /* NULL: the thread waits for as long as it takes */
     struct mv_fault_point *outer;
 };

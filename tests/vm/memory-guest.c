@@ -107,12 +107,16 @@ static uint64_t sum_all(uint64_t at, uint64_t pages)
     return total;
 }
 
-/* All of it in registers, but for the stores. */
+/* All of it in registers, but for the stores: x2, and a vector of the same. */
 static uint64_t store_threes(uint64_t at, uint64_t n)
 {
     uint64_t ret;
-    __asm__ volatile("mov x2, #0\n\tmov %2, #0\n1: add x2, x2, #3\n\teor %2, x2, %2, ror #7\n\t"
-                     "str x2, [%0], #8\n\tsubs %1, %1, #1\n\tb.ne 1b"
+    __asm__ volatile(".arch_extension simd\n\tmrs x2, cpacr_el1\n\torr x2, x2, #0x300000\n\t"
+                     "msr cpacr_el1, x2\n\tisb\n\t"
+                     "mov x2, #3\n\tdup v1.2d, x2\n\tmovi v0.2d, #0\n\tmov x2, #0\n\tmov %2, #0\n"
+                     "1: add x2, x2, #3\n\tadd v0.2d, v0.2d, v1.2d\n\teor %2, x2, %2, ror #7\n\t"
+                     "str x2, [%0], #8\n\tsubs %1, %1, #1\n\tb.ne 1b\n\t"
+                     "umov x2, v0.d[1]\n\teor %2, %2, x2"
                      : "+r"(at), "+r"(n), "=&r"(ret)::"x2", "cc", "memory");
     return ret;
 }

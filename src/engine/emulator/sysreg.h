@@ -18,6 +18,7 @@ struct mv_cpu;
 #define MV_SYSREG_ENC(op0, op1, crn, crm, op2)                                                     \
     ((uint16_t)((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2)))
 #define MV_SYSREG_DC_ZVA MV_SYSREG_ENC(1, 3, 7, 4, 1)
+#define MV_SYSREG_SP_EL0 MV_SYSREG_ENC(3, 0, 4, 1, 0)
 
 enum {
     MV_SYSREG_RO = 1,    /* writes are UNDEF */

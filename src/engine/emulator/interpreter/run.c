@@ -158,7 +158,7 @@ static const struct mv_op *translated_access(struct mv_cpu *cpu)
 {
 #ifdef MV_HAS_JIT
     if (cpu->jit != NULL)
-        return mv_jit_take_access(cpu, cpu->unwind.code, cpu->unwind.registers);
+        return mv_jit_take_access(cpu, &cpu->unwind);
 #endif
     return NULL;
 }

@@ -52,6 +52,7 @@ enum mv_host_vector_op {
     MV_VMOVSS = MV_VEX(1, 2, 0x10),
     MV_VMOVQ = MV_VEX(1, 2, 0x7e),         /* of a vector register, too */
     MV_VMOVD_GENERAL = MV_VEX(1, 1, 0x6e), /* from a general register or memory; w: of 64 bits */
+    MV_VMOVD_TO_GENERAL = MV_VEX(1, 1, 0x7e), /* the same, back: of `to` to `from` */
     MV_VINSERTPS = MV_VEX(3, 1, 0x21),     /* and which elements: from, to, and zeroes */
     MV_VPXOR = MV_VEX(1, 1, 0xef),
     MV_VUCOMIS = MV_VEX(1, 0, 0x2e), /* w stands for double precision here: prefix 66 */

@@ -54,6 +54,7 @@ struct mv_jit_numbers {
 };
 
 struct mv_cpu;
+struct mv_fault_point;
 struct mv_jit_page;
 struct mv_jit_perf;
 struct mv_translator;
@@ -195,11 +196,10 @@ const struct mv_op *mv_jit_enter(struct mv_cpu *cpu, const struct mv_op *op);
 /* --- for the run loop */
 
 /*
- * An access of the unit's that runs met a fault, at that host address and with these registers
- * (struct mv_fault_point): its op, before which all of the guest's state is now.  NULL: none did.
+ * Where a fault was an access of the unit's that runs: its op, before which all of the guest's
+ * state is now.  NULL: it was none.
  */
-const struct mv_op *mv_jit_take_access(struct mv_cpu *cpu, const void *host,
-                                       const uint64_t registers[16]);
+const struct mv_op *mv_jit_take_access(struct mv_cpu *cpu, const struct mv_fault_point *point);
 
 #else
 
@@ -230,8 +230,8 @@ static inline void mv_jit_drop_page(struct mv_jit *jit, struct mv_jit_page **io_
 static inline void mv_jit_fp_end(struct mv_cpu *cpu)
 {
 }
-static inline const struct mv_op *mv_jit_take_access(struct mv_cpu *cpu, const void *host,
-                                                     const uint64_t registers[16])
+static inline const struct mv_op *mv_jit_take_access(struct mv_cpu *cpu,
+                                                     const struct mv_fault_point *point)
 {
     return NULL;
 }

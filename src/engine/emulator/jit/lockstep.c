@@ -168,7 +168,7 @@ static bool is_repeatable(const struct mv_op *op, uint16_t code)
         return code == MV_OPCODE_msr_daifset;
     const struct mv_sysreg *reg = mv_sysreg_of(op);
     if (code == MV_OPCODE_mrs)
-        return reg->read == NULL;
+        return reg->read == NULL || reg->encoding == MV_SYSREG_SP_EL0;
     return reg->encoding == MV_SYSREG_DC_ZVA ||
            (reg->write == NULL && reg->changed == NULL &&
             !(reg->flags & (MV_SYSREG_EXIT | MV_SYSREG_CODE)));

@@ -150,7 +150,7 @@ static bool sha1_rounds(struct mv_translator *t, unsigned function, uint32_t con
     mv_v_rr(&t->e, false, P38(0x58), 3, 0, 3); /* in all elements */
     mv_v_copy(t, 0, t->op.rm);
     mv_v_rr(&t->e, false, PSUBD, 0, 0, 3);
-    mv_v_rm(&t->e, false, MV_VMOVSS, 3, 0, mv_v_at(t->op.rn, 0));
+    mv_v_rm(&t->e, false, MV_VMOVSS, 3, 0, mv_v_stored_at(t, t->op.rn, 0));
     mv_v_rr(&t->e, false, PADDD, 0, 0, 3);
     mv_v_rr(&t->e, false, PSHUFD, 2, 0, 0);
     mv_emit8(&t->e, 0x1b);
@@ -181,7 +181,7 @@ bool mv_emit_sha1m(struct mv_translator *t)
 bool mv_emit_sha1h(struct mv_translator *t)
 {
     mv_check_vector(t);
-    mv_mov_rm(&t->e, false, MV_RAX, mv_v_at(t->op.rn, 0));
+    mv_mov_rm(&t->e, false, MV_RAX, mv_v_stored_at(t, t->op.rn, 0));
     mv_rorx(&t->e, false, MV_RAX, MV_RAX, 2);
     mv_v_rr(&t->e, false, MV_VMOVD_GENERAL, 0, 0, MV_RAX);
     return mv_v_done(t);

@@ -171,7 +171,10 @@ static bool to_general(struct mv_translator *t, unsigned size, unsigned byte)
 {
     enum mv_host_reg to = mv_def(t, t->op.rd, MV_RAX);
     mv_check_vector(t);
-    mv_load(&t->e, size, false, false, to, mv_v_at(t->op.rn, byte));
+    if (byte == 0 && t->xmm[t->op.rn] != 0)
+        mv_v_rr(&t->e, size == 8, MV_VMOVD_TO_GENERAL, t->xmm[t->op.rn], 0, to);
+    else
+        mv_load(&t->e, size, false, false, to, mv_v_stored_at(t, t->op.rn, byte));
     mv_set(t, t->op.rd, to);
     return true;
 }
@@ -215,8 +218,8 @@ static bool select(struct mv_translator *t, bool is_double)
     if (!mv_flags_condition(t, t->op.aux, &cc))
         return move(t, is_double);
     bool eflags = t->eflags;
-    mv_mov_rm(&t->e, is_double, MV_RCX, mv_v_at(t->op.rm, 0));
-    mv_emit_rm(&t->e, is_double, 0x0f40 | cc, MV_RCX, mv_v_at(t->op.rn, 0));
+    mv_mov_rm(&t->e, is_double, MV_RCX, mv_v_stored_at(t, t->op.rm, 0));
+    mv_emit_rm(&t->e, is_double, 0x0f40 | cc, MV_RCX, mv_v_stored_at(t, t->op.rn, 0));
     mv_v_rr(&t->e, true, MV_VMOVD_GENERAL, 0, 0, MV_RCX);
     t->eflags = eflags;
     return store_scalar(t);

@@ -354,7 +354,7 @@ static bool store_vector(struct mv_translator *t, enum mode mode, unsigned size)
     } else if (size >= 4 && t->xmm[t->op.rd] != 0) {
         mv_v_rm(&t->e, false, (size == 4 ? MV_VMOVSS : MV_VMOVSD) + 1, t->xmm[t->op.rd], 0, HOST(0));
     } else {
-        mv_mov_rm(&t->e, true, MV_RDX, mv_v_at(t->op.rd, 0));
+        mv_mov_rm(&t->e, true, MV_RDX, mv_v_stored_at(t, t->op.rd, 0));
         mv_store(&t->e, size, HOST(0), MV_RDX);
     }
     mv_access_here(t);

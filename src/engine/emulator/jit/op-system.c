@@ -58,7 +58,7 @@ static bool read_daif(struct mv_translator *t)
 bool mv_emit_mrs(struct mv_translator *t)
 {
     const struct mv_sysreg *reg = mv_sysreg_of(&t->op);
-    if (reg->encoding == MV_SYSREG_ENC(3, 0, 4, 1, 0))
+    if (reg->encoding == MV_SYSREG_SP_EL0)
         return read_sp_el0(t);
     if (reg->word == offsetof(struct mv_cpu, daif))
         return read_daif(t);

@@ -237,7 +237,10 @@ bool mv_emit_vmovi(struct mv_translator *t)
 static bool broadcast(struct mv_translator *t, unsigned op, unsigned size)
 {
     mv_check_vector(t);
-    mv_v_rm(&t->e, false, op, 0, 0, mv_v_at(t->op.rn, t->op.ra * size));
+    if (t->op.ra == 0 && t->xmm[t->op.rn] != 0)
+        mv_v_rr(&t->e, false, op, 0, 0, t->xmm[t->op.rn]);
+    else
+        mv_v_rm(&t->e, false, op, 0, 0, mv_v_stored_at(t, t->op.rn, t->op.ra * size));
     return set_by_imm(t);
 }
 ONE(vdup_8, broadcast(t, P38(0x78), 1))
@@ -261,7 +264,10 @@ static bool element(struct mv_translator *t, unsigned size, bool is_signed, bool
 {
     enum mv_host_reg to = mv_def(t, t->op.rd, MV_RAX);
     mv_check_vector(t);
-    mv_load(&t->e, size, is_signed, wide, to, mv_v_at(t->op.rn, t->op.ra * size));
+    if (t->op.ra == 0 && !is_signed && size >= 4 && t->xmm[t->op.rn] != 0)
+        mv_v_rr(&t->e, size == 8, MV_VMOVD_TO_GENERAL, t->xmm[t->op.rn], 0, to);
+    else
+        mv_load(&t->e, size, is_signed, wide, to, mv_v_stored_at(t, t->op.rn, t->op.ra * size));
     mv_set(t, t->op.rd, to);
     return true;
 }
@@ -277,14 +283,22 @@ ONE(smov_x_32, element(t, 4, true, true))
 
 static bool insert(struct mv_translator *t, unsigned size, bool from_vector)
 {
+    static const unsigned inserts[] = {
+        [1] = P3A(0x20), [2] = P(0xc4), [4] = P3A(0x22), [8] = P3A(0x22)};
     enum mv_host_reg from = MV_RAX;
+    unsigned own = t->xmm[t->op.rd];
     mv_check_vector(t);
     if (from_vector)
-        mv_load(&t->e, size, false, false, MV_RAX, mv_v_at(t->op.rn, t->op.ra * size));
+        mv_load(&t->e, size, false, false, MV_RAX, mv_v_stored_at(t, t->op.rn, t->op.ra * size));
     else
         from = mv_use(t, t->op.rn, MV_RAX);
-    mv_store(&t->e, size, mv_v_at(t->op.rd, t->op.aux * size), from);
-    mv_v_reload(t, t->op.rd);
+    if (own == 0) {
+        mv_store(&t->e, size, mv_v_at(t->op.rd, t->op.aux * size), from);
+        return true;
+    }
+    mv_v_rr(&t->e, size == 8, inserts[size], own, own, from);
+    mv_emit8(&t->e, t->op.aux);
+    mv_v_set(t, t->op.rd, own);
     return true;
 }
 ONE(vins_8, insert(t, 1, true))

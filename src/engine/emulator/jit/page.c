@@ -164,21 +164,28 @@ static const struct mv_jit_unit *find_unit(const struct mv_jit_page *page, uint3
     return unit;
 }
 
-const struct mv_op *mv_jit_take_access(struct mv_cpu *cpu, const void *host,
-                                       const uint64_t registers[16])
+static void take_registers(struct mv_cpu *cpu, const struct mv_jit_unit *unit,
+                           const struct mv_fault_point *point)
+{
+    for (unsigned r = 0; r < 16; r++) {
+        if (unit->guest[r] != 0)
+            cpu->x[unit->guest[r] - 1] = point->registers[r];
+        if (unit->guest_v[r] != 0)
+            memcpy(&cpu->v[unit->guest_v[r] - 1], point->vectors[r], sizeof point->vectors[r]);
+    }
+}
+
+const struct mv_op *mv_jit_take_access(struct mv_cpu *cpu, const struct mv_fault_point *point)
 {
     uint32_t at;
     const struct mv_jit_page *page = *mv_jit_page_place(cpu->page_ops);
-    if (page == NULL || !mv_code_memory_find(&cpu->jit->memory, host, &at))
+    if (page == NULL || !mv_code_memory_find(&cpu->jit->memory, point->code, &at))
         return NULL;
     const struct mv_jit_unit *unit = find_unit(page, at);
     for (unsigned i = 0; unit != NULL && i < unit->access_count; i++) {
         if (at >= unit->accesses[i].at)
             continue;
-        for (unsigned r = 0; r < 16; r++) {
-            if (unit->guest[r] != 0)
-                cpu->x[unit->guest[r] - 1] = registers[r];
-        }
+        take_registers(cpu, unit, point);
         return &page->ops[unit->accesses[i].slot];
     }
     return NULL;

@@ -20,7 +20,8 @@ struct mv_jit_unit {
     uint32_t start, end; /* in the code memory */
     uint16_t slot;       /* it is entered at */
     uint64_t lines;      /* of its instructions */
-    uint8_t guest[16];   /* by the host's registers, which of the guest's it changes there, + 1 */
+    /* By the host's registers, which of the guest's it changes there, + 1. */
+    uint8_t guest[16], guest_v[16];
     unsigned access_count;
     struct mv_jit_access accesses[];
 };

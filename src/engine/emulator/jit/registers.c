@@ -123,26 +123,42 @@ static void choose_vector(struct mv_translator *t, struct uses *uses)
     }
 }
 
-/* --- which cpu->x may not have */
+/* --- which of them cpu->x and cpu->v may not have */
 
-static uint64_t mapped(const struct mv_translator *t, uint64_t registers)
+/* Those that stand in registers of the host's. */
+static struct mv_op_registers mapped(const struct mv_translator *t, struct mv_op_registers all)
 {
-    uint64_t ret = 0;
-    for (; registers != 0; registers &= registers - 1) {
-        unsigned x = (unsigned)__builtin_ctzll(registers);
-        ret |= mv_host_of(t, x) != MV_NO_REG ? UINT64_C(1) << x : 0;
+    struct mv_op_registers ret = {0};
+    for (; all.x != 0; all.x &= all.x - 1) {
+        unsigned x = (unsigned)__builtin_ctzll(all.x);
+        ret.x |= mv_host_of(t, x) != MV_NO_REG ? UINT64_C(1) << x : 0;
+    }
+    for (; all.v != 0; all.v &= all.v - 1) {
+        unsigned v = (unsigned)__builtin_ctz(all.v);
+        ret.v |= t->xmm[v] != 0 ? 1u << v : 0;
     }
     return ret;
 }
 
-/* Behind the op with that index.  A handler has all in memory, and leaves it there. */
-uint64_t mv_registers_dirty(const struct mv_translator *t, unsigned index)
+/* A handler has all in memory, and leaves it there. */
+struct mv_op_registers mv_registers_dirty(const struct mv_translator *t, unsigned index)
 {
     struct mv_op op = mv_op_of(t, t->slots[index]);
     if (mv_emitters[op.code] == NULL)
-        return 0;
-    uint64_t written = mv_op_registers(&op, mv_op_traits[op.code].writes).x;
-    return t->dirty_before[index] | mapped(t, written);
+        return (struct mv_op_registers){0};
+    struct mv_op_registers ret = mapped(t, mv_op_registers(&op, mv_op_traits[op.code].writes));
+    ret.x |= t->dirty_before[index].x;
+    ret.v |= t->dirty_before[index].v;
+    return ret;
+}
+
+/* True where it is news. */
+static bool join(struct mv_op_registers *to, struct mv_op_registers from)
+{
+    bool news = (from.x & ~to->x) != 0 || (from.v & ~to->v) != 0;
+    to->x |= from.x;
+    to->v |= from.v;
+    return news;
 }
 
 /* Forwards, by all ways that control may take. */
@@ -150,25 +166,22 @@ static void find_dirty(struct mv_translator *t)
 {
     uint8_t index_of[MV_JIT_SLOTS];
     _Static_assert(MV_UNIT_OPS <= UINT8_MAX, "an index takes a byte");
-    for (unsigned i = 0; i < t->count; i++) {
+    for (unsigned i = 0; i < t->count; i++)
         index_of[t->slots[i]] = (uint8_t)i;
-        t->dirty_before[i] = 0;
-    }
-    t->written = 0;
+    memset(t->dirty_before, 0, sizeof t->dirty_before);
+    t->written = (struct mv_op_registers){0};
     for (bool changed = true; changed;) {
         changed = false;
         for (unsigned i = 0; i < t->count; i++) {
             struct mv_op op = mv_op_of(t, t->slots[i]);
-            uint64_t dirty = mv_registers_dirty(t, i);
+            struct mv_op_registers dirty = mv_registers_dirty(t, i);
             unsigned next = t->slots[i] + 1u, target;
-            t->written |= dirty;
+            join(&t->written, dirty);
             if (!mv_op_is_last(&op) && i + 1 < t->count && t->slots[i + 1] == next)
-                t->dirty_before[i + 1] |= dirty;
-            if (!mv_op_leads_to(&op, t->slots[i], &target) || !t->is_in[target])
-                continue;
-            uint64_t *before = &t->dirty_before[index_of[target]];
-            changed |= target <= t->slots[i] && (dirty & ~*before) != 0;
-            *before |= dirty;
+                join(&t->dirty_before[i + 1], dirty);
+            if (mv_op_leads_to(&op, t->slots[i], &target) && t->is_in[target] &&
+                join(&t->dirty_before[index_of[target]], dirty))
+                changed |= target <= t->slots[i];
         }
     }
 }
@@ -197,17 +210,26 @@ static void load(struct mv_translator *t, unsigned x, enum mv_host_reg host)
     mv_mov_rm(&t->e, true, host, mv_x_at(x));
 }
 
-static void store(struct mv_translator *t, uint64_t registers)
+static void store(struct mv_translator *t, struct mv_op_registers registers)
 {
-    for (; registers != 0; registers &= registers - 1) {
-        unsigned x = (unsigned)__builtin_ctzll(registers);
+    for (; registers.x != 0; registers.x &= registers.x - 1) {
+        unsigned x = (unsigned)__builtin_ctzll(registers.x);
         mv_mov_mr(&t->e, true, mv_x_at(x), mv_host_of(t, x));
     }
+    for (; registers.v != 0; registers.v &= registers.v - 1) {
+        unsigned v = (unsigned)__builtin_ctz(registers.v);
+        mv_vstore(&t->e, mv_v_at(v, 0), t->xmm[v]);
+    }
+}
+
+static bool writes_any(const struct mv_translator *t)
+{
+    return t->written.x != 0 || t->written.v != 0;
 }
 
 size_t mv_registers_begin(struct mv_translator *t)
 {
-    if (t->written != 0) {
+    if (writes_any(t)) {
         t->store_all = (uint32_t)t->e.used;
         store(t, t->written);
         mv_emit8(&t->e, MV_RET);
@@ -235,7 +257,7 @@ size_t mv_registers_begin(struct mv_translator *t)
     return mv_jmp(&t->e);
 }
 
-void mv_registers_end(struct mv_translator *t, uint64_t dirty)
+void mv_registers_end(struct mv_translator *t, struct mv_op_registers dirty)
 {
     store(t, dirty);
     for (unsigned x = 0; t->has_own && x < MV_REG_COUNT; x++) {
@@ -246,7 +268,7 @@ void mv_registers_end(struct mv_translator *t, uint64_t dirty)
 
 void mv_registers_store(struct mv_translator *t)
 {
-    if (t->written != 0)
+    if (writes_any(t))
         mv_set_target(&t->e, mv_call(&t->e), t->store_all);
 }
 

@@ -252,7 +252,7 @@ static void emit_op(struct mv_translator *t, struct mv_cpu *cpu)
     t->flags_die = false;
     bool twice = t->jit->lockstep == NULL ||
                  !(mv_op_traits[t->op.code].writes & MV_OPERAND_OTHER);
-    t->dirty = 0;
+    t->dirty = (struct mv_op_registers){0};
     if (t->op.code == MV_OPCODE_undef || !twice) {
         emit_interpret(t);
         return;
@@ -288,7 +288,8 @@ static void emit_body(struct mv_translator *t, struct mv_cpu *cpu)
         }
         emit_op(t, cpu);
         /* What was not foreseen would not be stored. */
-        t->failed |= (t->dirty & ~mv_registers_dirty(t, i)) != 0;
+        struct mv_op_registers foreseen = mv_registers_dirty(t, i);
+        t->failed |= (t->dirty.x & ~foreseen.x) != 0 || (t->dirty.v & ~foreseen.v) != 0;
         if (mv_op_is_last(&t->op))
             continue;
         if (t->slot + 1 == MV_JIT_SLOTS) {
@@ -315,8 +316,10 @@ static struct mv_jit_unit *make_unit(const struct mv_translator *t, unsigned slo
     memcpy(unit->accesses, t->accesses, t->access_count * sizeof(struct mv_jit_access));
     for (unsigned i = 0; i < t->count; i++)
         unit->lines |= UINT64_C(1) << t->slots[i] / 16;
-    for (uint64_t x = t->written; x != 0; x &= x - 1)
+    for (uint64_t x = t->written.x; x != 0; x &= x - 1)
         unit->guest[t->host[__builtin_ctzll(x)]] = (uint8_t)(__builtin_ctzll(x) + 1);
+    for (uint32_t v = t->written.v; v != 0; v &= v - 1)
+        unit->guest_v[t->xmm[__builtin_ctz(v)]] = (uint8_t)(__builtin_ctz(v) + 1);
     return unit;
 }
 

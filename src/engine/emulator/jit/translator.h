@@ -40,7 +40,7 @@ struct mv_cold {
     enum mv_cold_kind kind;
     uint16_t slot;
     size_t place, back;
-    uint64_t dirty; /* as in struct mv_translator, at the place */
+    struct mv_op_registers dirty; /* as in struct mv_translator, at the place */
     enum mv_jit_thunk thunk;
     /* MV_COLD_READ: where to, and how extended; MV_COLD_WRITE: what; MV_NO_REG: memory */
     uint8_t size;
@@ -64,8 +64,8 @@ struct mv_translator {
     unsigned first;  /* the unit's, and where its code is entered */
     uint32_t entry;
     uint8_t host[MV_REG_COUNT];  /* enum mv_host_reg, of the guest's registers */
-    uint64_t dirty;              /* registers whose value cpu->x may not have, now */
-    uint64_t written;            /* and anywhere in the unit */
+    /* Whose value cpu->x, or cpu->v, may not have: now, and anywhere in the unit. */
+    struct mv_op_registers dirty, written;
     uint8_t rax_has;             /* a register that rax has, too, until more is emitted */
     size_t rax_until;
     uint8_t xmm[32];             /* of its V registers; 0: memory alone has that one */
@@ -80,7 +80,7 @@ struct mv_translator {
     bool failed;    /* out of memory, or of one of the tables here */
 
     uint16_t slots[MV_UNIT_OPS]; /* in the order of addresses */
-    uint64_t dirty_before[MV_UNIT_OPS];
+    struct mv_op_registers dirty_before[MV_UNIT_OPS];
     unsigned count;
     uint8_t is_in[MV_JIT_SLOTS];   /* the unit */
     uint8_t is_head[MV_JIT_SLOTS]; /* of a block; MV_HEAD_LOOP: a branch back leads there */
@@ -187,7 +187,7 @@ static inline void mv_set(struct mv_translator *t, unsigned x, enum mv_host_reg 
     if (host != MV_NO_REG && host != from)
         mv_mov_rr(&t->e, true, host, from);
     if (host != MV_NO_REG) {
-        t->dirty |= UINT64_C(1) << x;
+        t->dirty.x |= UINT64_C(1) << x;
         return;
     }
     mv_mov_mr(&t->e, true, mv_x_at(x), from);
@@ -240,12 +240,25 @@ static inline void mv_v_with(struct mv_translator *t, bool w, unsigned op, unsig
         mv_v_rm(&t->e, w, op, to, second, mv_v_at(v, 0));
 }
 
-/* v is what `from` has from now on. */
+/* v is what `from` has from now on; stored as mv_set does it. */
 static inline void mv_v_set(struct mv_translator *t, unsigned v, unsigned from)
 {
-    mv_vstore(&t->e, mv_v_at(v, 0), from);
-    if (t->xmm[v] != 0 && t->xmm[v] != from)
+    if (t->xmm[v] == 0) {
+        mv_vstore(&t->e, mv_v_at(v, 0), from);
+        return;
+    }
+    if (t->xmm[v] != from)
         mv_vmove(&t->e, t->xmm[v], from);
+    t->dirty.v |= 1u << v;
+}
+
+/* Its place in memory, which has it. */
+static inline struct mv_host_mem mv_v_stored_at(struct mv_translator *t, unsigned v, unsigned byte)
+{
+    if (t->dirty.v >> v & 1)
+        mv_vstore(&t->e, mv_v_at(v, 0), t->xmm[v]);
+    t->dirty.v &= ~(1u << v);
+    return mv_v_at(v, byte);
 }
 
 /* Memory has changed. */
