@@ -33,7 +33,8 @@
     MV_EMIT_XW(bfxil) MV_EMIT_XW(bfi) MV_EMIT_XW(extr)                                             \
     MV_EMIT_XW(csel) MV_EMIT_XW(csinc) MV_EMIT_XW(csinv) MV_EMIT_XW(csneg)                         \
     MV_EMIT_XW(ccmp_imm) MV_EMIT_XW(ccmp_reg) MV_EMIT_XW(ccmn_imm) MV_EMIT_XW(ccmn_reg)            \
-    EMITTER(rev32_x) MV_EMIT_XW(rbit) MV_EMIT_XW(rev16) MV_EMIT_XW(rev) MV_EMIT_XW(clz) MV_EMIT_XW(udiv) MV_EMIT_XW(sdiv)             \
+    EMITTER(rev32_x) MV_EMIT_XW(rbit) MV_EMIT_XW(rev16) MV_EMIT_XW(rev) MV_EMIT_XW(clz)            \
+    MV_EMIT_XW(udiv) MV_EMIT_XW(sdiv)                                                              \
     MV_EMIT_XW(lslv) MV_EMIT_XW(lsrv) MV_EMIT_XW(asrv) MV_EMIT_XW(rorv) EMITTER(crc32) EMITTER(crc32c) \
     MV_EMIT_XW(madd) MV_EMIT_XW(msub) EMITTER(smaddl) EMITTER(smsubl) EMITTER(umaddl)              \
     EMITTER(umsubl) EMITTER(smulh) EMITTER(umulh)                                                  \

@@ -9,9 +9,9 @@
  * which runs that.  So the interpreter needs no look-up of its own, and a unit is found by
  * the op of its address.
  *
- * Units keep some of the guest's registers in the host's (registers.h), but each write goes
- * to struct mv_cpu at once as well: wherever a unit is left, or an access faults, all of the
- * guest's state stands where the interpreter has it, but for NZCV (flags.h).
+ * Units keep some of the guest's registers in the host's (registers.h).  Wherever one is left,
+ * calls C, or an access faults, all of the guest's state stands where the interpreter has it,
+ * but for NZCV (mv_cpu_take_back).
  */
 #ifndef MV_JIT_JIT_H
 #define MV_JIT_JIT_H

@@ -242,6 +242,17 @@ static struct mv_host_mem entry(enum mv_host_reg base, enum mv_host_reg index, s
 #define MISSED(member)                                                                             \
     ((int32_t)offsetof(struct mv_jit, member) - (int32_t)offsetof(struct mv_jit, misses_left))
 
+/* Somebody is to look at this one: rdx is &jit->misses_left, and on the stack is which it was. */
+static void emit_note_miss(struct mv_emit *e)
+{
+    mv_push(e, MV_RCX);
+    mv_mov_rm(e, false, MV_RCX, mv_at(MV_RSP, 8));
+    mv_mov_mr(e, false, mv_at(MV_RDX, MISSED(miss)), MV_RCX);
+    mv_mov_rm(e, true, MV_RCX, MV_STATE(page_ops));
+    mv_mov_mr(e, true, mv_at(MV_RDX, MISSED(missed_ops)), MV_RCX);
+    mv_pop(e, MV_RCX);
+}
+
 /* The page's entry becomes the stream's, where it takes the access. */
 static void emit_stream(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk thunk)
 {
@@ -261,7 +272,8 @@ static void emit_stream(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk
     mv_push(e, MV_RDX);
     mv_emit_index(e);
     mv_pop(e, MV_RDX);
-    mv_alu_rm(e, true, MV_CMP, MV_RDX, entry(MV_SET, MV_RCX, copied[thunk == MV_THUNK_STREAM_WRITE].from));
+    size_t tag = copied[thunk == MV_THUNK_STREAM_WRITE].from;
+    mv_alu_rm(e, true, MV_CMP, MV_RDX, entry(MV_SET, MV_RCX, tag));
     size_t other = mv_jcc(e, MV_CC_NE);
     mv_alu_rr(e, true, MV_ADD, MV_RCX, MV_SET);
     mv_mov_rm(e, true, MV_RDX, mv_at(MV_RSP, 8));
@@ -286,12 +298,7 @@ static void emit_stream(struct mv_jit *jit, struct mv_emit *e, enum mv_jit_thunk
     mv_pop(e, MV_RCX);
     mv_emit8(e, MV_RET);
     mv_set_target(e, looked_at, e->used);
-    mv_push(e, MV_RCX);
-    mv_mov_rm(e, false, MV_RCX, mv_at(MV_RSP, 8));
-    mv_mov_mr(e, false, mv_at(MV_RDX, MISSED(miss)), MV_RCX);
-    mv_mov_rm(e, true, MV_RCX, MV_STATE(page_ops));
-    mv_mov_mr(e, true, mv_at(MV_RDX, MISSED(missed_ops)), MV_RCX);
-    mv_pop(e, MV_RCX);
+    emit_note_miss(e);
     mv_set_target(e, mv_jmp(e), back);
 }
 

@@ -259,9 +259,8 @@ static void emit_op(struct mv_translator *t, struct mv_cpu *cpu)
     }
     mv_emit_handler(t);
     /* The unit may be forgotten: what follows is looked up. */
-    if (forgets(&t->op)) {
+    if (forgets(&t->op))
         mv_go_from(t, 4);
-    }
 }
 
 static void emit_body(struct mv_translator *t, struct mv_cpu *cpu)

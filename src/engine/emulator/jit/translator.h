@@ -5,9 +5,8 @@
  *
  * Registers: r15 stands in the middle of cpu->x, so that most of it is one byte away; r14 is
  * the TLB set of the half that the code is in: the other's addresses find no entry there, so
- * that accesses go the slow way, and jumps leave.  Ten of
- * the guest's registers stand in ten of the host's (registers.h) and, always, in cpu->x as
- * well; all others there alone.  rax, rcx and rdx are free at each op.
+ * that accesses go the slow way, and jumps leave.  Ten of the guest's registers stand in ten of
+ * the host's (registers.h), all others in cpu->x.  rax, rcx and rdx are free at each op.
  *
  * Flags: NZCV is cpu->jit_flags while a unit runs, which is 0 at other times: what lahf and
  * seto of EFLAGS make of it, in the form that a comparison leaves, so that CF is the opposite
