@@ -4,6 +4,11 @@
  * line so that lines of several threads stay whole.  Any thread may call.
  * While the terminal is raw, line ends become CR LF (mv_log_set_raw).
  *
+ * Whoever reads them may not: a terminal that is stopped or full takes nothing, and
+ * the guest's text, which often has the same one, fills it.  So from mv_log_begin on a
+ * thread of its own writes, and nobody waits for it longer than a fraction of a second.
+ * Until then, and where nobody else has to be served, each line is written by its caller.
+ *
  * struct mv_progress: the bar of long work that is counted in bytes.  It shows
  * on standard error where that is a terminal, once the work has taken half a
  * second, and leaves no trace.  The owner begins and ends it; threads that do
@@ -26,6 +31,23 @@ void mv_log_set_raw(bool raw);
 /* Where several processes write to one terminal: whose words they are.  Before there are threads.
  */
 void mv_log_set_name(const char *name);
+
+struct mv_error;
+
+/*
+ * Lines are written by a thread from now on, in their order.  A call returns when its line
+ * is written, or after MV_LOG_WAIT_MS; while lines wait, the next ones return at once.  So
+ * many wait at most; of more it is said, once the others are written, how many there were.
+ * A process that was forked writes its lines itself until it begins anew.
+ */
+#define MV_LOG_WAIT_MS 100
+#define MV_LOG_LINES   64
+int mv_log_begin(struct mv_error *err);
+/*
+ * What waits gets a second more.  Where that does not do the thread stays, for as long as the
+ * process does; another call may end it.
+ */
+void mv_log_end(void);
 
 /* --- long work */
 

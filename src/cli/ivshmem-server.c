@@ -313,7 +313,10 @@ static int serve(struct server_options *o, const char *control_path, struct mv_e
         return r;
     r = mv_signals_catch(loop, on_end, loop, err);
     if (r == 0)
+        r = mv_log_begin(err);
+    if (r == 0)
         r = open_and_serve(o, control_path, loop, err);
+    mv_log_end();
     mv_signals_release();
     mv_loop_destroy(loop);
     return r;

@@ -308,6 +308,8 @@ int mv_vm_run(const struct mv_vm *vm)
         r = mv_error_set_errno(&err, ENOMEM, "the VM's name");
     }
     if (r == 0)
+        r = mv_log_begin(&err);
+    if (r == 0)
         r = mv_loop_create(&run.loop, &err);
     if (r == 0)
         r = run_machine(&run, &err);
@@ -316,5 +318,7 @@ int mv_vm_run(const struct mv_vm *vm)
         vm->failed(vm->opaque, &err);
     else if (r < 0)
         mv_log("%s", err.text);
-    return r < 0 ? MV_STATUS_ERROR : status_of(&run);
+    int status = r < 0 ? MV_STATUS_ERROR : status_of(&run);
+    mv_log_end();
+    return status;
 }

@@ -4,6 +4,7 @@ signals, pipes and files as standard input and output, --serial, run-time
 folders.  The guest is console_guest.py's."""
 import contextlib
 import fcntl
+import json
 import os
 import pathlib
 import select
@@ -228,6 +229,26 @@ def test_a_terminal_that_waits(terminal):
     assert b"take 16 MiB" in said and b"'memvisor quit full' ends the machine" in said
     t.process.send_signal(signal.SIGTERM)
     assert t.end() == 128 + signal.SIGTERM
+
+
+def test_a_terminal_that_nobody_reads(terminal, memvisor, runtime):
+    """It is full, and takes no word of memvisor's either: other processes are answered, and
+    end the machine.  What waits is shown once somebody reads."""
+    def verb(*words):
+        return harness.run([memvisor.path, *words], env={"XDG_RUNTIME_DIR": str(runtime.parent)})
+
+    t = terminal("-n", "full")
+    t.send(b"S")
+    time.sleep(1)  # it is full by now
+    t.send(b"\x01h")
+    time.sleep(0.2)
+    assert json.loads(verb("qmp", "full", "query-status").out)["running"]
+    t.expect(b"Ctrl-C too, goes to the guest\r\n")
+    time.sleep(1)
+    t.send(b"\x01h")
+    result = verb("quit", "full")
+    assert (result.code, result.err) == (0, "")
+    assert t.end() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])

@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -90,6 +91,42 @@ def test_kept_source(memvisor, folder):
         result = here.verb("send", "here", uri, "--keep")
         assert result.code == 0 and "'memvisor quit here' ends it" in result.out, result
         assert (status(here), status(there)) == ("postmigrate", "running")
+
+
+@pytest.fixture
+def full(folder):
+    """The path of a pipe that takes nothing, and a descriptor to read it by."""
+    path = folder / "full"
+    os.mkfifo(path)
+    fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(fd, b"." * 4096)
+    yield path, fd
+    os.close(fd)
+
+
+@pytest.mark.parametrize("options", [[], ["--postcopy"]], ids=" ".join)
+def test_source_whose_words_nobody_reads(memvisor, folder, full, options):
+    """Standard error is a terminal that is full or stopped, or a pipe whose reader hangs: the
+    move goes on, other processes are answered, and the words come once they are read."""
+    path, fd = full
+    uri = "unix:%s/move" % folder
+    image = folder / "here.bin"
+    image.write_bytes(qmp.SPIN)
+    boot = ["sh", "-c", "exec 2>$0 \"$@\"", path, memvisor.path, "run", "--firmware", image,
+            "--serial", "none", "-m", "16M"]
+    with qmp.Vm(memvisor, folder, name="here", boot=boot) as here, \
+            receiver(memvisor, folder, uri):
+        result = here.verb("send", "here", uri, "--keep", *options)
+        assert result.code == 0 and result.err == "", result
+        assert status(here) == "postmigrate"
+        got = b""
+        while b"the guest runs at %s now\n" % uri.encode() not in got:
+            assert select.select([fd], [], [], 60 * harness.PATIENCE)[0], got[-300:]
+            got += os.read(fd, 65536)
+        assert here.verb("quit", "here").code == 0
+        assert here.end() == 0
 
 
 def test_lines_of_json(memvisor, folder, filled):
